@@ -1,0 +1,61 @@
+"""SAM 2 in PyTorch: promptable segmentation of images, movies and stacks.
+
+The names below are the public surface. They are imported on first use, so that
+the numpy-only parts (prompts, predictions) cost no `import torch`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sam2_torch.checkpoints import load_sam2
+    from sam2_torch.config import CELLS_NANO, RELEASED, SAM2Config
+    from sam2_torch.image import ImageSession
+    from sam2_torch.predictions import FrameResult, MaskPrediction, SparseMask
+    from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
+    from sam2_torch.sam2 import SAM2
+    from sam2_torch.session import VideoSession
+
+_HOME = {
+    "load_sam2": "checkpoints",
+    "CELLS_NANO": "config",
+    "RELEASED": "config",
+    "SAM2Config": "config",
+    "ImageSession": "image",
+    "FrameResult": "predictions",
+    "MaskPrediction": "predictions",
+    "SparseMask": "predictions",
+    "BoxPrompt": "prompts",
+    "MaskPrompt": "prompts",
+    "PointPrompt": "prompts",
+    "Prompt": "prompts",
+    "SAM2": "sam2",
+    "VideoSession": "session",
+}
+
+__all__ = [
+    "CELLS_NANO",
+    "RELEASED",
+    "SAM2",
+    "BoxPrompt",
+    "FrameResult",
+    "ImageSession",
+    "MaskPrediction",
+    "MaskPrompt",
+    "PointPrompt",
+    "Prompt",
+    "SAM2Config",
+    "SparseMask",
+    "VideoSession",
+    "load_sam2",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"sam2_torch.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'sam2_torch' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,122 @@
+"""The sizes that differ among SAM 2 networks, and the table of named ones.
+
+Everything that all of them share is a constant where it is used.
+"""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, TypeAlias
+
+Version: TypeAlias = Literal["2.0", "2.1"]
+
+
+@dataclass(frozen=True)
+class SAM2Config:
+    """Sizes of one network.
+
+    Parameters
+    ----------
+    version
+        "2.1" adds a no-object embedding to the memories and temporal encodings to the
+        object pointers.
+    image_size
+        Side of the square input in pixels.
+    keep_aspect
+        Whether images are fitted into the input and padded below and to the right (True)
+        or stretched to it (False, as the released models were trained).
+    embed_dim, num_heads, stages, global_blocks, window_sizes, background_size
+        Hiera's first width and number of heads, blocks per stage, blocks with global
+        attention, attention window of each stage, side of the background position embedding.
+    d_model
+        Width of the features, the decoder and the memory attention.
+    memory_layers, memory_feedforward
+        Layers of the memory attention and the width of their feed-forward.
+    memory_dim
+        Channels of a memory.
+    """
+
+    version: Version = "2.1"
+    image_size: int = 1024
+    keep_aspect: bool = False
+    embed_dim: int = 96
+    num_heads: int = 1
+    stages: tuple[int, int, int, int] = (1, 2, 7, 2)
+    global_blocks: tuple[int, ...] = (5, 7, 9)
+    window_sizes: tuple[int, int, int, int] = (8, 4, 14, 7)
+    background_size: int = 7
+    d_model: int = 256
+    memory_layers: int = 4
+    memory_feedforward: int = 2048
+    memory_dim: int = 64
+
+    @property
+    def embedding_size(self) -> int:
+        """Side of the image embedding (stride 16)."""
+        return self.image_size // 16
+
+    @property
+    def logits_size(self) -> int:
+        """Side of the mask logits (stride 4)."""
+        return self.image_size // 4
+
+    def to_dict(self) -> dict[str, Any]:
+        """Make a JSON-able dictionary."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "SAM2Config":
+        """Read a dictionary that `to_dict` made.
+
+        Raises
+        ------
+        ValueError
+            If a key is unknown.
+        """
+        unknown = set(values) - {field.name for field in fields(cls)}
+        if unknown:
+            raise ValueError(
+                f"config: expected the keys of SAM2Config, found {sorted(unknown)} as well"
+            )
+        hashable: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+        return cls(**hashable)
+
+
+_TINY: dict[str, Any] = {}
+_SMALL: dict[str, Any] = {"stages": (1, 2, 11, 2), "global_blocks": (7, 10, 13)}
+_BASE_PLUS: dict[str, Any] = {
+    "embed_dim": 112,
+    "num_heads": 2,
+    "stages": (2, 3, 16, 3),
+    "global_blocks": (12, 16, 20),
+    "background_size": 14,
+}
+_LARGE: dict[str, Any] = {
+    "embed_dim": 144,
+    "num_heads": 2,
+    "stages": (2, 6, 36, 4),
+    "global_blocks": (23, 33, 43),
+    "window_sizes": (8, 4, 16, 8),
+}
+
+_SIZES = {"tiny": _TINY, "small": _SMALL, "base_plus": _BASE_PLUS, "large": _LARGE}
+
+RELEASED: dict[str, SAM2Config] = {
+    **{f"sam2.1_hiera_{size}": SAM2Config("2.1", **sizes) for size, sizes in _SIZES.items()},
+    **{f"sam2_hiera_{size}": SAM2Config("2.0", **sizes) for size, sizes in _SIZES.items()},
+}
+"""The networks that Meta released, by name (Ravi et al. 2024, and the 2.1 update)."""
+
+CELLS_NANO = SAM2Config(
+    image_size=512,
+    keep_aspect=True,
+    embed_dim=48,
+    stages=(1, 2, 5, 2),
+    window_sizes=(8, 4, 16, 8),
+    background_size=8,
+    d_model=128,
+    memory_layers=2,
+    memory_feedforward=512,
+)
+"""The embedded network, trained for microscopy."""

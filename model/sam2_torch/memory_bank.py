@@ -1,0 +1,217 @@
+"""Which memories and pointers an object may see on a frame; no network, no input or output.
+
+Notes
+-----
+Paper, section 4 "Memory bank". Reference: `_prepare_memory_conditioned_features`.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+Direction: TypeAlias = Literal["forward", "backward"]
+
+RECENT_MEMORIES = 6
+RECENT_POINTERS = 15
+VISIBLE_LOGIT = -8.0  # below it a mask's probability is under 0.04 %
+
+
+@dataclass(frozen=True, eq=False)
+class PackedLogits:
+    """Mask logits without the far background, in half precision.
+
+    What lies below `VISIBLE_LOGIT` all around the object is replaced by its mean.
+    """
+
+    shape: tuple[int, int]
+    origin: tuple[int, int]
+    window: Tensor
+    background: float
+
+    @classmethod
+    def pack(cls, logits: Tensor) -> "PackedLogits":
+        """Pack (h, w) logits of the host."""
+        visible = logits > VISIBLE_LOGIT
+        rows, columns = visible.any(1).nonzero()[:, 0], visible.any(0).nonzero()[:, 0]
+        shape = (logits.shape[0], logits.shape[1])
+        if len(rows) == 0:
+            return cls(shape, (0, 0), logits.new_zeros(0, 0).half(), float(logits.mean()))
+        (y0, y1), (x0, x1) = ((int(i[0]), int(i[-1]) + 1) for i in (rows, columns))
+        window = logits[y0:y1, x0:x1]
+        outside = logits.numel() - window.numel()
+        background = float(logits.sum() - window.sum()) / outside if outside else VISIBLE_LOGIT
+        return cls(shape, (y0, x0), window.half(), background)
+
+    def unpack(self) -> Tensor:
+        """Return (h, w) float32."""
+        logits = torch.full(self.shape, self.background)
+        (y, x), (h, w) = self.origin, self.window.shape
+        logits[y : y + h, x : x + w] = self.window
+        return logits
+
+
+@dataclass(eq=False)
+class FrameMemory:
+    """What is known of one object in one frame.
+
+    Parameters
+    ----------
+    logits
+        (h, w) float32 on the host, packed once the frame is no longer recent.
+    iou, object_score
+        Predicted IoU, and the logit that the object is visible.
+    pointer
+        (C,) object pointer on the host.
+    device_pointer, spatial
+        The pointer and the (memory_dim, H, W) memory on the device, as long as they are
+        wanted there; both can be had again from what is on the host.
+    prompted
+        Whether the user said something about this frame.
+    """
+
+    logits: Tensor | PackedLogits
+    iou: float
+    object_score: float
+    pointer: Tensor
+    device_pointer: Tensor | None = None
+    spatial: Tensor | None = None
+    prompted: bool = False
+
+    def unpacked_logits(self) -> Tensor:
+        """Return (h, w) float32 logits on the host."""
+        return self.logits.unpack() if isinstance(self.logits, PackedLogits) else self.logits
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The frames that an object sees from a frame; equal selections can be batched.
+
+    Parameters
+    ----------
+    spatial
+        (frame, age) of each memory; age 0 stands for prompted frames.
+    pointers
+        (frame, age) of each pointer.
+    """
+
+    spatial: tuple[tuple[int, int], ...]
+    pointers: tuple[tuple[int, int], ...]
+
+
+@dataclass
+class MemoryBank:
+    """One object's memories.
+
+    Attributes
+    ----------
+    pending
+        Prompted frames that no propagation has taken up yet; they are not remembered.
+    prompted, tracked
+        Frames that the user prompted, and those that propagation filled.
+    directions
+        In which direction a frame was last tracked.
+    """
+
+    pending: dict[int, FrameMemory] = field(default_factory=dict)
+    prompted: dict[int, FrameMemory] = field(default_factory=dict)
+    tracked: dict[int, FrameMemory] = field(default_factory=dict)
+    directions: dict[int, Direction] = field(default_factory=dict)
+
+    def latest(self, frame: int) -> FrameMemory | None:
+        """Find the newest answer for a frame."""
+        return self.pending.get(frame) or self.remembered(frame)
+
+    def remembered(self, frame: int) -> FrameMemory | None:
+        """Find what later frames remember of a frame."""
+        return self.prompted.get(frame) or self.tracked.get(frame)
+
+    def prompted_frames(self) -> list[int]:
+        """List the frames that carry prompts, in order."""
+        return sorted({*self.prompted, *self.pending})
+
+    def commit(self) -> None:
+        """Let other frames remember the pending prompts."""
+        for frame, memory in self.pending.items():
+            self.prompted[frame] = memory
+            self.tracked.pop(frame, None)
+        self.pending.clear()
+
+    def store(self, frame: int, memory: FrameMemory, direction: Direction) -> None:
+        """Keep what propagation found, and let go of what is no longer recent."""
+        self.tracked[frame] = memory
+        self.directions[frame] = direction
+        step = 1 if direction == "forward" else -1
+        old = self.tracked.get(frame - step * (RECENT_MEMORIES + 1))
+        if old is not None:
+            old.spatial = None
+        old = self.tracked.get(frame - step * (RECENT_POINTERS + 1))
+        if old is not None:
+            old.device_pointer = None
+            if isinstance(old.logits, Tensor):
+                old.logits = PackedLogits.pack(old.logits)
+
+    def forget_prompts(self, frame: int) -> None:
+        """Take back what was said of a frame; its mask stays as if it had been tracked."""
+        self.pending.pop(frame, None)
+        self.directions.pop(frame, None)
+        memory = self.prompted.pop(frame, None)
+        if memory is not None:
+            # a prompted frame's memory is encoded differently: see SAM2.encode_memory
+            memory.prompted, memory.spatial = False, None
+            self.tracked[frame] = memory
+
+    def select(
+        self,
+        frame: int,
+        direction: Direction,
+        n_frames: int,
+        max_prompted: int | None = None,
+        ignored: int | None = None,
+    ) -> Selection:
+        """Choose what the object sees from `frame` when it is tracked in `direction`.
+
+        The prompted frames and the 6 frames just passed as memories; pointers of the
+        prompted frames that were passed and of the 15 frames just passed.
+
+        Parameters
+        ----------
+        frame, direction, n_frames
+            Where the object is, where it goes, and the length of the movie.
+        max_prompted
+            How many prompted frames to see, the nearest; None for all.
+        ignored
+            A frame to leave out.
+        """
+        step = 1 if direction == "forward" else -1
+        prompted = nearest_frames(frame, [f for f in self.prompted if f != ignored], max_prompted)
+        passed = [
+            (frame - step * age, age)
+            for age in range(min(n_frames, RECENT_POINTERS + 1) - 1, 0, -1)
+            if self._was_passed(frame - step * age, prompted, ignored)
+        ]
+        spatial = [(f, 0) for f in prompted]
+        spatial += [(f, age) for f, age in passed if age <= RECENT_MEMORIES]
+        pointers = [(f, step * (frame - f)) for f in prompted if step * (frame - f) >= 0]
+        return Selection(tuple(spatial), (*pointers, *reversed(passed)))
+
+    def _was_passed(self, frame: int, chosen: list[int], ignored: int | None) -> bool:
+        known = frame in self.tracked or frame in self.prompted
+        return known and frame not in chosen and frame != ignored
+
+
+def nearest_frames(frame: int, candidates: list[int], limit: int | None) -> list[int]:
+    """Choose up to `limit` frames around `frame`, one on each side first.
+
+    Notes
+    -----
+    Reference: `select_closest_cond_frames`.
+    """
+    if limit is None or len(candidates) <= limit:
+        return candidates
+    before = max((f for f in candidates if f < frame), default=None)
+    after = min((f for f in candidates if f >= frame), default=None)
+    chosen = [f for f in (before, after) if f is not None]
+    others = sorted((f for f in candidates if f not in chosen), key=lambda f: abs(f - frame))
+    return [*chosen, *others][:limit]

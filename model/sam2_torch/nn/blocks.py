@@ -1,0 +1,51 @@
+"""Layers that several boxes of the figure share."""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class MLP(nn.Module):
+    """Linear layers with an activation between them.
+
+    Notes
+    -----
+    Reference: `sam2.modeling.sam2_utils.MLP`.
+    """
+
+    def __init__(
+        self,
+        widths: tuple[int, ...],
+        activation: Callable[[Tensor], Tensor] = F.relu,
+        sigmoid_output: bool = False,
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        self.activation = activation
+        self.sigmoid_output = sigmoid_output
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (..., first width) to (..., last width)."""
+        for layer in self.layers[:-1]:
+            x = self.activation(layer(x))
+        x = self.layers[-1](x)
+        return x.sigmoid() if self.sigmoid_output else x
+
+
+class LayerNorm2d(nn.Module):
+    """Normalise the channels of each pixel of (B, C, H, W)."""
+
+    def __init__(self, channels: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the same shape; the layer norm kernel wants the channels last."""
+        channels_last = x.permute(0, 2, 3, 1)
+        normed = F.layer_norm(channels_last, self.weight.shape, self.weight, self.bias, self.eps)
+        return normed.permute(0, 3, 1, 2)

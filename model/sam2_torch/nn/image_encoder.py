@@ -1,0 +1,200 @@
+"""The image encoder: Hiera and a feature pyramid.
+
+Notes
+-----
+Hiera: Ryali et al. 2023 (arXiv 2306.00989), with the window position embedding of
+Bolya et al. 2023 (arXiv 2311.05613). Reference: `sam2.modeling.backbones`.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sam2_torch.config import SAM2Config
+from sam2_torch.nn.blocks import MLP
+
+MLP_RATIO = 4
+TOP_DOWN_LEVELS = (2, 3)  # levels of the pyramid that pass their features downwards
+
+
+class PatchEmbedding(nn.Module):
+    """Turn an image into tokens of stride 4."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(3, width, kernel_size=7, stride=4, padding=3)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map (B, 3, H, W) to (B, H / 4, W / 4, width)."""
+        return self.proj(image).permute(0, 2, 3, 1)
+
+
+def pool(x: Tensor) -> Tensor:
+    """Take the maximum of each 2 x 2 block of (B, H, W, C)."""
+    return F.max_pool2d(x.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
+
+
+def split_windows(x: Tensor, side: int) -> Tensor:
+    """Cut (B, H, W, C) into (B * windows, side, side, C), padding below and to the right."""
+    _, height, width, channels = x.shape
+    x = F.pad(x, (0, 0, 0, -width % side, 0, -height % side))
+    x = x.unflatten(2, (-1, side)).unflatten(1, (-1, side))  # (B, rows, side, columns, side, C)
+    return x.transpose(2, 3).reshape(-1, side, side, channels)
+
+
+def join_windows(x: Tensor, batch: int, height: int, width: int) -> Tensor:
+    """Undo `split_windows`, to (batch, height, width, C)."""
+    side, channels = x.shape[1], x.shape[-1]
+    rows, columns = -(-height // side), -(-width // side)
+    x = x.reshape(batch, rows, columns, side, side, channels).transpose(2, 3)
+    return x.reshape(batch, rows * side, columns * side, channels)[:, :height, :width]
+
+
+class MultiScaleAttention(nn.Module):
+    """Self-attention whose queries may be pooled, which halves the resolution."""
+
+    def __init__(self, width: int, width_out: int, heads: int, pool_queries: bool) -> None:
+        super().__init__()
+        self.heads = heads
+        self.pool_queries = pool_queries
+        self.qkv = nn.Linear(width, 3 * width_out)
+        self.proj = nn.Linear(width_out, width_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, H, W, C) to (B, H, W, C') or, with pooled queries, to half of H and W."""
+        query, key, value = self.qkv(x).chunk(3, dim=-1)
+        if self.pool_queries:
+            query = pool(query)
+        height, width = query.shape[1:3]
+        query, key, value = (
+            part.flatten(1, 2).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, heads, N, C)
+            for part in (query, key, value)
+        )
+        out = F.scaled_dot_product_attention(query, key, value)
+        return self.proj(out.transpose(1, 2).flatten(2).unflatten(1, (height, width)))
+
+
+class HieraBlock(nn.Module):
+    """One transformer block; the first of a stage changes width and resolution."""
+
+    def __init__(
+        self, width: int, width_out: int, heads: int, window: int, pool_queries: bool
+    ) -> None:
+        super().__init__()
+        self.window = window  # 0: global attention
+        self.pool_queries = pool_queries
+        self.norm1 = nn.LayerNorm(width, eps=1e-6)
+        self.attn = MultiScaleAttention(width, width_out, heads, pool_queries)
+        self.norm2 = nn.LayerNorm(width_out, eps=1e-6)
+        self.mlp = MLP((width_out, MLP_RATIO * width_out, width_out), F.gelu)
+        if width != width_out:
+            self.proj = nn.Linear(width, width_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, H, W, C) to (B, H', W', C')."""
+        batch = len(x)
+        normed = self.norm1(x)
+        shortcut = self.proj(normed) if hasattr(self, "proj") else x
+        shortcut = pool(shortcut) if self.pool_queries else shortcut
+        if self.window:
+            attended = self.attn(split_windows(normed, self.window))
+            attended = join_windows(attended, batch, *shortcut.shape[1:3])
+        else:
+            attended = self.attn(normed)
+        x = shortcut + attended
+        return x + self.mlp(self.norm2(x))
+
+
+class Hiera(nn.Module):
+    """The hierarchical backbone: four stages of strides 4, 8, 16 and 32."""
+
+    def __init__(self, config: SAM2Config) -> None:
+        super().__init__()
+        width, heads, side = config.embed_dim, config.num_heads, config.background_size
+        self.stage_ends = [sum(config.stages[: i + 1]) - 1 for i in range(len(config.stages))]
+        self.patch_embed = PatchEmbedding(width)
+        first_window = config.window_sizes[0]
+        self.pos_embed = nn.Parameter(torch.zeros(1, width, side, side))
+        self.pos_embed_window = nn.Parameter(torch.zeros(1, width, first_window, first_window))
+        self.blocks = nn.ModuleList()
+        self.widths = [width]
+        for i in range(sum(config.stages)):
+            starts_stage = i - 1 in self.stage_ends
+            stage = sum(end < i - 1 for end in self.stage_ends)  # lags: see window below
+            if starts_stage:
+                heads, self.widths = 2 * heads, [*self.widths, 2 * self.widths[-1]]
+            # the block that pools still works in the windows of the stage before
+            window = 0 if i in config.global_blocks else config.window_sizes[stage]
+            self.blocks.append(HieraBlock(width, self.widths[-1], heads, window, starts_stage))
+            width = self.widths[-1]
+
+    def position_embedding(self, height: int, width: int) -> Tensor:
+        """Make the sum of the stretched and the repeated embedding, (1, height, width, C)."""
+        window = self.pos_embed_window
+        side = window.shape[-1]
+        background = F.interpolate(self.pos_embed, size=(height, width), mode="bicubic")
+        return (background + window.tile(height // side, width // side)).permute(0, 2, 3, 1)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Map (B, 3, S, S) to four maps (B, C, S / stride, S / stride), finest first."""
+        x = self.patch_embed(image)
+        x = x + self.position_embedding(*x.shape[1:3])
+        maps = []
+        for i, block in enumerate(self.blocks):
+            x = block(x)
+            if i in self.stage_ends:
+                maps.append(x.permute(0, 3, 1, 2))
+        return maps
+
+
+class _Lateral(nn.Module):
+    """A 1 x 1 convolution under the name `conv` that the checkpoints give it."""
+
+    def __init__(self, width: int, width_out: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(width, width_out, kernel_size=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x)
+
+
+class FeaturePyramid(nn.Module):
+    """Bring all stages to one width and pass coarse features downwards."""
+
+    def __init__(self, widths: list[int], d_model: int) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(_Lateral(width, d_model) for width in reversed(widths))
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        """Map four maps, finest first, to four of `d_model` channels, finest first."""
+        pyramid: list[Tensor] = []  # coarsest first
+        for level, conv in zip(reversed(range(len(maps))), self.convs, strict=True):
+            lateral = conv(maps[level])
+            if pyramid and level in TOP_DOWN_LEVELS:
+                lateral = lateral + F.interpolate(pyramid[-1], scale_factor=2.0, mode="nearest")
+            pyramid.append(lateral)
+        return pyramid[::-1]
+
+
+class Pyramid(NamedTuple):
+    """Features of an image batch: strides 4 and 8 for the decoder, 16 for the memory."""
+
+    stride4: Tensor
+    stride8: Tensor
+    stride16: Tensor
+
+
+class ImageEncoder(nn.Module):
+    """Hiera with its feature pyramid; the coarsest level serves only the one above it."""
+
+    def __init__(self, config: SAM2Config) -> None:
+        super().__init__()
+        self.trunk = Hiera(config)
+        self.neck = FeaturePyramid(self.trunk.widths, config.d_model)
+
+    def forward(self, image: Tensor) -> Pyramid:
+        """Map (B, 3, S, S) to three maps of `d_model` channels."""
+        stride4, stride8, stride16, _ = self.neck(self.trunk(image))
+        return Pyramid(stride4, stride8, stride16)

@@ -1,0 +1,80 @@
+"""Memory attention: the frame's features look at what is remembered of the object.
+
+Notes
+-----
+Paper, section 4 "Memory attention". Reference: `sam2.modeling.memory_attention`.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sam2_torch.config import SAM2Config
+from sam2_torch.nn.attention import RotaryAttention
+
+POSITION_WEIGHT = 0.1
+
+
+class MemoryAttentionLayer(nn.Module):
+    """Self-attention in the frame, cross-attention to the memories, feed-forward."""
+
+    def __init__(self, config: SAM2Config) -> None:
+        super().__init__()
+        width, size = config.d_model, config.embedding_size
+        self.self_attn = RotaryAttention(width, size)
+        self.cross_attn_image = RotaryAttention(width, size, memory_width=config.memory_dim)
+        self.linear1 = nn.Linear(width, config.memory_feedforward)
+        self.linear2 = nn.Linear(config.memory_feedforward, width)
+        self.norm1 = nn.LayerNorm(width)
+        self.norm2 = nn.LayerNorm(width)
+        self.norm3 = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor, pointer_tokens: int) -> Tensor:
+        """Map (N or 1, HW, C) with memories (N, L, C') to (N, HW, C)."""
+        normed = self.norm1(x)
+        x = x + self.self_attn(normed, normed, normed)
+        x = x + self.cross_attn_image(self.norm2(x), keys, values, unplaced=pointer_tokens)
+        return x + self.linear2(F.relu(self.linear1(self.norm3(x))))
+
+
+class MemoryAttention(nn.Module):
+    """A stack of layers over one frame's features.
+
+    The features enter once, whatever the number of objects: as long as nothing of an
+    object has been seen (the first self-attention), they are computed for one.
+    """
+
+    def __init__(self, config: SAM2Config) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            MemoryAttentionLayer(config) for _ in range(config.memory_layers)
+        )
+        self.norm = nn.LayerNorm(config.d_model)
+
+    def forward(
+        self,
+        features: Tensor,
+        position: Tensor,
+        memory: Tensor,
+        memory_position: Tensor,
+        pointer_tokens: int,
+    ) -> Tensor:
+        """Condition a frame on memories.
+
+        Parameters
+        ----------
+        features, position
+            (1 or N, HW, C) features of the frame and (1, HW, C) encoding of their places.
+        memory, memory_position
+            (N, L, C') spatial memories, then pointers, and (N or 1, L, C') encodings.
+        pointer_tokens
+            How many of the L are pointers.
+
+        Returns
+        -------
+        (N, HW, C).
+        """
+        x = features + POSITION_WEIGHT * position
+        keys = memory + memory_position
+        for layer in self.layers:
+            x = layer(x, keys, memory, pointer_tokens)
+        return self.norm(x)

@@ -1,0 +1,97 @@
+"""Where things are: sine, random-frequency and rotary encodings."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+TEMPERATURE = 10000.0
+
+
+def sine_encoding_2d(channels: int, size: int) -> Tensor:
+    """Make the sine encoding of a square map, (channels, size, size).
+
+    Notes
+    -----
+    The first half of the channels encodes the row, the second the column.
+    Reference: `PositionEmbeddingSine` with `normalize=True`.
+    """
+    half = channels // 2
+    position = torch.arange(1, size + 1, dtype=torch.float32)
+    position = position / (position[-1] + 1e-6) * (2 * math.pi)
+    index = torch.arange(half, dtype=torch.float32)
+    angle = position[:, None] / TEMPERATURE ** (2 * (index // 2) / half)
+    encoding = torch.stack((angle[:, 0::2].sin(), angle[:, 1::2].cos()), dim=2).flatten(1)
+    rows = encoding.T[:, :, None].expand(half, size, size)
+    columns = encoding.T[:, None, :].expand(half, size, size)
+    return torch.cat((rows, columns))
+
+
+def sine_encoding_1d(position: Tensor, channels: int) -> Tensor:
+    """Make the sine encoding of (P,) positions, (P, channels).
+
+    Notes
+    -----
+    Reference: `get_1d_sine_pe`.
+    """
+    half = channels // 2
+    index = torch.arange(half, dtype=torch.float32, device=position.device)
+    angle = position[:, None] / TEMPERATURE ** (2 * (index // 2) / half)
+    return torch.cat((angle.sin(), angle.cos()), dim=-1)
+
+
+class RandomFrequencies(nn.Module):
+    """Encode points of the unit square by random spatial frequencies.
+
+    Notes
+    -----
+    Reference: `PositionEmbeddingRandom`; Tancik et al. 2020.
+    """
+
+    positional_encoding_gaussian_matrix: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        matrix = torch.randn(2, channels // 2)
+        self.register_buffer("positional_encoding_gaussian_matrix", matrix)
+
+    def forward(self, points_xy: Tensor) -> Tensor:
+        """Encode (..., 2) points in [0, 1] as (..., channels)."""
+        matrix = self.positional_encoding_gaussian_matrix.float()
+        angle = 2 * math.pi * ((2 * points_xy.float() - 1) @ matrix)
+        return torch.cat((angle.sin(), angle.cos()), dim=-1)
+
+    def grid(self, size: int) -> Tensor:
+        """Encode the pixel centres of a square map, (channels, size, size)."""
+        device = self.positional_encoding_gaussian_matrix.device
+        centre = (torch.arange(size, dtype=torch.float32, device=device) + 0.5) / size
+        y, x = torch.meshgrid(centre, centre, indexing="ij")
+        return self.forward(torch.stack((x, y), dim=-1)).permute(2, 0, 1)
+
+
+def rotary_table(channels: int, size: int) -> Tensor:
+    """Make the cosines and sines of a square map's rotary encoding, (2, size * size, channels / 2).
+
+    Notes
+    -----
+    The first half of the pairs of channels turns with the column, the second with the row.
+    Reference: `compute_axial_cis`; Heo et al. 2024.
+    """
+    index = torch.arange(0, channels, 4, dtype=torch.float32)[: channels // 4]
+    frequency = 1.0 / TEMPERATURE ** (index / channels)
+    t = torch.arange(size * size, dtype=torch.float32)
+    column, row = t % size, torch.div(t, size, rounding_mode="floor")
+    angle = torch.cat((torch.outer(column, frequency), torch.outer(row, frequency)), dim=-1)
+    return torch.stack((angle.cos(), angle.sin()))
+
+
+def rotate(x: Tensor, table: Tensor) -> Tensor:
+    """Turn the pairs of channels of (..., N, C) by the table's angles.
+
+    N is a multiple of the table's length: each map of a sequence of maps is turned alike.
+    """
+    cosine, sine = table.to(x.dtype)
+    pairs = x.unflatten(-1, (-1, 2)).unflatten(-3, (-1, len(cosine)))  # (..., maps, HW, C / 2, 2)
+    a, b = pairs.unbind(-1)
+    turned = torch.stack((a * cosine - b * sine, a * sine + b * cosine), dim=-1)
+    return turned.flatten(-2).flatten(-3, -2)

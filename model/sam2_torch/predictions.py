@@ -1,0 +1,145 @@
+"""What the network answers: masks in image pixels with their scores."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, eq=False)
+class SparseMask:
+    """A binary mask kept as its bounding box and packed bits.
+
+    Parameters
+    ----------
+    shape
+        (H, W) of the image.
+    origin_yx, extent_yx
+        First row and column, height and width of the bounding box in pixels; (0, 0), (0, 0)
+        for an empty mask.
+    bits
+        The pixels of the box in C order, eight to a byte (`numpy.packbits`).
+    """
+
+    shape: tuple[int, int]
+    origin_yx: tuple[int, int]
+    extent_yx: tuple[int, int]
+    bits: NDArray[np.uint8]
+
+    @classmethod
+    def empty(cls, shape: tuple[int, int]) -> "SparseMask":
+        """Make a mask without a pixel."""
+        return cls(shape, (0, 0), (0, 0), np.zeros(0, np.uint8))
+
+    @classmethod
+    def from_window(
+        cls, shape: tuple[int, int], window: ArrayLike, origin_yx: tuple[int, int] = (0, 0)
+    ) -> "SparseMask":
+        """Make a mask from the part of it that `window` shows, (h, w), at `origin_yx`."""
+        pixels = np.asarray(window) != 0
+        rows, columns = np.flatnonzero(pixels.any(1)), np.flatnonzero(pixels.any(0))
+        if len(rows) == 0:
+            return cls.empty(shape)
+        (y0, y1), (x0, x1) = rows[[0, -1]].tolist(), columns[[0, -1]].tolist()
+        box = pixels[y0 : y1 + 1, x0 : x1 + 1]
+        origin = (y0 + origin_yx[0], x0 + origin_yx[1])
+        return cls(shape, origin, (box.shape[0], box.shape[1]), np.packbits(box))
+
+    @classmethod
+    def from_dense(cls, mask: ArrayLike) -> "SparseMask":
+        """Make a mask from a whole image of it, (H, W)."""
+        pixels = np.asarray(mask)
+        return cls.from_window((pixels.shape[0], pixels.shape[1]), pixels)
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Where the bounding box lies in the image, as an index."""
+        (y, x), (h, w) = self.origin_yx, self.extent_yx
+        return slice(y, y + h), slice(x, x + w)
+
+    @property
+    def area(self) -> int:
+        """Count the pixels of the mask."""
+        return int(np.bitwise_count(self.bits).sum())
+
+    def __bool__(self) -> bool:
+        return self.bits.size > 0
+
+    def window(self) -> NDArray[np.bool_]:
+        """Unpack the pixels of the bounding box, (h, w)."""
+        h, w = self.extent_yx
+        return np.unpackbits(self.bits, count=h * w).reshape(h, w).astype(bool)
+
+    def to_dense(self) -> NDArray[np.bool_]:
+        """Unpack the mask into a whole image, (H, W)."""
+        mask = np.zeros(self.shape, bool)
+        mask[self.slices] = self.window()
+        return mask
+
+
+@dataclass(frozen=True, eq=False)
+class MaskPrediction:
+    """One object's mask in one frame.
+
+    Parameters
+    ----------
+    sparse
+        The mask in image pixels.
+    logits
+        (h, w) float32 on the host, a quarter of the network's input in each direction;
+        positive inside of the object.
+    iou
+        The network's own estimate of the mask's quality, 0 to 1.
+    object_score
+        Logit that the object is in this frame; below 0 it is taken to be absent
+        and the mask is empty.
+    """
+
+    sparse: SparseMask
+    logits: "torch.Tensor"
+    iou: float
+    object_score: float
+
+    @cached_property
+    def mask(self) -> NDArray[np.bool_]:
+        """The mask as a whole image, (H, W) bool."""
+        return self.sparse.to_dense()
+
+
+@dataclass(frozen=True, eq=False)
+class FrameResult:
+    """All objects' masks in one frame, as propagation yields them.
+
+    Parameters
+    ----------
+    frame
+        Index of the frame.
+    object_ids
+        The objects, in the order of `predictions`.
+    predictions
+        One for each object.
+    """
+
+    frame: int
+    object_ids: tuple[int, ...]
+    predictions: tuple[MaskPrediction, ...]
+
+    @property
+    def masks(self) -> NDArray[np.bool_]:
+        """All masks, (N, H, W) bool; made anew at each access."""
+        return np.stack([prediction.mask for prediction in self.predictions])
+
+    @property
+    def ious(self) -> NDArray[np.float32]:
+        """Predicted IoU of each object, (N,)."""
+        return np.array([prediction.iou for prediction in self.predictions], np.float32)
+
+    @property
+    def object_scores(self) -> NDArray[np.float32]:
+        """Object score (logit) of each object, (N,)."""
+        return np.array([prediction.object_score for prediction in self.predictions], np.float32)

@@ -1,0 +1,112 @@
+"""What a user says about one object in one frame: clicks, a box, a mask.
+
+Coordinates are image pixels, (row, column); the centre of the first pixel is (0, 0).
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class PointPrompt:
+    """Clicks that are inside (1) or outside (0) of the object.
+
+    Parameters
+    ----------
+    points_yx
+        (P, 2) float, row and column of each click in image pixels, P >= 1.
+    labels
+        (P,) int, 1 for a positive and 0 for a negative click.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, a coordinate is not finite or a label is neither 0 nor 1.
+    """
+
+    points_yx: NDArray[np.float32]
+    labels: NDArray[np.int32]
+
+    def __init__(self, points_yx: ArrayLike, labels: ArrayLike) -> None:
+        points = np.array(points_yx, dtype=np.float32)
+        signs = np.array(labels, dtype=np.int32)
+        if points.ndim != 2 or points.shape[1] != 2 or len(points) == 0:
+            raise ValueError(
+                f"points_yx: expected shape (P, 2) with P >= 1, found {points.shape}; "
+                "give one (row, column) pair for each click"
+            )
+        if signs.shape != (len(points),):
+            raise ValueError(
+                f"labels: expected shape ({len(points)},), one for each point, found {signs.shape}"
+            )
+        if not np.isfinite(points).all():
+            raise ValueError("points_yx: expected finite coordinates, found NaN or infinity")
+        if not np.isin(signs, (0, 1)).all():
+            raise ValueError(
+                f"labels: expected 1 (positive) or 0 (negative), found {np.unique(signs).tolist()}"
+            )
+        object.__setattr__(self, "points_yx", points)
+        object.__setattr__(self, "labels", signs)
+
+
+@dataclass(frozen=True)
+class BoxPrompt:
+    """A box around the object.
+
+    Parameters
+    ----------
+    y0, x0, y1, x1
+        First and last row and column in image pixels, in either order.
+
+    Raises
+    ------
+    ValueError
+        If a coordinate is not finite or the box has no extent at all.
+    """
+
+    y0: float
+    x0: float
+    y1: float
+    x1: float
+
+    def __post_init__(self) -> None:
+        corners = (self.y0, self.x0, self.y1, self.x1)
+        if not np.isfinite(corners).all():
+            raise ValueError(f"box: expected finite coordinates, found {corners}")
+        if self.y0 == self.y1 and self.x0 == self.x1:
+            raise ValueError(f"box: expected two different corners, found {corners}")
+        for low, high in (("y0", "y1"), ("x0", "x1")):
+            first, last = sorted((float(getattr(self, low)), float(getattr(self, high))))
+            object.__setattr__(self, low, first)
+            object.__setattr__(self, high, last)
+
+
+@dataclass(frozen=True, eq=False)
+class MaskPrompt:
+    """The object's mask itself; the session takes it as the truth of its frame.
+
+    Parameters
+    ----------
+    mask
+        (H, W) of the image; non-zero is the object. An empty mask says that the
+        object is not in this frame.
+
+    Raises
+    ------
+    ValueError
+        If the mask is not two-dimensional.
+    """
+
+    mask: NDArray[np.bool_]
+
+    def __init__(self, mask: ArrayLike) -> None:
+        pixels = np.asarray(mask)
+        if pixels.ndim != 2:
+            raise ValueError(f"mask: expected shape (H, W), found {pixels.shape}")
+        object.__setattr__(self, "mask", pixels != 0)
+
+
+Prompt: TypeAlias = PointPrompt | BoxPrompt | MaskPrompt
