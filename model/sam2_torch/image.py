@@ -26,8 +26,7 @@ class ImageSession:
     image
         (H, W) or (H, W, 3) of any real dtype; encoded at the first prediction, once.
     contrast
-        Intensities that become black and white; if None, the percentiles 0.1 and 99.9
-        (0 and 255 for 8-bit RGB).
+        Intensities that become black and white; if None, the percentiles 0.1 and 99.9.
 
     Raises
     ------

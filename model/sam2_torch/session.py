@@ -255,6 +255,7 @@ class VideoSession:
         span = self._check_span(frames)
         if start is not None:
             self._check_frame(start)
+        _ways(direction)  # tell a wrong word now, not when the first frame is asked for
         return self._propagate(direction, span, wanted, object_ids is None, start)
 
     def frame_count(

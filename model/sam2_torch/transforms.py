@@ -111,7 +111,7 @@ def measure_contrast(frames: Sequence[Any]) -> Contrast:
     """Choose the intensities that become black and white, constant over a movie.
 
     The percentiles 0.1 and 99.9 of a few evenly spread frames, each sampled on a grid;
-    (0, 255) for 8-bit RGB, which is taken to be contrasted already.
+    over all colours together.
 
     Raises
     ------
@@ -122,8 +122,6 @@ def measure_contrast(frames: Sequence[Any]) -> Contrast:
     samples = []
     for t in chosen.tolist():
         pixels = check_frame(frames[t])
-        if pixels.dtype == np.uint8 and pixels.ndim == 3:
-            return 0.0, 255.0
         step_y, step_x = (max(1, side // SAMPLED_SIDE) for side in pixels.shape[:2])
         samples.append(pixels[::step_y, ::step_x].astype(np.float64).ravel())
     values = np.concatenate(samples)

@@ -1,0 +1,31 @@
+"""A small movie with known discs, and the embedded network, loaded once."""
+
+import numpy as np
+import pytest
+
+from sam2_torch import load_sam2
+
+CENTRES_YX = ((40.0, 50.0), (90.0, 150.0))  # in frame 0, of a disc that moves and one that stays
+RADIUS = 14
+
+
+@pytest.fixture(scope="session")
+def model():
+    """The embedded network on the CPU."""
+    return load_sam2("cells_nano", "cpu")
+
+
+@pytest.fixture(scope="session")
+def movie():
+    """(8, 128, 200) uint16 and its labels: object 1 moves to the right, 2 leaves after frame 4."""
+    y, x = np.mgrid[:128, :200]
+    frames, labels = [], []
+    generator = np.random.default_rng(0)
+    for t in range(8):
+        label = np.zeros((128, 200), np.uint8)
+        label[(y - CENTRES_YX[0][0]) ** 2 + (x - CENTRES_YX[0][1] - 6 * t) ** 2 < RADIUS**2] = 1
+        if t < 5:
+            label[(y - CENTRES_YX[1][0]) ** 2 + (x - CENTRES_YX[1][1]) ** 2 < RADIUS**2] = 2
+        frames.append(500 + 3000 * (label > 0) + generator.normal(0, 100, label.shape))
+        labels.append(label)
+    return np.array(frames).astype(np.uint16), np.array(labels)

@@ -1,0 +1,107 @@
+import pytest
+import torch
+
+from sam2_torch.memory_bank import FrameMemory, MemoryBank, PackedLogits, nearest_frames
+
+
+def memory(prompted=False):
+    logits = torch.full((8, 8), -20.0)
+    logits[2:4, 3:6] = 5.0
+    return FrameMemory(logits, 0.9, 3.0, torch.zeros(4), torch.zeros(4), torch.zeros(2), prompted)
+
+
+def bank_with(prompted=(), tracked=()):
+    return MemoryBank(
+        prompted={f: memory(True) for f in prompted}, tracked={f: memory() for f in tracked}
+    )
+
+
+@pytest.mark.parametrize(
+    ("prompted", "tracked", "frame", "direction", "spatial", "pointers"),
+    [
+        # the frame after the prompt
+        ([0], [], 1, "forward", [(0, 0)], [(0, 1)]),
+        # the 6 frames just passed, the oldest first; pointers of 15
+        (
+            [0],
+            range(1, 30),
+            30,
+            "forward",
+            [(0, 0), (24, 6), (25, 5), (26, 4), (27, 3), (28, 2), (29, 1)],
+            [(0, 30), *((30 - age, age) for age in range(1, 16))],
+        ),
+        # a prompt that lies ahead is a memory, not a pointer; what lies ahead is not passed
+        ([9], [3, 4, 6], 5, "forward", [(9, 0), (3, 2), (4, 1)], [(4, 1), (3, 2)]),
+        # backwards, what lies behind comes after
+        ([9], [3, 6, 7], 5, "backward", [(9, 0), (7, 2), (6, 1)], [(9, 4), (6, 1), (7, 2)]),
+    ],
+)
+def test_what_an_object_sees(prompted, tracked, frame, direction, spatial, pointers):
+    selection = bank_with(prompted, tracked).select(frame, direction, n_frames=100)
+    assert list(selection.spatial) == spatial
+    assert list(selection.pointers) == pointers
+
+
+def test_a_prompted_frame_beyond_the_limit_is_an_ordinary_recent_frame():
+    selection = bank_with([0, 8, 9], [7]).select(10, "forward", 100, max_prompted=1)
+    assert selection.spatial == ((9, 0), (7, 3), (8, 2))
+    assert selection.pointers == ((9, 1), (8, 2), (7, 3), (0, 10))
+
+
+def test_an_ignored_frame_is_not_seen():
+    selection = bank_with([4, 6], [3]).select(5, "forward", 100, ignored=4)
+    assert selection.spatial == ((6, 0), (3, 2))
+
+
+@pytest.mark.parametrize(
+    ("frame", "candidates", "limit", "chosen"),
+    [
+        (5, [1, 2, 9], None, [1, 2, 9]),
+        (5, [1, 2, 9], 2, [2, 9]),
+        (5, [1, 2, 9, 20], 3, [2, 9, 1]),
+        (5, [1, 2, 9], 1, [2]),
+        (0, [3, 1, 2], 2, [1, 2]),
+    ],
+)
+def test_nearest_frames(frame, candidates, limit, chosen):
+    assert nearest_frames(frame, candidates, limit) == chosen
+
+
+def test_pending_prompts_are_remembered_only_after_commit():
+    bank = bank_with([0])
+    bank.tracked[5] = memory()
+    bank.pending[5] = memory(True)
+    assert bank.prompted_frames() == [0, 5]
+    assert [f for f, _ in bank.select(6, "forward", 10).spatial] == [0, 5]
+    assert bank.select(6, "forward", 10).spatial == ((0, 0), (5, 1))
+    bank.commit()
+    assert bank.select(6, "forward", 10).spatial == ((0, 0), (5, 0))
+    assert 5 not in bank.tracked
+
+
+def test_frames_that_are_no_longer_recent_leave_the_device():
+    bank = bank_with([0])
+    for frame in range(1, 40):
+        bank.store(frame, memory(), "forward")
+    assert sum(m.spatial is not None for m in bank.tracked.values()) == 7
+    assert sum(m.device_pointer is not None for m in bank.tracked.values()) == 16
+    torch.testing.assert_close(bank.tracked[1].unpacked_logits(), memory().logits)
+
+
+def test_packed_logits_keep_the_object_and_the_mean_of_the_rest():
+    logits = torch.randn(32, 32) - 15
+    logits[4:9, 20:30] = torch.randn(5, 10) * 4
+    packed = PackedLogits.pack(logits)
+    assert packed.window.numel() < 100
+    back = packed.unpack()
+    torch.testing.assert_close(back[4:9, 20:30], logits[4:9, 20:30], atol=0.01, rtol=1e-3)
+    assert ((back > 0) == (logits > 0)).all()
+    absent = torch.full((32, 32), -1024.0)
+    torch.testing.assert_close(PackedLogits.pack(absent).unpack(), absent)
+
+
+def test_removed_prompts_leave_the_mask_as_if_it_had_been_tracked():
+    bank = bank_with([0, 3])
+    bank.forget_prompts(3)
+    assert bank.prompted_frames() == [0]
+    assert not bank.tracked[3].prompted and bank.tracked[3].spatial is None
