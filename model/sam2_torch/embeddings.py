@@ -1,8 +1,14 @@
-"""Frames on their way to the network: read one at a time, normalised, encoded, kept for a while."""
+"""Frames on their way to the network: read ahead, normalised, encoded, kept for a while."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Lock
 from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
 
 from sam2_torch.sam2 import SAM2, ImageEmbedding
 from sam2_torch.transforms import (
@@ -17,6 +23,8 @@ Frames: TypeAlias = Sequence[Any]
 """Anything with a length whose items are (H, W) or (H, W, 3) arrays: numpy, dask, zarr, a list."""
 
 CACHE_BYTES = 1 << 30
+READ_AHEAD = 4
+ENCODED_AT_ONCE = {"cuda": 4}  # elsewhere one: a batch is no faster there
 
 
 class FrameEncoder:
@@ -27,7 +35,7 @@ class FrameEncoder:
     model
         The network.
     frames
-        The movie; a frame is read when it is encoded and not kept.
+        The movie; a frame is read when it is encoded, and not kept.
     contrast
         Intensities that become black and white; measured on a few frames if None.
     cache_bytes
@@ -53,28 +61,79 @@ class FrameEncoder:
         self.geometry = FrameGeometry.fit((height, width), model.config)
         self.contrast = contrast if contrast is not None else measure_contrast(frames)
         self._frames = frames
+        self._reading = Lock()  # readers of files are seldom safe to share
         self._cache_bytes = cache_bytes
         self._cache: OrderedDict[int, ImageEmbedding] = OrderedDict()
         self._used_bytes = 0
+        self._order: range = range(0)
+        self._ahead: dict[int, Future[Tensor]] = {}
+        self._reader: ThreadPoolExecutor | None = None
 
     def __len__(self) -> int:
         return len(self._frames)
 
+    def __contains__(self, frame: object) -> bool:
+        return frame in self._cache
+
     def __getitem__(self, frame: int) -> ImageEmbedding:
-        """Get a frame's embedding, encoding it if need be."""
-        if frame in self._cache:
-            self._cache.move_to_end(frame)
-            return self._cache[frame]
-        pixels = check_frame(self._frames[frame])
+        """Get a frame's embedding, encoding it (and some that follow) if need be."""
+        if frame not in self._cache:
+            self._encode(self._batch(frame))
+        self._cache.move_to_end(frame)
+        return self._cache[frame]
+
+    @contextmanager
+    def reading_ahead(self, order: range) -> Iterator[None]:
+        """Read the frames of a run on a thread while the network works on those before."""
+        with ThreadPoolExecutor(1, "sam2-reader") as reader:
+            self._order, self._reader = order, reader
+            try:
+                yield
+            finally:
+                self._order, self._reader = range(0), None
+                reader.shutdown(cancel_futures=True)
+                self._ahead.clear()
+
+    def _batch(self, frame: int) -> list[int]:
+        """Choose the frames to encode together with one: those that a run will ask for next."""
+        at_once = ENCODED_AT_ONCE.get(self.model.device.type, 1)
+        return [frame, *(f for f in self._following(frame, at_once - 1) if f not in self._cache)]
+
+    def _following(self, frame: int, n: int) -> range:
+        if frame not in self._order:
+            return range(0)
+        place = self._order.index(frame)
+        return self._order[place + 1 : place + 1 + n]
+
+    def _encode(self, frames: list[int]) -> None:
+        images = torch.cat([self._input(frame) for frame in frames])
+        self._read_on(frames[-1])
+        features, skips = self.model.encode_image(images)
+        for i, frame in enumerate(frames):
+            one = slice(i, i + 1)
+            self._keep(frame, ImageEmbedding(features[one], (skips[0][one], skips[1][one])))
+
+    def _input(self, frame: int) -> Tensor:
+        ahead = self._ahead.pop(frame, None)
+        return self._read(frame) if ahead is None else ahead.result()
+
+    def _read_on(self, frame: int) -> None:
+        if self._reader is None:
+            return
+        for following in self._following(frame, READ_AHEAD):
+            if following not in self._ahead and following not in self._cache:
+                self._ahead[following] = self._reader.submit(self._read, following)
+
+    def _read(self, frame: int) -> Tensor:
+        """Read and normalise one frame, (1, 3, size, size)."""
+        with self._reading:
+            pixels = check_frame(self._frames[frame])
         if pixels.shape[:2] != self.geometry.shape:
             raise ValueError(
                 f"frame {frame}: expected shape {self.geometry.shape} as in frame 0, "
                 f"found {pixels.shape[:2]}"
             )
-        image = image_to_input(pixels, self.contrast, self.model.config)
-        embedding = self.model.encode_image(image)
-        self._keep(frame, embedding)
-        return embedding
+        return image_to_input(pixels, self.contrast, self.model.config)
 
     def _keep(self, frame: int, embedding: ImageEmbedding) -> None:
         self._cache[frame] = embedding

@@ -1,25 +1,22 @@
 """One movie with its objects: prompts on any frame, masks on every frame."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Literal, TypeAlias
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
-from torch import Tensor
 
 from sam2_torch.embeddings import CACHE_BYTES, FrameEncoder, Frames
 from sam2_torch.memory_bank import Direction, FrameMemory, MemoryBank, Selection
+from sam2_torch.plans import Directions, Run, correction_runs, ways, whole_runs
 from sam2_torch.predictions import FrameResult, MaskPrediction
 from sam2_torch.prompt_points import PromptPoints
 from sam2_torch.prompts import MaskPrompt, Prompt
-from sam2_torch.sam2 import MAX_POINTERS, SAM2, Memories, Segmentation
-from sam2_torch.transforms import Contrast, logits_to_masks
+from sam2_torch.sam2 import SAM2
+from sam2_torch.tracker import Tracker
+from sam2_torch.transforms import Contrast
 
-Directions: TypeAlias = Literal["forward", "backward", "both"]
-
-MAX_PREVIOUS_LOGIT = 32.0
 MAX_PROMPTED = 8
-OBJECTS_AT_ONCE = 16
-MEMORY_DTYPE = torch.bfloat16  # as in the reference; masks tell no difference
+REJOINED_IOU = 0.99
+REJOINED_FRAMES = 3  # in a row
 
 
 class VideoSession:
@@ -64,10 +61,10 @@ class VideoSession:
     ) -> None:
         self.model = model
         self._embeddings = FrameEncoder(model, frames, contrast, cache_bytes)
-        self._max_prompted = max_prompted
+        self._tracker = Tracker(model, self._embeddings, max_prompted)
         self._banks: dict[int, MemoryBank] = {}
         self._prompt_points: dict[tuple[int, int], PromptPoints] = {}
-        self._changed: set[int] = set()
+        self._changed: dict[int, set[int]] = {}  # frames whose prompts no run has taken up
 
     @property
     def n_frames(self) -> int:
@@ -140,47 +137,18 @@ class VideoSession:
         before = None if replace else self._prompt_points.get((object_id, frame))
         said = PromptPoints.of(prompts, self._embeddings.geometry, before)
         previous = bank.tracked.get(frame) if replace else bank.latest(frame)
-        ignored = frame if replace else None
         if isinstance(prompts[0], MaskPrompt):
-            mask = self._embeddings.geometry.mask_to_input(prompts[0])
-            answer = self.model.segment_from_mask(self._embeddings[frame], mask)
+            memory, prediction = self._tracker.segment_mask(frame, prompts[0])
         else:
-            answer = self._segment_points(bank, frame, said, previous, ignored)
-        memory, prediction = self._remember(answer, prompted=True)[0]
+            ignored = frame if replace else None
+            memory, prediction = self._tracker.segment_points(bank, frame, said, previous, ignored)
         if replace:
             bank.prompted.pop(frame, None)
         bank.pending[frame] = memory
         self._banks[object_id] = bank
         self._prompt_points[object_id, frame] = said
-        self._changed.add(object_id)
+        self._changed.setdefault(object_id, set()).add(frame)
         return prediction
-
-    def _segment_points(
-        self,
-        bank: MemoryBank,
-        frame: int,
-        said: PromptPoints,
-        previous: FrameMemory | None,
-        ignored: int | None,
-    ) -> Segmentation:
-        """Segment from clicks and boxes, with what is remembered if the frame was tracked."""
-        features, skips = self._embeddings[frame]
-        direction = bank.directions.get(frame)
-        others = [f for f in bank.prompted if f != ignored]
-        if direction is not None and others:
-            selection = self._select(bank, frame, direction, ignored)
-            features = self.model.attend_to_memory(features, self._memories([bank], selection))
-        else:
-            features = self.model.without_memory(features)
-        mask_logits = None
-        if previous is not None:
-            mask_logits = previous.unpacked_logits()[None, None].to(self.model.device)
-            mask_logits = mask_logits.clamp(-MAX_PREVIOUS_LOGIT, MAX_PREVIOUS_LOGIT)
-        points, labels = said.points_xy[None], said.labels[None]
-        # one click is ambiguous: choose among three masks (the reference's multimask_max_pt_num)
-        return self.model.segment(
-            features, skips, (points, labels), mask_logits, multimask=points.shape[1] <= 1
-        )
 
     def remove_prompts(self, object_id: int, frame: int) -> None:
         """Take back what was said of an object on a frame; its mask there stays.
@@ -192,7 +160,7 @@ class VideoSession:
         """
         self._bank(object_id).forget_prompts(frame)
         self._prompt_points.pop((object_id, frame), None)
-        self._changed.add(object_id)
+        self._changed.setdefault(object_id, set()).add(frame)
 
     def remove_object(self, object_id: int) -> None:
         """Forget an object altogether, also while it is propagated.
@@ -204,7 +172,7 @@ class VideoSession:
         """
         self._bank(object_id)
         del self._banks[object_id]
-        self._changed.discard(object_id)
+        self._changed.pop(object_id, None)
         for key in [key for key in self._prompt_points if key[0] == object_id]:
             del self._prompt_points[key]
 
@@ -255,8 +223,27 @@ class VideoSession:
         span = self._check_span(frames)
         if start is not None:
             self._check_frame(start)
-        _ways(direction)  # tell a wrong word now, not when the first frame is asked for
+        ways(direction)  # tell a wrong word now, not when the first frame is asked for
         return self._propagate(direction, span, wanted, object_ids is None, start)
+
+    def propagate_changes(self) -> Iterator[FrameResult]:
+        """Run again what changed prompts can have changed, and no more.
+
+        Only objects whose prompts changed since they were last propagated run, from the
+        changed frames in both directions, each until its new masks have rejoined the old
+        ones (three frames in a row with an IoU of 0.99). Closing the generator stops it.
+
+        Yields
+        ------
+        FrameResult
+            Of each frame that was run again.
+        """
+        while changed := {
+            i: frames for i, frames in self._changed.items() if self._banks[i].prompted_frames()
+        }:
+            self._changed = {}
+            for run in correction_runs(changed, self.n_frames):
+                yield from self._run(run)
 
     def frame_count(
         self,
@@ -266,9 +253,9 @@ class VideoSession:
         object_ids: Iterable[int] | None = None,
     ) -> int:
         """Count the results that `propagate` will yield, if nothing is said meanwhile."""
-        span, wanted = self._check_span(frames), self._wanted(object_ids)
-        plans = (self._plan(way, wanted, span, None, direction) for way in _ways(direction))
-        return sum(max(map(len, plan.values()), default=0) for plan in plans)
+        prompted = self._prompted(self._wanted(object_ids))
+        runs = whole_runs(direction, prompted, self._check_span(frames))
+        return sum(len(run.order()) for run in runs)
 
     def _propagate(
         self,
@@ -280,44 +267,35 @@ class VideoSession:
     ) -> Iterator[FrameResult]:
         targets = wanted
         while targets:
-            self._changed.difference_update(targets)
-            for way in _ways(direction):
-                yield from self._run(way, self._plan(way, targets, span, start, direction))
-            scope = self._banks if everything else wanted
-            changed = [i for i in scope if i in self._changed and i in self._banks]
-            targets = [i for i in changed if self._banks[i].prompted_frames()]
+            for object_id in targets:
+                self._changed.pop(object_id, None)
+            for run in whole_runs(direction, self._prompted(targets), span, start):
+                yield from self._run(run)
+            changed = [i for i in self._changed if everything or i in wanted]
+            targets = list(self._prompted(changed))
 
-    def _plan(
-        self,
-        way: Direction,
-        object_ids: list[int],
-        span: tuple[int, int],
-        start: int | None,
-        direction: Directions,
-    ) -> dict[int, range]:
-        """Lay out the frames that each object runs through in one direction."""
-        plan = {}
-        for object_id in object_ids:
-            if object_id not in self._banks:
-                continue
-            prompted = self._banks[object_id].prompted_frames()
-            first = start if start is not None else prompted[-1 if direction == "backward" else 0]
-            if way == "forward":
-                plan[object_id] = range(max(first, span[0]), span[1])
-            else:
-                # in both directions, the way forward has been to the first frame already
-                first -= direction == "both"
-                plan[object_id] = range(min(first, span[1] - 1), span[0] - 1, -1)
-        return plan
-
-    def _run(self, way: Direction, plan: Mapping[int, range]) -> Iterator[FrameResult]:
-        """Follow the objects of a plan, frame by frame."""
-        longest = max(plan.values(), key=len, default=range(0))
-        for frame in longest:
-            running = [i for i, frames in plan.items() if i in self._banks and frame in frames]
-            running = [i for i in running if i not in self._changed]  # they run again later
-            if running:
-                yield self._advance(frame, running, way)
+    def _run(self, run: Run) -> Iterator[FrameResult]:
+        """Follow the objects of a run, frame by frame."""
+        agreed = dict.fromkeys(run.frames, 0)
+        with self._embeddings.reading_ahead(run.order()):
+            for frame in run.order():
+                running = [
+                    object_id
+                    for object_id, frames in run.frames.items()
+                    if frame in frames
+                    and object_id in self._banks
+                    and object_id not in self._changed  # it runs again later
+                    and agreed[object_id] < REJOINED_FRAMES
+                ]
+                if not running:
+                    continue
+                before = {i: self._banks[i].latest(frame) for i in running}
+                result = self._advance(frame, running, run.way)
+                yield result
+                if run.until_rejoined:
+                    for i, new in zip(running, result.predictions, strict=True):
+                        same = frame != run.frames[i].start and _agree(before[i], new)
+                        agreed[i] = agreed[i] + 1 if same else 0
 
     @torch.inference_mode()
     def _advance(self, frame: int, object_ids: list[int], way: Direction) -> FrameResult:
@@ -329,94 +307,15 @@ class VideoSession:
             bank.commit()
             if frame in bank.prompted:
                 bank.directions[frame] = way
-                predictions[object_id] = self._prediction(bank.prompted[frame])
+                predictions[object_id] = self._tracker.prediction(bank.prompted[frame])
             else:
-                cohorts.setdefault(self._select(bank, frame, way), []).append(object_id)
+                selection = self._tracker.select(bank, frame, way)
+                cohorts.setdefault(selection, []).append(object_id)
         for selection, cohort in cohorts.items():
-            for i in range(0, len(cohort), OBJECTS_AT_ONCE):
-                chunk = cohort[i : i + OBJECTS_AT_ONCE]
-                predictions.update(self._track(frame, chunk, selection, way))
+            banks = [self._banks[i] for i in cohort]
+            masks = self._tracker.track(frame, banks, selection, way)
+            predictions.update(zip(cohort, masks, strict=True))
         return FrameResult(frame, tuple(object_ids), tuple(predictions[i] for i in object_ids))
-
-    def _track(
-        self, frame: int, object_ids: list[int], selection: Selection, way: Direction
-    ) -> dict[int, MaskPrediction]:
-        """Segment objects by their memories, and remember the frame."""
-        banks = [self._banks[i] for i in object_ids]
-        embedding = self._embeddings[frame]
-        memories = self._memories(banks, selection)
-        features = self.model.attend_to_memory(embedding.features, memories)
-        answer = self.model.segment(features, embedding.skips)
-        spatial = self.model.encode_memory(
-            embedding.features, answer.logits, answer.object_scores, binarize=False
-        ).to(MEMORY_DTYPE)
-        predictions = {}
-        for i, (memory, prediction) in enumerate(self._remember(answer, prompted=False)):
-            memory.spatial = spatial[i]
-            banks[i].store(frame, memory, way)
-            predictions[object_ids[i]] = prediction
-        return predictions
-
-    def _select(
-        self, bank: MemoryBank, frame: int, way: Direction, ignored: int | None = None
-    ) -> Selection:
-        return bank.select(frame, way, self.n_frames, self._max_prompted, ignored)
-
-    def _memories(self, banks: list[MemoryBank], selection: Selection) -> Memories:
-        """Gather the selected memories of objects that remember the same frames."""
-        spatial = [
-            torch.stack([self._spatial(bank, frame) for bank in banks])
-            for frame, _ in selection.spatial
-        ]
-        pointers = [
-            torch.stack([self._pointer(bank, frame) for bank in banks])
-            for frame, _ in selection.pointers
-        ]
-        width = self.model.config.d_model
-        none = torch.empty(len(banks), 0, width, device=self.model.device)
-        return Memories(
-            spatial,
-            [age for _, age in selection.spatial],
-            torch.stack(pointers, dim=1) if pointers else none,
-            [age for _, age in selection.pointers],
-            min(self.n_frames, MAX_POINTERS) - 1,
-        )
-
-    def _spatial(self, bank: MemoryBank, frame: int) -> Tensor:
-        """Get a frame's memory, encoding it from the frame's mask if it was let go."""
-        memory = _known(bank, frame)
-        if memory.spatial is None:
-            scores = torch.tensor([memory.object_score], device=self.model.device)
-            logits = memory.unpacked_logits()[None].to(self.model.device)
-            features = self._embeddings[frame].features
-            encoded = self.model.encode_memory(features, logits, scores, binarize=memory.prompted)
-            memory.spatial = encoded[0].to(MEMORY_DTYPE)
-        return memory.spatial
-
-    def _pointer(self, bank: MemoryBank, frame: int) -> Tensor:
-        memory = _known(bank, frame)
-        if memory.device_pointer is None:
-            memory.device_pointer = memory.pointer.to(self.model.device, self.model.dtype)
-        return memory.device_pointer
-
-    def _remember(
-        self, answer: Segmentation, prompted: bool
-    ) -> list[tuple[FrameMemory, MaskPrediction]]:
-        """Bring an answer to the host, as a memory and as a prediction of each object."""
-        logits, pointers = answer.logits.cpu(), answer.pointers.float().cpu()
-        numbers = torch.stack((answer.ious, answer.object_scores)).cpu()
-        remembered = []
-        for i, (iou, score) in enumerate(numbers.T.tolist()):
-            memory = FrameMemory(
-                logits[i], iou, score, pointers[i], answer.pointers[i], prompted=prompted
-            )
-            remembered.append((memory, self._prediction(memory)))
-        return remembered
-
-    def _prediction(self, memory: FrameMemory) -> MaskPrediction:
-        logits = memory.unpacked_logits()
-        (mask,) = logits_to_masks(logits[None], self._embeddings.geometry)
-        return MaskPrediction(mask, logits, memory.iou, memory.object_score)
 
     def _bank(self, object_id: int) -> MemoryBank:
         if object_id not in self._banks:
@@ -425,18 +324,21 @@ class VideoSession:
             )
         return self._banks[object_id]
 
+    def _prompted(self, object_ids: Iterable[int]) -> dict[int, list[int]]:
+        """Find the prompted frames of those objects that have any."""
+        frames = {i: self._banks[i].prompted_frames() for i in object_ids if i in self._banks}
+        return {i: prompted for i, prompted in frames.items() if prompted}
+
     def _wanted(self, object_ids: Iterable[int] | None) -> list[int]:
         """Decide which objects to follow."""
-        if object_ids is None:
-            wanted = [i for i, bank in self._banks.items() if bank.prompted_frames()]
-            if not wanted:
-                raise ValueError("nothing to propagate: prompt an object on some frame first")
-            return wanted
-        wanted = list(dict.fromkeys(object_ids))
-        for object_id in wanted:
-            if not self.prompted_frames(object_id):
+        wanted = list(dict.fromkeys(self._banks if object_ids is None else object_ids))
+        prompted = self._prompted(wanted)
+        if object_ids is None and not prompted:
+            raise ValueError("nothing to propagate: prompt an object on some frame first")
+        for object_id in wanted if object_ids is not None else ():
+            if object_id not in prompted:
                 raise KeyError(f"object {object_id} has no prompt; prompt it on some frame first")
-        return wanted
+        return list(prompted)
 
     def _check_frame(self, frame: int) -> None:
         if not 0 <= frame < self.n_frames:
@@ -453,15 +355,10 @@ class VideoSession:
         return first, stop
 
 
-def _ways(direction: Directions) -> tuple[Direction, ...]:
-    if direction == "both":
-        return "forward", "backward"
-    if direction in ("forward", "backward"):
-        return (direction,)
-    raise ValueError(f"direction: expected forward, backward or both, found {direction!r}")
-
-
-def _known(bank: MemoryBank, frame: int) -> FrameMemory:
-    memory = bank.remembered(frame)
-    assert memory is not None, "only remembered frames are selected"
-    return memory
+def _agree(before: FrameMemory | None, now: MaskPrediction) -> bool:
+    """Tell whether a mask is as it was before, on the grid of the logits."""
+    if before is None:
+        return False
+    old, new = before.unpacked_logits() > 0, now.logits > 0
+    union = int((old | new).sum())
+    return union == 0 or int((old & new).sum()) >= REJOINED_IOU * union

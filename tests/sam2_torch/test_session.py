@@ -1,8 +1,10 @@
+import threading
+
 import numpy as np
 import pytest
 import torch
 
-from sam2_torch import BoxPrompt, MaskPrompt, PointPrompt, VideoSession
+from sam2_torch import BoxPrompt, MaskPrompt, PointPrompt, VideoSession, load_sam2
 
 
 def overlap(mask, truth):
@@ -124,6 +126,57 @@ def test_a_corrected_frame_stays_corrected(session, movie):
     assert set(found) == {(1, t) for t in range(8)}
     assert overlap(found[1, 4].mask, mask) > 0.9
     assert session.prompted_frames(1) == (0, 4)
+
+
+def test_a_correction_runs_its_object_alone_and_stops_where_it_has_rejoined(model, movie):
+    session = VideoSession(model, np.concatenate([movie[0], movie[0][::-1], movie[0]]))
+    click_both(session)
+    before = collect(session.propagate())
+    assert list(session.propagate_changes()) == []
+    session.add_prompt(1, 10, PointPrompt([(40, 80)], [1]))
+    after = collect(session.propagate_changes())
+    assert {i for i, _ in after} == {1} and (1, 10) in after
+    frames = sorted(t for _, t in after)
+    assert frames == list(range(frames[0], frames[-1] + 1)) and len(frames) < 24
+    for t in (frames[0], frames[-1]):  # the ends agree with what lies beyond them
+        assert overlap(after[1, t].mask, before[1, t].mask) > 0.97
+    assert list(session.propagate_changes()) == []
+
+
+def test_changes_of_a_new_object_fill_the_whole_movie(session):
+    session.add_prompt(1, 3, PointPrompt([(40, 68)], [1]))
+    assert sorted(r.frame for r in session.propagate_changes()) == list(range(8))
+
+
+def test_half_precision_gives_nearly_the_same_masks(movie):
+    model = load_sam2("cells_nano", "cpu", torch.bfloat16)
+    session = VideoSession(model, movie[0][:3])
+    click_both(session)
+    for (object_id, t), prediction in collect(session.propagate()).items():
+        assert overlap(prediction.mask, movie[1][t] == object_id) > 0.75
+
+
+def test_a_full_device_is_met_with_fewer_objects_at_a_time(session, monkeypatch, caplog):
+    click_both(session)
+    attend = session.model.attend_to_memory
+
+    def full(features, memories):
+        if len(memories.pointers) > 1:
+            raise torch.OutOfMemoryError("no room")
+        return attend(features, memories)
+
+    monkeypatch.setattr(session.model, "attend_to_memory", full)
+    assert len(collect(session.propagate("forward", frames=(0, 3)))) == 6
+    assert "1 objects at a time" in caplog.text
+
+
+def test_reading_ahead_ends_with_the_run(session):
+    click_both(session)
+    run = session.propagate("forward")
+    next(run), next(run)
+    assert any("sam2-reader" in thread.name for thread in threading.enumerate())
+    run.close()
+    assert not any("sam2-reader" in thread.name for thread in threading.enumerate())
 
 
 def test_points_refine_and_replace_starts_anew(session):

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sam2_torch.nn.position_encoding import rotary_table, rotate
+from sam2_torch.nn.position_encoding import rotary_table
 
 
 class Attention(nn.Module):
@@ -49,7 +49,8 @@ class RotaryAttention(Attention):
 
     Notes
     -----
-    Reference: `RoPEAttention`. The table is real-valued and made once.
+    Reference: `RoPEAttention`. Turning a pair of channels mixes it with its partner, so a
+    second projection gives the partners, and turning is two multiplications in place.
     """
 
     table: Tensor
@@ -58,11 +59,25 @@ class RotaryAttention(Attention):
         super().__init__(width, heads=1, memory_width=memory_width)
         self.register_buffer("table", rotary_table(width, size), persistent=False)
 
+    def project_turned(self, projection: nn.Linear, x: Tensor, placed: int) -> Tensor:
+        """Project (B, N, C) and turn the first `placed` of the N, whole maps one after another."""
+        cosine, sine = self.table
+        maps = (-1, len(cosine))
+        projected = projection(x)
+        partners = F.linear(x[:, :placed], _partner(projection.weight), _partner(projection.bias))
+        turned = projected[:, :placed].unflatten(1, maps)  # (B, maps, HW, C), a view
+        turned.mul_(cosine).addcmul_(partners.unflatten(1, maps), sine.to(partners.dtype))
+        return projected
+
     def forward(self, query: Tensor, key: Tensor, value: Tensor, unplaced: int = 0) -> Tensor:
         """Attend; the last `unplaced` keys have no place in a map and are not turned."""
-        query = rotate(self.q_proj(query), self.table)
-        key = self.k_proj(key)
-        placed = key.shape[1] - unplaced
-        key = torch.cat((rotate(key[:, :placed], self.table), key[:, placed:]), dim=1)
+        query = self.project_turned(self.q_proj, query, query.shape[1])
+        key = self.project_turned(self.k_proj, key, key.shape[1] - unplaced)
         query, key, value = map(self.split_heads, (query, key, self.v_proj(value)))
         return self.attend(query.expand(len(key), -1, -1, -1), key, value)
+
+
+def _partner(weight: Tensor) -> Tensor:
+    """Exchange the two rows of each pair, the first one negated."""
+    first, second = weight.unflatten(0, (-1, 2)).unbind(1)
+    return torch.stack((-second, first), dim=1).flatten(0, 1)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from sam2_torch.config import SAM2Config
 from sam2_torch.nn.blocks import MLP
+from sam2_torch.nn.position_encoding import Remembered
 
 MLP_RATIO = 4
 TOP_DOWN_LEVELS = (2, 3)  # levels of the pyramid that pass their features downwards
@@ -118,6 +119,7 @@ class Hiera(nn.Module):
         first_window = config.window_sizes[0]
         self.pos_embed = nn.Parameter(torch.zeros(1, width, side, side))
         self.pos_embed_window = nn.Parameter(torch.zeros(1, width, first_window, first_window))
+        self._position = Remembered()
         self.blocks = nn.ModuleList()
         self.widths = [width]
         for i in range(sum(config.stages)):
@@ -131,7 +133,10 @@ class Hiera(nn.Module):
             width = self.widths[-1]
 
     def position_embedding(self, height: int, width: int) -> Tensor:
-        """Make the sum of the stretched and the repeated embedding, (1, height, width, C)."""
+        """Sum the stretched and the repeated embedding, (1, height, width, C)."""
+        return self._position.get(self.pos_embed, lambda: self._stretch(height, width))
+
+    def _stretch(self, height: int, width: int) -> Tensor:
         window = self.pos_embed_window
         side = window.shape[-1]
         background = F.interpolate(self.pos_embed, size=(height, width), mode="bicubic")

@@ -30,7 +30,8 @@ class MaskDownSampler(nn.Module):
 
     def forward(self, mask: Tensor) -> Tensor:
         """Map (N, 1, S, S) to (N, width, S / 16, S / 16)."""
-        return self.encoder(mask)
+        # channels last: the norms between the convolutions then need no copies
+        return self.encoder(mask.contiguous(memory_format=torch.channels_last))
 
 
 class CXBlock(nn.Module):

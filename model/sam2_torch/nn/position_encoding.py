@@ -1,11 +1,30 @@
 """Where things are: sine, random-frequency and rotary encodings."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 TEMPERATURE = 10000.0
+
+
+class Remembered:
+    """A tensor made of a parameter, made again only when the parameter was changed."""
+
+    def __init__(self) -> None:
+        self._key: tuple[object, ...] = ()
+        self._value: Tensor | None = None
+
+    def get(self, source: Tensor, make: Callable[[], Tensor]) -> Tensor:
+        """Return what `make` made of the source as it is now; gradients are never kept."""
+        if source.requires_grad and torch.is_grad_enabled():
+            return make()
+        version = 0 if source.is_inference() else source._version
+        key = (source.data_ptr(), version, source.device, source.dtype)
+        if self._value is None or key != self._key:
+            self._key, self._value = key, make()
+        return self._value
 
 
 def sine_encoding_2d(channels: int, size: int) -> Tensor:
@@ -52,6 +71,7 @@ class RandomFrequencies(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
+        self._grid = Remembered()
         matrix = torch.randn(2, channels // 2)
         self.register_buffer("positional_encoding_gaussian_matrix", matrix)
 
@@ -63,6 +83,9 @@ class RandomFrequencies(nn.Module):
 
     def grid(self, size: int) -> Tensor:
         """Encode the pixel centres of a square map, (channels, size, size)."""
+        return self._grid.get(self.positional_encoding_gaussian_matrix, lambda: self._encode(size))
+
+    def _encode(self, size: int) -> Tensor:
         device = self.positional_encoding_gaussian_matrix.device
         centre = (torch.arange(size, dtype=torch.float32, device=device) + 0.5) / size
         y, x = torch.meshgrid(centre, centre, indexing="ij")
@@ -70,28 +93,16 @@ class RandomFrequencies(nn.Module):
 
 
 def rotary_table(channels: int, size: int) -> Tensor:
-    """Make the cosines and sines of a square map's rotary encoding, (2, size * size, channels / 2).
+    """Make the cosines and sines of a square map's rotary encoding, (2, size * size, channels).
 
     Notes
     -----
-    The first half of the pairs of channels turns with the column, the second with the row.
-    Reference: `compute_axial_cis`; Heo et al. 2024.
+    Pairs of channels share an angle; the first half of the pairs turns with the column, the
+    second with the row. Reference: `compute_axial_cis`; Heo et al. 2024.
     """
     index = torch.arange(0, channels, 4, dtype=torch.float32)[: channels // 4]
     frequency = 1.0 / TEMPERATURE ** (index / channels)
     t = torch.arange(size * size, dtype=torch.float32)
     column, row = t % size, torch.div(t, size, rounding_mode="floor")
     angle = torch.cat((torch.outer(column, frequency), torch.outer(row, frequency)), dim=-1)
-    return torch.stack((angle.cos(), angle.sin()))
-
-
-def rotate(x: Tensor, table: Tensor) -> Tensor:
-    """Turn the pairs of channels of (..., N, C) by the table's angles.
-
-    N is a multiple of the table's length: each map of a sequence of maps is turned alike.
-    """
-    cosine, sine = table.to(x.dtype)
-    pairs = x.unflatten(-1, (-1, 2)).unflatten(-3, (-1, len(cosine)))  # (..., maps, HW, C / 2, 2)
-    a, b = pairs.unbind(-1)
-    turned = torch.stack((a * cosine - b * sine, a * sine + b * cosine), dim=-1)
-    return turned.flatten(-2).flatten(-3, -2)
+    return torch.stack((angle.cos(), angle.sin())).repeat_interleave(2, dim=-1)

@@ -1,0 +1,226 @@
+"""What is known of one model before it is on disk, and how a registry says it."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from sam2_torch.config import CELLS_NANO, RELEASED, SAM2Config
+
+NAMED_CONFIGS: dict[str, SAM2Config] = {**RELEASED, "cells_nano": CELLS_NANO}
+"""Architectures that a registry can refer to by name."""
+
+_PARAMETERS = {
+    "sam2.1_hiera_tiny": 38_962_498,
+    "sam2.1_hiera_small": 46_060_354,
+    "sam2.1_hiera_base_plus": 80_850_178,
+    "sam2.1_hiera_large": 224_446_642,
+    "sam2_hiera_tiny": 38_945_986,
+    "sam2_hiera_small": 46_043_842,
+    "sam2_hiera_base_plus": 80_833_666,
+    "sam2_hiera_large": 224_430_130,
+    "cells_nano": 8_640_786,
+}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")  # it becomes the name of a folder
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+class RegistryError(ValueError):
+    """An entry of a registry that cannot be used; the message names file, model and key."""
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A model that can be had by name.
+
+    Exactly one of `path`, `repo` and `url` says where its file is.
+
+    Parameters
+    ----------
+    name
+        By which `load_sam2` knows it.
+    description, licence
+        For people; the licence is that of the weights.
+    config
+        The architecture; None where the file tells it by itself.
+    path
+        A file that is on disk already.
+    repo, files
+        A repository of the Hugging Face Hub ("facebook/sam2.1-hiera-tiny") and its files
+        with these weights, the preferred one first.
+    url
+        An http(s) address.
+    sha256
+        Of the file, in hexadecimal digits; None where nobody has said.
+    origin
+        Where the entry comes from: "embedded", "released", the registry file, or the
+        package whose entry point it is.
+    """
+
+    name: str
+    description: str = ""
+    licence: str = "not stated"
+    config: SAM2Config | None = None
+    path: Path | None = None
+    repo: str | None = None
+    files: tuple[str, ...] = ()
+    url: str | None = None
+    sha256: str | None = None
+    origin: str = ""
+
+    @property
+    def parameters(self) -> int | None:
+        """How many parameters the network has; None if the architecture is no named one."""
+        if self.config is None:
+            return None
+        for name, config in NAMED_CONFIGS.items():
+            same_input = {
+                "image_size": config.image_size,
+                "keep_aspect": config.keep_aspect,
+            }  # neither changes the parameters
+            if replace(self.config, **same_input) == config:  # type: ignore[arg-type]
+                return _PARAMETERS[name]
+        return None
+
+    @property
+    def size_mb(self) -> float | None:
+        """About how many megabytes the file has, in float32; None if unknown."""
+        return None if self.parameters is None else self.parameters * 4 / 1e6
+
+
+def parse_entry(name: str, values: object, origin: str, folder: Path | None = None) -> ModelEntry:
+    """Read one entry of a registry.
+
+    Parameters
+    ----------
+    name, values
+        The key and the table under it.
+    origin
+        What error messages call the registry.
+    folder
+        Of the registry file, for relative paths.
+
+    Raises
+    ------
+    RegistryError
+        If a key is unknown, missing or has a value that it cannot have.
+    """
+    where = f"{origin}: model {name!r}"
+    if not _NAME.fullmatch(name):
+        raise RegistryError(
+            f"{where}: expected a name of letters, digits and . _ + -, found {name!r}; rename it"
+        )
+    if not isinstance(values, Mapping):
+        raise RegistryError(f"{where}: expected a table of keys, found {values!r}")
+    for key, value in values.items():
+        expected, is_right = _KEYS.get(key, (None, None))
+        if expected is None or is_right is None:
+            raise RegistryError(f"{where}: expected the keys {', '.join(_KEYS)}, found {key!r}")
+        if not is_right(value):
+            raise RegistryError(f"{where}, key {key!r}: expected {expected}, found {value!r}")
+    return _make_entry(name, dict(values), where, origin, folder)
+
+
+def _make_entry(
+    name: str, values: dict[str, Any], where: str, origin: str, folder: Path | None
+) -> ModelEntry:
+    homes = [key for key in ("path", "repo", "url") if key in values]
+    if len(homes) != 1:
+        raise RegistryError(
+            f"{where}: expected one of path, repo (with file) and url, "
+            f"found {' and '.join(homes) or 'none'}"
+        )
+    if ("repo" in values) != ("file" in values):
+        raise RegistryError(f"{where}: expected repo and file together, found one of them")
+    if "path" in values:
+        values["path"] = (folder or Path()) / Path(values["path"]).expanduser()
+    if "sha256" in values:
+        values["sha256"] = values["sha256"].lower()
+    files = (values.pop("file"),) if "file" in values else ()
+    config = parse_config(values.pop("config"), where) if "config" in values else None
+    return ModelEntry(name=name, files=files, config=config, origin=origin, **values)
+
+
+def parse_config(value: Any, where: str) -> SAM2Config:
+    """Read an architecture: a name, or a table of sizes with the name of what they change.
+
+    Raises
+    ------
+    RegistryError
+        If it is none.
+    """
+    values = {"base": value} if isinstance(value, str) else dict(value)
+    base = values.pop("base", "sam2.1_hiera_tiny")
+    if base not in NAMED_CONFIGS:
+        raise RegistryError(
+            f"{where}, key 'config': expected one of {', '.join(NAMED_CONFIGS)}, found {base!r}"
+        )
+    known = {field.name for field in fields(SAM2Config)}
+    for key, found in values.items():
+        if key not in known:
+            raise RegistryError(
+                f"{where}, key 'config': expected base and the sizes of a SAM2Config "
+                f"({', '.join(sorted(known))}), found {key!r}"
+            )
+        expected = getattr(NAMED_CONFIGS[base], key)
+        if not _has_form(found, expected):
+            raise RegistryError(
+                f"{where}, key 'config': expected for {key} something like "
+                f"{list(expected) if isinstance(expected, tuple) else expected!r}, found {found!r}"
+            )
+    return SAM2Config.from_dict({**NAMED_CONFIGS[base].to_dict(), **values})
+
+
+def _has_form(found: object, expected: object) -> bool:
+    """Tell whether a value is of the kind of another; numbers of pixels are above 0."""
+    if isinstance(expected, tuple):
+        return isinstance(found, list | tuple) and all(_has_form(item, 1) for item in found)
+    if isinstance(expected, bool) or isinstance(found, bool):
+        return isinstance(found, bool) and isinstance(expected, bool)
+    if isinstance(expected, str):  # the version
+        return found in ("2.0", "2.1")
+    return isinstance(found, int) and found > 0
+
+
+def file_name(url: str) -> str:
+    """Take the file's name out of an address; "" if there is none."""
+    return unquote(urlsplit(url).path).replace("\\", "/").rpartition("/")[2]
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_address(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    parts = urlsplit(value)
+    return parts.scheme in ("http", "https") and bool(parts.hostname and file_name(value))
+
+
+def _is_file(value: object) -> bool:
+    return isinstance(value, str) and bool(value) and ".." not in value.split("/")
+
+
+_KEYS: dict[str, tuple[str, Callable[[object], bool]]] = {
+    "url": ("an http(s) address that ends in a file name", _is_address),
+    "repo": (
+        "owner/name of a Hugging Face repository",
+        lambda value: isinstance(value, str) and bool(_REPO.fullmatch(value)),
+    ),
+    "file": ("the name of a file in the repository", _is_file),
+    "path": ("the path of a file", _is_text),
+    "sha256": (
+        "64 hexadecimal digits",
+        lambda value: isinstance(value, str) and bool(_SHA256.fullmatch(value)),
+    ),
+    "config": (
+        "the name of an architecture or a table of sizes",
+        lambda value: isinstance(value, str | Mapping),
+    ),
+    "licence": ("text", _is_text),
+    "description": ("text", _is_text),
+}
