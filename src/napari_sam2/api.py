@@ -1,0 +1,177 @@
+"""What the command line does, as functions: track a movie, segment its frames."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from napari_sam2.images import Movie
+from napari_sam2.io import ObjectPrompts
+from napari_sam2.masklets import Masklets
+from sam2_torch.predictions import SparseMask
+from sam2_torch.prompts import MaskPrompt, Prompt
+
+if TYPE_CHECKING:
+    from sam2_torch import SAM2, VideoSession
+    from sam2_torch.predictions import MaskPrediction
+
+__all__ = ["Direction", "Progress", "segment", "track"]
+
+Direction: TypeAlias = Literal["forward", "backward", "both"]
+Progress: TypeAlias = Callable[[int, int], None]
+"""Is told how many frames are done, and of how many."""
+
+_LOG = logging.getLogger(__name__)
+
+
+def _silent(done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+def track(
+    model: "SAM2",
+    movie: Movie,
+    prompts: Iterable[ObjectPrompts],
+    *,
+    direction: Direction = "both",
+    frames: tuple[int, int] | None = None,
+    progress: Progress = _silent,
+) -> Masklets:
+    """Follow prompted objects through a movie or stack.
+
+    Parameters
+    ----------
+    model
+        From `sam2_torch.load_sam2`.
+    movie
+        Its frames are read one at a time.
+    prompts
+        What is said of the objects, on any frame; read one at a time. A mask is kept as it
+        is given, the masks of all other frames are the network's.
+    direction
+        Which way from each object's own prompted frames.
+    frames
+        First frame and the one after the last: others are neither read nor written, and
+        prompts on them are left out.
+    progress
+        Called after each frame.
+
+    Returns
+    -------
+    Masklets
+        The objects' masks in the frames that were reached.
+
+    Raises
+    ------
+    ValueError
+        If the range of frames does not fit, or no prompt is in it.
+    """
+    from sam2_torch import VideoSession
+
+    span = _checked_span(frames, movie)
+    masklets = Masklets(movie.n_frames, movie.frame_shape)
+    given = Masklets(movie.n_frames, movie.frame_shape)
+    session = VideoSession(model, movie)
+    for said in _within(span, prompts):
+        mask = _given_mask(said)
+        if mask is not None:
+            given.set(said.object_id, said.frame, mask)
+        masklets.set(said.object_id, said.frame, _prompt(session, said).sparse)
+    total = session.frame_count(direction, frames=span)
+    for done, result in enumerate(session.propagate(direction, frames=span), start=1):
+        for object_id, prediction in zip(result.object_ids, result.predictions, strict=True):
+            masklets.set(object_id, result.frame, prediction.sparse)
+        progress(done, total)
+    _put_back(given, masklets)
+    return masklets
+
+
+def segment(
+    model: "SAM2",
+    movie: Movie,
+    prompts: Iterable[ObjectPrompts],
+    *,
+    frames: tuple[int, int] | None = None,
+    progress: Progress = _silent,
+) -> Masklets:
+    """Segment prompted objects in the frames on which they are prompted, each on its own.
+
+    Parameters
+    ----------
+    model, movie, frames, progress
+        As for `track`.
+    prompts
+        What is said of the objects, frame by frame in ascending order. A mask is refined.
+
+    Returns
+    -------
+    Masklets
+        The objects' masks in the frames on which they were prompted.
+
+    Raises
+    ------
+    ValueError
+        As for `track`.
+    """
+    from sam2_torch import ImageSession
+
+    first, stop = _checked_span(frames, movie)
+    masklets = Masklets(movie.n_frames, movie.frame_shape)
+    for frame, group in groupby(_within((first, stop), prompts), lambda said: said.frame):
+        session = ImageSession(model, movie[frame])
+        for said in group:
+            best = session.predict(*said.prompts)[0]
+            masklets.set(said.object_id, frame, best.sparse)
+        progress(frame - first + 1, stop - first)
+    return masklets
+
+
+def _checked_span(frames: tuple[int, int] | None, movie: Movie) -> tuple[int, int]:
+    first, stop = frames or (0, movie.n_frames)
+    if not 0 <= first < stop <= movie.n_frames:
+        raise ValueError(
+            f"frames {first}:{stop}: expected a first frame before a last one (which is not "
+            f"taken) within 0:{movie.n_frames}"
+        )
+    return first, stop
+
+
+def _within(span: tuple[int, int], prompts: Iterable[ObjectPrompts]) -> Iterator[ObjectPrompts]:
+    """Pass on the prompts in a range of frames, and say how many are not."""
+    taken = left_out = 0
+    for said in prompts:
+        if span[0] <= said.frame < span[1]:
+            taken += 1
+            yield said
+        else:
+            left_out += 1
+    where = f"in the frames {span[0]}:{span[1]}"
+    if not taken:
+        raise ValueError(f"prompts: expected at least one {where}, found none there")
+    if left_out:
+        _LOG.warning("%d prompts are not %s and were left out", left_out, where)
+
+
+def _given_mask(said: ObjectPrompts) -> SparseMask | None:
+    """Get the mask that a user gave for an object and did not refine."""
+    (first, *others) = said.prompts
+    if isinstance(first, MaskPrompt) and not others:
+        return SparseMask.from_dense(first.mask)
+    return None
+
+
+def _prompt(session: "VideoSession", said: ObjectPrompts) -> "MaskPrediction":
+    masks: list[Prompt] = [prompt for prompt in said.prompts if isinstance(prompt, MaskPrompt)]
+    others = [prompt for prompt in said.prompts if not isinstance(prompt, MaskPrompt)]
+    if masks and others:  # a mask comes alone, clicks refine it
+        session.add_prompt(said.object_id, said.frame, masks)
+    return session.add_prompt(said.object_id, said.frame, others or masks)
+
+
+def _put_back(given: Masklets, masklets: Masklets) -> None:
+    """Keep the masks that the user gave: the network's copy of them is coarser."""
+    for object_id in given.object_ids:
+        for frame in given.frames(object_id):
+            mask = given.get(object_id, frame)
+            if mask is not None:
+                masklets.set(object_id, frame, mask)

@@ -1,0 +1,55 @@
+"""The command line: `napari-sam2 track | segment | models | demo | doctor`."""
+
+import argparse
+import sys
+import traceback
+from collections.abc import Sequence
+
+from napari_sam2 import __version__
+from napari_sam2.cli import demo, doctor, models, track
+from napari_sam2.cli.errors import EXPECTED, FAILED, report
+from napari_sam2.io.tiff import silence_tifffile
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code: 0 done, 1 failed, 2 wrong use or input.
+
+    Parameters
+    ----------
+    argv
+        Arguments without the program's name; those of the process by default.
+
+    Raises
+    ------
+    SystemExit
+        From argparse: after `--help` and `--version`, and with code 2 where an argument is
+        wrong.
+    """
+    arguments = _parser().parse_args(argv)
+    silence_tifffile()
+    try:
+        return int(arguments.run(arguments))
+    except KeyboardInterrupt:
+        print("\nnapari-sam2: stopped; nothing is left half-written", file=sys.stderr)
+        return FAILED
+    except EXPECTED as error:
+        if arguments.traceback:
+            traceback.print_exc()
+        return report(error)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="napari-sam2",
+        description="Segment objects in microscopy images and follow them through movies "
+        "and stacks with SAM 2.",
+        epilog="Exit codes: 0 done, 2 wrong use or unreadable input, 1 failed.",
+    )
+    parser.add_argument("--version", action="version", version=f"napari-sam2 {__version__}")
+    parser.add_argument(
+        "--traceback", action="store_true", help="after an error, print where it came from"
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for module in (track, models, demo, doctor):
+        module.add_commands(commands)
+    return parser

@@ -1,0 +1,199 @@
+"""`napari-sam2 track` and `napari-sam2 segment`."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache, partial
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from napari_sam2 import api
+from napari_sam2.cli.batch import Job, plan_jobs
+from napari_sam2.cli.errors import DONE, EXPECTED, report
+from napari_sam2.cli.models import download_bar
+from napari_sam2.images import Movie
+from napari_sam2.io import read_movie, read_prompts, write_labels
+from napari_sam2.masklets import Masklets
+
+if TYPE_CHECKING:
+    from sam2_torch import SAM2
+
+_PROMPTS_HELP = """\
+prompts: a CSV file with the header
+  object,frame,kind,y,x,label,y1,x1
+  1,0,point,120,85,1,,              label 1: inside, 0: outside
+  2,4,box,40,60,,75,102             corners y, x and y1, x1
+in pixels (the centre of the first one is 0, 0), frames counted from 0; or a label image, of
+which each label on a frame is the mask of an object.
+
+Several inputs, or a pattern in quotes: -o is a folder that gets one output for each input, named
+like it. --prompts is then one file for all, or a folder with one file for each, named like it.
+Outputs that are there already are skipped.
+"""
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the commands to the parser."""
+    track = commands.add_parser(
+        "track",
+        help="follow prompted objects through movies or stacks",
+        description="Follow objects through a movie or stack from prompts on any frame.",
+        epilog=_PROMPTS_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_files(track)
+    track.add_argument(
+        "--direction",
+        choices=("forward", "backward", "both"),
+        default="both",
+        help="which way from each object's own prompted frames (default: both)",
+    )
+    track.set_defaults(run=run_track)
+    segment = commands.add_parser(
+        "segment",
+        help="segment prompted objects of single images",
+        description="Segment objects of an image, or of a movie's prompted frames, each on its "
+        "own.",
+        epilog=_PROMPTS_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_files(segment)
+    segment.set_defaults(run=run_segment)
+
+
+def _add_files(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "inputs", metavar="IN", nargs="+", help="TIFF, NPY, PNG or JPEG, or a folder of images"
+    )
+    parser.add_argument("--prompts", metavar="P", required=True, help="see below")
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", required=True, help=".tif, .ome.tif or a folder"
+    )
+    parser.add_argument(
+        "--frames", metavar="A:B", type=frame_range, help="from frame A up to, without, frame B"
+    )
+    parser.add_argument(
+        "--axes", help="of the input, for example TYX, ZYX or TZCYX (default: what the file says)"
+    )
+    parser.add_argument("--channel", metavar="C", type=int, help="which channel (default: 0)")
+    add_model(parser)
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what computes, and where."""
+    parser.add_argument(
+        "--model", default="cells_nano", help="name or checkpoint file (default: cells_nano)"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default: auto)")
+    parser.add_argument(
+        "--local-only", action="store_true", help="fail rather than download the model"
+    )
+
+
+def frame_range(text: str) -> tuple[int, int | None]:
+    """Read A:B; either may be left out.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If it is something else.
+    """
+    first, colon, stop = text.partition(":")
+    try:
+        if not colon:
+            raise ValueError
+        return int(first or 0), int(stop) if stop else None
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected A:B, for example 0:10 or 5:, found {text!r}"
+        ) from None
+
+
+def run_track(arguments: argparse.Namespace) -> int:
+    """Run `napari-sam2 track`."""
+    return _run(arguments, partial(api.track, direction=arguments.direction))
+
+
+def run_segment(arguments: argparse.Namespace) -> int:
+    """Run `napari-sam2 segment`."""
+    return _run(arguments, api.segment)
+
+
+def _run(arguments: argparse.Namespace, verb: Callable[..., Masklets]) -> int:
+    """Do all jobs; where there are several, one that fails does not stop the others."""
+    jobs = plan_jobs(arguments.inputs, arguments.prompts, arguments.output)
+    model = cache(lambda: load_model(arguments))
+    code = DONE
+    for number, job in enumerate(jobs, start=1):
+        which = f"[{number}/{len(jobs)}] " if len(jobs) > 1 else ""
+        if job.finished:
+            tell(f"{which}{job.output} is there already: skipped (delete it to make it anew)")
+            continue
+        try:
+            _run_job(job, which, arguments, verb, model)
+        except EXPECTED as error:
+            if len(jobs) == 1:
+                raise
+            code = code or report(error, about=str(job.source))
+    return code
+
+
+def _run_job(
+    job: Job,
+    which: str,
+    arguments: argparse.Namespace,
+    verb: Callable[..., Masklets],
+    model: "Callable[[], SAM2]",
+) -> None:
+    movie = read_movie(job.source, arguments.axes, arguments.channel)
+    prompts = read_prompts(job.prompts, movie)
+    frames = _resolved(arguments.frames, movie)
+    tell(f"{which}{job.source}: {movie}")
+    network = model()
+    job.output.parent.mkdir(parents=True, exist_ok=True)
+    with progress_bar() as progress:
+        masklets = verb(network, movie, prompts, frames=frames, progress=progress)
+    write_labels(job.output, masklets, movie.layout.label_axes, movie.calibration)
+    n = len(masklets.object_ids)
+    print(f"{job.output}: {n} object{'s' * (n != 1)} in {movie.n_frames} frames", flush=True)
+
+
+def _resolved(frames: tuple[int, int | None] | None, movie: Movie) -> tuple[int, int] | None:
+    if frames is None:
+        return None
+    first, stop = frames
+    return first, movie.n_frames if stop is None else stop
+
+
+def load_model(arguments: argparse.Namespace) -> "SAM2":
+    """Load the network that the options name."""
+    from sam2_torch import load_sam2
+
+    with download_bar(arguments.model) as progress:
+        model = load_sam2(
+            arguments.model,
+            arguments.device,
+            local_only=arguments.local_only,
+            progress=progress,
+        )
+    tell(f"model {arguments.model} on {model.device}")
+    return model
+
+
+def tell(text: str) -> None:
+    """Say on stderr what is going on: stdout is for results."""
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress_bar() -> Iterator[api.Progress]:
+    """Show a bar on stderr while frames are done."""
+    with tqdm(unit="frame", file=sys.stderr, dynamic_ncols=True) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield progress

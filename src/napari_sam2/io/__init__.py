@@ -1,0 +1,143 @@
+"""Files in and out: which module reads or writes a file is told by its suffix."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from napari_sam2.images import Calibration, Movie
+from napari_sam2.io.files import suffix
+from napari_sam2.io.label_images import prompts_from_labels
+from napari_sam2.io.npy import read_npy
+from napari_sam2.io.object_prompts import ObjectPrompts
+from napari_sam2.io.pictures import PICTURES, read_folder, read_picture
+from napari_sam2.io.prompts_csv import read_prompts_csv
+from napari_sam2.io.tiff import read_tiff, write_tiff
+from napari_sam2.masklets import Masklets
+
+__all__ = ["ObjectPrompts", "read_movie", "read_prompts", "require_writable", "write_labels"]
+
+_Reader = Callable[[Path, str | None, int | None], Movie]
+_READERS: dict[str, _Reader] = {
+    ".tif": read_tiff,
+    ".tiff": read_tiff,
+    ".ome.tif": read_tiff,
+    ".ome.tiff": read_tiff,
+    ".npy": read_npy,
+    **dict.fromkeys(PICTURES, read_picture),
+}
+_WRITTEN = (".tif", ".tiff", ".ome.tif", ".ome.tiff")
+
+
+def read_movie(path: str | Path, axes: str | None = None, channel: int | None = None) -> Movie:
+    """Open a movie, stack or image; frames are read when asked for.
+
+    Parameters
+    ----------
+    path
+        TIFF, NPY, PNG or JPEG file, or a folder of images.
+    axes
+        One letter for each axis, of time, depth, channel, row, column and RGB: TZCYXS.
+        None for what the file says or its shape suggests.
+    channel
+        Which channel to take: the first by default; of RGB all.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is nothing.
+    ValueError
+        If it cannot be read or the axes do not fit.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: expected a file or a folder of images, found nothing")
+    reader = read_folder if path.is_dir() else _READERS.get(suffix(path))
+    if reader is None:
+        raise ValueError(
+            f"{path.name}: expected a folder or one of {', '.join(_READERS)}, "
+            f"found {suffix(path) or 'no suffix'}"
+        )
+    try:
+        movie = reader(path, axes, channel)
+        movie.check_finite()
+    except ValueError as error:
+        raise _naming(path, error) from error
+    return movie
+
+
+def read_prompts(path: str | Path, movie: Movie) -> Iterable[ObjectPrompts]:
+    """Read the prompts for a movie from a CSV file or a label image.
+
+    Parameters
+    ----------
+    path
+        `.csv` as `read_prompts_csv` says, or any label image that `read_movie` opens: its
+        labels are masks of frame 0, or of each frame.
+    movie
+        What they are for.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is nothing.
+    ValueError
+        If they cannot be read or do not fit the movie.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: expected prompts (.csv or a label image), found nothing")
+    if suffix(path) == ".csv":
+        return read_prompts_csv(path, movie)
+    try:
+        return prompts_from_labels(read_movie(path), movie)
+    except ValueError as error:
+        raise _naming(path, error) from error
+
+
+def _naming(path: Path, error: ValueError) -> ValueError:
+    """Put the file's name before a message that lacks it."""
+    said = str(error)
+    return error if path.name in said else ValueError(f"{path.name}: {said}")
+
+
+def require_writable(path: str | Path) -> None:
+    """Check that `write_labels` knows the suffix, before any work is done.
+
+    Raises
+    ------
+    ValueError
+        If it does not.
+    """
+    found = suffix(Path(path))
+    if found not in _WRITTEN:
+        raise ValueError(
+            f"{Path(path).name}: expected an output that ends in {', '.join(_WRITTEN)}, "
+            f"found {found or 'no suffix'}"
+        )
+
+
+def write_labels(path: str | Path, masklets: Masklets, axes: str, calibration: Calibration) -> None:
+    """Write the masks of all objects as a label movie, frame by frame.
+
+    Parameters
+    ----------
+    path
+        `.tif`, or `.ome.tif` for OME's metadata; replaced when the new one is whole.
+    masklets
+        What to write.
+    axes
+        YX, TYX or ZYX.
+    calibration
+        Pixel size and the like.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder does not exist.
+    ValueError
+        If the suffix is unknown.
+    """
+    path = Path(path)
+    require_writable(path)
+    shape = (masklets.n_frames, *masklets.frame_shape)[-len(axes) :]
+    frames = (masklets.labels(frame) for frame in range(masklets.n_frames))
+    write_tiff(path, frames, shape, axes, calibration)

@@ -1,0 +1,24 @@
+"""What a file says about one object in one frame."""
+
+from dataclasses import dataclass
+
+from sam2_torch.prompts import Prompt
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectPrompts:
+    """The prompts of one object in one frame, which belong together.
+
+    Parameters
+    ----------
+    object_id
+        Label of the object, 1 or more.
+    frame
+        Index of the frame.
+    prompts
+        At least one.
+    """
+
+    object_id: int
+    frame: int
+    prompts: tuple[Prompt, ...]

@@ -1,0 +1,176 @@
+"""The masks of every object in every frame, kept small."""
+
+import struct
+import zlib
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sam2_torch.predictions import SparseMask
+
+_HEADER = struct.Struct("<4i")  # origin y, x; extent h, w
+_COMPRESS_FROM_BYTES = 512  # below this zlib gains nothing worth its time
+
+
+def _pack(mask: SparseMask) -> bytes:
+    bits = mask.bits.tobytes()
+    if len(bits) >= _COMPRESS_FROM_BYTES:
+        bits = min(bits, zlib.compress(bits, 1), key=len)
+    return _HEADER.pack(*mask.origin_yx, *mask.extent_yx) + bits
+
+
+def _unpack(packed: bytes, shape: tuple[int, int]) -> SparseMask:
+    y, x, h, w = _HEADER.unpack_from(packed)
+    bits = packed[_HEADER.size :]
+    if len(bits) != (h * w + 7) // 8:  # only then was it compressed: see `min` in _pack
+        bits = zlib.decompress(bits)
+    return SparseMask(shape, (y, x), (h, w), np.frombuffer(bits, np.uint8))
+
+
+class Masklets:
+    """The masks of all objects of one movie, by object id and frame.
+
+    A frame of an object is in one of three states: not there (never computed), empty (the
+    object is not in this frame) or a mask.
+
+    Parameters
+    ----------
+    n_frames
+        Length of the movie.
+    frame_shape
+        (H, W) of a frame in pixels.
+
+    Raises
+    ------
+    ValueError
+        If there is no frame or no pixel.
+
+    Notes
+    -----
+    A mask costs some 200 bytes for a small cell: one `bytes` object with the bounding box and
+    packed bits. Masks are swapped whole, so one thread may write while another one reads.
+    """
+
+    def __init__(self, n_frames: int, frame_shape: tuple[int, int]) -> None:
+        if n_frames < 1 or min(frame_shape) < 1:
+            raise ValueError(
+                f"expected at least one frame with at least one pixel, "
+                f"found {n_frames} frames of {tuple(frame_shape)}"
+            )
+        self.n_frames = int(n_frames)
+        self.frame_shape = (int(frame_shape[0]), int(frame_shape[1]))
+        self._packed: dict[int, dict[int, bytes]] = {}
+
+    @property
+    def object_ids(self) -> tuple[int, ...]:
+        """List the objects, ascending."""
+        return tuple(sorted(self._packed))
+
+    @property
+    def dtype(self) -> np.dtype[np.unsignedinteger]:
+        """Choose the type of the label images: uint16, or uint32 if an id needs it."""
+        wide = max(self.object_ids, default=0) > np.iinfo(np.uint16).max
+        return np.dtype(np.uint32 if wide else np.uint16)
+
+    @property
+    def nbytes(self) -> int:
+        """Count the bytes of the packed masks."""
+        return sum(
+            len(packed)
+            for by_frame in tuple(self._packed.values())
+            for packed in tuple(by_frame.values())
+        )
+
+    def frames(self, object_id: int) -> tuple[int, ...]:
+        """List the frames that are known of an object, ascending; empty masks count."""
+        return tuple(sorted(self._packed.get(object_id, ())))
+
+    def get(self, object_id: int, frame: int) -> SparseMask | None:
+        """Look up an object's mask in a frame; None if it was never computed."""
+        packed = self._packed.get(object_id, {}).get(frame)
+        return None if packed is None else _unpack(packed, self.frame_shape)
+
+    def set(self, object_id: int, frame: int, mask: SparseMask) -> None:
+        """Keep an object's mask in a frame instead of what was there.
+
+        Raises
+        ------
+        ValueError
+            If the object id is not positive, the frame is outside of the movie or the mask
+            is of another shape.
+        """
+        if object_id < 1:
+            raise ValueError(f"object id: expected 1 or more (0 is background), found {object_id}")
+        self._check_frame(frame)
+        if tuple(mask.shape) != self.frame_shape:
+            raise ValueError(
+                f"mask: expected the shape of the frames {self.frame_shape}, "
+                f"found {tuple(mask.shape)}"
+            )
+        self._packed.setdefault(int(object_id), {})[int(frame)] = _pack(mask)
+
+    def paint(self, object_id: int, frame: int, mask: ArrayLike) -> None:
+        """Keep a whole image, (H, W), as an object's mask in a frame; non-zero is the object.
+
+        Raises
+        ------
+        ValueError
+            As for `set`.
+        """
+        pixels = np.asarray(mask)
+        if pixels.ndim != 2:
+            raise ValueError(f"mask: expected shape {self.frame_shape}, found {pixels.shape}")
+        self.set(object_id, frame, SparseMask.from_dense(pixels))
+
+    def remove(self, object_id: int, frame: int | None = None) -> None:
+        """Forget an object, or its mask in one frame; nothing happens if it is not there."""
+        if frame is None:
+            self._packed.pop(object_id, None)
+        else:
+            self._packed.get(object_id, {}).pop(frame, None)
+
+    def labels(
+        self,
+        frame: int,
+        object_ids: Iterable[int] | None = None,
+        out: NDArray[np.integer] | None = None,
+    ) -> NDArray[np.integer]:
+        """Draw the instance image of one frame.
+
+        Parameters
+        ----------
+        frame
+            Which frame.
+        object_ids
+            Objects to draw, later ones over earlier ones; all in ascending order by default.
+        out
+            (H, W) integer array to overwrite and return; a new one of `dtype` by default.
+
+        Returns
+        -------
+        (H, W), object id where an object is, 0 elsewhere.
+
+        Raises
+        ------
+        ValueError
+            If the frame is outside of the movie or `out` is of another shape.
+        """
+        self._check_frame(frame)
+        image = np.empty(self.frame_shape, self.dtype) if out is None else out
+        if image.shape != self.frame_shape:
+            raise ValueError(f"out: expected shape {self.frame_shape}, found {image.shape}")
+        image[...] = 0
+        for object_id in self.object_ids if object_ids is None else object_ids:
+            mask = self.get(object_id, frame)
+            if mask:
+                image[mask.slices][mask.window()] = object_id
+        return image
+
+    def object_labels(self, object_id: int, frame: int) -> NDArray[np.integer]:
+        """Draw one object alone, (H, W): its id inside of its mask, 0 elsewhere."""
+        return self.labels(frame, (object_id,))
+
+    def _check_frame(self, frame: int) -> None:
+        if not 0 <= frame < self.n_frames:
+            raise ValueError(f"frame {frame} is outside the movie (0..{self.n_frames - 1})")

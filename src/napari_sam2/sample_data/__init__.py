@@ -1,0 +1,86 @@
+"""Synthetic microscopy to try things on: dividing nuclei over time, an embryo's nuclei in depth.
+
+Everything is drawn from a seed, so a sample and its true labels are the same everywhere.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2.sample_data import stack, time_lapse
+
+__all__ = [
+    "dividing_nuclei",
+    "dividing_nuclei_with_truth",
+    "embryo_nuclei",
+    "embryo_nuclei_with_truth",
+    "sample_dividing_nuclei",
+    "sample_embryo_nuclei",
+]
+
+LayerData = tuple[NDArray[Any], dict[str, Any], str]
+
+TIME_LAPSE_PIXEL_UM = time_lapse.PIXEL_UM
+TIME_LAPSE_INTERVAL_S = time_lapse.INTERVAL_S
+STACK_VOXEL_ZYX_UM = stack.VOXEL_ZYX_UM
+
+
+def dividing_nuclei_with_truth(seed: int = 3) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+    """Make a fluorescence time-lapse of nuclei of which two divide, and its labels.
+
+    Returns
+    -------
+    movie
+        (T, Y, X) uint16, 24 frames of 192 x 256.
+    labels
+        (T, Y, X) uint16, the same id for the same nucleus; daughters have new ids.
+    """
+    return time_lapse.make(seed)
+
+
+def embryo_nuclei_with_truth(seed: int = 1) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+    """Make a confocal stack of an early embryo's nuclei, dimmer with depth, and its labels.
+
+    Returns
+    -------
+    stack
+        (Z, Y, X) uint16, 24 planes of 160 x 224.
+    labels
+        (Z, Y, X) uint16, the same id for the same nucleus in all planes.
+    """
+    return stack.make(seed)
+
+
+def dividing_nuclei(seed: int = 3) -> NDArray[np.uint16]:
+    """Make the movie of `dividing_nuclei_with_truth` alone, (T, Y, X) uint16."""
+    return time_lapse.make(seed)[0]
+
+
+def embryo_nuclei(seed: int = 1) -> NDArray[np.uint16]:
+    """Make the stack of `embryo_nuclei_with_truth` alone, (Z, Y, X) uint16."""
+    return stack.make(seed)[0]
+
+
+def sample_dividing_nuclei() -> list[LayerData]:
+    """Give napari the dividing nuclei as an image layer."""
+    settings = {
+        "name": "dividing nuclei",
+        "scale": (1.0, TIME_LAPSE_PIXEL_UM, TIME_LAPSE_PIXEL_UM),
+        "units": ("pixel", "um", "um"),
+        "axis_labels": ("t", "y", "x"),
+        "metadata": {"time_interval_s": TIME_LAPSE_INTERVAL_S},
+    }
+    return [(dividing_nuclei(), settings, "image")]
+
+
+def sample_embryo_nuclei() -> list[LayerData]:
+    """Give napari the embryo's nuclei as an image layer."""
+    settings = {
+        "name": "embryo nuclei",
+        "scale": STACK_VOXEL_ZYX_UM,
+        "units": ("um", "um", "um"),
+        "axis_labels": ("z", "y", "x"),
+        "metadata": {},
+    }
+    return [(embryo_nuclei(), settings, "image")]

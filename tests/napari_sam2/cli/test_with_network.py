@@ -1,0 +1,90 @@
+"""The command line with the embedded network, on a small part of the synthetic movie."""
+
+import numpy as np
+import pytest
+
+from napari_sam2.cli import main
+from napari_sam2.io import read_movie
+from napari_sam2.io.label_images import boxes_from_labels, clicks_from_labels
+from napari_sam2.io.prompts_csv import write_prompts_csv
+from napari_sam2.sample_data import dividing_nuclei_with_truth
+
+NUCLEI = (2, 6, 8)
+
+
+@pytest.fixture
+def truth(tmp_path, monkeypatch):
+    """Labels of three nuclei in three frames; their movie and prompts lie in the folder."""
+    monkeypatch.chdir(tmp_path)
+    movie, labels = (array[:3, 60:, 100:] for array in dividing_nuclei_with_truth())
+    np.save("movie.npy", movie)
+    labels = np.where(np.isin(labels, NUCLEI), labels, 0)
+    assert set(np.unique(labels[0])) == {0, *NUCLEI}
+    write_prompts_csv(tmp_path / "clicks.csv", clicks_from_labels(labels[0]))
+    write_prompts_csv(tmp_path / "boxes.csv", boxes_from_labels(labels[2], frame=2))
+    return labels
+
+
+def mean_iou(labels, truth):
+    scores = [
+        ((frame == i) & (really == i)).sum() / ((frame == i) | (really == i)).sum()
+        for frame, really in zip(labels, truth, strict=True)
+        for i in NUCLEI
+    ]
+    return np.mean(scores)
+
+
+@pytest.mark.parametrize("prompts", ["clicks.csv", "boxes.csv"])
+def test_track(truth, prompts):
+    assert main(f"track movie.npy --prompts {prompts} -o labels.tif --device cpu".split()) == 0
+    assert mean_iou(read_movie("labels.tif"), truth) > 0.8
+
+
+def test_segment(truth):
+    assert main("segment movie.npy --prompts clicks.csv -o labels.tif --device cpu".split()) == 0
+    labels = list(read_movie("labels.tif"))
+    assert mean_iou(labels[:1], truth[:1]) > 0.8
+    assert not np.any(labels[1:])
+
+
+def test_a_mask_in_the_middle_runs_both_ways(truth):
+    np.save("given.npy", np.where(np.arange(3)[:, None, None] == 1, truth, 0))
+    assert main("track movie.npy --prompts given.npy -o labels.tif --device cpu".split()) == 0
+    labels = list(read_movie("labels.tif"))
+    assert mean_iou(labels, truth) > 0.8
+    np.testing.assert_array_equal(labels[1], truth[1])
+
+
+def test_an_unknown_model_is_said(truth, capsys):
+    assert main("track movie.npy --prompts clicks.csv -o o.tif --model cels_nano".split()) == 2
+    said = capsys.readouterr().err
+    assert "expected" in said
+    assert "cells_nano" in said
+    assert main("track movie.npy --prompts clicks.csv -o o.tif --device cuda:99".split()) == 2
+    assert "is not there" in capsys.readouterr().err
+
+
+def test_doctor(capsys):
+    assert main(["doctor", "--device", "cpu"]) == 0
+    said = capsys.readouterr().out
+    assert "cells_nano.safetensors (17 MB)" in said
+    assert "would use cpu, as --device says" in said
+    assert "ms for a click" in said
+    assert said.endswith("tracking works\n")
+
+
+def test_doctor_says_what_is_missing(capsys, monkeypatch):
+    def fail(*_, **__):
+        raise FileNotFoundError("cells_nano.safetensors is not there")
+
+    monkeypatch.setattr("sam2_torch.checkpoints.load_sam2", fail)
+    found = "napari_sam2.cli.doctor._version"
+    monkeypatch.setattr(found, lambda name: None if name in ("tqdm", "napari") else "1.0")
+    assert main(["doctor"]) == 1
+    said = capsys.readouterr().out
+    assert "cells_nano.safetensors is not there" in said
+    assert "tqdm: pip install tqdm" in said
+    assert (
+        'napari: the command line works without; for the widget: pip install "napari[all]"' in said
+    )
+    assert said.endswith("tracking does not work: see above\n")

@@ -1,0 +1,125 @@
+"""A session without a network: quick, and its masks are known."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sam2_torch.predictions import FrameResult, MaskPrediction, SparseMask
+from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt
+
+RADIUS = 4.3
+
+
+class StubSession:
+    """Draws a disc at the first positive click, the box or the mask that it is told.
+
+    With each frame that an object is carried on, its mask moves one column to the right.
+    Each further positive click adds a disc, each negative one cuts one out.
+    """
+
+    def __init__(self, model: Any, frames: Any) -> None:
+        self.model = model
+        self.n_frames = len(frames)
+        self.frame_shape = frames[0].shape[:2]
+        self.log: list[tuple[Any, ...]] = []
+        self.masks: dict[int, dict[int, np.ndarray]] = {}
+
+    @property
+    def object_ids(self) -> tuple[int, ...]:
+        return tuple(self.masks)
+
+    def add_prompt(
+        self, object_id: int, frame: int, prompt: Any, *, replace: bool = False
+    ) -> MaskPrediction:
+        if not 0 <= frame < self.n_frames:
+            raise IndexError(f"frame {frame} is outside the movie (0..{self.n_frames - 1})")
+        prompts = list(prompt) if isinstance(prompt, list | tuple) else [prompt]
+        self.log.append(("add", object_id, frame, len(prompts), replace))
+        by_frame = self.masks.setdefault(object_id, {})
+        mask = np.zeros(self.frame_shape, bool) if replace else by_frame.get(frame)
+        mask = np.zeros(self.frame_shape, bool) if mask is None else mask.copy()
+        for said in prompts:
+            mask = self._apply(mask, said)
+        by_frame[frame] = mask
+        return self._prediction(mask)
+
+    def _apply(self, mask: np.ndarray, said: Any) -> np.ndarray:
+        if isinstance(said, MaskPrompt):
+            return said.mask.copy()
+        if isinstance(said, BoxPrompt):
+            y0, x0, y1, x1 = (round(v) for v in (said.y0, said.x0, said.y1, said.x1))
+            mask[y0 : y1 + 1, x0 : x1 + 1] = True
+            return mask
+        assert isinstance(said, PointPrompt)
+        y, x = np.ogrid[: mask.shape[0], : mask.shape[1]]
+        for (py, px), label in zip(said.points_yx, said.labels, strict=True):
+            mask[(y - py) ** 2 + (x - px) ** 2 <= RADIUS**2] = label == 1
+        return mask
+
+    def remove_prompts(self, object_id: int, frame: int) -> None:
+        self.log.append(("remove_prompts", object_id, frame))
+        self.masks[object_id].pop(frame)
+
+    def remove_object(self, object_id: int) -> None:
+        self.log.append(("remove_object", object_id))
+        del self.masks[object_id]
+
+    def frame_count(self, direction: str, *, frames: Any = None, object_ids: Any = None) -> int:
+        return len(self._order(direction, frames))
+
+    def propagate(
+        self, direction: str = "both", *, frames: Any = None, object_ids: Any = None
+    ) -> Iterator[FrameResult]:
+        if not any(self.masks.values()):
+            raise ValueError("nothing to propagate: prompt an object on some frame first")
+        for frame in self._order(direction, frames):
+            ids = tuple(i for i in self.masks if self.masks[i])
+            masks = [self._carried(i, frame) for i in ids]
+            yield FrameResult(frame, ids, tuple(map(self._prediction, masks)))
+
+    def _order(self, direction: str, frames: Any) -> list[int]:
+        first, stop = frames or (0, self.n_frames)
+        start = min(min(by_frame) for by_frame in self.masks.values() if by_frame)
+        forward = list(range(max(start, first), stop))
+        backward = list(range(min(start, stop) - 1, first - 1, -1))
+        return {"forward": forward, "backward": backward, "both": forward + backward}[direction]
+
+    def _carried(self, object_id: int, frame: int) -> np.ndarray:
+        by_frame = self.masks[object_id]
+        near = min(by_frame, key=lambda f: abs(f - frame))
+        return np.roll(by_frame[near], abs(frame - near), axis=1)
+
+    def _prediction(self, mask: np.ndarray) -> MaskPrediction:
+        sparse = SparseMask.from_dense(mask)
+        return MaskPrediction(sparse, None, 0.9, 5.0 if mask.any() else -5.0)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def make_session() -> Any:
+    """Make stub sessions: `make_session(frames)`."""
+    return lambda frames: StubSession(None, frames)
+
+
+@pytest.fixture
+def stub_owner() -> Any:
+    """A session owner whose sessions are stubs; `.sessions` lists them, `.models` the models."""
+    from napari_sam2.widgets.session_owner import SessionOwner
+
+    sessions: list[StubSession] = []
+    models: list[tuple[str, str]] = []
+
+    def load(name: str, device: str) -> str:
+        models.append((name, device))
+        if name == "missing.pt":
+            raise FileNotFoundError("model 'missing.pt': expected a checkpoint, found no such file")
+        return name
+
+    def open_session(model: Any, frames: Any) -> StubSession:
+        sessions.append(StubSession(model, frames))
+        return sessions[-1]
+
+    owner = SessionOwner(load, open_session)
+    owner.sessions, owner.models = sessions, models  # type: ignore[attr-defined]
+    return owner
