@@ -6,6 +6,7 @@ Paper, section 4 "Memory bank". Reference: `_prepare_memory_conditioned_features
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 import torch
@@ -65,8 +66,10 @@ class FrameMemory:
     pointer
         (C,) object pointer on the host.
     device_pointer, spatial
-        The pointer and the (memory_dim, H, W) memory on the device, as long as they are
+        The pointer and the (memory_dim, h, w) memory on the device, as long as they are
         wanted there; both can be had again from what is on the host.
+    spatial_origin
+        First row and column of tokens that `spatial` shows.
     prompted
         Whether the user said something about this frame.
     """
@@ -77,7 +80,17 @@ class FrameMemory:
     pointer: Tensor
     device_pointer: Tensor | None = None
     spatial: Tensor | None = None
+    spatial_origin: tuple[int, int] = (0, 0)
     prompted: bool = False
+
+    @cached_property
+    def box(self) -> tuple[int, int, int, int] | None:
+        """Rows and columns of the mask on the grid of the logits, (y0, x0, y1, x1), half open."""
+        inside = self.unpacked_logits() > 0
+        rows, columns = inside.any(1).nonzero()[:, 0], inside.any(0).nonzero()[:, 0]
+        if len(rows) == 0:
+            return None
+        return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
 
     def unpacked_logits(self) -> Tensor:
         """Return (h, w) float32 logits on the host."""

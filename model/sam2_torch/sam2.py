@@ -19,11 +19,13 @@ from sam2_torch.nn.memory_attention import MemoryAttention
 from sam2_torch.nn.memory_encoder import MemoryEncoder
 from sam2_torch.nn.position_encoding import sine_encoding_1d, sine_encoding_2d
 from sam2_torch.nn.prompt_encoder import PADDING, PromptEncoder
+from sam2_torch.nn.view import View
 
 MEMORIES = 7  # one temporal encoding for prompted frames and one for each of 6 recent ones
 MAX_POINTERS = 16
 NO_OBJECT_LOGIT = -1024.0
 MEMORY_SCALE, MEMORY_BIAS = 20.0, -10.0  # of mask probabilities that enter the memory encoder
+VIEW_MARGIN = 3  # tokens around a view that the memory encoder looks at
 MASK_LOGIT = 10.0  # logit of the pixels of a mask prompt, and of its object score
 
 
@@ -83,6 +85,8 @@ class Memories(NamedTuple):
         For each of the P, how many frames ago; negative for frames that lie ahead.
     max_age
         The largest age that the movie allows, by which the ages are divided.
+    views
+        For each spatial memory, the part of its frame that it shows; None for whole frames.
     """
 
     spatial: Sequence[Tensor]
@@ -90,6 +94,7 @@ class Memories(NamedTuple):
     pointers: Tensor
     pointer_ages: Sequence[int]
     max_age: int
+    views: Sequence[View] | None = None
 
 
 class SAM2(nn.Module):
@@ -151,29 +156,59 @@ class SAM2(nn.Module):
         """Mark features (B, C, H, W) as those of a frame of which nothing is remembered."""
         return features + self.no_mem_embed.reshape(1, -1, 1, 1)
 
-    def attend_to_memory(self, features: Tensor, memories: Memories) -> Tensor:
-        """Condition one frame's features (1, C, H, W) on what N objects remember, (N, C, H, W)."""
-        tokens, position, pointer_tokens = self._memory_tokens(memories)
+    def attend_to_memory(
+        self, features: Tensor, memories: Memories, view: View | None = None
+    ) -> Tensor:
+        """Condition one frame's features on what N objects remember.
+
+        Parameters
+        ----------
+        features
+            (1, C, H, W) of the frame, without memory.
+        memories
+            Of the objects.
+        view
+            The part of the frame that each object sees; the memories' views have its size.
+
+        Returns
+        -------
+        (N, C, H, W), or (N, C, side, side) with a view.
+        """
+        size = self.config.embedding_size
+        position = self.features_position.to(features.dtype)
+        places = memory_places = None
+        if view is not None:
+            assert memories.views is not None
+            features, places = view.crop(features), view.places(size)
+            memory_places = torch.stack([seen.places(size) for seen in memories.views], dim=1)
+            position = position[0][places]
+        tokens, memory_position, pointer_tokens = self._memory_tokens(memories, memory_places)
         conditioned = self.memory_attention(
             features.flatten(2).transpose(1, 2),
-            self.features_position.to(features.dtype),
-            tokens,
             position,
+            tokens,
+            memory_position,
             pointer_tokens,
+            places,
+            memory_places,
         )
         return conditioned.transpose(1, 2).unflatten(2, features.shape[-2:])
 
-    def _memory_tokens(self, memories: Memories) -> tuple[Tensor, Tensor, int]:
-        """Lay spatial memories and pointers out as (N, L, memory_dim) with (1, L, memory_dim)."""
+    def _memory_tokens(
+        self, memories: Memories, places: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, int]:
+        """Lay memories and pointers out as (N, L, memory_dim) with (1 or N, L, memory_dim)."""
         spatial = torch.stack(list(memories.spatial), dim=1).to(self.dtype)  # (N, M, C, H, W)
         spatial = spatial.flatten(3).transpose(2, 3).flatten(1, 2)
-        times = [self.maskmem_tpos_enc[age - 1] for age in memories.ages]  # 0 is the last row
-        place = self.memory_position.to(self.dtype)
-        position = torch.cat([place + time for time in times], dim=1)
+        times = torch.stack([self.maskmem_tpos_enc[age - 1, 0] for age in memories.ages])
+        place = self.memory_position.to(self.dtype)  # age 0 above is the last row: prompted
+        place = place[:, None] if places is None else place[0][places]  # (1 or N, 1 or M, HW, C)
+        position = (place + times).flatten(1, 2)
 
         pieces = self.config.d_model // self.config.memory_dim
         pointers = memories.pointers.to(self.dtype).unflatten(-1, (pieces, -1)).flatten(1, 2)
-        pointer_position = self._pointer_position(memories).repeat_interleave(pieces, dim=0)[None]
+        pointer_position = self._pointer_position(memories).repeat_interleave(pieces, dim=0)
+        pointer_position = pointer_position.expand(len(position), -1, -1)
         tokens = torch.cat((spatial, pointers), dim=1)
         return tokens, torch.cat((position, pointer_position), dim=1), pointers.shape[1]
 
@@ -193,6 +228,7 @@ class SAM2(nn.Module):
         points: tuple[Tensor, Tensor] | None,
         mask_logits: Tensor | None,
         multimask: bool,
+        view: View | None = None,
     ) -> DecodedMasks:
         """Decode the masks of N prompts.
 
@@ -209,11 +245,15 @@ class SAM2(nn.Module):
             (N, 1, S / 4, S / 4) of an earlier answer or a mask, or None.
         multimask
             Whether to give three candidates.
+        view
+            The part of the frame that the features show; mask logits are not for views.
         """
         prompts = self._embed_points(points, len(features))
         features = features.expand(len(prompts), -1, -1, -1)
         pixels = features + self.sam_prompt_encoder.embed_mask(mask_logits)
         grid = self.sam_prompt_encoder.grid_encoding()
+        if view is not None:
+            grid, skips = view.crop(grid), (view.crop(skips[0], 4), view.crop(skips[1], 2))
         return self.sam_mask_decoder(pixels, grid, prompts, skips, multimask)
 
     def _embed_points(self, points: tuple[Tensor, Tensor] | None, batch: int) -> Tensor:
@@ -231,6 +271,7 @@ class SAM2(nn.Module):
         points: tuple[Tensor, Tensor] | None = None,
         mask_logits: Tensor | None = None,
         multimask: bool = True,
+        view: View | None = None,
     ) -> Segmentation:
         """Decode one mask for each of N objects, or its absence.
 
@@ -244,7 +285,7 @@ class SAM2(nn.Module):
         if points is None:
             points_xy = torch.zeros(len(features), 1, 2, device=features.device)
             points = points_xy, torch.full(points_xy.shape[:2], PADDING, device=features.device)
-        decoded = self.decode_masks(features, skips, points, mask_logits, multimask)
+        decoded = self.decode_masks(features, skips, points, mask_logits, multimask, view)
         best = decoded.ious.argmax(dim=1)
         rows = torch.arange(len(best), device=best.device)
         visible = decoded.object_scores > 0
@@ -287,7 +328,12 @@ class SAM2(nn.Module):
         return Segmentation(logits[:, 0], torch.ones_like(scores), scores, pointers)
 
     def encode_memory(
-        self, features: Tensor, logits: Tensor, object_scores: Tensor, binarize: bool
+        self,
+        features: Tensor,
+        logits: Tensor,
+        object_scores: Tensor,
+        binarize: bool,
+        view: View | None = None,
     ) -> Tensor:
         """Encode what is to be remembered of a frame, (N, memory_dim, H, W).
 
@@ -296,20 +342,39 @@ class SAM2(nn.Module):
         features
             (1, C, H, W) of the frame, without memory.
         logits, object_scores
-            (N, S / 4, S / 4) and (N,) of the objects.
+            (N, S / 4, S / 4), or 4 * side with a view, and (N,) of the objects.
         binarize
             Whether to remember the mask (prompted frames) or its probabilities.
+        view
+            The part of the frame to remember, (N, memory_dim, side, side).
 
         Notes
         -----
-        Reference: `SAM2Base._encode_new_memory`.
+        Reference: `SAM2Base._encode_new_memory`. A view is encoded with some tokens around it,
+        which the convolutions look at, as background.
         """
-        size = self.config.image_size
-        masks = F.interpolate(logits[:, None].float(), size=(size, size), mode="bilinear")
+        wide, inner = None, None
+        if view is not None:
+            wide, inner = view.widened(VIEW_MARGIN, self.config.embedding_size)
+            features, logits = wide.crop(features), _embed_views(logits, inner, wide.side)
+        masks = F.interpolate(logits[:, None].float(), scale_factor=4.0, mode="bilinear")
         masks = (masks > 0).float() if binarize else masks.sigmoid()
         masks = (MEMORY_SCALE * masks + MEMORY_BIAS).to(self.dtype)
         memory = self.memory_encoder(features, masks)
         if self.config.version == "2.1":
             absent = (object_scores <= 0).to(memory.dtype)[:, None, None, None]
             memory = memory + absent * self.no_obj_embed_spatial[..., None, None]
+        if view is not None and inner is not None:
+            memory = View(inner, view.side).crop(memory)
         return memory
+
+
+def _embed_views(logits: Tensor, inner: Tensor, side: int) -> Tensor:
+    """Lay (N, h, w) logits of views into wider ones of `side` tokens, background around them."""
+    n, side_of_view, _ = logits.shape
+    wide = logits.new_full((n, 4 * side, 4 * side), -MASK_LOGIT)
+    offsets = torch.arange(side_of_view, device=logits.device)
+    rows, columns = (4 * inner[:, :, None] + offsets).unbind(1)
+    numbers = torch.arange(n, device=logits.device)[:, None, None]
+    wide[numbers, rows[:, :, None], columns[:, None, :]] = logits
+    return wide

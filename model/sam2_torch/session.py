@@ -36,6 +36,9 @@ class VideoSession:
         How many bytes of image embeddings to keep on the model's device.
     max_prompted
         How many prompted frames an object sees at once, the nearest; None for all.
+    windowed
+        Whether to look for each object in its surroundings only, as far as it covers little
+        of the frame: much faster, nearly the same masks. Off is exact.
 
     Raises
     ------
@@ -58,10 +61,11 @@ class VideoSession:
         contrast: Contrast | None = None,
         cache_bytes: int = CACHE_BYTES,
         max_prompted: int | None = MAX_PROMPTED,
+        windowed: bool = False,
     ) -> None:
         self.model = model
         self._embeddings = FrameEncoder(model, frames, contrast, cache_bytes)
-        self._tracker = Tracker(model, self._embeddings, max_prompted)
+        self._tracker = Tracker(model, self._embeddings, max_prompted, windowed)
         self._banks: dict[int, MemoryBank] = {}
         self._prompt_points: dict[tuple[int, int], PromptPoints] = {}
         self._changed: dict[int, set[int]] = {}  # frames whose prompts no run has taken up
@@ -138,17 +142,17 @@ class VideoSession:
         said = PromptPoints.of(prompts, self._embeddings.geometry, before)
         previous = bank.tracked.get(frame) if replace else bank.latest(frame)
         if isinstance(prompts[0], MaskPrompt):
-            memory, prediction = self._tracker.segment_mask(frame, prompts[0])
+            memory = self._tracker.segment_mask(frame, prompts[0])
         else:
             ignored = frame if replace else None
-            memory, prediction = self._tracker.segment_points(bank, frame, said, previous, ignored)
+            memory = self._tracker.segment_points(bank, frame, said, previous, ignored)
         if replace:
             bank.prompted.pop(frame, None)
         bank.pending[frame] = memory
         self._banks[object_id] = bank
         self._prompt_points[object_id, frame] = said
         self._changed.setdefault(object_id, set()).add(frame)
-        return prediction
+        return self._tracker.prediction(memory)
 
     def remove_prompts(self, object_id: int, frame: int) -> None:
         """Take back what was said of an object on a frame; its mask there stays.

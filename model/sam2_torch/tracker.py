@@ -7,12 +7,14 @@ import torch
 from torch import Tensor
 
 from sam2_torch.embeddings import FrameEncoder
-from sam2_torch.memory_bank import Direction, FrameMemory, MemoryBank, Selection
+from sam2_torch.memory_bank import Direction, FrameMemory, MemoryBank, PackedLogits, Selection
+from sam2_torch.nn.view import View
 from sam2_torch.predictions import MaskPrediction
 from sam2_torch.prompt_points import PromptPoints
 from sam2_torch.prompts import MaskPrompt
-from sam2_torch.sam2 import MAX_POINTERS, SAM2, Memories, Segmentation
+from sam2_torch.sam2 import MASK_LOGIT, MAX_POINTERS, SAM2, Memories, Segmentation
 from sam2_torch.transforms import logits_to_masks
+from sam2_torch.views import LOGITS_PER_TOKEN, reaches_border, view_origin, view_side
 
 logger = logging.getLogger(__name__)
 
@@ -32,15 +34,24 @@ class Tracker:
         The movie's image embeddings.
     max_prompted
         How many prompted frames an object sees at once; None for all.
+    windowed
+        Whether to look for an object in its surroundings only (see `views`).
     """
 
-    def __init__(self, model: SAM2, embeddings: FrameEncoder, max_prompted: int | None) -> None:
+    def __init__(
+        self,
+        model: SAM2,
+        embeddings: FrameEncoder,
+        max_prompted: int | None,
+        windowed: bool = False,
+    ) -> None:
         self.model = model
         self.embeddings = embeddings
+        self._windowed = windowed
         self._max_prompted = max_prompted
         self._at_once = OBJECTS_AT_ONCE
 
-    def segment_mask(self, frame: int, prompt: MaskPrompt) -> tuple[FrameMemory, MaskPrediction]:
+    def segment_mask(self, frame: int, prompt: MaskPrompt) -> FrameMemory:
         """Take a mask prompt as a frame's truth."""
         mask = self.embeddings.geometry.mask_to_input(prompt)
         answer = self.model.segment_from_mask(self.embeddings[frame], mask)
@@ -53,7 +64,7 @@ class Tracker:
         said: PromptPoints,
         previous: FrameMemory | None,
         ignored: int | None,
-    ) -> tuple[FrameMemory, MaskPrediction]:
+    ) -> FrameMemory:
         """Segment from clicks and boxes, with what is remembered if the frame was tracked.
 
         Parameters
@@ -97,11 +108,33 @@ class Tracker:
         torch.OutOfMemoryError
             If not even one object fits.
         """
-        predictions: list[MaskPrediction] = []
-        while len(predictions) < len(banks):
-            chunk = banks[len(predictions) : len(predictions) + self._at_once]
+        sides = [self._side(bank, frame, way) for bank in banks]
+        for side in set(sides):
+            cohort = [bank for bank, its in zip(banks, sides, strict=True) if its == side]
+            cut_off = self._track_cohort(frame, cohort, selection, way, side)
+            if cut_off:
+                self._track_cohort(frame, cut_off, selection, way, None)
+        return [self.prediction(bank.tracked[frame]) for bank in banks]
+
+    def _side(self, bank: MemoryBank, frame: int, way: Direction) -> int | None:
+        passed = frame - 1 if way == "forward" else frame + 1
+        last = bank.remembered(passed) if self._windowed else None
+        return view_side(last, self.model.config.embedding_size)
+
+    def _track_cohort(
+        self,
+        frame: int,
+        banks: Sequence[MemoryBank],
+        selection: Selection,
+        way: Direction,
+        side: int | None,
+    ) -> list[MemoryBank]:
+        """Track objects whose views have one size; returns those that their view cuts off."""
+        done, cut_off = 0, []
+        while done < len(banks):
+            chunk = banks[done : done + self._at_once]
             try:
-                predictions += self._track_chunk(frame, chunk, selection, way)
+                memories = self._track_chunk(frame, chunk, selection, way, side)
             except torch.OutOfMemoryError:
                 if len(chunk) == 1:
                     raise
@@ -110,24 +143,48 @@ class Tracker:
                 logger.warning(
                     "The device's memory is full: going on with %d objects at a time", self._at_once
                 )
-        return predictions
+                continue
+            done += len(chunk)
+            for bank, memory in zip(chunk, memories, strict=True):
+                bank.store(frame, memory, way)
+                if side is not None and self._is_cut_off(memory, side):
+                    cut_off.append(bank)
+        return cut_off
+
+    def _is_cut_off(self, memory: FrameMemory, side: int) -> bool:
+        size = self.model.config.embedding_size
+        return reaches_border(memory, memory.spatial_origin, side, size)
 
     def _track_chunk(
-        self, frame: int, banks: Sequence[MemoryBank], selection: Selection, way: Direction
-    ) -> list[MaskPrediction]:
+        self,
+        frame: int,
+        banks: Sequence[MemoryBank],
+        selection: Selection,
+        way: Direction,
+        side: int | None,
+    ) -> list[FrameMemory]:
         embedding = self.embeddings[frame]
-        memories = self._memories(banks, selection)
-        features = self.model.attend_to_memory(embedding.features, memories)
-        answer = self.model.segment(features, embedding.skips)
+        origins = [(0, 0)] * len(banks)
+        view = None
+        if side is not None:
+            origins = [self._origin(bank, frame, way, side) for bank in banks]
+            view = View(torch.tensor(origins, device=self.model.device), side)
+        memories = self._memories(banks, selection, view, origins)
+        features = self.model.attend_to_memory(embedding.features, memories, view)
+        answer = self.model.segment(features, embedding.skips, view=view)
         spatial = self.model.encode_memory(
-            embedding.features, answer.logits, answer.object_scores, binarize=False
+            embedding.features, answer.logits, answer.object_scores, binarize=False, view=view
         ).to(MEMORY_DTYPE)
-        predictions = []
-        for i, (memory, prediction) in enumerate(self._to_host(answer, prompted=False)):
-            memory.spatial = spatial[i]
-            banks[i].store(frame, memory, way)
-            predictions.append(prediction)
-        return predictions
+        found = self._to_host(answer, prompted=False, origins=origins)
+        for i, memory in enumerate(found):
+            memory.spatial, memory.spatial_origin = spatial[i], origins[i]
+        return found
+
+    def _origin(self, bank: MemoryBank, frame: int, way: Direction, side: int) -> tuple[int, int]:
+        last = _known(bank, frame - 1 if way == "forward" else frame + 1)
+        origin = view_origin(last, side, self.model.config.embedding_size)
+        assert origin is not None, "objects that were not seen have no view"
+        return origin
 
     def select(
         self, bank: MemoryBank, frame: int, way: Direction, ignored: int | None = None
@@ -141,11 +198,26 @@ class Tracker:
         (mask,) = logits_to_masks(logits[None], self.embeddings.geometry)
         return MaskPrediction(mask, logits, memory.iou, memory.object_score)
 
-    def _memories(self, banks: Sequence[MemoryBank], selection: Selection) -> Memories:
+    def _memories(
+        self,
+        banks: Sequence[MemoryBank],
+        selection: Selection,
+        view: View | None = None,
+        origins: Sequence[tuple[int, int]] = (),
+    ) -> Memories:
         """Gather the selected memories of objects that remember the same frames."""
-        spatial = [
-            _stack(self._spatial(bank, frame) for bank in banks) for frame, _ in selection.spatial
-        ]
+        spatial, views = [], []
+        for frame, _ in selection.spatial:
+            if view is None:
+                spatial.append(_stack(self._spatial(bank, frame) for bank in banks))
+                continue
+            seen = [
+                self._spatial_view(bank, frame, view.side, origin)
+                for bank, origin in zip(banks, origins, strict=True)
+            ]
+            spatial.append(_stack(memory for memory, _ in seen))
+            first = torch.tensor([origin for _, origin in seen], device=self.model.device)
+            views.append(View(first, view.side))
         pointers = [
             _stack(self._pointer(bank, frame) for bank in banks) for frame, _ in selection.pointers
         ]
@@ -156,18 +228,38 @@ class Tracker:
             torch.stack(pointers, dim=1) if pointers else none,
             [age for _, age in selection.pointers],
             min(len(self.embeddings), MAX_POINTERS) - 1,
+            views if view is not None else None,
         )
 
     def _spatial(self, bank: MemoryBank, frame: int) -> Tensor:
-        """Get a frame's memory, encoding it from the frame's mask if it was let go."""
+        """Get the memory of a whole frame, encoding it from its mask if it is not there."""
         memory = _known(bank, frame)
-        if memory.spatial is None:
-            scores = torch.tensor([memory.object_score], device=self.model.device)
-            logits = memory.unpacked_logits()[None].to(self.model.device)
-            features = self.embeddings[frame].features
-            encoded = self.model.encode_memory(features, logits, scores, binarize=memory.prompted)
-            memory.spatial = encoded[0].to(MEMORY_DTYPE)
+        size = self.model.config.embedding_size
+        if memory.spatial is None or memory.spatial.shape[-1] < size:
+            memory.spatial, memory.spatial_origin = self._encode(memory, frame), (0, 0)
         return memory.spatial
+
+    def _spatial_view(
+        self, bank: MemoryBank, frame: int, side: int, here: tuple[int, int]
+    ) -> tuple[Tensor, tuple[int, int]]:
+        """Get the memory of a view, around the object as it was, or `here` if it was not seen."""
+        memory = _known(bank, frame)
+        held = memory.spatial
+        if held is not None and held.shape[-1] == side:
+            return held, memory.spatial_origin
+        if held is None or held.shape[-1] < self.model.config.embedding_size:
+            held = self._spatial(bank, frame)
+        origin = view_origin(memory, side, held.shape[-1]) or here
+        y, x = origin
+        return held[:, y : y + side, x : x + side], origin
+
+    def _encode(self, memory: FrameMemory, frame: int) -> Tensor:
+        """Encode what is remembered of a whole frame."""
+        scores = torch.tensor([memory.object_score], device=self.model.device)
+        logits = memory.unpacked_logits()[None].to(self.model.device)
+        features = self.embeddings[frame].features
+        encoded = self.model.encode_memory(features, logits, scores, binarize=memory.prompted)
+        return encoded[0].to(MEMORY_DTYPE)
 
     def _pointer(self, bank: MemoryBank, frame: int) -> Tensor:
         memory = _known(bank, frame)
@@ -176,18 +268,22 @@ class Tracker:
         return memory.device_pointer
 
     def _to_host(
-        self, answer: Segmentation, prompted: bool
-    ) -> list[tuple[FrameMemory, MaskPrediction]]:
-        """Bring an answer to the host, as a memory and as a prediction of each object."""
+        self, answer: Segmentation, prompted: bool, origins: Sequence[tuple[int, int]] = ((0, 0),)
+    ) -> list[FrameMemory]:
+        """Bring the answer for each object to the host."""
         logits, pointers = answer.logits.cpu(), answer.pointers.float().cpu()
         numbers = torch.stack((answer.ious, answer.object_scores)).cpu()
-        answers = []
+        size = self.model.config.logits_size
+        memories = []
         for i, (iou, score) in enumerate(numbers.T.tolist()):
-            memory = FrameMemory(
-                logits[i], iou, score, pointers[i], answer.pointers[i], prompted=prompted
+            seen: Tensor | PackedLogits = logits[i]
+            if seen.shape[-1] < size:
+                y, x = (LOGITS_PER_TOKEN * o for o in origins[i])
+                seen = PackedLogits((size, size), (y, x), logits[i], -MASK_LOGIT)
+            memories.append(
+                FrameMemory(seen, iou, score, pointers[i], answer.pointers[i], prompted=prompted)
             )
-            answers.append((memory, self.prediction(memory)))
-        return answers
+        return memories
 
 
 def _stack(rows: Iterable[Tensor]) -> Tensor:

@@ -4,16 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sam2_torch.nn.position_encoding import rotary_table
 
-
-class Attention(nn.Module):
-    """Multi-head attention whose inner width may be smaller than its outer.
-
-    Notes
-    -----
-    Reference: `sam2.modeling.sam.transformer.Attention`.
-    """
+class Projections(nn.Module):
+    """What attention needs beside positions: projections, and the attending itself."""
 
     def __init__(
         self, width: int, heads: int, downsample: int = 1, memory_width: int | None = None
@@ -35,6 +28,15 @@ class Attention(nn.Module):
         out = F.scaled_dot_product_attention(query, key, value)
         return self.out_proj(out.transpose(1, 2).flatten(2))
 
+
+class Attention(Projections):
+    """Multi-head attention whose inner width may be smaller than its outer.
+
+    Notes
+    -----
+    Reference: `sam2.modeling.sam.transformer.Attention`.
+    """
+
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Map queries (B, N, width), keys and values (B, M, memory width) to (B, N, width)."""
         return self.attend(
@@ -44,40 +46,50 @@ class Attention(nn.Module):
         )
 
 
-class RotaryAttention(Attention):
+class RotaryAttention(Projections):
     """One-headed attention whose queries and keys are turned by their place in the map.
 
     Notes
     -----
-    Reference: `RoPEAttention`. Turning a pair of channels mixes it with its partner, so a
-    second projection gives the partners, and turning is two multiplications in place.
+    Reference: `RoPEAttention`.
     """
 
-    table: Tensor
-
-    def __init__(self, width: int, size: int, memory_width: int | None = None) -> None:
+    def __init__(self, width: int, memory_width: int | None = None) -> None:
         super().__init__(width, heads=1, memory_width=memory_width)
-        self.register_buffer("table", rotary_table(width, size), persistent=False)
 
-    def project_turned(self, projection: nn.Linear, x: Tensor, placed: int) -> Tensor:
-        """Project (B, N, C) and turn the first `placed` of the N, whole maps one after another."""
-        cosine, sine = self.table
-        maps = (-1, len(cosine))
-        projected = projection(x)
-        partners = F.linear(x[:, :placed], _partner(projection.weight), _partner(projection.bias))
-        turned = projected[:, :placed].unflatten(1, maps)  # (B, maps, HW, C), a view
-        turned.mul_(cosine).addcmul_(partners.unflatten(1, maps), sine.to(partners.dtype))
-        return projected
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        turns: tuple[Tensor, Tensor],
+        unplaced: int = 0,
+    ) -> Tensor:
+        """Attend.
 
-    def forward(self, query: Tensor, key: Tensor, value: Tensor, unplaced: int = 0) -> Tensor:
-        """Attend; the last `unplaced` keys have no place in a map and are not turned."""
-        query = self.project_turned(self.q_proj, query, query.shape[1])
-        key = self.project_turned(self.k_proj, key, key.shape[1] - unplaced)
+        Parameters
+        ----------
+        query, key, value
+            (1 or N, Q, C), (N, L, C') and (N, L, C').
+        turns
+            Rotations of the queries' places, (1 or N, 1, Q, C / 2) complex, and of the keys',
+            (1 or N, 1 or M, Q, C / 2): the keys are M maps of Q places.
+        unplaced
+            How many tokens without a place follow them, which are not turned.
+        """
+        own, others = turns
+        query = project_turned(self.q_proj, query, own, query.shape[1])
+        key = project_turned(self.k_proj, key, others, key.shape[1] - unplaced)
         query, key, value = map(self.split_heads, (query, key, self.v_proj(value)))
         return self.attend(query.expand(len(key), -1, -1, -1), key, value)
 
 
-def _partner(weight: Tensor) -> Tensor:
-    """Exchange the two rows of each pair, the first one negated."""
-    first, second = weight.unflatten(0, (-1, 2)).unbind(1)
-    return torch.stack((-second, first), dim=1).flatten(0, 1)
+def project_turned(projection: nn.Linear, x: Tensor, turn: Tensor, placed: int) -> Tensor:
+    """Project (B, N, C) and turn the first `placed` of the N, maps of places, by (.., Q, C / 2)."""
+    projected = projection(x)
+    maps = projected[:, :placed].unflatten(1, (-1, turn.shape[-2]))  # (B, maps, Q, C), a view
+    pairs = torch.view_as_complex(maps.float().unflatten(-1, (-1, 2)))
+    pairs.mul_(turn)
+    if projected.dtype != torch.float32:  # in float32 the pairs were the projection itself
+        maps.copy_(torch.view_as_real(pairs).flatten(-2))
+    return projected

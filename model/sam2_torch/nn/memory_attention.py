@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sam2_torch.config import SAM2Config
 from sam2_torch.nn.attention import RotaryAttention
+from sam2_torch.nn.position_encoding import rotary_table
 
 POSITION_WEIGHT = 0.1
 
@@ -19,20 +20,27 @@ class MemoryAttentionLayer(nn.Module):
 
     def __init__(self, config: SAM2Config) -> None:
         super().__init__()
-        width, size = config.d_model, config.embedding_size
-        self.self_attn = RotaryAttention(width, size)
-        self.cross_attn_image = RotaryAttention(width, size, memory_width=config.memory_dim)
+        width = config.d_model
+        self.self_attn = RotaryAttention(width)
+        self.cross_attn_image = RotaryAttention(width, memory_width=config.memory_dim)
         self.linear1 = nn.Linear(width, config.memory_feedforward)
         self.linear2 = nn.Linear(config.memory_feedforward, width)
         self.norm1 = nn.LayerNorm(width)
         self.norm2 = nn.LayerNorm(width)
         self.norm3 = nn.LayerNorm(width)
 
-    def forward(self, x: Tensor, keys: Tensor, values: Tensor, pointer_tokens: int) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        turns: tuple[Tensor, Tensor],
+        pointer_tokens: int,
+    ) -> Tensor:
         """Map (N or 1, HW, C) with memories (N, L, C') to (N, HW, C)."""
-        normed = self.norm1(x)
-        x = x + self.self_attn(normed, normed, normed)
-        x = x + self.cross_attn_image(self.norm2(x), keys, values, unplaced=pointer_tokens)
+        normed, own = self.norm1(x), turns[0]
+        x = x + self.self_attn(normed, normed, normed, (own, own))
+        x = x + self.cross_attn_image(self.norm2(x), keys, values, turns, pointer_tokens)
         return x + self.linear2(F.relu(self.linear1(self.norm3(x))))
 
 
@@ -45,36 +53,45 @@ class MemoryAttention(nn.Module):
 
     def __init__(self, config: SAM2Config) -> None:
         super().__init__()
+        self.embedding_size = config.embedding_size
         self.layers = nn.ModuleList(
             MemoryAttentionLayer(config) for _ in range(config.memory_layers)
         )
         self.norm = nn.LayerNorm(config.d_model)
 
-    def forward(
+    def forward(  # noqa: PLR0913  the figure's arrow, and where things are
         self,
         features: Tensor,
         position: Tensor,
         memory: Tensor,
         memory_position: Tensor,
         pointer_tokens: int,
+        places: Tensor | None = None,
+        memory_places: Tensor | None = None,
     ) -> Tensor:
         """Condition a frame on memories.
 
         Parameters
         ----------
         features, position
-            (1 or N, HW, C) features of the frame and (1, HW, C) encoding of their places.
+            (1 or N, Q, C) features of the frame and (1 or N, Q, C) encoding of their places.
         memory, memory_position
             (N, L, C') spatial memories, then pointers, and (N or 1, L, C') encodings.
         pointer_tokens
             How many of the L are pointers.
+        places, memory_places
+            (N, Q) and (N, M, Q): which places of the map the features and the M memories
+            show; all of them, if None.
 
         Returns
         -------
-        (N, HW, C).
+        (N, Q, C).
         """
         x = features + POSITION_WEIGHT * position
         keys = memory + memory_position
+        table = rotary_table(x.shape[-1], self.embedding_size, x.device)
+        own = table if places is None else table[places][:, None]
+        turns = own, table if memory_places is None else table[memory_places]
         for layer in self.layers:
-            x = layer(x, keys, memory, pointer_tokens)
+            x = layer(x, keys, memory, turns, pointer_tokens)
         return self.norm(x)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -92,17 +93,19 @@ class RandomFrequencies(nn.Module):
         return self.forward(torch.stack((x, y), dim=-1)).permute(2, 0, 1)
 
 
-def rotary_table(channels: int, size: int) -> Tensor:
-    """Make the cosines and sines of a square map's rotary encoding, (2, size * size, channels).
+@lru_cache(maxsize=8)
+def rotary_table(channels: int, size: int, device: torch.device) -> Tensor:
+    """Make the rotary encoding of a square map, (size * size, channels / 2) complex64.
 
     Notes
     -----
-    Pairs of channels share an angle; the first half of the pairs turns with the column, the
-    second with the row. Reference: `compute_axial_cis`; Heo et al. 2024.
+    A pair of channels is turned as one complex number; the first half of the pairs turns with
+    the column, the second with the row. Kept in full precision whatever that of the network.
+    Reference: `compute_axial_cis`; Heo et al. 2024.
     """
     index = torch.arange(0, channels, 4, dtype=torch.float32)[: channels // 4]
     frequency = 1.0 / TEMPERATURE ** (index / channels)
     t = torch.arange(size * size, dtype=torch.float32)
     column, row = t % size, torch.div(t, size, rounding_mode="floor")
     angle = torch.cat((torch.outer(column, frequency), torch.outer(row, frequency)), dim=-1)
-    return torch.stack((angle.cos(), angle.sin())).repeat_interleave(2, dim=-1)
+    return torch.polar(torch.ones_like(angle), angle).to(device)
