@@ -1,186 +1,171 @@
-"""Weights from files into networks; which device and which precision."""
+"""Networks with their weights, by name or from a file, and back into a file."""
 
 import json
-import pickle
-import warnings
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
-from sam2_torch.config import CELLS_NANO, RELEASED, SAM2Config
+from sam2_torch.architectures import check_shapes, recognise
+from sam2_torch.checkpoint_files import CheckpointError, read_checkpoint, write_checkpoint
+from sam2_torch.config import SAM2Config
+from sam2_torch.devices import choose_device, choose_dtype
+from sam2_torch.downloads import Progress, fetch
+from sam2_torch.model_entry import ModelEntry
+from sam2_torch.registry import UnknownModelError, find_model
 from sam2_torch.sam2 import SAM2
 
-EMBEDDED = {
-    "cells_nano": (Path(__file__).parent / "weights" / "cells_nano.safetensors", CELLS_NANO)
-}
-"""Checkpoints that come with the package: file and config."""
+__all__ = [
+    "CheckpointError",
+    "choose_device",
+    "choose_dtype",
+    "load_sam2",
+    "read_checkpoint",
+    "save_checkpoint",
+]
 
-
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be used; the message says why and what to do."""
+_CONFIG = "sam2_config"
+"""Where the project's own files keep the config, as JSON in the safetensors metadata."""
 
 
 def load_sam2(
     name_or_path: str | Path = "cells_nano",
     device: str | torch.device = "auto",
     dtype: torch.dtype | None = None,
+    *,
+    local_only: bool = False,
+    progress: Progress | None = None,
 ) -> SAM2:
     """Load a network, ready for inference.
 
     Parameters
     ----------
     name_or_path
-        "cells_nano", the embedded model, or a checkpoint file: Meta's `.pt`, or a
-        `.safetensors` with Meta's names. The architecture is told by its shapes.
+        "cells_nano", the embedded model; a released one ("sam2.1_hiera_tiny"), downloaded
+        when it is first asked for; one of a registry; or a checkpoint file: Meta's `.pt`,
+        `transformers`' `model.safetensors` (or the folder it is in), the project's own
+        `.safetensors`. Where neither a registry nor the file itself tells the architecture,
+        its names and shapes do.
     device
         "auto" (CUDA, then MPS, then the CPU) or a name that PyTorch knows ("cuda:1").
     dtype
         Of the weights; by default bfloat16 on CUDA devices that have it, else float32.
+    local_only
+        Whether to fail instead of downloading.
+    progress
+        Called while downloading with the number of bytes that are there and that of all,
+        or None; it may raise `DownloadCancelled`.
 
     Raises
     ------
     CheckpointError
         If the file is truncated, unsafe, or of another architecture.
+    DownloadError
+        If the model is not on this machine and cannot be downloaded.
     FileNotFoundError
         If there is no such file or model.
     ValueError
         If the device is not there.
     """
     device = choose_device(device)
-    name = str(name_or_path)
-    path, config = EMBEDDED.get(name, (Path(name_or_path), None))
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"model {name!r}: expected {', '.join(EMBEDDED)} or the path of a checkpoint "
-            "(.pt or .safetensors), found no such file"
-        )
-    state, metadata = read_checkpoint(path)
+    path, entry = _locate(name_or_path, local_only, progress)
+    state, metadata = _read(path, entry)
+    told = entry.config if entry else None
+    config = told or _told_config(metadata, path.name)
     if config is None:
-        config = _told_config(metadata, path) or recognise(state, path)
-    model = SAM2(config)
-    _load(model, state, path)
+        config = recognise(state, path.name)
+    else:
+        check_shapes(state, config, path.name)
+    with _WithoutWeights():
+        model = SAM2(config)
+    model.load_state_dict({name: tensor.float() for name, tensor in state.items()}, assign=True)
     return model.to(device, dtype or choose_dtype(device)).eval().requires_grad_(False)
 
 
-def choose_device(device: str | torch.device = "auto") -> torch.device:
-    """Resolve "auto" and check that the device is there.
+def save_checkpoint(
+    model: SAM2, path: str | Path, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write a network as a `.safetensors` file that tells its own config.
+
+    The file is there whole or not at all.
+
+    Parameters
+    ----------
+    model
+        The network; weights keep their precision.
+    path
+        Ends in ".safetensors".
+    metadata
+        Where the weights come from: data, training, licence. The version of the project is
+        added.
 
     Raises
     ------
     ValueError
-        If it is not.
+        If the name ends otherwise.
     """
-    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
-    if device == "auto":
-        return torch.device("cuda" if cuda else "mps" if mps else "cpu")
     try:
-        chosen = torch.device(device)
-    except RuntimeError as error:
-        raise ValueError(f"device: expected auto, cuda, mps or cpu, found {device!r}") from error
-    there = {"cpu": 1, "mps": int(mps), "cuda": torch.cuda.device_count() if cuda else 0}
-    if (chosen.index or 0) >= there.get(chosen.type, 0):
-        found = ", ".join(f"{n} {kind}" for kind, n in there.items() if n)
-        raise ValueError(
-            f"device {device!r} is not there; found {found}: use one of these, or auto"
-        )
-    return chosen
+        made_by = f"napari-sam2 {version('napari-sam2')}"
+    except PackageNotFoundError:  # used from a source tree
+        made_by = "napari-sam2"
+    config = json.dumps(model.config.to_dict())
+    about = {"made_by": made_by, **(metadata or {}), _CONFIG: config}
+    write_checkpoint(Path(path), model.state_dict(), about)
 
 
-def choose_dtype(device: torch.device) -> torch.dtype:
-    """Choose the precision that a device is best at."""
-    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
-        return torch.bfloat16
-    return torch.float32
-
-
-def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Read the tensors of a file and its metadata, running no code that the file may hold.
-
-    Raises
-    ------
-    CheckpointError
-        If it is truncated, unsafe or not a checkpoint.
-    """
-    if path.suffix == ".safetensors":
+def _locate(
+    name_or_path: str | Path, local_only: bool, progress: Progress | None
+) -> tuple[Path, ModelEntry | None]:
+    """Find the file of a model, fetching it if need be, and what a registry tells of it."""
+    path = Path(name_or_path)
+    if path.is_dir():  # as transformers' save_pretrained leaves it
+        path = path / "model.safetensors"
+    if isinstance(name_or_path, str):
         try:
-            with safe_open(path, framework="pt") as file:
-                state = {name: file.get_tensor(name) for name in file.keys()}
-                return state, file.metadata() or {}
-        except SafetensorError as error:
-            raise CheckpointError(
-                f"{path.name}: expected a safetensors file, found a broken one ({error}); "
-                "fetch it again"
-            ) from error
+            entry = find_model(name_or_path)
+        except UnknownModelError as error:
+            if not path.is_file():
+                raise FileNotFoundError(
+                    f"{error.args[0]}; the path of a checkpoint (.pt or .safetensors) will do, too"
+                ) from error
+        else:
+            return fetch(entry, local_only=local_only, progress=progress), entry
+    if not path.is_file():
+        raise FileNotFoundError(f"expected a checkpoint at {path}, found no such file")
+    return path, None
+
+
+def _read(path: Path, entry: ModelEntry | None) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of formats that are refused below
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+        return read_checkpoint(path)
+    except CheckpointError as error:
+        if entry is None or entry.path is not None:
+            raise
         raise CheckpointError(
-            f"{path.name}: expected plain tensors, found something else that was not opened, "
-            "as it could run code; use a file from a source that you trust, or its "
-            ".safetensors form"
+            f"{error} (`napari-sam2 models remove {entry.name}` deletes what was downloaded)"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise CheckpointError(
-            f"{path.name}: expected a PyTorch checkpoint, found a truncated or foreign file; "
-            "fetch it again"
-        ) from error
-    tensors = content.get("model", content) if isinstance(content, Mapping) else None
-    if not isinstance(tensors, Mapping) or not all(isinstance(v, Tensor) for v in tensors.values()):
-        raise CheckpointError(f"{path.name}: expected tensors by name (under 'model'), found none")
-    return dict(tensors), {}
 
 
-def _told_config(metadata: Mapping[str, str], path: Path) -> SAM2Config | None:
+def _told_config(metadata: Mapping[str, str], file: str) -> SAM2Config | None:
     """Read the config that the project's own files carry."""
-    if "sam2_config" not in metadata:
+    if _CONFIG not in metadata:
         return None
     try:
-        values: dict[str, Any] = json.loads(metadata["sam2_config"])
+        values: dict[str, Any] = json.loads(metadata[_CONFIG])
         return SAM2Config.from_dict(values)
     except (ValueError, TypeError) as error:
-        raise CheckpointError(f"{path.name}: expected a readable config, found {error}") from error
+        raise CheckpointError(f"{file}: expected a readable config, found {error}") from error
 
 
-def recognise(state: Mapping[str, Tensor], path: Path) -> SAM2Config:
-    """Tell the architecture of a checkpoint by names and shapes.
+class _WithoutWeights(TorchFunctionMode):
+    """Make a network whose parameters take neither memory nor time: a checkpoint has them."""
 
-    Raises
-    ------
-    CheckpointError
-        If it is none of the known ones; the message names the nearest and the difference.
-    """
-    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    differences = {}
-    for name, config in {**RELEASED, "cells_nano": CELLS_NANO}.items():
-        expected = expected_shapes(config)
-        if expected == found:
-            return config
-        differences[name] = sorted(
-            key for key in {*expected, *found} if expected.get(key) != found.get(key)
-        )
-    nearest = min(differences, key=lambda name: len(differences[name]))
-    raise CheckpointError(
-        f"{path.name}: expected a SAM 2 checkpoint; the nearest, {nearest}, differs in "
-        f"{len(differences[nearest])} tensors, first {differences[nearest][0]}"
-    )
-
-
-def expected_shapes(config: SAM2Config) -> dict[str, tuple[int, ...]]:
-    """List names and shapes of a network's parameters without making it."""
-    with torch.device("meta"):
-        return {name: tuple(t.shape) for name, t in SAM2(config).state_dict().items()}
-
-
-def _load(model: SAM2, state: Mapping[str, Tensor], path: Path) -> None:
-    try:
-        model.load_state_dict({name: tensor.float() for name, tensor in state.items()})
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"{path.name}: expected the tensors of {model.config}, found others: {error}"
-        ) from error
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        device = {"device": "meta"} if function is torch.empty else {}
+        return function(*args, **{**(kwargs or {}), **device})

@@ -197,8 +197,12 @@ def _is_text(value: object) -> bool:
 def _is_address(value: object) -> bool:
     if not isinstance(value, str):
         return False
-    parts = urlsplit(value)
-    return parts.scheme in ("http", "https") and bool(parts.hostname and file_name(value))
+    try:
+        parts = urlsplit(value)
+        is_whole = bool(parts.hostname and file_name(value)) and parts.port != 0
+    except ValueError:  # half an IPv6 address, or a port that is no number
+        return False
+    return parts.scheme in ("http", "https") and is_whole
 
 
 def _is_file(value: object) -> bool:

@@ -84,7 +84,7 @@ def _built_in() -> Iterator[ModelEntry]:
     yield ModelEntry(
         name="cells_nano",
         description="the embedded default, trained for microscopy; quick on a CPU",
-        licence="see its ATTRIBUTION.md",
+        licence="BSD-3-Clause",
         config=CELLS_NANO,
         path=Path(__file__).parent / "weights" / "cells_nano.safetensors",
         origin="embedded",
@@ -94,10 +94,11 @@ def _built_in() -> Iterator[ModelEntry]:
 
 
 def _released(name: str, config: SAM2Config) -> ModelEntry:
+    size = name.partition("_hiera_")[2].replace("_", " ")
     score = f"; J&F {_J_AND_F[name]} on SA-V test" if name in _J_AND_F else ""
     return ModelEntry(
         name=name,
-        description=f"Meta's SAM {config.version}, {name.split('_', 2)[2].replace('_', ' ')}{score}",
+        description=f"Meta's SAM {config.version}, {size}{score}",
         licence="Apache-2.0",
         config=config,
         repo=f"facebook/{name.replace('_', '-')}",

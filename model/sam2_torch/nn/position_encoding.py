@@ -11,20 +11,20 @@ TEMPERATURE = 10000.0
 
 
 class Remembered:
-    """A tensor made of a parameter, made again only when the parameter was changed."""
+    """A tensor made of a parameter, made again only when that or the wanted size has changed."""
 
     def __init__(self) -> None:
         self._key: tuple[object, ...] = ()
         self._value: Tensor | None = None
 
-    def get(self, source: Tensor, make: Callable[[], Tensor]) -> Tensor:
-        """Return what `make` made of the source as it is now; gradients are never kept."""
+    def get(self, source: Tensor, make: Callable[..., Tensor], *size: int) -> Tensor:
+        """Return `make(*size)` of the source as it is now; what has gradients is never kept."""
         if source.requires_grad and torch.is_grad_enabled():
-            return make()
+            return make(*size)
         version = 0 if source.is_inference() else source._version
-        key = (source.data_ptr(), version, source.device, source.dtype)
+        key = (source.data_ptr(), version, source.device, source.dtype, size)
         if self._value is None or key != self._key:
-            self._key, self._value = key, make()
+            self._key, self._value = key, make(*size)
         return self._value
 
 
@@ -84,7 +84,7 @@ class RandomFrequencies(nn.Module):
 
     def grid(self, size: int) -> Tensor:
         """Encode the pixel centres of a square map, (channels, size, size)."""
-        return self._grid.get(self.positional_encoding_gaussian_matrix, lambda: self._encode(size))
+        return self._grid.get(self.positional_encoding_gaussian_matrix, self._encode, size)
 
     def _encode(self, size: int) -> Tensor:
         device = self.positional_encoding_gaussian_matrix.device
