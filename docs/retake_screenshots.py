@@ -1,0 +1,364 @@
+"""Use the plugin with a real mouse and keyboard on a virtual screen, and take its pictures.
+
+    python docs/retake_screenshots.py [FOLDER]
+
+Needs Xvfb, xdotool and ImageMagick (Linux). One process runs napari and keeps writing down
+where things are; the other one moves the mouse there, as a person would. It prints how long
+a click took to become a mask, and the longest time that the window did not react while the
+masks were propagated.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+SCREEN = "1280x840"
+WINDOW = (1280, 840)
+DOCK_WIDTH = 300
+STATE_EVERY_MS = 100
+TICK_MS = 5
+
+Point = tuple[float, float]
+
+
+def run_napari(state_file: Path) -> None:
+    """Run napari; everything that the other process has to know goes into `state_file`."""
+    import napari
+    from qtpy.QtCore import Qt, QTimer
+
+    viewer = napari.Viewer(show_welcome_screen=False)
+    window = viewer.window._qt_window
+    window.setGeometry(0, 0, *WINDOW)
+    watcher = Watcher(viewer)
+    jobs = {
+        lambda: watcher.write(state_file): STATE_EVERY_MS,
+        watcher.note_gap: TICK_MS,
+        watcher.find_dock: STATE_EVERY_MS,
+    }
+    for job, interval in jobs.items():
+        timer = QTimer(window)
+        timer.timeout.connect(job)
+        timer.setTimerType(Qt.TimerType.PreciseTimer)
+        timer.start(interval)
+    napari.run()
+
+
+class Watcher:
+    """Looks into napari: where things are, and how quickly they react."""
+
+    def __init__(self, viewer: Any) -> None:
+        self.viewer = viewer
+        self.window = viewer.window._qt_window
+        self.canvas = viewer.window._qt_viewer.canvas.native
+        self.dock: Any = None
+        self.gaps_ms: list[float] = []
+        self.clicks_ms: list[float] = []
+        self._last = time.perf_counter()
+        self._press = 0.0
+
+    def write(self, path: Path) -> None:
+        """Write down where everything is."""
+        layers, camera = self.viewer.layers, self.viewer.scene.camera
+        state = {
+            "actions": self._actions(),
+            "canvas": [*self._on_screen(self.canvas, 0, 0), *self._size(self.canvas)],
+            "camera": [*camera.center[-2:], camera.zoom],
+            "layers": [layer.name for layer in layers],
+            "scale": list(layers[0].scale) if layers else [],
+            "gaps_ms": self.gaps_ms,
+            "clicks_ms": self.clicks_ms,
+            **self._dock_state(),
+        }
+        partial = path.with_suffix(".part")
+        partial.write_text(json.dumps(state))
+        os.replace(partial, path)
+
+    def note_gap(self) -> None:
+        """Note by how much this call is late, while masks are being propagated."""
+        now = time.perf_counter()
+        if self.dock is not None and self.dock.annotator.is_propagating:
+            self.gaps_ms.append(round(1000 * (now - self._last) - TICK_MS, 1))
+        self._last = now
+
+    def find_dock(self) -> None:
+        """Make the dock narrow when it appears, and time what it shows from then on."""
+        from qtpy.QtCore import Qt
+
+        from napari_sam2.widgets.segment_and_track import SegmentAndTrack
+
+        found = self.window.findChild(SegmentAndTrack)
+        if found is None or self.dock is not None:
+            return
+        self.dock = found
+        self.window.resizeDocks([found.parent()], [DOCK_WIDTH], Qt.Orientation.Horizontal)
+        self._time_masks()
+
+    def _time_masks(self) -> None:
+        """Time clicks, from the press of the button to the mask being drawn."""
+        from qtpy.QtCore import QObject
+
+        watcher, annotator = self, self.dock.annotator
+
+        class Presses(QObject):
+            def eventFilter(self, watched: Any, event: Any) -> bool:
+                if event.type() == event.Type.MouseButtonPress:
+                    watcher._press = time.perf_counter()
+                return False
+
+        self._presses = Presses()
+        self.canvas.installEventFilter(self._presses)
+        show = annotator._show_mask
+
+        def timed(*args: Any) -> None:
+            show(*args)
+            self.canvas.repaint()
+            self.clicks_ms.append(round(1000 * (time.perf_counter() - self._press)))
+
+        annotator._show_mask = timed
+
+    def _actions(self) -> dict[str, list[int]]:
+        """Find the entries of all menus that are open."""
+        from qtpy.QtWidgets import QApplication, QMenu
+
+        menus = [m for m in QApplication.topLevelWidgets() if isinstance(m, QMenu)]
+        found = {}
+        for bar in [self.window.menuBar(), *(menu for menu in menus if menu.isVisible())]:
+            for action in bar.actions():
+                middle = bar.actionGeometry(action).center()
+                name = action.text().replace("&", "")
+                found[name] = self._on_screen(bar, middle.x(), middle.y())
+        return found
+
+    def _dock_state(self) -> dict[str, Any]:
+        if self.dock is None:
+            return {}
+        sliders = self.viewer.window._qt_viewer.dims.slider_widgets
+        named = {
+            "points": self.dock.prompts.points,
+            "shapes": self.dock.prompts.shapes,
+            "new": self.dock.objects.new,
+            "propagate": self.dock.propagation.run,
+            "slider": sliders[0].slider,
+        }
+        return {
+            "buttons": {
+                name: [*self._on_screen(each, 0, 0), *self._size(each)]
+                for name, each in named.items()
+            },
+            "hint": self.dock.hint.text(),
+            "busy": self.dock.busy.isVisible(),
+            "status": self.dock.propagation.status.text(),
+            "propagating": self.dock.annotator.is_propagating,
+        }
+
+    def _on_screen(self, widget: Any, x: int, y: int) -> list[int]:
+        from qtpy.QtCore import QPoint
+
+        at = widget.mapToGlobal(QPoint(x, y))
+        return [at.x(), at.y()]
+
+    def _size(self, widget: Any) -> list[int]:
+        return [widget.width(), widget.height()]
+
+
+class Person:
+    """Looks at the screen, and moves the mouse."""
+
+    def __init__(self, state_file: Path, folder: Path) -> None:
+        self._state_file = state_file
+        self._folder = folder
+
+    @property
+    def sees(self) -> dict[str, Any]:
+        """What is where at this moment."""
+        time.sleep(0.25)
+        return dict(json.loads(self._state_file.read_text()))
+
+    def wait(self, until: Callable[[dict[str, Any]], bool], timeout_s: float = 120) -> None:
+        """Wait for something to be seen."""
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end:
+            with suppress(FileNotFoundError, KeyError):
+                if until(self.sees):
+                    return
+        raise TimeoutError(f"waited {timeout_s} s in vain; seen: {self.sees}")
+
+    def move(self, at: Point) -> None:
+        """Move the mouse."""
+        xdotool("mousemove", *(str(round(v)) for v in at), "sleep", "0.15")
+
+    def click(self, at: Point) -> None:
+        """Click there."""
+        self.move(at)
+        xdotool("click", "1")
+
+    def menu(self, *path: str) -> None:
+        """Go through menus; each entry is known by how it begins."""
+        for text in path:
+            self.wait(lambda state, text=text: any(a.startswith(text) for a in state["actions"]))
+            found = self.sees["actions"]
+            self.click(next(at for name, at in found.items() if name.startswith(text)))
+            time.sleep(0.4)
+
+    def press(self, button: str, along: float = 0.5) -> None:
+        """Click on a button of the dock, or somewhere along a slider."""
+        left, top, width, height = self.sees["buttons"][button]
+        self.click((left + along * width, top + height / 2))
+
+    def scrub(self, begin: float, end: float) -> None:
+        """Drag the slider of the frames."""
+        left, top, width, height = self.sees["buttons"]["slider"]
+        y = top + height / 2
+        self.drag((left + begin * width, y), (left + end * width, y))
+
+    def key(self, name: str, times: int = 1) -> None:
+        """Press a key."""
+        for _ in range(times):
+            xdotool("key", name, "sleep", "0.05")
+
+    def pixel(self, y: float, x: float) -> Point:
+        """Find a pixel of the image on the screen."""
+        state = self.sees
+        left, top, width, height = state["canvas"]
+        centre_y, centre_x, zoom = state["camera"]
+        scale_y, scale_x = state["scale"][-2:]
+        return (
+            left + width / 2 + (x * scale_x - centre_x) * zoom,
+            top + height / 2 + (y * scale_y - centre_y) * zoom,
+        )
+
+    def drag(self, begin: Point, end: Point) -> None:
+        """Draw a box."""
+        self.move(begin)
+        xdotool("mousedown", "1")
+        for i in range(1, 9):
+            self.move(tuple(a + (b - a) * i / 8 for a, b in zip(begin, end, strict=True)))  # type: ignore[arg-type]
+        xdotool("mouseup", "1")
+
+    def wait_for_masks(self) -> None:
+        """Wait until the network has answered."""
+        time.sleep(0.3)
+        self.wait(lambda state: not state["busy"])
+
+    def shoot(self, name: str) -> None:
+        """Take a picture of the screen."""
+        time.sleep(0.5)
+        path = self._folder / f"{name}.png"
+        run("import", "-window", "root", "-strip", "-define", "png:compression-level=9", str(path))
+        print(path)
+
+
+def walk(person: Person) -> None:
+    """Segment nuclei of the sample, and track them."""
+    person.wait(lambda state: "File" in state["actions"])
+    person.menu("File", "Open Sample", "SAM 2", "Dividing nuclei")
+    person.wait(lambda state: state["layers"] == ["dividing nuclei"])
+    person.menu("Plugins", "Segment and track (SAM 2)")
+    person.wait(lambda state: "buttons" in state)
+    person.click(person.pixel(180, 5))  # the keyboard to the canvas
+    person.key("ctrl+r")
+    person.scrub(0.5, 0.0)
+    person.shoot("1-opened")
+    click_nuclei(person)
+    person.shoot("widget")
+    person.press("propagate")
+    person.wait(lambda state: state["propagating"] and "left" in state["status"])
+    person.shoot("3-propagating")
+    person.wait(lambda state: not state["propagating"], 300)
+    person.scrub(0.98, 0.5)
+    person.shoot("propagated")
+
+
+def click_nuclei(person: Person) -> None:
+    """Prompt four nuclei: by a click, by three, by a box, and by a click and a key."""
+    person.press("points")
+    person.click(person.pixel(25, 110))
+    person.shoot("2-loading")
+    person.wait_for_masks()
+    person.press("new")
+    person.click(person.pixel(109, 20))
+    person.wait_for_masks()
+    person.click(person.pixel(116, 24))
+    person.wait_for_masks()
+    person.key("t")
+    person.click(person.pixel(98, 42))
+    person.wait_for_masks()
+    person.key("t")
+    person.key("n")
+    person.press("shapes")
+    person.drag(person.pixel(70, 177), person.pixel(104, 215))
+    person.wait_for_masks()
+    person.press("new")
+    person.press("points")
+    person.click(person.pixel(154, 193))
+    person.wait_for_masks()
+
+
+def tell(state: dict[str, Any]) -> None:
+    """Print how it went."""
+    print("hint:", state["hint"], "| status:", state["status"], "| layers:", state["layers"])
+    print("click to mask, ms:", state["clicks_ms"], "(the first loads the network)")
+    gaps = sorted(state["gaps_ms"])
+    print(
+        f"while propagating, the event loop was late by {gaps[len(gaps) // 2]} ms (median), "
+        f"{gaps[int(len(gaps) * 0.95)]} ms (95 %), {gaps[-3:]} ms (longest), n = {len(gaps)}"
+    )
+
+
+def run(*command: str) -> None:
+    """Run a tool."""
+    subprocess.run(command, check=True)
+
+
+def xdotool(*arguments: str) -> None:
+    """Move the mouse or press a key."""
+    run("xdotool", *arguments)
+
+
+@contextmanager
+def virtual_screen() -> Iterator[None]:
+    """Start an X server without a screen, and set DISPLAY."""
+    reading, writing = os.pipe()
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(writing), "-screen", "0", f"{SCREEN}x24", "-nolisten", "tcp"],
+        pass_fds=(writing,),
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        with os.fdopen(reading) as number:
+            os.environ["DISPLAY"] = f":{number.readline().strip()}"
+        yield
+    finally:
+        server.terminate()
+
+
+def main(folder: Path) -> None:
+    """Start napari on a virtual screen and walk through it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with virtual_screen(), tempfile.TemporaryDirectory() as scratch:
+        state_file = Path(scratch) / "state.json"
+        settings = os.environ | {"NAPARI_CONFIG": f"{scratch}/settings.yaml"}
+        settings.pop("QT_QPA_PLATFORM", None)
+        command = [sys.executable, __file__, "--napari", str(state_file)]
+        app = subprocess.Popen(command, env=settings)
+        try:
+            person = Person(state_file, folder)
+            walk(person)
+            tell(person.sees)
+        finally:
+            app.terminate()
+            app.wait(10)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--napari"]:
+        run_napari(Path(sys.argv[2]))
+    else:
+        main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path("screenshots"))

@@ -1,0 +1,39 @@
+# Sourced by demo.sh and test.sh: makes a virtual environment (.venv, or $VENV) with Python
+# ($PYTHON, 3.11 or newer) and defines `install`, which puts packages into it, with uv where it
+# is at hand and pip where not, at the versions of constraints.txt and with torch for the CPU.
+# Nothing is installed outside of that folder.
+venv=${VENV:-.venv}
+python=${PYTHON:-python3}
+
+if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+  echo "expected Python 3.11 or newer, found $("$python" -V 2>&1): set PYTHON=/path/to/python3.11" >&2
+  exit 2
+fi
+python=$("$python" -c 'import sys; print(sys.executable)') # behind pyenv's and others' shims
+
+# On Linux PyPI's torch brings gigabytes of CUDA; PyTorch's own index has it without. Where that
+# cannot be reached, pip's configured indexes decide.
+cpu_index=https://download.pytorch.org/whl/cpu
+cpu_only=
+if [ "$(uname -s)" = Linux ] && "$python" - "$cpu_index/torch/" 2>/dev/null <<'PYTHON'; then
+import sys, urllib.request
+urllib.request.urlopen(sys.argv[1], timeout=5).close()
+PYTHON
+  cpu_only=yes
+fi
+
+if [[ $(uv pip install --help 2>/dev/null) == *--group* ]]; then
+  [ -x "$venv/bin/python" ] || uv venv -q -p "$python" "$venv"
+  [ -z "$cpu_only" ] || export UV_TORCH_BACKEND=cpu
+  # uv does not read pip's configuration
+  links=${PIP_FIND_LINKS:-$("$python" -m pip config get global.find-links 2>/dev/null || true)}
+  [ -z "$links" ] || export UV_FIND_LINKS=${UV_FIND_LINKS:-${links//[[:space:]]/,}}
+  install() { uv pip install -q -p "$venv" -c constraints.txt "$@"; }
+else
+  # Debian's venv has no pip of its own, and its system pip knows no dependency groups
+  [ -x "$venv/bin/python" ] || "$python" -m venv --without-pip "$venv"
+  "$python" -m pip --python "$venv" install -q "pip>=25.1"
+  install() {
+    "$venv/bin/python" -m pip install -q -c constraints.txt ${cpu_only:+--extra-index-url "$cpu_index"} "$@"
+  }
+fi

@@ -1,0 +1,69 @@
+"""Guards around every test: private napari settings, few torch threads, nothing left running."""
+
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")  # torch reads it once, when it is imported
+
+# Threads that libraries start once and keep
+LIBRARY_THREADS = ("asyncio_", "fsspec", "zarr_", "pytest_timeout", "pydevd", "IPythonHistory")
+LIBRARY_MODULES = ("tqdm.", "ipykernel.", "zmq.", "tornado.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the developer's napari settings out of the tests and the tests out of them."""
+    folder = tempfile.TemporaryDirectory(prefix="napari-sam2-tests-", ignore_cleanup_errors=True)
+    config.add_cleanup(folder.cleanup)
+    os.environ["NAPARI_CONFIG"] = os.path.join(folder.name, "settings.yaml")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests marked `gpu` where there is none."""
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    if not marked:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_running() -> Iterator[None]:
+    """Fail a test that leaves a thread or a napari worker behind (and stop the worker)."""
+    before = set(threading.enumerate())
+    yield
+    workers = _stop_napari_workers()
+    threads = [thread for thread in set(threading.enumerate()) - before if _is_ours(thread)]
+    for thread in threads:
+        thread.join(timeout=2)  # one that is about to end is fine
+    left = workers + [thread.name for thread in threads if thread.is_alive()]
+    assert not left, f"left running: {left}; stop them before the test ends"
+
+
+def _is_ours(thread: threading.Thread) -> bool:
+    dask_threads = sys.modules.get("dask.threaded")
+    dask_pool = getattr(dask_threads, "default_pool", None)
+    return not (
+        type(thread).__name__ == "_DummyThread"  # Qt's own, seen because Python ran in it
+        or type(thread).__module__.startswith(LIBRARY_MODULES)
+        or thread.name.startswith(LIBRARY_THREADS)
+        or thread in getattr(dask_pool, "_threads", ())
+    )
+
+
+def _stop_napari_workers() -> list[str]:
+    qthreading = sys.modules.get("superqt.utils._qthreading")
+    if qthreading is None:
+        return []
+    workers = qthreading.WorkerBase
+    running = [repr(worker) for worker in list(workers._worker_set) if worker.is_running]
+    workers.await_workers(msecs=2000)
+    workers._worker_set.clear()
+    return running
