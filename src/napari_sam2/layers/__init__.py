@@ -1,0 +1,1 @@
+"""napari without Qt: layers to prompts, masks to Labels layers."""

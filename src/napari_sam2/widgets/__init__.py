@@ -1,0 +1,1 @@
+"""Qt: widgets connect what the user does with what the rest decides."""

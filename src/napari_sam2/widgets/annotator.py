@@ -1,0 +1,299 @@
+"""From what is drawn to the session and back to the layers, through the worker."""
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_sam2.annotation import Direction
+from napari_sam2.layers.geometry import FrameGeometry, LayerFrames
+from napari_sam2.layers.labels_layer import MAX_OBJECT_LAYERS
+from napari_sam2.layers.prompt_layers import Marks, ObjectFrame
+from napari_sam2.layers.workspace import Listener, Workspace
+from napari_sam2.widgets.session_owner import Progress, SessionOwner
+from napari_sam2.widgets.worker import SessionWorker
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image
+
+BRUSH_REST_MS = 250  # a brush that rests this long has ended its stroke
+REFRESH_MS, REFRESH_3D_MS = 40, 1000  # in 3-D all frames are drawn anew
+
+
+class Annotator(QObject):
+    """Connects the layers of one image at a time with the session.
+
+    Parameters
+    ----------
+    viewer
+        Where the image is.
+    owner
+        What the worker owns; tests give one without a network.
+
+    Signals
+    -------
+    changed
+        Something that the dock shows is different now.
+    progressed, ended
+        Of a propagation: `Progress`, and whether it went to its end.
+    noticed, failed
+        A sentence for the user, and an exception.
+    """
+
+    changed = Signal()
+    progressed = Signal(object)
+    ended = Signal(bool)
+    noticed = Signal(str)
+    failed = Signal(object)
+
+    def __init__(self, viewer: "ViewerModel", owner: SessionOwner | None = None) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.worker = SessionWorker()
+        self.workspace: Workspace | None = None
+        self.is_loading = False
+        self.is_propagating = False
+        self.device = ""
+        self.follow = True
+        self._owner = owner or SessionOwner()
+        self._workspaces: dict[tuple[Image, int | None], Workspace] = {}
+        self._opened: tuple[Workspace, tuple[str, str]] | None = None
+        self._done_frames: set[int] = set()
+        self._shown_by_us: int | None = None
+        self._run = 0
+        self._last_progress: Progress | None = None
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._show_done_frames)
+        self._brush = QTimer(self)
+        self._brush.setSingleShot(True)
+        self._brush.setInterval(BRUSH_REST_MS)
+        self._brush.timeout.connect(self._take_painted)
+        self.worker.failed.connect(self._fail)
+
+    def choose_image(self, image: "Image | None", frame_axis: int | None = None) -> None:
+        """Go to an image; what was done on it before is there again. None leaves all."""
+        workspace = None if image is None else self._workspace(image, frame_axis)
+        if workspace is not None and workspace is self.workspace:
+            return
+        self.worker.clear()
+        if self._opened is not None:
+            self.worker.submit(self._owner.close)
+            self._opened = None
+        self.is_loading = self.is_propagating = False
+        self.workspace = workspace
+        self.changed.emit()
+
+    def forget_image(self, image: "Image") -> None:
+        """Let go of an image that left the viewer; the layers that were made for it stay."""
+        for key in [key for key in self._workspaces if key[0] is image]:
+            self._workspaces.pop(key).close()
+        if self.workspace is not None and self.workspace.image is image:
+            self.choose_image(None)
+
+    def open(self, model: tuple[str, str]) -> None:
+        """Load the model and the image unless they are open, and say all that is drawn."""
+        workspace = self.workspace
+        if workspace is None or self._opened == (workspace, model):
+            return
+        self.worker.clear()
+        self._opened = (workspace, model)
+        self.is_loading, self.is_propagating, self.device = True, False, ""
+        frames = LayerFrames(workspace.image, workspace.geometry)
+        self.worker.submit(
+            partial(self._owner.open, model, frames, workspace.masklets, workspace.objects),
+            then=self._show_opened,
+        )
+        for key, marks in workspace.marks.items():
+            self._prompt(workspace, key, marks)
+        self.changed.emit()
+
+    def new_object(self) -> None:
+        """Start on another object, unless the current one is still empty."""
+        workspace = self.workspace
+        if workspace is None:
+            return
+        if workspace.is_marked(workspace.current_object):
+            workspace.current_object = workspace.objects.new()
+            self.changed.emit()
+        else:
+            name = workspace.objects.name(workspace.current_object)
+            self.noticed.emit(f"{name} is still empty: click inside a cell first.")
+
+    def select_object(self, object_id: int) -> None:
+        """Choose whose the next prompts are."""
+        if self.workspace is not None:
+            self.workspace.current_object = object_id
+            self.changed.emit()
+
+    def delete_object(self, object_id: int) -> None:
+        """Delete an object, its prompts and its masks."""
+        workspace = self.workspace
+        if workspace is None:
+            return
+        workspace.remove_object(object_id)
+        ids = workspace.objects.ids
+        workspace.current_object = ids[-1] if ids else workspace.objects.new()
+        self.worker.submit(
+            partial(self._owner.remove_object, object_id),
+            then=lambda _: workspace.outputs.refresh(),
+        )
+        self.changed.emit()
+
+    def set_label(self, label: int) -> None:
+        """Choose whether the next click is positive (1) or negative (0)."""
+        if self.workspace is not None:
+            self.workspace.label = label
+            self.changed.emit()
+
+    def switch_label(self) -> None:
+        """Make the next click negative if it would be positive, and the other way round."""
+        if self.workspace is not None:
+            self.set_label(1 - self.workspace.label)
+
+    def set_per_object(self, per_object: bool) -> None:
+        """Choose one Labels layer for each object, or one for all."""
+        if self.workspace is not None:
+            if not self.workspace.outputs.set_per_object(per_object):
+                self._tell_limit()
+            self.changed.emit()
+
+    def propagate(self, direction: Direction, frames: tuple[int, int] | None) -> None:
+        """Carry all objects' masks to other frames."""
+        workspace = self.workspace
+        if workspace is None or self.is_propagating:
+            return
+        self.is_propagating = True
+        self._run += 1
+        self._shown_by_us = workspace.shown_frame
+        self.worker.stream(
+            partial(self._owner.propagate, direction, frames),
+            each=partial(self._take_progress, workspace),
+            then=partial(self._end, self._run),
+        )
+        self.changed.emit()
+
+    def cancel(self) -> None:
+        """Stop the propagation after the frame that it is at."""
+        self.worker.cancel()
+
+    def close(self) -> None:
+        """Let go of the viewer and end the thread."""
+        self._timer.stop()
+        self._brush.stop()
+        for workspace in self._workspaces.values():
+            workspace.close()
+        self._workspaces.clear()
+        self.workspace = None
+        self.worker.close()
+
+    def _workspace(self, image: "Image", frame_axis: int | None) -> Workspace:
+        geometry = FrameGeometry.of(image, frame_axis=frame_axis, point=self.viewer.dims.point)
+        at = (image, geometry.frame_axis)
+        workspace = self._workspaces.get(at)
+        if workspace is not None:
+            started = workspace.marks or workspace.masklets.object_ids
+            if started or workspace.geometry == geometry:
+                return workspace
+            workspace.discard()  # the viewer has gone to another plane since
+        listener = Listener(
+            marks=partial(self._marked, at),
+            painting=self._brush.start,
+            ignored=partial(self._tell_ignored, at),
+            keys={"T": self.switch_label, "N": self.new_object},
+        )
+        self._workspaces[at] = Workspace(self.viewer, image, geometry, listener)
+        return self._workspaces[at]
+
+    def _marked(self, at: "tuple[Image, int | None]", key: ObjectFrame, marks: Marks) -> None:
+        workspace = self._workspaces[at]
+        # what is drawn on another image waits until that one is chosen
+        if workspace is self.workspace and self._opened is not None:
+            self._prompt(workspace, key, marks)
+            self.changed.emit()
+
+    def _take_painted(self) -> None:
+        for workspace in self._workspaces.values():
+            workspace.take_painted()
+
+    def _prompt(self, workspace: Workspace, key: ObjectFrame, marks: Marks) -> None:
+        self.worker.submit(
+            partial(self._owner.prompt, key, marks, workspace.geometry.frame_shape),
+            then=partial(self._show_mask, workspace, key),
+            topic=key,
+        )
+
+    def _show_opened(self, device: str) -> None:
+        self.is_loading, self.device = False, device
+        self.changed.emit()
+
+    def _show_mask(self, workspace: Workspace, key: ObjectFrame, prediction: Any) -> None:
+        object_id, frame = key
+        if object_id not in workspace.objects.ids:  # deleted meanwhile
+            return
+        if prediction is not None and not workspace.outputs.show([object_id]):
+            self._tell_limit()
+        if workspace.shown_frame == frame or self._is_3d:
+            workspace.outputs.refresh([object_id])
+        marks = workspace.marks.get(key, Marks())
+        if prediction is not None and not prediction.sparse and marks.painted is None:
+            self.noticed.emit("Nothing was found there: click again, or draw a box.")
+        self.changed.emit()
+
+    def _take_progress(self, workspace: Workspace, progress: Progress) -> None:
+        if workspace is not self.workspace:
+            return
+        self._done_frames.add(progress.frame)
+        self._last_progress = progress
+        if not self._timer.isActive():
+            self._timer.start(REFRESH_3D_MS if self._is_3d else REFRESH_MS)
+
+    def _show_done_frames(self) -> None:
+        workspace, progress = self.workspace, self._last_progress
+        if workspace is None or progress is None:
+            return
+        if not workspace.outputs.show(progress.object_ids):
+            self._tell_limit()
+        shown = workspace.shown_frame
+        if self.follow and shown == self._shown_by_us != progress.frame:
+            self._shown_by_us = progress.frame
+            workspace.go_to(progress.frame)  # which shows the new masks, too
+        elif self._is_3d or shown in self._done_frames:
+            workspace.outputs.refresh()
+        self._done_frames.clear()
+        self.progressed.emit(progress)
+
+    def _end(self, run: int, completed: bool) -> None:
+        if run != self._run or not self.is_propagating:  # of an image that was left
+            return
+        self.is_propagating = False
+        self._timer.stop()
+        self._show_done_frames()
+        self.ended.emit(completed)
+        self.changed.emit()
+
+    def _fail(self, error: Exception) -> None:
+        if self.is_loading:
+            self.is_loading, self._opened = False, None
+        self.is_propagating = self.is_propagating and self.worker.is_streaming
+        self.failed.emit(error)
+        self.changed.emit()
+
+    def _tell_ignored(self, at: "tuple[Image, int | None]") -> None:
+        others = self._workspaces[at].geometry.place()
+        place = f", or on another plane than {others}" if others else ""
+        self.noticed.emit(
+            f"That says nothing: it is outside of the image{place}, or a line. "
+            "Take a point, a box, a polygon or an ellipse."
+        )
+
+    def _tell_limit(self) -> None:
+        self.noticed.emit(
+            f"All objects are in one layer now: napari gets slow with more than "
+            f"{MAX_OBJECT_LAYERS} layers of objects."
+        )
+
+    @property
+    def _is_3d(self) -> bool:
+        return bool(self.viewer.dims.ndisplay == 3)

@@ -1,0 +1,68 @@
+"""What to do next, in one or two sentences."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What the widget knows when it decides on a hint.
+
+    Parameters
+    ----------
+    image
+        Whether an image is chosen.
+    movie
+        Whether it has more than one frame.
+    drawing
+        Whether there is a layer to draw prompts in.
+    loading
+        The model that is being loaded; empty if none is.
+    marked
+        Whether the current object has a prompt.
+    propagating, propagated
+        Whether masks are being carried to other frames now, or have been for the
+        current object.
+    """
+
+    image: bool = False
+    movie: bool = True
+    drawing: bool = False
+    loading: str = ""
+    marked: bool = False
+    propagating: bool = False
+    propagated: bool = False
+
+
+def next_step(now: Situation) -> str:
+    """Say what the user can do next."""
+    if not now.image:
+        return (
+            "Open an image: drop a file into the window, or take one from "
+            "<b>File > Open Sample</b>."
+        )
+    if not now.drawing:
+        return "Press <b>Points</b>, then click inside a cell."
+    if now.propagating:
+        return "Carrying the masks on. Look around, correct or cancel at any time."
+    if now.loading:
+        return f"Loading {now.loading}. You can click already: nothing gets lost."
+    if not now.marked:
+        return "<b>Click inside a cell</b>, or draw a box around it."
+    return _after_a_prompt(now)
+
+
+def _after_a_prompt(now: Situation) -> str:
+    if not now.movie:
+        return (
+            "Mask right? Press <b>New object</b> for the next cell. If not, click again: "
+            "<b>positive</b> where it is missing, <b>negative</b> where it is too much."
+        )
+    if not now.propagated:
+        return (
+            "Mask right? Press <b>Propagate</b>. If not, click again: <b>positive</b> where it "
+            "is missing, <b>negative</b> where it is too much."
+        )
+    return (
+        "Go through the frames. Correct with a click and propagate again, or press "
+        "<b>New object</b> for the next cell."
+    )

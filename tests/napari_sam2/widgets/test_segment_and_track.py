@@ -1,0 +1,330 @@
+"""The dock widget in a napari window, used as a person uses it."""
+
+import numpy as np
+import pytest
+from napari.utils.notifications import notification_manager
+from qtpy.QtCore import QPoint, Qt
+
+from napari_sam2.widgets import segment_and_track
+from napari_sam2.widgets.sections import CHOOSE_FILE
+from napari_sam2.widgets.segment_and_track import SegmentAndTrack, report
+
+DOCK_WIDTH_PX = 300
+
+
+@pytest.fixture
+def viewer(make_napari_viewer):
+    return make_napari_viewer()
+
+
+@pytest.fixture
+def dock(viewer, stub_owner):
+    """The widget in its dock, with a movie; the network is a stub."""
+    viewer.add_image(np.zeros((6, 30, 50), np.uint16), name="movie", scale=(1, 0.5, 0.5))
+    viewer.dims.set_point(0, 0)
+    widget = SegmentAndTrack(viewer, stub_owner)
+    viewer.window.add_dock_widget(widget, name="Segment and track")
+    return widget
+
+
+@pytest.fixture
+def messages():
+    """What napari told the user."""
+    told = []
+    notification_manager.notification_ready.connect(told.append)
+    yield told
+    notification_manager.notification_ready.disconnect(told.append)
+
+
+def idle(widget):
+    annotator = widget.annotator
+    opened = annotator._opened is not None  # it is opened a moment after the button is pressed
+    return opened and annotator.worker._open == 0 and not annotator._timer.isActive()
+
+
+def test_from_the_first_click_to_the_propagated_movie(dock, viewer, qtbot):
+    assert "Press <b>Points</b>" in dock.hint.text()
+    assert not dock.propagation.run.isEnabled()
+    seen = []
+    dock.annotator.changed.connect(
+        lambda: seen.append((dock.hint.text(), dock.busy.isVisibleTo(dock)))
+    )
+    dock.prompts.points.click()
+    points = viewer.layers["movie clicks"]
+    points.add((0, 12, 33))
+    qtbot.waitUntil(lambda: idle(dock))
+    assert any("Loading cells_nano" in hint and busy for hint, busy in seen)
+    assert not dock.busy.isVisibleTo(dock)
+    assert "Propagate" in dock.hint.text()
+    assert "Object 1" in viewer.layers
+    dock.objects.new.click()
+    assert dock.objects.combo.currentText() == "Object 2"
+    assert "Click inside a cell" in dock.hint.text()
+    points.add((0, 20, 10))
+    qtbot.waitUntil(lambda: idle(dock))
+    dock.propagation.direction.setCurrentText("Forward")
+    dock.propagation.range.setValue((0, 3))
+    dock.propagation.run.click()
+    assert dock.propagation.cancel.isEnabled()
+    assert not dock.propagation.run.isEnabled()
+    qtbot.waitUntil(lambda: idle(dock))
+    assert dock.propagation.status.text() == "Done."
+    assert viewer.layers["Object 2"].data[3].any()
+    assert not viewer.layers["Object 2"].data[4].any()
+    assert "Go through the frames" in dock.hint.text()
+    assert dock.propagation.run.isEnabled()
+
+
+def test_positive_and_negative(dock, viewer, qtbot):
+    dock.prompts.points.click()
+    points = viewer.layers["movie clicks"]
+    dock.prompts.negative.click()
+    points.add((0, 12, 33))
+    next(call for key, call in points.keymap.items() if str(key) == "T")(points)
+    assert dock.prompts.positive.isChecked()
+    points.add((0, 12, 33))
+    assert points.features["label"].tolist() == [0, 1]
+    qtbot.waitUntil(lambda: idle(dock))
+
+
+def test_choosing_and_deleting_objects(dock, viewer, qtbot):
+    dock.prompts.points.click()
+    points = viewer.layers["movie clicks"]
+    points.add((0, 12, 33))
+    dock.objects.new.click()
+    points.add((0, 20, 10))
+    dock.objects.combo.setCurrentIndex(0)
+    dock.objects.combo.activated.emit(0)
+    points.add((0, 13, 34))
+    assert points.features["object"].tolist() == [1, 2, 1]
+    dock.objects.delete.click()
+    qtbot.waitUntil(lambda: idle(dock))
+    assert [dock.objects.combo.itemText(i) for i in range(dock.objects.combo.count())] == [
+        "Object 2"
+    ]
+    assert "Object 1" not in viewer.layers
+
+
+def test_one_layer_for_all(dock, viewer, qtbot):
+    dock.prompts.shapes.click()
+    box = np.array([[0, 5, 5], [0, 5, 15], [0, 15, 15], [0, 15, 5]])
+    viewer.layers["movie boxes"].add_rectangles(box)
+    qtbot.waitUntil(lambda: idle(dock))
+    dock.output.combo.setCurrentIndex(1)
+    dock.output.combo.activated.emit(1)
+    assert "movie objects" in viewer.layers
+    assert "Object 1" not in viewer.layers
+    assert viewer.layers["movie objects"].data[0, 10, 10] == 1
+
+
+def test_the_images_are_kept_up_with(dock, viewer):
+    images = dock.image.images
+    other = viewer.add_image(np.zeros((30, 50)), name="other")
+    assert [images.itemText(i) for i in range(images.count())] == ["movie", "other"]
+    assert dock.image.image is viewer.layers["movie"]  # the choice is the user's
+    other.name = "a single image"
+    assert images.itemText(1) == "a single image"
+    dock.prompts.points.click()
+    viewer.layers.remove(viewer.layers["movie"])
+    assert dock.image.image is other
+    assert not dock.propagation.isEnabled()
+    viewer.layers.remove(other)
+    assert "Open an image" in dock.hint.text()
+    assert not dock.prompts.isEnabled()
+
+
+def test_an_axis_can_be_chosen_where_there_are_two(dock, viewer, qtbot):
+    assert not dock.image.axes.isVisibleTo(dock)
+    stack = np.zeros((3, 4, 30, 50))
+    viewer.add_image(stack, name="4D", axis_labels=("t", "z", "y", "x"))
+    dock.image.images.setCurrentIndex(1)
+    dock.image.images.activated.emit(1)
+    assert dock.image.axes.isVisibleTo(dock)
+    assert [dock.image.axes.itemText(i) for i in (0, 1)] == ["t (3)", "z (4)"]
+    assert dock.annotator.workspace.geometry.n_frames == 3
+    viewer.dims.set_point(0, 2)
+    dock.image.axes.setCurrentIndex(1)
+    dock.image.axes.activated.emit(1)
+    dock.prompts.points.click()
+    viewer.layers["4D clicks"].add((2, 3, 12, 33))
+    qtbot.waitUntil(lambda: idle(dock))
+    assert viewer.layers["Object 1"].data[2, 3, 12, 33] == 1
+
+
+def test_a_wrong_file_is_told_in_a_sentence(dock, qtbot, messages, monkeypatch, stub_owner):
+    monkeypatch.setattr(
+        "napari_sam2.widgets.sections.QFileDialog.getOpenFileName",
+        lambda *args: ("missing.pt", ""),
+    )
+    dock.model.model.setCurrentText(CHOOSE_FILE)
+    dock.model.model.activated.emit(dock.model.model.currentIndex())
+    assert dock.model.choice == ("missing.pt", "auto")
+    assert stub_owner.models == []  # it is loaded when it is needed
+    dock.prompts.points.click()
+    qtbot.waitUntil(lambda: len(messages) == 1)
+    assert "expected a checkpoint, found no such file" in messages[0].message
+    assert not hasattr(messages[0], "exception")
+
+
+def test_propagating_opens_what_could_not_be_opened(dock, viewer, qtbot, messages):
+    dock.model.model.setItemData(0, "missing.pt")
+    dock.prompts.points.click()
+    viewer.layers["movie clicks"].add((0, 12, 33))
+    qtbot.waitUntil(lambda: len(messages) == 1)
+    dock.model.model.setItemData(0, "cells_nano")
+    dock.propagation.run.click()
+    qtbot.waitUntil(lambda: dock.propagation.status.text() == "Done.")
+    assert viewer.layers["Object 1"].data[5].any()
+
+
+def test_an_image_that_is_chosen_again_goes_on(dock, viewer, qtbot):
+    dock.prompts.points.click()
+    qtbot.waitUntil(lambda: idle(dock))
+    viewer.add_image(np.zeros((30, 50)), name="other")
+    for index in (1, 0):
+        dock.image.images.setCurrentIndex(index)
+        dock.image.images.activated.emit(index)
+    viewer.layers["movie clicks"].add((0, 12, 33))
+    qtbot.waitUntil(lambda: "Object 1" in viewer.layers)
+    qtbot.waitUntil(lambda: idle(dock))
+
+
+def test_choosing_no_file_leaves_the_model(dock, monkeypatch):
+    monkeypatch.setattr(
+        "napari_sam2.widgets.sections.QFileDialog.getOpenFileName", lambda *args: ("", "")
+    )
+    dock.model.model.setCurrentText(CHOOSE_FILE)
+    dock.model.model.activated.emit(dock.model.model.currentIndex())
+    assert dock.model.choice == ("cells_nano", "auto")
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (ValueError("frame 9 is outside"), "frame 9 is outside"),
+        (KeyError("object 3 is not there"), "object 3 is not there"),
+        (type("OutOfMemoryError", (RuntimeError,), {})("CUDA"), "GPU has no memory left"),
+    ],
+)
+def test_a_users_mistake_is_a_sentence(error, sentence, messages, qapp):
+    report(error)
+    assert [sentence in message.message for message in messages] == [True]
+    assert str(messages[0].severity) == "error"
+
+
+def test_a_fault_of_ours_is_shown_in_full():
+    with pytest.raises(ZeroDivisionError):
+        report(ZeroDivisionError())
+
+
+def test_the_dock_fits_a_narrow_screen(dock, viewer):
+    """300 pixels hold everything, long names included, and no label is cut."""
+    viewer.layers["movie"].name = "a name of an image as files have them, long and longer.tif"
+    assert dock.minimumSizeHint().width() <= DOCK_WIDTH_PX
+    dock.resize(DOCK_WIDTH_PX, 700)
+    for button in (
+        *(dock.prompts.points, dock.prompts.shapes, dock.prompts.positive, dock.prompts.negative),
+        *(dock.objects.new, dock.objects.delete, dock.propagation.run, dock.propagation.cancel),
+        dock.propagation.follow,
+    ):
+        assert button.width() >= button.minimumSizeHint().width(), button.text()
+        assert button.toolTip()
+
+
+def test_removing_the_dock_ends_the_thread(dock, viewer, qtbot):
+    dock.prompts.points.click()
+    qtbot.waitUntil(lambda: idle(dock))
+    thread = dock.annotator.worker._thread
+    viewer.window.remove_dock_widget(dock)
+    assert not thread.is_alive()
+    viewer.layers["movie clicks"].add((0, 1, 1))
+    viewer.layers.clear()
+
+
+def test_closing_the_window_ends_the_thread(dock, viewer, qtbot):
+    dock.prompts.points.click()
+    qtbot.waitUntil(lambda: dock.annotator.is_loading or dock.annotator._opened is not None)
+    thread = dock.annotator.worker._thread
+    viewer.close()
+    assert not thread.is_alive()
+
+
+def test_napari_opens_it_from_the_manifest(viewer, qtbot):
+    """As the menu does: napari hands it the viewer behind a proxy."""
+    viewer.add_image(np.zeros((3, 30, 50)), name="movie")
+    _, widget = viewer.window.add_plugin_dock_widget("napari-sam2", "Segment and track")
+    assert isinstance(widget, SegmentAndTrack)
+    assert widget.image.image is viewer.layers["movie"]
+    viewer.layers.remove(viewer.layers["movie"])
+    assert widget.image.image is None
+
+
+def canvas_position(viewer, y, x):
+    """Where data coordinates of the only 2-D view are on the canvas widget."""
+    native = viewer.window._qt_viewer.canvas.native
+    camera = viewer.scene.camera
+    _, cy, cx = camera.center
+    return native, QPoint(
+        round(native.width() / 2 + (x - cx) * camera.zoom),
+        round(native.height() / 2 + (y - cy) * camera.zoom),
+    )
+
+
+def click(qtbot, viewer, y, x):
+    native, position = canvas_position(viewer, y, x)
+    qtbot.mouseMove(native, position)
+    qtbot.mouseClick(native, Qt.MouseButton.LeftButton, pos=position)
+
+
+@pytest.fixture
+def movie():
+    """Two bright discs that move to the right, on a noisy ground."""
+    rng = np.random.default_rng(0)
+    frames = rng.normal(400, 20, (3, 96, 128))
+    y, x = np.ogrid[:96, :128]
+    for t in range(3):
+        for cy, cx in ((30, 40), (65, 80)):
+            frames[t][(y - cy) ** 2 + (x - cx - 3 * t) ** 2 <= 100] += 3000
+    return frames.clip(0).astype(np.uint16)
+
+
+def test_real_clicks_and_the_real_network(make_napari_viewer, qtbot, movie):
+    viewer = make_napari_viewer(show=True)
+    viewer.add_image(movie, name="movie", scale=(1, 2, 2), translate=(0, 5, 7))
+    viewer.dims.set_point(0, 0)
+    widget = SegmentAndTrack(viewer)
+    viewer.window.add_dock_widget(widget, name="Segment and track")
+    viewer.reset_view()
+    qtbot.mouseClick(widget.prompts.points, Qt.MouseButton.LeftButton)
+    qtbot.wait(50)
+    click(qtbot, viewer, 5 + 2 * 30, 7 + 2 * 40)  # while the network is being loaded
+    np.testing.assert_allclose(viewer.layers["movie clicks"].data, [[0, 30, 40]], atol=1)
+    qtbot.waitUntil(lambda: idle(widget), timeout=60_000)
+    qtbot.mouseClick(widget.objects.new, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(widget.prompts.shapes, Qt.MouseButton.LeftButton)
+    native, begin = canvas_position(viewer, 5 + 2 * 53, 7 + 2 * 68)
+    _, end = canvas_position(viewer, 5 + 2 * 77, 7 + 2 * 92)
+    qtbot.mouseMove(native, begin)
+    qtbot.mousePress(native, Qt.MouseButton.LeftButton, pos=begin)
+    for i in range(1, 6):
+        qtbot.mouseMove(native, begin + (end - begin) * i / 5)
+        qtbot.wait(20)
+    qtbot.mouseRelease(native, Qt.MouseButton.LeftButton, pos=end)
+    qtbot.waitUntil(lambda: len(widget.annotator.workspace.marks) == 2)
+    qtbot.waitUntil(lambda: idle(widget), timeout=20_000)
+    qtbot.mouseClick(widget.propagation.run, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: idle(widget), timeout=60_000)
+    for t, (i, cy, cx) in ((t, disc) for t in range(3) for disc in ((1, 30, 40), (2, 65, 80))):
+        found = viewer.layers[f"Object {i}"].data[t] == i
+        y, x = np.ogrid[:96, :128]
+        truth = (y - cy) ** 2 + (x - cx - 3 * t) ** 2 <= 100
+        assert (found & truth).sum() / (found | truth).sum() > 0.6, (t, i)
+
+
+def test_the_widget_does_not_import_torch():
+    """The menu opens at once: torch comes with the first prompt, on the worker's thread."""
+    import subprocess
+    import sys
+
+    code = f"import sys, {segment_and_track.__name__}; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
