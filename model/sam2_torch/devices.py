@@ -1,0 +1,110 @@
+"""Which device runs the network, and in which precision."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class DeviceDescription:
+    """What there is to know of one device.
+
+    Parameters
+    ----------
+    name
+        As `choose_device` takes it: "cuda:1", "mps", "cpu".
+    product
+        For people.
+    memory_bytes, free_bytes
+        Of its own memory; None where it has none or does not say.
+    dtype
+        The precision that models are loaded in there.
+    """
+
+    name: str
+    product: str
+    memory_bytes: int | None
+    free_bytes: int | None
+    dtype: torch.dtype
+
+    def __str__(self) -> str:
+        memory = ""
+        if self.memory_bytes is not None and self.free_bytes is not None:
+            free, total = self.free_bytes / GIB, self.memory_bytes / GIB
+            memory = f", {free:.1f} of {total:.1f} GiB free"
+        precision = str(self.dtype).removeprefix("torch.")
+        return f"{self.name}: {self.product}{memory}, {precision}"
+
+
+def choose_device(device: str | torch.device = "auto") -> torch.device:
+    """Resolve "auto" and check that the device is there.
+
+    Parameters
+    ----------
+    device
+        "auto" (CUDA, then MPS, then the CPU), or a name: "cpu", "mps", "cuda", "cuda:1".
+
+    Raises
+    ------
+    ValueError
+        If it is not there.
+    """
+    counts = _counts()
+    if device == "auto":
+        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if counts[kind]))
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(
+            f"device: expected auto, cuda, cuda:1, mps or cpu, found {device!r}"
+        ) from error
+    if (chosen.index or 0) >= counts.get(chosen.type, 0):
+        found = ", ".join(_names(counts))
+        raise ValueError(
+            f"device {str(device)!r} is not there; found {found}: use one of these, or auto"
+        )
+    return chosen
+
+
+def choose_dtype(device: torch.device) -> torch.dtype:
+    """Choose the precision that a device is best at.
+
+    bfloat16 where the hardware has it. float16, which older cards and MPS have, overflows in
+    these networks: float32 there.
+    """
+    if device.type == "cuda":
+        with torch.cuda.device(device):  # several cards may be of different generations
+            if torch.cuda.is_bf16_supported(including_emulation=False):
+                return torch.bfloat16
+    return torch.float32
+
+
+def describe_devices() -> list[DeviceDescription]:
+    """Describe the devices of this machine, the one that "auto" takes first."""
+    return [_describe(torch.device(name)) for name in _names(_counts())]
+
+
+def _counts() -> dict[str, int]:
+    cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return {"cuda": cuda, "mps": int(torch.backends.mps.is_available()), "cpu": 1}
+
+
+def _names(counts: dict[str, int]) -> Iterator[str]:
+    yield from (f"cuda:{i}" for i in range(counts["cuda"]))
+    yield from (kind for kind in ("mps", "cpu") if counts[kind])
+
+
+def _describe(device: torch.device) -> DeviceDescription:
+    product, total, free = f"{os.cpu_count()} cores", None, None
+    if device.type == "cuda":
+        product = torch.cuda.get_device_name(device)
+        free, total = torch.cuda.mem_get_info(device)
+    elif device.type == "mps":
+        product = "Apple GPU"
+        total = torch.mps.recommended_max_memory()
+        free = total - torch.mps.driver_allocated_memory()
+    return DeviceDescription(str(device), product, total, free, choose_dtype(device))

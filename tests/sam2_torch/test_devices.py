@@ -1,0 +1,49 @@
+import pytest
+import torch
+
+from sam2_torch.devices import choose_device, choose_dtype, describe_devices
+
+
+def test_devices_that_are_there():
+    assert choose_device("cpu") == choose_device(torch.device("cpu")) == torch.device("cpu")
+    assert choose_device("auto").type in ("cuda", "mps", "cpu")
+
+
+@pytest.mark.parametrize("name", ["abacus", "cuda:one"])
+def test_names_that_are_none(name):
+    with pytest.raises(ValueError, match="expected auto, cuda, cuda:1, mps or cpu"):
+        choose_device(name)
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "cpu:7", "meta"])
+def test_devices_that_are_not_there(name):
+    with pytest.raises(ValueError, match=rf"device '{name}' is not there; found .*cpu"):
+        choose_device(name)
+
+
+def test_one_of_several_cards_is_taken_by_its_index(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert choose_device("cuda:1") == torch.device("cuda", 1)
+    assert choose_device("auto") == torch.device("cuda")
+    with pytest.raises(ValueError, match="found cuda:0, cuda:1, "):
+        choose_device("cuda:2")
+
+
+def test_cpu_computes_in_float32():
+    assert choose_dtype(torch.device("cpu")) == torch.float32
+
+
+def test_devices_are_described_for_people():
+    devices = describe_devices()
+    assert devices[-1].name == "cpu" and devices[-1].dtype == torch.float32
+    assert str(devices[-1]).startswith("cpu: ") and str(devices[-1]).endswith("cores, float32")
+    assert choose_device(devices[0].name).type == choose_device("auto").type
+
+
+@pytest.mark.gpu
+def test_card_is_described():
+    card = describe_devices()[0]
+    assert card.name == "cuda:0"
+    assert 0 < card.free_bytes <= card.memory_bytes
+    assert "GiB free" in str(card)
