@@ -1,0 +1,22 @@
+"""What the parity tests share: modules beside them (they are no package), and a fixture."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+MODULES = ("sam2.sam2_video_predictor", "transformers.models.sam2_video.modeling_sam2_video")
+
+
+@pytest.fixture
+def exact_memories(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep memories in float32 in our sessions and in what is imported of the references."""
+    from reference import TorchWithoutBfloat16
+
+    for module in MODULES:
+        if module in sys.modules:
+            monkeypatch.setattr(f"{module}.torch", TorchWithoutBfloat16("torch"))
+    monkeypatch.setattr("sam2_torch.tracker.MEMORY_DTYPE", torch.float32)
