@@ -1,0 +1,301 @@
+"""Compare this engine's speed and memory with the `sam2` and `transformers` packages.
+
+    python benchmarks/compare.py [--quick] [--device D] [--dtype T] [--json F]
+
+All run in one process, in turns, on the same movie with the same random weights: figures
+tell of speed and memory, not of quality. A reference that is not installed or does not run
+is reported as missing.
+"""
+
+import argparse
+import os
+import platform
+import shlex
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+from compiled import measure_compiled
+from figures import Figures
+from references import OURS, ROOMS, WINDOWED, builder
+from references.protocol import MODELS, Setting, Side
+from scenarios import (
+    Arena,
+    measure_click,
+    measure_correction,
+    measure_encoding,
+    measure_growth,
+    measure_tracking,
+)
+from timing import FAILURES, TOO_LATE, Deadline, allow_tf32, reason
+
+from sam2_torch.checkpoints import choose_device
+
+EXACT = (OURS, "sam2", "legacy", "transformers")
+ALL = (OURS, WINDOWED, "sam2", "legacy", "transformers")
+SMALL_OBJECTS = (OURS, WINDOWED, "transformers")
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Track:
+    """How many objects are followed, which frames count, passes after the first, by whom."""
+
+    n_objects: int
+    frames: range
+    repeats: int
+    sides: tuple[str, ...] = EXACT
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured on one model.
+
+    Parameters
+    ----------
+    model
+        A key of `MODELS`.
+    tracks
+        In order; small ones first, they warm up the larger ones.
+    clicks
+        How many clicks count.
+    batches, encodings
+        Sizes of the encoder's batches, and how often each counts.
+    correction
+        Objects, frames, how many corrections count.
+    growth
+        Two lengths of a movie with one object whose peaks of memory are compared.
+    trained
+        Tracks with trained weights, where masks are as small as the objects: for what that
+        does to masks and speed.
+    vos_limit_s
+        Time limit of the compiled predictor; 0 if it is not tried.
+    share
+        Part of the time left that the model may take, where there is a limit.
+    """
+
+    model: str
+    tracks: tuple[Track, ...]
+    clicks: int
+    batches: tuple[int, ...]
+    encodings: int
+    correction: tuple[int, int, int] | None = None
+    growth: tuple[int, int] | None = None
+    trained: tuple[Track, ...] = ()
+    vos_limit_s: float = 0.0
+    share: float = 1.0
+
+
+QUICK = (
+    Plan(
+        "cells_nano",
+        (Track(1, range(1, 4), 1), Track(4, range(1, 4), 1)),
+        clicks=4,
+        batches=(1, 4),
+        encodings=1,
+        correction=(4, 6, 1),
+        trained=(Track(4, range(1, 3), 0, (OURS, WINDOWED)),),
+        share=0.3,
+    ),
+    # enough for the ratios on two cores: one pass each, which the smaller network warmed up
+    Plan(
+        "tiny",
+        (Track(1, range(1, 2), 0), Track(4, range(1, 3), 0)),
+        clicks=2,
+        batches=(1,),
+        encodings=0,
+    ),
+)
+ON_CPU = (
+    Plan(
+        "cells_nano",
+        (Track(1, range(1, 16), 2), Track(4, range(1, 16), 1), Track(16, range(1, 12), 1)),
+        clicks=20,
+        batches=(1, 4, 16),
+        encodings=3,
+        correction=(16, 28, 3),
+        growth=(20, 60),
+        trained=(Track(16, range(1, 12), 1, SMALL_OBJECTS),),
+    ),
+    Plan(
+        "tiny",
+        (Track(1, range(1, 10), 1), Track(4, range(1, 10), 0)),
+        clicks=10,
+        batches=(1, 4),
+        encodings=2,
+        vos_limit_s=600,
+    ),
+)
+ON_CUDA = (
+    Plan(
+        "tiny",
+        (
+            Track(1, range(8, 40), 3),
+            Track(4, range(8, 40), 2),
+            Track(16, range(8, 32), 2, ALL),
+            Track(64, range(8, 16), 1, ALL),
+            Track(256, range(8, 12), 0, ALL),
+        ),
+        clicks=30,
+        batches=(1, 4, 16),
+        encodings=10,
+        correction=(16, 28, 4),
+        growth=(200, 400),
+        vos_limit_s=120,
+        share=0.85,
+    ),
+    Plan(
+        "cells_nano",
+        (Track(1, range(8, 40), 2), Track(16, range(8, 40), 2), Track(64, range(8, 24), 1)),
+        clicks=30,
+        batches=(1, 4, 16),
+        encodings=10,
+        correction=(16, 28, 2),
+        trained=(
+            Track(16, range(8, 40), 2, SMALL_OBJECTS),
+            Track(256, range(8, 16), 0, SMALL_OBJECTS),
+        ),
+    ),
+)
+QUICK_LIMIT_S, CUDA_LIMIT_S = 100.0, 460.0
+
+
+def plans_for(device: torch.device, quick: bool) -> tuple[Plan, ...]:
+    """Choose what is measured."""
+    if quick:
+        return QUICK
+    return ON_CUDA if device.type == "cuda" else ON_CPU
+
+
+def limit_for(device: torch.device, quick: bool) -> float | None:
+    """Choose the seconds that a comparison may take: two minutes, or eight on CUDA."""
+    if quick:
+        return QUICK_LIMIT_S
+    return CUDA_LIMIT_S if device.type == "cuda" else None
+
+
+def run_plan(
+    plan: Plan, setting: Setting, sides: Sequence[str], figures: Figures, deadline: Deadline
+) -> None:
+    """Measure one model on all sides that can be built."""
+    if deadline.left() <= 0:
+        figures.absent(setting.model, "all", TOO_LATE)
+        return
+    arena = Arena(setting, build(setting, ALL, sides, figures), figures, deadline)
+    follow(arena, plan.tracks)
+    exact = arena.of(EXACT)
+    measure_click(exact, plan.clicks)
+    for batch in plan.batches:
+        measure_encoding(exact, batch, plan.encodings)
+    if plan.correction is not None:
+        measure_correction(exact, *plan.correction)
+    if plan.growth is not None:
+        measure_growth(exact, 1, plan.growth)
+    if "vos" in sides:
+        measure_compiled(exact, plan.tracks[0].frames, plan.vos_limit_s)
+    if plan.trained:
+        trained = replace(setting, trained=True)
+        built = build(trained, SMALL_OBJECTS, sides, figures)
+        follow(Arena(trained, built, figures, deadline), plan.trained)
+
+
+def follow(arena: Arena, tracks: Sequence[Track]) -> None:
+    """Measure tracks."""
+    for track in tracks:
+        measure_tracking(arena.of(track.sides), track.n_objects, track.frames, track.repeats)
+
+
+def build(
+    setting: Setting, candidates: Sequence[str], sides: Sequence[str], figures: Figures
+) -> dict[str, Side]:
+    """Build those candidates that take part; what is not there is noted as missing."""
+    built = {}
+    for name in candidates:
+        if name not in sides:
+            continue
+        try:
+            built[name] = builder(name)(setting)
+        except FAILURES as error:
+            if name == OURS:
+                raise
+            figures.absent(setting.name, name, f"cannot be built here ({reason(error)})")
+    return built
+
+
+def facts(device: torch.device, dtype: str) -> dict[str, str | float]:
+    """Tell what the figures depend on."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+    told: dict[str, str | float] = {
+        "run.date": date.today().isoformat(),
+        "run.command": shlex.join(["python", *sys.argv]),
+        "run.device": f"{device}: {name}",
+        "run.cores": os.cpu_count() or 0,
+        "run.dtype": dtype,
+        "run.threads": torch.get_num_threads(),
+    }
+    for package in ("torch", "sam2", "transformers"):
+        try:
+            told[f"run.{package}"] = version(package)
+        except PackageNotFoundError:
+            told[f"run.{package}"] = "missing"
+    return told
+
+
+def processor() -> str:
+    """Name the processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the comparison that the command line asks for."""
+    told = _parser().parse_args(arguments)
+    device = choose_device(told.device)
+    dtype = told.dtype or ("bfloat16" if device.type == "cuda" else "float32")
+    if told.threads is not None:
+        torch.set_num_threads(told.threads)
+    allow_tf32(device)
+    warnings.simplefilter("ignore")  # of the references: deprecations, and missing extensions
+    figures = Figures()
+    figures.facts.update(facts(device, dtype))
+    limit = told.limit if told.limit is not None else limit_for(device, told.quick)
+    deadline = Deadline(limit)
+    for plan in plans_for(device, told.quick):
+        if plan.model in told.models:
+            setting = Setting(plan.model, device, DTYPES[dtype])
+            run_plan(plan, setting, told.sides, figures, deadline.part(plan.share))
+    print(figures.table(told.sides))
+    if told.json:
+        figures.write(told.json)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="a few figures within two minutes")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")
+    parser.add_argument(
+        "--dtype", choices=DTYPES, help="of all sides; float32 on the CPU, bfloat16 elsewhere"
+    )
+    parser.add_argument("--threads", type=int, help="CPU threads of all sides")
+    parser.add_argument(
+        "--sides", nargs="+", choices=ROOMS, default=list(ROOMS), help="who takes part"
+    )
+    parser.add_argument(
+        "--models", nargs="+", choices=MODELS, default=list(MODELS), help="which networks"
+    )
+    parser.add_argument("--limit", type=float, help="seconds after which nothing new is begun")
+    parser.add_argument("--json", type=Path, help="file for the figures")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

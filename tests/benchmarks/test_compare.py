@@ -1,0 +1,180 @@
+"""The comparison's pieces on the smallest network: figures come out; none is judged."""
+
+import json
+import sys
+from collections.abc import Iterator
+
+import compare
+import compiled
+import pytest
+import torch
+from compare import Plan, Track
+from figures import Figures
+from references import OURS, ROOMS
+from references.protocol import Movie, Setting
+from timing import Deadline, Measured, MemoryGauge, take_turns
+
+CPU = torch.device("cpu")
+ONE_PASS = Plan(
+    "cells_nano",
+    (Track(1, range(1, 2), 0),),
+    clicks=1,
+    batches=(1,),
+    encodings=0,
+    correction=(1, 2, 0),
+)
+SPEEDS = ("n1.ms_per_frame", "n1.object_fps", "click_ms", "encode.b1_ms", "correction_ms")
+
+
+def key(figure: str, side: str = OURS) -> str:
+    """Name a side's figure of cells_nano."""
+    scope, _, name = figure.rpartition(".")
+    prefix = "" if side == OURS else f"{side}_"
+    return ".".join(part for part in ("cells_nano", scope, prefix + name) if part)
+
+
+@pytest.fixture
+def threads():
+    """Put the number of threads back."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("threads")
+def test_all_sides_are_measured_and_agree(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("sam2")
+    pytest.importorskip("transformers")
+    monkeypatch.setattr(compare, "QUICK", (ONE_PASS,))
+    sides = ["ours", "sam2", "legacy", "transformers"]
+    file = tmp_path / "figures.json"
+    options = ["--quick", "--device", "cpu", "--threads", "1", "--limit", "600"]
+    compare.main([*options, "--json", str(file), "--sides", *sides])
+    figures = json.loads(file.read_text())
+    for side in sides:
+        for figure in SPEEDS:
+            if not (side == "legacy" and figure.startswith("encode")):  # the encoder of sam2
+                assert figures[key(figure, side)] > 0
+    for side in sides[1:]:
+        assert figures[key("n1.agreement_iou", side)] > 0.999
+    fastest = max(figures[key("n1.object_fps", side)] for side in sides[1:])
+    ours = figures["cells_nano.n1.object_fps"]
+    assert figures["cells_nano.n1.ratio"] == pytest.approx(ours / fastest, rel=1e-3)
+    assert figures["run.threads"] == 1
+    assert "| cells_nano.n1 object_fps |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("side", "package"), [("transformers", "transformers"), ("sam2", "sam2")])
+def test_missing_reference_is_reported(side, package, monkeypatch):
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    figures = Figures()
+    setting = Setting("cells_nano", CPU, torch.float32)
+    assert compare.build(setting, compare.EXACT, [side], figures) == {}
+    (reason,) = figures.reasons.values()
+    assert "cannot be built here" in reason and package in reason
+    table = figures.table([OURS, side])
+    assert f"cells_nano: all of {side}: {reason}" in table
+
+
+def test_unknown_failure_of_ours_is_not_hidden(monkeypatch):
+    monkeypatch.setitem(ROOMS, OURS, ("this_project", "no_such_builder"))
+    with pytest.raises(AttributeError):
+        compare.build(Setting("cells_nano", CPU, torch.float32), [OURS], [OURS], Figures())
+
+
+class TestTakeTurns:
+    def test_sides_alternate_and_the_first_turn_does_not_count(self):
+        said = []
+
+        def action(name: str, seconds: Iterator[float]):
+            def turn() -> Measured:
+                said.append(name)
+                return Measured(next(seconds))
+
+            return turn
+
+        actions = {"a": action("a", iter([9.0, 1.0, 2.0])), "b": action("b", iter([9.0, 3.0, 4.0]))}
+        turns = take_turns(actions, 2, Deadline(None))
+        assert "".join(said) == "ababab"
+        assert [one.seconds for one in turns.measured["a"]] == [1.0, 2.0]
+        assert [one.seconds for one in turns.measured["b"]] == [3.0, 4.0]
+
+    def test_failure_costs_one_side_only(self):
+        def fail() -> Measured:
+            raise torch.OutOfMemoryError("no room\nfor details")
+
+        turns = take_turns({"a": fail, "b": lambda: Measured(1.0)}, 1, Deadline(None))
+        assert turns.failed == {"a": "OutOfMemoryError: no room"}
+        assert list(turns.measured) == ["b"]
+
+    def test_what_would_end_too_late_is_left_out(self):
+        actions = {"slow": lambda: Measured(1.0), "quick": lambda: Measured(1.0)}
+        turns = take_turns(actions, 0, Deadline(60), {"slow": 1000.0, "quick": 0.1})
+        assert list(turns.measured) == ["quick"]
+        assert "--limit" in turns.failed["slow"]
+
+
+class TestFigures:
+    def test_keys_and_ratio(self, tmp_path):
+        figures = Figures()
+        for side, speed in (("ours", 10.0), ("windowed", 40.0), ("sam2", 2.0), ("legacy", 4.0)):
+            figures.put("tiny.n4", side, "object_fps", speed)
+        figures.miss("tiny.n4", "transformers", ["object_fps"], "it broke")
+        figures.compare("tiny.n4", "object_fps", "ratio", higher_is_better=True)
+        figures.write(tmp_path / "f.json")
+        assert json.loads((tmp_path / "f.json").read_text()) == {
+            "tiny.n4.object_fps": 10.0,
+            "tiny.n4.windowed_object_fps": 40.0,
+            "tiny.n4.sam2_object_fps": 2.0,
+            "tiny.n4.legacy_object_fps": 4.0,
+            "tiny.n4.transformers_object_fps": None,
+            "tiny.n4.ratio": 2.5,
+            "tiny.n4.windowed_ratio": 10.0,
+        }
+
+    def test_table_tells_reasons(self):
+        figures = Figures()
+        figures.miss("tiny.n4", "vos", ["ms_per_frame", "object_fps"], "it broke")
+        table = figures.table(["ours", "vos"])
+        assert "| tiny.n4 object_fps | - | - |" in table
+        assert "- tiny.n4.vos_ms_per_frame and 1 more: it broke" in table
+
+
+@pytest.mark.parametrize("n_objects", [1, 4, 256])
+def test_movie_shows_small_discs_in_their_boxes(n_objects):
+    movie = Movie(20, 512, n_objects)
+    frame = movie[0]
+    assert frame.shape == (512, 512) and len(movie) == 20
+    assert (movie[16] == frame).all() and (movie[4] != frame).any()
+    for index in (0, n_objects - 1):
+        y0, x0, y1, x1 = movie.box_yx(index)
+        assert (y1 - y0) * (x1 - x0) < 0.0101 * frame.size
+        inside = frame[round(y0) : round(y1) + 1, round(x0) : round(x1) + 1]
+        assert inside.mean() > frame.mean() + 30
+    with pytest.raises(IndexError):
+        movie[20]
+
+
+def test_memory_gauge_sees_what_was_given_back():
+    gauge = MemoryGauge(CPU)
+    torch.ones(8_000_000).sum()
+    memory = gauge.read()
+    assert memory.device is None
+    if sys.platform == "linux":
+        assert 30e6 < memory.host < 100e6
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("import time; time.sleep(60)", "did not finish within 1 s"),
+        ("raise SystemExit('no compiler')", "exit code 1: no compiler"),
+        ("", None),
+    ],
+)
+def test_compiled_predictor_has_a_time_limit(code, why):
+    found = compiled._run([sys.executable, "-c", code], 1.0 if why and "within" in why else 60.0)
+    assert found == why if why is None else why in found
