@@ -73,8 +73,8 @@ def choose_device(device: str | torch.device = "auto") -> torch.device:
 def choose_dtype(device: torch.device) -> torch.dtype:
     """Choose the precision that a device is best at.
 
-    bfloat16 where the hardware has it. float16, which older cards and MPS have, overflows in
-    these networks: float32 there.
+    bfloat16 where the hardware has it. The range of float16, which older cards and MPS have,
+    is too small to be safe: float32 there.
     """
     if device.type == "cuda":
         with torch.cuda.device(device):  # several cards may be of different generations

@@ -6,7 +6,7 @@ in the memories and in the decoder, so that its cost goes with its size.
 
 from sam2_torch.memory_bank import FrameMemory
 
-REACH = 3  # tokens around the last mask: for motion, and for what surrounds the object
+REACH = 5  # tokens around the last mask: for motion, and for what surrounds the object
 SIDES = (8, 12, 16, 24, 32, 40, 48)
 LARGEST_SHARE = 0.75  # of the map's side; beyond it the whole frame is as cheap
 LOGITS_PER_TOKEN = 4

@@ -18,9 +18,9 @@ ABSENT = memory(0, 0, 0, 0)
 @pytest.mark.parametrize(
     ("last", "side"),
     [
-        (memory(40, 40, 44, 48), 8),  # 2 tokens and 3 around them
-        (memory(40, 40, 44, 60), 12),
-        (memory(0, 0, 70, 10), 24),
+        (memory(40, 40, 44, 48), 12),  # 2 tokens and 5 around them
+        (memory(40, 40, 44, 60), 16),
+        (memory(0, 0, 50, 10), 24),
         (memory(0, 0, 100, 100), None),  # nearly everything: the whole frame is as cheap
         (ABSENT, None),  # looked for everywhere
         (None, None),
