@@ -1,6 +1,6 @@
 # Sourced by demo.sh and test.sh: makes a virtual environment (.venv, or $VENV) with Python
 # ($PYTHON, 3.11 or newer) and defines `install`, which puts packages into it, with uv where it
-# is at hand and pip where not, at the versions of constraints.txt and with torch for the CPU.
+# is at hand and pip where not, at the versions of constraints.txt.
 # Nothing is installed outside of that folder.
 venv=${VENV:-.venv}
 python=${PYTHON:-python3}
@@ -11,20 +11,8 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
 fi
 python=$("$python" -c 'import sys; print(sys.executable)') # behind pyenv's and others' shims
 
-# On Linux PyPI's torch brings gigabytes of CUDA; PyTorch's own index has it without. Where that
-# cannot be reached, pip's configured indexes decide.
-cpu_index=https://download.pytorch.org/whl/cpu
-cpu_only=
-if [ "$(uname -s)" = Linux ] && "$python" - "$cpu_index/torch/" 2>/dev/null <<'PYTHON'; then
-import sys, urllib.request
-urllib.request.urlopen(sys.argv[1], timeout=5).close()
-PYTHON
-  cpu_only=yes
-fi
-
 if [[ $(uv pip install --help 2>/dev/null) == *--group* ]]; then
   [ -x "$venv/bin/python" ] || uv venv -q -p "$python" "$venv"
-  [ -z "$cpu_only" ] || export UV_TORCH_BACKEND=cpu
   # uv does not read pip's configuration
   links=${PIP_FIND_LINKS:-$("$python" -m pip config get global.find-links 2>/dev/null || true)}
   [ -z "$links" ] || export UV_FIND_LINKS=${UV_FIND_LINKS:-${links//[[:space:]]/,}}
@@ -34,6 +22,6 @@ else
   [ -x "$venv/bin/python" ] || "$python" -m venv --without-pip "$venv"
   "$python" -m pip --python "$venv" install -q "pip>=25.1"
   install() {
-    "$venv/bin/python" -m pip install -q -c constraints.txt ${cpu_only:+--extra-index-url "$cpu_index"} "$@"
+    "$venv/bin/python" -m pip install -q -c constraints.txt "$@"
   }
 fi

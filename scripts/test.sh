@@ -7,4 +7,5 @@ install -e . --group test --group parity
 # the reference that the network is compared with: without its torchvision and CUDA extension
 SAM2_BUILD_CUDA=0 install --no-deps --no-build-isolation sam2
 unset PYTHONDONTWRITEBYTECODE # or each start of napari costs seconds more
-"$venv/bin/python" -m pytest "$@"
+# two processes with one thread each: a file stays in one of them, as it shares networks
+"$venv/bin/python" -m pytest -n 2 --dist loadfile "$@"

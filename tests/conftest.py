@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")  # torch reads it once, when it is imported
+# torch reads it once, when it is imported; threads that wait for a core that they share spin
+os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 
 # Threads that libraries start once and keep
 LIBRARY_THREADS = ("asyncio_", "fsspec", "zarr_", "pytest_timeout", "pydevd", "IPythonHistory")

@@ -3,15 +3,19 @@
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 
 import compare
 import compiled
+import numpy as np
 import pytest
 import torch
 from compare import Plan, Track
 from figures import Figures
 from references import OURS, ROOMS
-from references.protocol import Movie, Setting
+from references.protocol import DenseMasks, Masklets, Movie, Setting
+from scenarios import Arena, measure_growth, measure_tracking
 from timing import Deadline, Measured, MemoryGauge, take_turns
 
 CPU = torch.device("cpu")
@@ -83,6 +87,69 @@ def test_unknown_failure_of_ours_is_not_hidden(monkeypatch):
     monkeypatch.setitem(ROOMS, OURS, ("this_project", "no_such_builder"))
     with pytest.raises(AttributeError):
         compare.build(Setting("cells_nano", CPU, torch.float32), [OURS], [OURS], Figures())
+
+
+class FakeSide:
+    """Tracks nothing, at once; remembers the movies and where its propagations were closed."""
+
+    def __init__(self) -> None:
+        self.lengths: list[int] = []
+        self.closed_at: list[int] = []
+
+    def precision(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def open(self, movie: Movie) -> "FakeSide":
+        self.lengths.append(len(movie))
+        return self
+
+    def prompt(self) -> None:
+        pass
+
+    def propagate(self) -> Masklets:
+        frame = 0
+        try:
+            for frame in range(self.lengths[-1]):
+                yield DenseMasks(frame, np.ones((1, 4, 4), bool))
+        finally:
+            self.closed_at.append(frame)
+
+
+@pytest.fixture
+def fakes():
+    """Ours and a reference that cost nothing."""
+    sides = {OURS: FakeSide(), "sam2": FakeSide()}
+    return Arena(Setting("cells_nano", CPU, torch.float32), sides, Figures(), Deadline(None))
+
+
+class TestScenarios:
+    @pytest.mark.parametrize(("frames", "length"), [(range(1, 5), 5), (range(8, 12), 28)])
+    def test_tracking_stops_after_the_frames_that_count(self, fakes, frames, length):
+        measure_tracking(fakes, 1, frames, repeats=2)
+        for side in fakes.sides.values():
+            assert side.lengths == [length] * 3
+            assert side.closed_at == [frames.stop - 1] * 3
+        flat = fakes.figures.flat()
+        assert flat["cells_nano.n1.timed_frames"] == 4
+        assert flat["cells_nano.n1.ms_per_frame_min"] <= flat["cells_nano.n1.ms_per_frame"]
+        assert flat["cells_nano.n1.sam2_agreement_iou"] == 1
+        assert "cells_nano.n1.ratio" in flat
+
+    def test_growth_compares_two_lengths(self, fakes):
+        measure_growth(fakes, 1, (3, 5))
+        assert fakes.sides[OURS].lengths == [3, 5]
+        flat = fakes.figures.flat()
+        assert flat["cells_nano.n1.device_mb_per_100_frames"] is None  # the CPU has no device
+        if sys.platform == "linux":
+            peaks = [flat[f"cells_nano.n1.t{length}.sam2_host_peak_mb"] for length in (3, 5)]
+            growth = 100 * (peaks[1] - peaks[0]) / 2
+            assert flat["cells_nano.n1.sam2_host_mb_per_100_frames"] == pytest.approx(growth, 0.01)
+
+    def test_time_limit_is_told(self, fakes):
+        late = replace(fakes, deadline=Deadline(0))
+        measure_tracking(late, 1, range(1, 3), repeats=0)
+        assert late.figures.flat()["cells_nano.n1.object_fps"] is None
+        assert "--limit" in late.figures.table([OURS])
 
 
 class TestTakeTurns:

@@ -1,6 +1,7 @@
-"""What the parity tests share: modules beside them (they are no package), and a fixture."""
+"""What the parity tests share: modules beside them (they are no package), and fixtures."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,16 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 
 MODULES = ("sam2.sam2_video_predictor", "transformers.models.sam2_video.modeling_sam2_video")
+
+
+@pytest.fixture(autouse=True)
+def few_threads(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Run small networks in one thread: their operations are too short to share."""
+    before = torch.get_num_threads()
+    if not request.node.get_closest_marker("slow"):
+        torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from sam2_torch import CELLS_NANO, RELEASED, SAM2, SAM2Config
+from sam2_torch import SAM2, SAM2Config
 
 CONFIG_FILES = {
     f"{prefix}_hiera_{size}": f"configs/{prefix}/{prefix}_hiera_{letter}.yaml"
@@ -172,15 +172,13 @@ def fix_weights(module: nn.Module) -> None:
             scale, offset = tensor[0].numel() ** -0.5 if len(tensor) > 1 else 0.5, 0.0
         scale *= next((gain for part, gain in GAINS.items() if part in name), 1.0)
         tensor.copy_(torch.from_numpy(values * np.float32(scale) + np.float32(offset)))
-    for name, values in FIXED.items():
-        module.get_parameter(name).copy_(torch.tensor(values))
+    for name, fixed in FIXED.items():
+        module.get_parameter(name).copy_(torch.tensor(fixed))
 
 
 @cache
-def pair(config: SAM2Config | str, video: bool = True) -> tuple[Any, SAM2]:
+def pair(config: SAM2Config) -> tuple[Any, SAM2]:
     """Build both networks with the same random weights, once for the whole test run."""
-    if isinstance(config, str):
-        config = {**RELEASED, "cells_nano": CELLS_NANO}[config]
     reference, ours = build_reference(config), build_ours(config)
     fix_weights(reference)
     ours.load_state_dict(reference.state_dict())

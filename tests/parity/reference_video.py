@@ -116,11 +116,9 @@ class ReferenceVideo:
         index = self.state["obj_id_to_idx"][object_id]
         for outputs in ("temp_output_dict_per_obj", "output_dict_per_obj"):
             for kind in ("cond_frame_outputs", "non_cond_frame_outputs"):
-                kept = self.state[outputs][index][kind]
-                if frame in kept:
-                    return kept[frame]["pred_masks"][0, 0], float(
-                        kept[frame]["object_score_logits"]
-                    )
+                found = self.state[outputs][index][kind].get(frame)
+                if found is not None:
+                    return found["pred_masks"][0, 0], float(found["object_score_logits"])
         raise KeyError(f"object {object_id} has no answer on frame {frame}")
 
     def assert_same(

@@ -50,6 +50,7 @@ def fit_aspect(network: Any, movie: NDArray[np.uint8]) -> Tensor:
     return images
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("exact_memories")
 def test_masks_of_two_cells(networks: tuple[Any, SAM2]) -> None:
     network, model = networks

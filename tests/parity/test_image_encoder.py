@@ -23,10 +23,8 @@ def test_hiera_with_windows_that_need_padding() -> None:
 @pytest.mark.parametrize("block", range(8))
 def test_each_block_of_hiera(block: int) -> None:
     reference, ours = pair(SMALL)
-    theirs, one = (
-        reference.image_encoder.trunk.blocks[block],
-        ours.image_encoder.trunk.blocks[block],
-    )
+    theirs = reference.image_encoder.trunk.blocks[block]
+    one = ours.image_encoder.trunk.blocks[block]
     x = random_tensor(2, 24, 40, theirs.dim)  # not square, and a multiple of no window of 14
     assert relative_error(one(x), theirs(x)) < 1e-5
 

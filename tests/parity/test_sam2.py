@@ -8,7 +8,14 @@ from reference import SCORE_BIAS, SMALL, SMALL_2_0, changed, pair, random_tensor
 from torch import Tensor
 
 from sam2_torch import SAM2, SAM2Config
-from sam2_torch.sam2 import NO_OBJECT_LOGIT, ImageEmbedding, Memories, Segmentation
+from sam2_torch.memory_bank import Direction, FrameMemory, MemoryBank
+from sam2_torch.sam2 import (
+    MAX_POINTERS,
+    NO_OBJECT_LOGIT,
+    ImageEmbedding,
+    Memories,
+    Segmentation,
+)
 
 pytest.importorskip("sam2")
 
@@ -90,30 +97,27 @@ def test_object_pointer_projection() -> None:
 
 def remembered(network: Any, frame: int, objects: int) -> dict[str, Any]:
     """Make what the reference keeps of one frame."""
-    memory_dim = SMALL.memory_dim
+    memory = random_tensor(objects, SMALL.memory_dim, SIDE, SIDE, seed=100 + frame)
     return {
-        "maskmem_features": random_tensor(objects, memory_dim, SIDE, SIDE, seed=100 + frame),
-        "maskmem_pos_enc": [
-            network.memory_encoder.position_encoding(torch.empty(objects, memory_dim, SIDE, SIDE))
-        ],
+        "maskmem_features": memory,
+        "maskmem_pos_enc": [network.memory_encoder.position_encoding(memory)],
         "obj_ptr": random_tensor(objects, WIDTH, seed=200 + frame),
     }
 
 
+def as_seen(features: Tensor, objects: int) -> list[Tensor]:
+    """Lay (1, C, H, W) features of one frame out as the reference does, (HW, objects, C)."""
+    return [features.expand(objects, -1, -1, -1).flatten(2).permute(2, 0, 1)]
+
+
 @pytest.mark.parametrize("config", [SMALL, SMALL_2_0], ids=["2.1", "2.0"])
-@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "backward"])
+@pytest.mark.parametrize("way", ["forward", "backward"])
 @pytest.mark.parametrize("objects", [1, 2])
-def test_memories_with_their_encodings(config: SAM2Config, reverse: bool, objects: int) -> None:
+def test_memories_with_their_encodings(config: SAM2Config, way: Direction, objects: int) -> None:
     reference, ours = pair(config)
-    frame, n_frames, prompted, tracked = 20, 40, (3, 25), range(4, 40)
-    bank = {
-        kind: {f: remembered(reference, f, objects) for f in frames}
-        for kind, frames in (
-            ("cond_frame_outputs", prompted),
-            ("non_cond_frame_outputs", [f for f in tracked if f not in (*prompted, frame)]),
-        )
-    }
-    seen: dict[str, Tensor] = {}
+    frame, n_frames, prompted, tracked = 20, 40, [3, 22], [*range(4, 17), *range(24, 40)]
+    known = {f: remembered(reference, f, objects) for f in prompted + tracked}
+    seen: dict[str, Any] = {}
     handle = reference.memory_attention.register_forward_pre_hook(
         lambda _, __, kwargs: seen.update(kwargs), with_kwargs=True
     )
@@ -121,41 +125,32 @@ def test_memories_with_their_encodings(config: SAM2Config, reverse: bool, object
     expected = reference._prepare_memory_conditioned_features(
         frame_idx=frame,
         is_init_cond_frame=False,
-        current_vision_feats=[FEATURES[:1].expand(objects, -1, -1, -1).flatten(2).permute(2, 0, 1)],
-        current_vision_pos_embeds=[
-            position.expand(objects, -1, -1, -1).flatten(2).permute(2, 0, 1)
-        ],
+        current_vision_feats=as_seen(FEATURES[:1], objects),
+        current_vision_pos_embeds=as_seen(position, objects),
         feat_sizes=[(SIDE, SIDE)],
-        output_dict=bank,
+        output_dict={
+            "cond_frame_outputs": {f: known[f] for f in prompted},
+            "non_cond_frame_outputs": {f: known[f] for f in tracked},
+        },
         num_frames=n_frames,
-        track_in_reverse=reverse,
+        track_in_reverse=way == "backward",
     )
     handle.remove()
-    memories = select_by_hand(bank, frame, n_frames, reverse)
+    any_memory = FrameMemory(torch.zeros(1, 1), 1.0, 1.0, torch.zeros(1))
+    bank = MemoryBank(
+        prompted=dict.fromkeys(prompted, any_memory), tracked=dict.fromkeys(tracked, any_memory)
+    )
+    selection = bank.select(frame, way, n_frames)
+    memories = Memories(
+        [known[f]["maskmem_features"] for f, _ in selection.spatial],
+        [age for _, age in selection.spatial],
+        torch.stack([known[f]["obj_ptr"] for f, _ in selection.pointers], dim=1),
+        [age for _, age in selection.pointers],
+        MAX_POINTERS - 1,
+    )
     tokens, positions, pointer_tokens = ours._memory_tokens(memories)
     assert pointer_tokens == seen["num_obj_ptr_tokens"]
     assert torch.equal(tokens, seen["memory"].transpose(0, 1))
     wanted = seen["memory_pos"].transpose(0, 1)
     assert relative_error(positions.expand_as(wanted), wanted) < 1e-5
     assert relative_error(ours.attend_to_memory(FEATURES[:1], memories), expected) < 1e-5
-
-
-def select_by_hand(
-    bank: dict[str, dict[int, dict[str, Any]]], frame: int, n_frames: int, reverse: bool
-) -> Memories:
-    """Lay out the memories as the reference does: prompted, then recent ones, oldest first."""
-    prompted, tracked = bank["cond_frame_outputs"], bank["non_cond_frame_outputs"]
-    step = -1 if reverse else 1
-    recent = [(frame - step * age, age) for age in range(6, 0, -1)]
-    recent = [(f, age) for f, age in recent if f in tracked]
-    spatial = [(f, 0) for f in prompted] + recent
-    pointers = [(f, step * (frame - f)) for f in prompted if step * (frame - f) >= 0]
-    pointers += [(frame - step * age, age) for age in range(1, 16) if frame - step * age in tracked]
-    known = {**prompted, **tracked}
-    return Memories(
-        [known[f]["maskmem_features"] for f, _ in spatial],
-        [age for _, age in spatial],
-        torch.stack([known[f]["obj_ptr"] for f, _ in pointers], dim=1),
-        [age for _, age in pointers],
-        min(n_frames, 16) - 1,
-    )

@@ -12,7 +12,6 @@ from reference_video import make_movie
 from torch import Tensor
 
 from sam2_torch import (
-    RELEASED,
     SAM2,
     BoxPrompt,
     ImageSession,
@@ -21,10 +20,11 @@ from sam2_torch import (
     SAM2Config,
     VideoSession,
 )
-from sam2_torch.transformers_names import to_meta, to_transformers
+from sam2_torch.transformers_names import to_transformers
 from sam2_torch.transforms import image_to_input
 
 sam2_video = pytest.importorskip("transformers.models.sam2_video.modeling_sam2_video")
+networks = pytest.importorskip("transformers_networks")
 
 both_versions = pytest.mark.parametrize("config", [SMALLER, SMALLER_2_0], ids=["2.1", "2.0"])
 
@@ -33,84 +33,10 @@ CLICKS = PointPrompt([[60, 60], [120, 150]], [0, 1])
 BOX = BoxPrompt(40, 60, 120, 160)
 
 
-def vision_config(config: SAM2Config) -> Any:
-    from transformers import Sam2HieraDetConfig, Sam2VisionConfig
-
-    widths = [config.embed_dim * 2**level for level in range(4)]
-    backbone = Sam2HieraDetConfig(
-        hidden_size=config.embed_dim,
-        num_attention_heads=config.num_heads,
-        image_size=[config.image_size] * 2,
-        blocks_per_stage=list(config.stages),
-        embed_dim_per_stage=widths,
-        num_attention_heads_per_stage=[config.num_heads * 2**level for level in range(4)],
-        window_size_per_stage=list(config.window_sizes),
-        global_attention_blocks=list(config.global_blocks),
-        window_positional_embedding_background_size=[config.background_size] * 2,
-    )
-    return Sam2VisionConfig(
-        backbone_config=backbone,
-        backbone_channel_list=widths[::-1],
-        backbone_feature_sizes=[[config.image_size // stride] * 2 for stride in (4, 8, 16)],
-        fpn_hidden_size=config.d_model,
-    )
-
-
-def image_network(config: SAM2Config) -> Any:
-    from transformers import (
-        Sam2Config,
-        Sam2MaskDecoderConfig,
-        Sam2Model,
-        Sam2PromptEncoderConfig,
-    )
-
-    return Sam2Model(
-        Sam2Config(
-            vision_config=vision_config(config),
-            prompt_encoder_config=Sam2PromptEncoderConfig(
-                hidden_size=config.d_model, image_size=config.image_size
-            ),
-            mask_decoder_config=Sam2MaskDecoderConfig(hidden_size=config.d_model),
-        )
-    ).eval()
-
-
-def video_network(config: SAM2Config) -> Any:
-    from transformers import (
-        Sam2VideoConfig,
-        Sam2VideoMaskDecoderConfig,
-        Sam2VideoModel,
-        Sam2VideoPromptEncoderConfig,
-    )
-
-    is_2_1 = config.version == "2.1"
-    return Sam2VideoModel(
-        Sam2VideoConfig(
-            vision_config=vision_config(config),
-            prompt_encoder_config=Sam2VideoPromptEncoderConfig(
-                hidden_size=config.d_model, image_size=config.image_size
-            ),
-            mask_decoder_config=Sam2VideoMaskDecoderConfig(hidden_size=config.d_model),
-            image_size=config.image_size,
-            enable_occlusion_spatial_embedding=is_2_1,
-            enable_temporal_pos_encoding_for_object_pointers=is_2_1,
-            memory_attention_hidden_size=config.d_model,
-            memory_attention_num_layers=config.memory_layers,
-            memory_attention_feed_forward_hidden_size=config.memory_feedforward,
-            memory_attention_rope_feat_sizes=[config.embedding_size] * 2,
-            memory_encoder_hidden_size=config.d_model,
-            memory_encoder_output_channels=config.memory_dim,
-            mask_downsampler_embed_dim=config.d_model,
-            memory_fuser_embed_dim=config.d_model,
-            memory_fuser_intermediate_dim=4 * config.d_model,
-        )
-    ).eval()
-
-
 @cache
 def pair(config: SAM2Config) -> tuple[Any, SAM2]:
     """Build both video networks with the same random weights."""
-    theirs, ours = video_network(config), build_ours(config)
+    theirs, ours = networks.video_network(config), build_ours(config)
     fix_weights(ours)
     theirs.load_state_dict(to_transformers(ours.state_dict()))
     return theirs, ours
@@ -131,28 +57,11 @@ def points_of(prompt: Prompt, shape: tuple[int, ...], size: int) -> tuple[Tensor
     return torch.tensor(corners).flip(-1)[None, None] * scale, torch.tensor(labels)[None, None]
 
 
-@both_versions
-def test_names_go_there_and_back(config: SAM2Config) -> None:
-    theirs, ours = pair(config)
-    state = ours.state_dict()
-    back = to_meta(theirs.state_dict())
-    assert back.keys() == state.keys()
-    assert all(torch.equal(back[name], values) for name, values in state.items())
-
-
-@pytest.mark.parametrize("name", ["sam2.1_hiera_tiny", "sam2_hiera_base_plus"])
-def test_names_and_shapes_of_released_networks(name: str) -> None:
-    with torch.device("meta"):
-        expected = video_network(RELEASED[name]).state_dict()
-        found = to_transformers(SAM2(RELEASED[name]).state_dict())
-    assert {k: v.shape for k, v in found.items()} == {k: v.shape for k, v in expected.items()}
-
-
 @pytest.mark.parametrize("prompt", [CLICK, CLICKS, BOX], ids=["click", "clicks", "box"])
 @pytest.mark.parametrize("multimask", [True, False])
 def test_image(prompt: Prompt, multimask: bool) -> None:
     _, ours = pair(SMALLER)
-    theirs = image_network(SMALLER)
+    theirs = networks.image_network(SMALLER)
     weights = to_transformers(ours.state_dict())
     theirs.load_state_dict({name: weights[name] for name in theirs.state_dict()})
     movie = make_movie(1)

@@ -22,60 +22,17 @@ from sam2_torch import (
 from sam2_torch.transformers_names import to_meta, to_transformers
 from sam2_torch.transforms import image_to_input
 
-transformers = pytest.importorskip("transformers")
+pytest.importorskip("transformers")
+networks = pytest.importorskip("transformers_networks")
 
 CLICK_YX = (90.0, 150.0)
-
-
-def configure(config: SAM2Config) -> Any:
-    """Say our config in the words of `transformers`."""
-    levels = range(4)
-    widths = [config.embed_dim * 2**i for i in levels]
-    size, width = config.image_size, config.d_model
-    is_new = config.version == "2.1"
-    hiera = transformers.Sam2HieraDetConfig(
-        hidden_size=widths[0],
-        num_attention_heads=config.num_heads,
-        image_size=[size, size],
-        window_positional_embedding_background_size=[config.background_size] * 2,
-        blocks_per_stage=list(config.stages),
-        embed_dim_per_stage=widths,
-        num_attention_heads_per_stage=[config.num_heads * 2**i for i in levels],
-        window_size_per_stage=list(config.window_sizes),
-        global_attention_blocks=list(config.global_blocks),
-    )
-    vision = transformers.Sam2VisionConfig(
-        backbone_config=hiera,
-        backbone_channel_list=widths[::-1],
-        backbone_feature_sizes=[[size // stride] * 2 for stride in (4, 8, 16)],
-        fpn_hidden_size=width,
-    )
-    return transformers.Sam2VideoConfig(
-        vision_config=vision,
-        prompt_encoder_config=transformers.Sam2VideoPromptEncoderConfig(
-            hidden_size=width, image_size=size
-        ),
-        mask_decoder_config=transformers.Sam2VideoMaskDecoderConfig(hidden_size=width),
-        image_size=size,
-        enable_occlusion_spatial_embedding=is_new,
-        enable_temporal_pos_encoding_for_object_pointers=is_new,
-        memory_attention_hidden_size=width,
-        memory_attention_num_layers=config.memory_layers,
-        memory_attention_feed_forward_hidden_size=config.memory_feedforward,
-        memory_attention_rope_feat_sizes=[config.embedding_size] * 2,
-        memory_encoder_hidden_size=width,
-        memory_encoder_output_channels=config.memory_dim,
-        mask_downsampler_embed_dim=width,
-        memory_fuser_embed_dim=width,
-        memory_fuser_intermediate_dim=4 * width,
-    )
 
 
 @pytest.mark.parametrize("name", RELEASED)
 def test_names_and_shapes_are_theirs_both_ways(name: str) -> None:
     config = RELEASED[name]
     with torch.device("meta"):
-        theirs = transformers.Sam2VideoModel(configure(config)).state_dict()
+        theirs = networks.video_network(config).state_dict()
         ours = SAM2(config).state_dict()
     theirs, ours = without_memory(theirs), without_memory(ours)
     assert shapes(to_meta(theirs)) == shapes(ours)
@@ -97,7 +54,7 @@ def pair(request: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, S
     config: SAM2Config = request.param
     random = SAM2(config)
     fix_weights(random)
-    network = transformers.Sam2VideoModel(configure(config)).eval()
+    network = networks.video_network(config)
     network.load_state_dict(to_transformers(random.state_dict()), strict=True)
     folder = tmp_path_factory.mktemp("saved")
     network.save_pretrained(folder)

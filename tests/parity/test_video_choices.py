@@ -90,12 +90,9 @@ def test_prompt_taken_back_leaves_a_memory_like_any_other() -> None:
     both.propagate()
     both.session.remove_prompts(1, 0)
     both.reference.network.clear_all_prompts_in_frame(both.reference.state, 0, 1)
-    found = list(both.session.propagate("forward"))
-    both.reference.propagate()
+    found = [result.predictions[0].logits for result in both.session.propagate("forward")]
+    expected = [both.reference.answer(1, frame)[0] for frame in both.reference.propagate()]
     differences = [
-        float(
-            (result.predictions[0].logits - both.reference.answer(1, result.frame)[0]).abs().max()
-        )
-        for result in found
+        float((one - other).abs().max()) for one, other in zip(found, expected, strict=True)
     ]
     assert differences[0] < 1e-3 < max(differences[1:5])

@@ -168,10 +168,10 @@ def test_a_full_device_is_met_with_fewer_objects_at_a_time(session, monkeypatch,
     click_both(session)
     attend = session.model.attend_to_memory
 
-    def full(features, memories):
+    def full(features, memories, view=None):
         if len(memories.pointers) > 1:
             raise torch.OutOfMemoryError("no room")
-        return attend(features, memories)
+        return attend(features, memories, view)
 
     monkeypatch.setattr(session.model, "attend_to_memory", full)
     assert len(collect(session.propagate("forward", frames=(0, 3)))) == 6

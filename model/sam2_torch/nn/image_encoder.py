@@ -134,7 +134,8 @@ class Hiera(nn.Module):
 
     def position_embedding(self, height: int, width: int) -> Tensor:
         """Sum the stretched and the repeated embedding, (1, height, width, C)."""
-        return self._position.get(self.pos_embed, self._stretch, height, width)
+        sources = (self.pos_embed, self.pos_embed_window)
+        return self._position.get(sources, self._stretch, height, width)
 
     def _stretch(self, height: int, width: int) -> Tensor:
         window = self.pos_embed_window

@@ -1,7 +1,7 @@
 """Where things are: sine, random-frequency and rotary encodings."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import torch
@@ -11,21 +11,26 @@ TEMPERATURE = 10000.0
 
 
 class Remembered:
-    """A tensor made of a parameter, made again only when that or the wanted size has changed."""
+    """A tensor made of parameters, made again only when those or the wanted size have changed."""
 
     def __init__(self) -> None:
         self._key: tuple[object, ...] = ()
         self._value: Tensor | None = None
 
-    def get(self, source: Tensor, make: Callable[..., Tensor], *size: int) -> Tensor:
-        """Return `make(*size)` of the source as it is now; what has gradients is never kept."""
-        if source.requires_grad and torch.is_grad_enabled():
+    def get(self, sources: Sequence[Tensor], make: Callable[..., Tensor], *size: int) -> Tensor:
+        """Return `make(*size)` of the sources as they are now; what has gradients is never kept."""
+        if torch.is_grad_enabled() and any(source.requires_grad for source in sources):
             return make(*size)
-        version = 0 if source.is_inference() else source._version
-        key = (source.data_ptr(), version, source.device, source.dtype, size)
+        key = (*map(_state, sources), size)
         if self._value is None or key != self._key:
             self._key, self._value = key, make(*size)
         return self._value
+
+
+def _state(source: Tensor) -> tuple[object, ...]:
+    """Tell one state of a tensor from another, as far as PyTorch counts changes."""
+    version = 0 if source.is_inference() else source._version
+    return source.data_ptr(), version, source.device, source.dtype
 
 
 def sine_encoding_2d(channels: int, size: int) -> Tensor:
@@ -84,7 +89,7 @@ class RandomFrequencies(nn.Module):
 
     def grid(self, size: int) -> Tensor:
         """Encode the pixel centres of a square map, (channels, size, size)."""
-        return self._grid.get(self.positional_encoding_gaussian_matrix, self._encode, size)
+        return self._grid.get([self.positional_encoding_gaussian_matrix], self._encode, size)
 
     def _encode(self, size: int) -> Tensor:
         device = self.positional_encoding_gaussian_matrix.device

@@ -72,7 +72,7 @@ class OutputLayers:
         possible = per_object and len(self._masklets.object_ids) <= MAX_OBJECT_LAYERS
         if possible != self._per_object:
             self._per_object = possible
-            self._remove_layers()
+            self.clear()
         self.show(self._masklets.object_ids)
         return possible == per_object
 
@@ -105,6 +105,12 @@ class OutputLayers:
             self._viewer.layers.remove(layer)
         self.refresh()
 
+    def clear(self) -> None:
+        """Take all layers out of the viewer."""
+        for layer in self.layers.values():
+            self._viewer.layers.remove(layer)
+        self._layers.clear()
+
     def _add(self, key: int) -> None:
         from napari.layers import Labels
 
@@ -119,11 +125,6 @@ class OutputLayers:
         layer.selected_label = key or 1
         insert_quietly(self._viewer, layer, above=[self._image, *self.layers.values()])
         self._layers[key] = layer
-
-    def _remove_layers(self) -> None:
-        for layer in self.layers.values():
-            self._viewer.layers.remove(layer)
-        self._layers.clear()
 
 
 def insert_quietly(viewer: "ViewerModel", layer: "Labels", above: "Sequence[Layer]") -> None:

@@ -109,7 +109,6 @@ def tag_points(points: "Points", indices: Iterable[int], object_id: int, label: 
     rows = np.arange(len(features))[list(indices)]  # napari counts added ones from the end
     features.loc[rows, [OBJECT, LABEL]] = object_id, label
     points.features = features.astype(int)
-    style_points(points)
 
 
 def fit_points(points: "Points", zoom: float) -> None:

@@ -14,6 +14,7 @@ from napari_sam2.layers.prompt_layers import (
     make_points_layer,
     make_shapes_layer,
     read_marks,
+    style_points,
     tag_points,
     tag_shapes,
 )
@@ -154,6 +155,17 @@ class Workspace:
         self.shapes.mode = "add_rectangle"
         return self.shapes
 
+    def show_current(self) -> bool:
+        """Make the current object's layer before its first mask comes.
+
+        It takes napari longer to add a layer than it takes the network to answer.
+
+        Returns
+        -------
+        False if there were too many objects, so that there is one layer for all from now on.
+        """
+        return self.outputs.show([self.current_object])
+
     def take_painted(self) -> None:
         """Make what was painted the mark of its frame, in place of what was drawn before."""
         if not self._wet:
@@ -184,10 +196,11 @@ class Workspace:
         self.outputs.remove(object_id)
 
     def discard(self) -> None:
-        """Take the prompt layers out of the viewer, and let go of it."""
+        """Take all layers of the workspace out of the viewer, and let go of it."""
         for layer in (self.points, self.shapes):
             if layer is not None:
                 self.viewer.layers.remove(layer)
+        self.outputs.clear()
         self.close()
 
     def close(self) -> None:
@@ -205,7 +218,8 @@ class Workspace:
         if self.points is not None and event.action in _PAST:
             if event.action == "added":
                 tag_points(self.points, event.data_indices, self.current_object, self.label)
-            self._collect(event.action)
+            self._collect(event.action)  # first: the network works while the points are drawn
+            style_points(self.points)
 
     def _shapes_changed(self, event: Any) -> None:
         if self.shapes is not None and event.action in _PAST:

@@ -107,6 +107,7 @@ class Annotator(QObject):
         )
         for key, marks in workspace.marks.items():
             self._prompt(workspace, key, marks)
+        self._show_current(workspace)
         self.changed.emit()
 
     def new_object(self) -> None:
@@ -116,6 +117,7 @@ class Annotator(QObject):
             return
         if workspace.is_marked(workspace.current_object):
             workspace.current_object = workspace.objects.new()
+            self._show_current(workspace)
             self.changed.emit()
         else:
             name = workspace.objects.name(workspace.current_object)
@@ -135,6 +137,7 @@ class Annotator(QObject):
         workspace.remove_object(object_id)
         ids = workspace.objects.ids
         workspace.current_object = ids[-1] if ids else workspace.objects.new()
+        self._show_current(workspace)
         self.worker.submit(
             partial(self._owner.remove_object, object_id),
             then=lambda _: workspace.outputs.refresh(),
@@ -287,6 +290,10 @@ class Annotator(QObject):
             f"That says nothing: it is outside of the image{place}, or a line. "
             "Take a point, a box, a polygon or an ellipse."
         )
+
+    def _show_current(self, workspace: Workspace) -> None:
+        if not workspace.show_current():
+            self._tell_limit()
 
     def _tell_limit(self) -> None:
         self.noticed.emit(

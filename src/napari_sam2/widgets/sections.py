@@ -284,7 +284,8 @@ class PropagationSection(QWidget):
         self.run.setEnabled(not running)
         self.cancel.setEnabled(running)
         if running:
-            self.bar.setRange(0, 0)
+            self.bar.setRange(0, 1)  # not (0, 0): no animations, see the busy sign
+            self.bar.setValue(0)
             self.status.setText("starting …")
 
     def show_progress(self, progress: Progress) -> None:

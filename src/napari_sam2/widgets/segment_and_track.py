@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import napari.viewer
 
 LOAD_AFTER_MS = 60
+BUSY_COLOUR = "#3f8cff"  # seen on dark and on light
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +94,11 @@ class SegmentAndTrack(QWidget):
         self.hint.setTextFormat(Qt.TextFormat.RichText)
         self.hint.setMinimumHeight(3 * self.hint.fontMetrics().lineSpacing() + 6)
         self.hint.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        self.busy.setRange(0, 0)
+        # standing still: an animation draws the whole window anew, canvas and all, many times a
+        # second, and without a graphics card that takes most of the CPU from the network
+        self.busy.setRange(0, 1)
+        self.busy.setValue(1)
+        self.busy.setStyleSheet(f"QProgressBar::chunk {{ background: {BUSY_COLOUR}; }}")
         self.busy.setTextVisible(False)
         self.busy.setFixedHeight(4)
         policy = self.busy.sizePolicy()

@@ -12,6 +12,7 @@ from napari_sam2.layers.prompt_layers import (
     make_points_layer,
     make_shapes_layer,
     read_marks,
+    style_points,
     tag_points,
     tag_shapes,
 )
@@ -52,6 +53,7 @@ def test_points_outside_are_left_out(movie, points):
 
 
 def test_points_are_told_apart_by_colour_and_symbol(points):
+    style_points(points)
     assert [str(symbol) for symbol in points.symbol] == ["disc", "x", "disc"]
     face = [tuple(int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)) for c in (POSITIVE, NEGATIVE)]
     np.testing.assert_allclose(points.face_color[:2, :3], face, atol=1e-6)
