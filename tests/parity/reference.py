@@ -42,7 +42,6 @@ BUILDER = [
 GAINS = {
     "cross_attn_image.q_proj.weight": 2.0,
     "cross_attn_image.k_proj.weight": 2.0,
-    "cross_attn_image.out_proj.weight": 1.0,
     "mask_downsampler.encoder.12.weight": 4.0,
 }
 SCORE_BIAS = "sam_mask_decoder.pred_obj_score_head.layers.2.bias"

@@ -107,8 +107,9 @@ class Annotator(QObject):
         )
         for key, marks in workspace.marks.items():
             self._prompt(workspace, key, marks)
-        self._show_current(workspace)
         self.changed.emit()
+        # the first Labels layer takes napari a second: let this be seen before
+        QTimer.singleShot(REFRESH_MS, partial(self._show_current, workspace))
 
     def new_object(self) -> None:
         """Start on another object, unless the current one is still empty."""
@@ -292,7 +293,7 @@ class Annotator(QObject):
         )
 
     def _show_current(self, workspace: Workspace) -> None:
-        if not workspace.show_current():
+        if workspace is self.workspace and not workspace.show_current():
             self._tell_limit()
 
     def _tell_limit(self) -> None:

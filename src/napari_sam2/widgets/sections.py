@@ -284,14 +284,12 @@ class PropagationSection(QWidget):
         self.run.setEnabled(not running)
         self.cancel.setEnabled(running)
         if running:
-            self.bar.setRange(0, 1)  # not (0, 0): no animations, see the busy sign
-            self.bar.setValue(0)
+            self._set_bar(0, 1)  # not (0, 0): no animations, see the busy sign
             self.status.setText("starting …")
 
     def show_progress(self, progress: Progress) -> None:
         """Show how far it is."""
-        self.bar.setRange(0, progress.total)
-        self.bar.setValue(progress.done)
+        self._set_bar(progress.done, progress.total)
         left = progress.seconds_left
         time = "" if left is None else f", {_duration(left)} left"
         self.status.setText(f"{progress.done} of {progress.total} frames{time}")
@@ -302,6 +300,13 @@ class PropagationSection(QWidget):
         self.bar.setRange(0, 1)
         self.bar.reset()
         self.status.setText(text)
+
+    def _set_bar(self, done: int, total: int) -> None:
+        # a progress bar repaints at once, and the canvas with it; this way it waits its turn
+        self.bar.setUpdatesEnabled(False)
+        self.bar.setRange(0, total)
+        self.bar.setValue(done)
+        self.bar.setUpdatesEnabled(True)
 
     def _arrange(self) -> QLayout:
         layout = QVBoxLayout()
