@@ -8,6 +8,7 @@ from threading import Lock
 from typing import Any, TypeAlias
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sam2_torch.sam2 import SAM2, ImageEmbedding
@@ -66,7 +67,7 @@ class FrameEncoder:
         self._cache: OrderedDict[int, ImageEmbedding] = OrderedDict()
         self._used_bytes = 0
         self._order: range = range(0)
-        self._ahead: dict[int, Future[Tensor]] = {}
+        self._ahead: dict[int, Future[NDArray[Any] | Tensor]] = {}
         self._reader: ThreadPoolExecutor | None = None
 
     def __len__(self) -> int:
@@ -115,17 +116,19 @@ class FrameEncoder:
 
     def _input(self, frame: int) -> Tensor:
         ahead = self._ahead.pop(frame, None)
-        return self._read(frame) if ahead is None else ahead.result()
+        found = self._read(frame) if ahead is None else ahead.result()
+        return found if isinstance(found, Tensor) else self._normalise(found)
 
     def _read_on(self, frame: int) -> None:
         if self._reader is None:
             return
+        # on the CPU a second thread's arithmetic would only take the network's cores
+        job = self._read if self.model.device.type == "cpu" else self._read_normalised
         for following in self._following(frame, READ_AHEAD):
             if following not in self._ahead and following not in self._cache:
-                self._ahead[following] = self._reader.submit(self._read, following)
+                self._ahead[following] = self._reader.submit(job, following)
 
-    def _read(self, frame: int) -> Tensor:
-        """Read and normalise one frame, (1, 3, size, size)."""
+    def _read(self, frame: int) -> NDArray[Any]:
         with self._reading:
             pixels = check_frame(self._frames[frame])
         if pixels.shape[:2] != self.geometry.shape:
@@ -133,6 +136,12 @@ class FrameEncoder:
                 f"frame {frame}: expected shape {self.geometry.shape} as in frame 0, "
                 f"found {pixels.shape[:2]}"
             )
+        return pixels
+
+    def _read_normalised(self, frame: int) -> Tensor:
+        return self._normalise(self._read(frame))
+
+    def _normalise(self, pixels: NDArray[Any]) -> Tensor:
         return image_to_input(pixels, self.contrast, self.model.config)
 
     def _keep(self, frame: int, embedding: ImageEmbedding) -> None:
