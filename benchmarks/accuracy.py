@@ -136,7 +136,7 @@ def measure(model: SAM2, folder: Path, limit: int | None = None) -> Scores:
             image, labels = arrays["image"], arrays["labels"]
         single = item["kind"] == "2d"
         kind = "image" if single else "sequence"
-        modality = item["modality"].split(" (")[0].replace(" ", "_").replace("/", "_")
+        modality = modality_key(item)
         of_item: Scores = defaultdict(list)
         for prompt, value in (measure_image if single else measure_sequence)(model, image, labels):
             of_item[f"{kind}.{prompt}.miou"].append(value)
@@ -144,6 +144,20 @@ def measure(model: SAM2, folder: Path, limit: int | None = None) -> Scores:
             scores[key].append(float(np.mean(values)))
             scores[f"{key}.{modality}"].append(float(np.mean(values)))
     return scores
+
+
+def modality_key(item: dict[str, str]) -> str:
+    """Make an item's modality the last part of a key."""
+    return item["modality"].split(" (")[0].replace(" ", "_").replace("/", "_")
+
+
+def report(scores: Scores, file: Path | None) -> None:
+    """Print the mean of each key, and write the means to a JSON file if there is one."""
+    means = {key: round(float(np.mean(values)), 4) for key, values in sorted(scores.items())}
+    for key, mean in means.items():
+        print(f"{key:80s} {mean:.3f}  ({len(scores[key])} items)")
+    if file:
+        file.write_text(json.dumps(means, indent=1))
 
 
 def main() -> None:
@@ -156,11 +170,7 @@ def main() -> None:
     arguments = parser.parse_args()
     model = load_sam2(arguments.model, arguments.device)
     scores = measure(model, arguments.data, arguments.items)
-    figures = {key: round(float(np.mean(values)), 4) for key, values in sorted(scores.items())}
-    for key, figure in figures.items():
-        print(f"{key:60s} {figure:.3f}  ({len(scores[key])} items)")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=1))
+    report(scores, arguments.json)
 
 
 if __name__ == "__main__":

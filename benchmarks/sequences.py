@@ -10,7 +10,6 @@ talks to the network directly, should be the same.
 
 import argparse
 import csv
-import json
 import sys
 from collections import defaultdict
 from contextlib import redirect_stderr, redirect_stdout
@@ -20,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from accuracy import FRAMES, choose_objects, iou, prompt_of
+from accuracy import FRAMES, choose_objects, iou, modality_key, prompt_of, report
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -95,15 +94,11 @@ def main() -> None:
         with np.load(arguments.data / item["file"]) as arrays:
             scores = measure(item, arrays, options)
         name = Path(item["file"]).stem
-        modality = item["modality"].split(" (")[0].replace(" ", "_").replace("/", "_")
+        modality = modality_key(item)
         for kind, values in scores.items():  # each item counts alike, however long it is
             for key in ("", f".{modality}", f".item.{name}"):
                 figures[f"sequence.{kind}.miou{key}"].append(float(np.mean(values)))
-    means = {key: round(float(np.mean(values)), 4) for key, values in sorted(figures.items())}
-    for key, mean in means.items():
-        print(f"{key:80s} {mean:.3f}  ({len(figures[key])} items)")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(means, indent=1))
+    report(figures, arguments.json)
 
 
 if __name__ == "__main__":

@@ -73,9 +73,6 @@ class FrameEncoder:
     def __len__(self) -> int:
         return len(self._frames)
 
-    def __contains__(self, frame: object) -> bool:
-        return frame in self._cache
-
     def __getitem__(self, frame: int) -> ImageEmbedding:
         """Get a frame's embedding, encoding it (and some that follow) if need be."""
         if frame not in self._cache:
