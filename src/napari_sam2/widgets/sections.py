@@ -1,7 +1,6 @@
 """The parts of the dock: they show, and say what was pressed; nothing is decided here."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import cast
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
@@ -10,7 +9,6 @@ from qtpy.QtWidgets import (
     QButtonGroup,
     QCheckBox,
     QComboBox,
-    QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -22,15 +20,12 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible, QLabeledRangeSlider
+from superqt import QLabeledRangeSlider
 
 from napari_sam2.annotation import Direction
 from napari_sam2.layers.colours import NEGATIVE, POSITIVE, object_colour
 from napari_sam2.widgets.session_owner import Progress
 
-EMBEDDED_MODEL = "cells_nano"
-CHOOSE_FILE = "Choose a file…"
-DEVICES = ("auto", "cuda", "mps", "cpu")
 DIRECTIONS: dict[str, Direction] = {
     "Forward": "forward",
     "Backward": "backward",
@@ -84,65 +79,6 @@ def add_row(layout: QFormLayout, text: str, field: QWidget | QLayout) -> QLabel:
     label.setMinimumWidth(LABEL_WIDTH_PX)
     layout.addRow(label, cast("QWidget", field))
     return label
-
-
-class ModelSection(QCollapsible):
-    """Which network, and where it runs; folded away at first."""
-
-    chosen = Signal(str, str)
-
-    def __init__(self) -> None:
-        super().__init__("Model", expandedIcon="▾", collapsedIcon="▸")
-        self.model = combo_box("The network. cells_nano comes with the plugin.", [EMBEDDED_MODEL])
-        self.model.setItemData(0, EMBEDDED_MODEL)
-        self.model.addItem(CHOOSE_FILE)
-        self.device = combo_box(
-            "Where the network runs. auto takes a GPU if there is one.", DEVICES
-        )
-        self._last = 0
-        box = QWidget()
-        layout = form()
-        box.setLayout(layout)
-        add_row(layout, "Network", self.model)
-        add_row(layout, "Device", self.device)
-        self.addWidget(box)
-        for container in (self.layout(), self.content().layout()):
-            if container is not None:
-                container.setContentsMargins(0, 0, 0, 0)
-        self.model.activated.connect(self._model_activated)
-        self.device.activated.connect(self._emit)
-        self.show_state("")
-
-    @property
-    def choice(self) -> tuple[str, str]:
-        """Name or path of the network, and the device."""
-        return str(self.model.currentData()), self.device.currentText()
-
-    def show_state(self, device: str) -> None:
-        """Write into the title what is in use, so that it is seen folded, too."""
-        where = device or self.device.currentText()
-        self.setText(f"Model: {self.model.currentText()} on {where}")
-
-    def _model_activated(self, index: int) -> None:
-        if self.model.itemText(index) == CHOOSE_FILE:
-            path, _ = QFileDialog.getOpenFileName(
-                self, "Choose a checkpoint", "", "SAM 2 checkpoints (*.pt *.safetensors)"
-            )
-            self.model.setCurrentIndex(self._add_file(path) if path else self._last)
-        self._last = self.model.currentIndex()
-        self._emit()
-
-    def _add_file(self, path: str) -> int:
-        index = int(self.model.findData(path))
-        if index < 0:
-            index = self.model.count() - 1
-            self.model.insertItem(index, Path(path).name, path)
-            self.model.setItemData(index, path, Qt.ItemDataRole.ToolTipRole)
-        return index
-
-    def _emit(self) -> None:
-        self.show_state("")
-        self.chosen.emit(*self.choice)
 
 
 class ObjectSection(QWidget):

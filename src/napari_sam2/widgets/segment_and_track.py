@@ -12,8 +12,8 @@ from napari_sam2.layers.workspace import Workspace
 from napari_sam2.widgets.annotator import Annotator
 from napari_sam2.widgets.hints import Situation, next_step
 from napari_sam2.widgets.image_choice import ImageChoice
+from napari_sam2.widgets.model_section import ModelSection
 from napari_sam2.widgets.sections import (
-    ModelSection,
     ObjectSection,
     OutputSection,
     PromptSection,

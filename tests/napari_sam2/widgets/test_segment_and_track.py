@@ -6,7 +6,7 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QPoint, Qt
 
 from napari_sam2.widgets import segment_and_track
-from napari_sam2.widgets.sections import CHOOSE_FILE
+from napari_sam2.widgets.model_section import CHOOSE_FILE
 from napari_sam2.widgets.segment_and_track import SegmentAndTrack, report
 
 DOCK_WIDTH_PX = 300
@@ -153,7 +153,7 @@ def test_an_axis_can_be_chosen_where_there_are_two(dock, viewer, qtbot):
 
 def test_a_wrong_file_is_told_in_a_sentence(dock, qtbot, messages, monkeypatch, stub_owner):
     monkeypatch.setattr(
-        "napari_sam2.widgets.sections.QFileDialog.getOpenFileName",
+        "napari_sam2.widgets.model_section.QFileDialog.getOpenFileName",
         lambda *args: ("missing.pt", ""),
     )
     dock.model.model.setCurrentText(CHOOSE_FILE)
@@ -191,7 +191,7 @@ def test_an_image_that_is_chosen_again_goes_on(dock, viewer, qtbot):
 
 def test_choosing_no_file_leaves_the_model(dock, monkeypatch):
     monkeypatch.setattr(
-        "napari_sam2.widgets.sections.QFileDialog.getOpenFileName", lambda *args: ("", "")
+        "napari_sam2.widgets.model_section.QFileDialog.getOpenFileName", lambda *args: ("", "")
     )
     dock.model.model.setCurrentText(CHOOSE_FILE)
     dock.model.model.activated.emit(dock.model.model.currentIndex())
