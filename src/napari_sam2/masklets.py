@@ -3,25 +3,57 @@
 import struct
 import zlib
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sam2_torch.predictions import SparseMask
 
-_HEADER = struct.Struct("<4i")  # origin y, x; extent h, w
+_HEADER = struct.Struct("<5i2f")  # origin y, x; extent h, w; area; centroid y, x
 _COMPRESS_FROM_BYTES = 512  # below this zlib gains nothing worth its time
+
+
+class Outline(NamedTuple):
+    """Where a mask is and how large, without its pixels.
+
+    Parameters
+    ----------
+    origin_yx, extent_yx
+        First row and column, height and width of the bounding box in pixels.
+    area
+        Count of its pixels; 0 for an empty mask.
+    centroid_yx
+        Mean row and column of its pixels; (0, 0) for an empty mask.
+    """
+
+    origin_yx: tuple[int, int]
+    extent_yx: tuple[int, int]
+    area: int
+    centroid_yx: tuple[float, float]
 
 
 def _pack(mask: SparseMask) -> bytes:
     bits = mask.bits.tobytes()
     if len(bits) >= _COMPRESS_FROM_BYTES:
         bits = min(bits, zlib.compress(bits, 1), key=len)
-    return _HEADER.pack(*mask.origin_yx, *mask.extent_yx) + bits
+    return _HEADER.pack(*mask.origin_yx, *mask.extent_yx, mask.area, *_centroid(mask)) + bits
+
+
+def _centroid(mask: SparseMask) -> tuple[float, float]:
+    if not mask:
+        return 0.0, 0.0
+    pixels, (y, x) = mask.window(), mask.origin_yx
+    rows, columns = pixels.sum(1), pixels.sum(0)
+    area = rows.sum()
+    return (
+        float(rows @ np.arange(len(rows)) / area + y),
+        float(columns @ np.arange(len(columns)) / area + x),
+    )
 
 
 def _unpack(packed: bytes, shape: tuple[int, int]) -> SparseMask:
-    y, x, h, w = _HEADER.unpack_from(packed)
+    y, x, h, w, *_ = _HEADER.unpack_from(packed)
     bits = packed[_HEADER.size :]
     if len(bits) != (h * w + 7) // 8:  # only then was it compressed: see `min` in _pack
         bits = zlib.decompress(bits)
@@ -48,8 +80,9 @@ class Masklets:
 
     Notes
     -----
-    A mask costs some 200 bytes for a small cell: one `bytes` object with the bounding box and
-    packed bits. Masks are swapped whole, so one thread may write while another one reads.
+    A mask costs some 200 bytes for a small cell: one `bytes` object with the bounding box,
+    area, centroid and packed bits. Masks are swapped whole, so one thread may write while
+    another one reads.
     """
 
     def __init__(self, n_frames: int, frame_shape: tuple[int, int]) -> None:
@@ -90,6 +123,14 @@ class Masklets:
         """Look up an object's mask in a frame; None if it was never computed."""
         packed = self._packed.get(object_id, {}).get(frame)
         return None if packed is None else _unpack(packed, self.frame_shape)
+
+    def outline(self, object_id: int, frame: int) -> Outline | None:
+        """Look up where a mask is and how large, quickly; None if it was never computed."""
+        packed = self._packed.get(object_id, {}).get(frame)
+        if packed is None:
+            return None
+        y, x, h, w, area, mean_y, mean_x = _HEADER.unpack_from(packed)
+        return Outline((y, x), (h, w), area, (mean_y, mean_x))
 
     def set(self, object_id: int, frame: int, mask: SparseMask) -> None:
         """Keep an object's mask in a frame instead of what was there.

@@ -37,6 +37,19 @@ def test_a_large_mask_comes_back(noise):
     assert noise or masklets.nbytes < 0.2 * mask.size / 8
 
 
+def test_the_outline_of_a_mask_is_known_without_its_pixels():
+    masklets = Masklets(3, SHAPE)
+    mask = disc((12, 45), 7) & ~disc((12, 50), 3)
+    masklets.paint(5, 1, mask)
+    outline = masklets.outline(5, 1)
+    assert (outline.origin_yx, outline.extent_yx) == ((5, 38), (15, 14))
+    assert outline.area == mask.sum()
+    np.testing.assert_allclose(outline.centroid_yx, np.argwhere(mask).mean(0), rtol=1e-6)
+    masklets.paint(5, 2, np.zeros(SHAPE))
+    assert masklets.outline(5, 2).area == 0
+    assert masklets.outline(5, 0) is None
+
+
 def test_an_empty_mask_is_known_and_draws_nothing():
     masklets = Masklets(2, SHAPE)
     masklets.set(1, 0, SparseMask.empty(SHAPE))

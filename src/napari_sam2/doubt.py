@@ -1,0 +1,176 @@
+"""How doubtful a mask is, and where to look next. Pure functions of `Figures`.
+
+The rule. Five things make a mask doubtful, each from 0 (not at all) to 1; the largest counts:
+
+=========  =====================================================================================
+reason     doubt
+=========  =====================================================================================
+quality    0 at a predicted IoU of 0.9, 1 at 0.5
+presence   4 p (1 - p), p = sigmoid(object score): 1 where the network cannot tell
+area       0 at a change by a factor of 1.3 since the frame before, 1 at a factor of 2.5
+place      0 at half a diameter, 1 at 1.5 diameters between the centroid and where it was, or
+           where it would be had it gone on as it did (the nearer one)
+vanishing  0.75 on the absent frame next to the last (first) mask, where that mask is away from
+           the border of the frame and had not shrunk below two thirds in the four frames before
+=========  =====================================================================================
+
+Where the user said what the mask is there is no doubt; a jump between such a frame and a
+neighbour is the neighbour's. A frame is *doubtful* from 0.5 on.
+"""
+
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2.figures import Figures
+
+DOUBTFUL = 0.5
+CONTEXT = 5  # frames to both sides that the doubt of a frame depends on
+SURE_IOU, POOR_IOU = 0.9, 0.5
+FREE_GROWTH, MAX_GROWTH = 1.3, 2.5
+FREE_STEP, MAX_STEP = 0.5, 1.5  # in diameters
+VANISHING = 0.75
+SHRUNK = 2 / 3
+SHRINKS_WITHIN = 4  # frames
+
+
+class Reason(IntEnum):
+    """Why a mask is doubtful."""
+
+    QUALITY = 0
+    PRESENCE = 1
+    AREA = 2
+    PLACE = 3
+    VANISHING = 4
+
+
+def doubt(figures: Figures) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Find how doubtful each mask is, and why.
+
+    Parameters
+    ----------
+    figures
+        N objects in T frames. The doubt of a frame depends on up to `CONTEXT` frames to both
+        sides, so parts of a movie may be looked at alone if they overlap by that.
+
+    Returns
+    -------
+    doubt
+        (N, T), 0 to 1; 0 where nothing is known.
+    reason
+        (N, T), the `Reason` of it.
+    """
+    size, place = _jumps(figures)
+    reasons = np.stack(
+        [
+            _quality(figures),
+            _presence(figures),
+            _on_doubtful_side(size, figures.given),
+            _on_doubtful_side(place, figures.given),
+            _vanishing(figures),
+        ]
+    )
+    reasons[:, figures.given | ~figures.known] = 0
+    return reasons.max(0), reasons.argmax(0).astype(np.uint8)
+
+
+def doubtful_places(doubts: NDArray[np.float32]) -> list[tuple[int, int]]:
+    """List where to look: (frame, row) of the worst frame of each run of doubtful frames.
+
+    Parameters
+    ----------
+    doubts
+        (N, T) from `doubt`.
+
+    Returns
+    -------
+    In the order of frames, then of rows.
+    """
+    padded = np.pad(doubts >= DOUBTFUL, ((0, 0), (1, 1)))
+    rows, edges = np.nonzero(padded[:, 1:] != padded[:, :-1])
+    runs = zip(rows[::2].tolist(), edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+    return sorted((first + int(doubts[row, first:stop].argmax()), row) for row, first, stop in runs)
+
+
+def next_doubtful(
+    doubts: NDArray[np.float32], here: tuple[int, int], *, backward: bool = False
+) -> tuple[int, int] | None:
+    """Find the doubtful place after (or before) `here`, going round at the end.
+
+    Parameters
+    ----------
+    doubts
+        (N, T) from `doubt`.
+    here
+        (frame, row).
+    backward
+        Whether to go towards earlier frames.
+
+    Returns
+    -------
+    (frame, row); None if nothing is doubtful.
+    """
+    places = doubtful_places(doubts)
+    if not places:
+        return None
+    if backward:
+        return max((place for place in places if place < here), default=places[-1])
+    return min((place for place in places if place > here), default=places[0])
+
+
+def _quality(figures: Figures) -> NDArray[np.float32]:
+    iou = np.where(figures.present & np.isfinite(figures.iou), figures.iou, 1)
+    return _ramp(-iou, -SURE_IOU, -POOR_IOU)
+
+
+def _presence(figures: Figures) -> NDArray[np.float32]:
+    score = np.where(np.isfinite(figures.object_score), figures.object_score, np.inf)
+    # 4 p (1 - p) of p = sigmoid(score), written so that nothing overflows
+    return (1 / np.cosh(np.minimum(np.abs(score), 50) / 2) ** 2).astype(np.float32)
+
+
+def _jumps(figures: Figures) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Find jumps of area and of place between each frame and the one before, (N, T) each."""
+    size = np.zeros(figures.shape, np.float32)
+    place = np.zeros(figures.shape, np.float32)
+    both = figures.present[:, 1:] & figures.present[:, :-1]
+    area = np.maximum(figures.area, 1)
+    growth = np.abs(np.log(area[:, 1:] / area[:, :-1]))
+    size[:, 1:] = np.where(both, _ramp(growth, np.log(FREE_GROWTH), np.log(MAX_GROWTH)), 0)
+    step_y, step_x = np.diff(figures.row), np.diff(figures.column)
+    away = np.hypot(step_y, step_x)
+    went_on = np.hypot(np.diff(step_y), np.diff(step_x))
+    thrice = both[:, 1:] & both[:, :-1]
+    away[:, 1:] = np.where(thrice, np.minimum(away[:, 1:], went_on), away[:, 1:])
+    diameters = away / (2 * np.sqrt(area[:, :-1] / np.pi))
+    place[:, 1:] = np.where(both, _ramp(diameters, FREE_STEP, MAX_STEP), 0)
+    return size, place
+
+
+def _on_doubtful_side(jump: NDArray[np.float32], given: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Move a jump into a frame that the user gave to the frame before it."""
+    moved = np.where(given, 0, jump)
+    moved[:, :-1] = np.maximum(moved[:, :-1], np.where(given[:, 1:], jump[:, 1:], 0))
+    return moved
+
+
+def _vanishing(figures: Figures) -> NDArray[np.float32]:
+    after = _vanishes(figures.area, figures.at_border)
+    before = _vanishes(figures.area[:, ::-1], figures.at_border[:, ::-1])[:, ::-1]
+    return np.where(after | before, np.float32(VANISHING), np.float32(0))
+
+
+def _vanishes(area: NDArray[np.float32], at_border: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Find the absent frames right after a mask that neither shrank nor left, (N, T)."""
+    largest = area.copy()
+    for back in range(1, SHRINKS_WITHIN + 1):
+        largest[:, back:] = np.maximum(largest[:, back:], area[:, :-back])
+    suddenly = (area > 0) & (area >= SHRUNK * largest) & ~at_border
+    vanishes = np.zeros(area.shape, bool)
+    vanishes[:, 1:] = suddenly[:, :-1] & (area[:, 1:] == 0)
+    return vanishes
+
+
+def _ramp(values: NDArray[np.floating], low: float, high: float) -> NDArray[np.float32]:
+    return np.clip((values - low) / (high - low), 0, 1).astype(np.float32)
