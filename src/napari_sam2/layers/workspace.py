@@ -177,6 +177,24 @@ class Workspace:
         self._wet.clear()
         self._collect("painted")
 
+    def give_masks(self, masks: "Mapping[int, Mapping[int, SparseMask]]") -> None:
+        """Take masks, by object id and frame, as if they had been painted.
+
+        Raises
+        ------
+        ValueError
+            If a mask is not of the frames' shape, or a frame is outside of the movie; then
+            nothing is taken.
+        """
+        trial = Masklets(self.geometry.n_frames, self.geometry.frame_shape)
+        given = {(i, frame): mask for i, frames in masks.items() for frame, mask in frames.items()}
+        for key, mask in given.items():
+            trial.set(*key, mask)
+        for key, mask in given.items():
+            self.masklets.set(*key, mask)
+        self._wet.update(given)
+        self.take_painted()
+
     def remove_object(self, object_id: int) -> None:
         """Take an object's marks and layers out of the viewer, without a call of `on_marks`."""
         for table in (self._marks, self._wet, self._painted):

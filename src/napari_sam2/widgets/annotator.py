@@ -1,5 +1,6 @@
 """From what is drawn to the session and back to the layers, through the worker."""
 
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +16,19 @@ from napari_sam2.widgets.worker import SessionWorker
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Image
+    from napari.layers import Image, Layer
+
+    from sam2_torch.predictions import SparseMask
 
 BRUSH_REST_MS = 250  # a brush that rests this long has ended its stroke
 REFRESH_MS, REFRESH_3D_MS = 40, 1000  # in 3-D all frames are drawn anew
+EMBEDDED_MODEL = ("cells_nano", "auto")
 
 
 class Annotator(QObject):
     """Connects the layers of one image at a time with the session.
+
+    All docks of a viewer share one: get it by `annotators.annotator_of`.
 
     Parameters
     ----------
@@ -31,14 +37,27 @@ class Annotator(QObject):
     owner
         What the worker owns; tests give one without a network.
 
+    Attributes
+    ----------
+    workspace
+        The chosen image with its axes, objects, masklets and layers; None if none is chosen.
+    model
+        Name or path of the network, and the device, that `open` takes.
+    device
+        Where the model is; empty as long as it is not loaded.
+    is_loading, is_propagating, is_closed
+        What is going on.
+
     Signals
     -------
     changed
-        Something that the dock shows is different now.
+        Something that a dock shows is different now.
     progressed, ended
         Of a propagation: `Progress`, and whether it went to its end.
     noticed, failed
         A sentence for the user, and an exception.
+    closed
+        The viewer's window is closed; the thread has ended.
     """
 
     changed = Signal()
@@ -46,6 +65,7 @@ class Annotator(QObject):
     ended = Signal(bool)
     noticed = Signal(str)
     failed = Signal(object)
+    closed = Signal()
 
     def __init__(self, viewer: "ViewerModel", owner: SessionOwner | None = None) -> None:
         super().__init__()
@@ -54,6 +74,8 @@ class Annotator(QObject):
         self.workspace: Workspace | None = None
         self.is_loading = False
         self.is_propagating = False
+        self.is_closed = False
+        self.model = EMBEDDED_MODEL
         self.device = ""
         self.follow = True
         self._owner = owner or SessionOwner()
@@ -71,6 +93,7 @@ class Annotator(QObject):
         self._brush.setInterval(BRUSH_REST_MS)
         self._brush.timeout.connect(self._take_painted)
         self.worker.failed.connect(self._fail)
+        viewer.layers.events.removed.connect(self._layer_removed)
 
     def choose_image(self, image: "Image | None", frame_axis: int | None = None) -> None:
         """Go to an image; what was done on it before is there again. None leaves all."""
@@ -85,16 +108,23 @@ class Annotator(QObject):
         self.workspace = workspace
         self.changed.emit()
 
-    def forget_image(self, image: "Image") -> None:
+    def forget_image(self, image: "Layer") -> None:
         """Let go of an image that left the viewer; the layers that were made for it stay."""
         for key in [key for key in self._workspaces if key[0] is image]:
             self._workspaces.pop(key).close()
         if self.workspace is not None and self.workspace.image is image:
             self.choose_image(None)
 
-    def open(self, model: tuple[str, str]) -> None:
-        """Load the model and the image unless they are open, and say all that is drawn."""
+    def open(self, model: tuple[str, str] | None = None) -> None:
+        """Load the model and the image unless they are open, and say all that is drawn.
+
+        Parameters
+        ----------
+        model
+            Name or path, and device; by default the one that was chosen last.
+        """
         workspace = self.workspace
+        model = self.model = model or self.model
         if workspace is None or self._opened == (workspace, model):
             return
         self.worker.clear()
@@ -110,6 +140,67 @@ class Annotator(QObject):
         self.changed.emit()
         # the first Labels layer takes napari a second: let this be seen before
         QTimer.singleShot(REFRESH_MS, partial(self._show_current, workspace))
+
+    def submit(
+        self,
+        function: Callable[[SessionOwner], Any],
+        then: Callable[[Any], None] | None = None,
+    ) -> None:
+        """Run something with the network, on the worker's thread.
+
+        Parameters
+        ----------
+        function
+            Gets the owner of the model and of the open image's annotation.
+        then
+            Gets its answer, on the GUI thread; not called when `failed` is emitted instead.
+        """
+        self.worker.submit(partial(function, self._owner), then=then)
+
+    def stream(
+        self,
+        function: Callable[[SessionOwner], Iterator[Any]],
+        each: Callable[[Any], None],
+        then: Callable[[bool], None] | None = None,
+    ) -> None:
+        """Run something long with the network, step by step, so that clicks are answered meanwhile.
+
+        Parameters
+        ----------
+        function
+            Gets the owner, and returns a generator; `cancel` closes it between two steps.
+        each
+            Gets all that it yields, on the GUI thread.
+        then
+            Is told at the end whether it came to its end.
+        """
+        self.worker.stream(partial(function, self._owner), each=each, then=then)
+
+    def add_masks(
+        self,
+        masks: "Mapping[int, Mapping[int, SparseMask]]",
+        names: Mapping[int, str] | None = None,
+    ) -> None:
+        """Take masks that were found elsewhere as prompts; they are shown at once.
+
+        Parameters
+        ----------
+        masks
+            By object id and frame, of the chosen image. Take new ids from
+            `workspace.objects.new()`; objects that are not there are made.
+        names
+            What to call the objects.
+        """
+        workspace = self.workspace
+        if workspace is None or not masks:
+            return
+        workspace.give_masks(masks)
+        for object_id, name in (names or {}).items():
+            workspace.objects.rename(object_id, name)
+        if not workspace.outputs.show(masks):
+            self._tell_limit()
+        workspace.outputs.refresh()
+        self.changed.emit()
 
     def new_object(self) -> None:
         """Start on another object, unless the current one is still empty."""
@@ -183,7 +274,11 @@ class Annotator(QObject):
         self.worker.cancel()
 
     def close(self) -> None:
-        """Let go of the viewer and end the thread."""
+        """Let go of the viewer and end the thread; nothing happens the second time."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self.viewer.layers.events.removed.disconnect(self._layer_removed)
         self._timer.stop()
         self._brush.stop()
         for workspace in self._workspaces.values():
@@ -191,6 +286,10 @@ class Annotator(QObject):
         self._workspaces.clear()
         self.workspace = None
         self.worker.close()
+        self.closed.emit()
+
+    def _layer_removed(self, event: Any) -> None:
+        self.forget_image(event.value)
 
     def _workspace(self, image: "Image", frame_axis: int | None) -> Workspace:
         geometry = FrameGeometry.of(image, frame_axis=frame_axis, point=self.viewer.dims.point)

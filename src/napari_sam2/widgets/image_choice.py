@@ -1,6 +1,6 @@
 """Which image layer to work on, and along which of its axes the frames run."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari.layers import Image
 from qtpy.QtCore import QSignalBlocker, Signal
@@ -16,18 +16,27 @@ if TYPE_CHECKING:
 class ImageChoice(QWidget):
     """Lists the image layers of a viewer, and keeps up with them.
 
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    image, frame_axis
+        What is chosen at first; by default the first image.
+
     Signals
     -------
     chosen
         Another image, or another axis; read `image` and `frame_axis`.
-    left
-        An image layer that was removed from the viewer.
     """
 
     chosen = Signal()
-    left = Signal(object)
 
-    def __init__(self, viewer: "ViewerModel") -> None:
+    def __init__(
+        self,
+        viewer: "ViewerModel",
+        image: "Image | None" = None,
+        frame_axis: int | None = None,
+    ) -> None:
         super().__init__()
         self._viewer = viewer
         self.images = combo_box("The movie, stack or image to work on.")
@@ -47,6 +56,10 @@ class ImageChoice(QWidget):
         events.reordered.connect(self._layers_changed)
         self._named: list[Image] = []
         self._fill()
+        if image is not None:
+            self.images.setCurrentIndex(self.images.findData(image))
+            self._fill_axes()
+            self.axes.setCurrentIndex(self.axes.findData(frame_axis))
 
     @property
     def image(self) -> Image | None:
@@ -65,12 +78,9 @@ class ImageChoice(QWidget):
             emitter.disconnect(self._layers_changed)
         self._watch_names([])
 
-    def _layers_changed(self, event: Any) -> None:
+    def _layers_changed(self) -> None:
         before = self.image
         self._fill()
-        gone = getattr(event, "value", None)
-        if event.type == "removed" and isinstance(gone, Image):
-            self.left.emit(gone)
         if self.image is not before:
             self.chosen.emit()
 

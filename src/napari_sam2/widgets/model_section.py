@@ -18,7 +18,7 @@ class ModelSection(QCollapsible):
 
     chosen = Signal(str, str)
 
-    def __init__(self) -> None:
+    def __init__(self, choice: tuple[str, str] = (EMBEDDED_MODEL, "auto")) -> None:
         super().__init__("Model", expandedIcon="▾", collapsedIcon="▸")
         self.model = combo_box("The network. cells_nano comes with the plugin.", [EMBEDDED_MODEL])
         self.model.setItemData(0, EMBEDDED_MODEL)
@@ -26,7 +26,11 @@ class ModelSection(QCollapsible):
         self.device = combo_box(
             "Where the network runs. auto takes a GPU if there is one.", DEVICES
         )
-        self._last = 0
+        name, device = choice
+        known = self.model.findData(name)
+        self._last = known if known >= 0 else self._add_file(name)
+        self.model.setCurrentIndex(self._last)
+        self.device.setCurrentText(device)
         box = QWidget()
         layout = form()
         box.setLayout(layout)

@@ -1,15 +1,14 @@
 """The dock widget "Segment and track (SAM 2)"."""
 
-import logging
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QFrame, QLabel, QProgressBar, QVBoxLayout, QWidget
 
 from napari_sam2.annotation import Direction
 from napari_sam2.layers.workspace import Workspace
-from napari_sam2.widgets.annotator import Annotator
+from napari_sam2.widgets.annotators import annotator_of
 from napari_sam2.widgets.hints import Situation, next_step
 from napari_sam2.widgets.image_choice import ImageChoice
 from napari_sam2.widgets.model_section import ModelSection
@@ -27,11 +26,6 @@ if TYPE_CHECKING:
 LOAD_AFTER_MS = 60
 BUSY_COLOUR = "#3f8cff"  # seen on dark and on light
 
-log = logging.getLogger(__name__)
-
-# What a user can cause: told in a sentence. Anything else is a fault of ours: with its traceback
-USER_ERRORS = (ValueError, LookupError, OSError, MemoryError)
-
 
 class SegmentAndTrack(QWidget):
     """Click a cell, see its mask, carry it through the movie.
@@ -42,52 +36,52 @@ class SegmentAndTrack(QWidget):
         The napari viewer that the dock belongs to.
     owner
         What the worker's thread owns; tests give one without a network.
+
+    Notes
+    -----
+    What is done belongs to the viewer's `Annotator`: closing the dock ends nothing.
     """
 
     def __init__(self, viewer: "napari.viewer.Viewer", owner: SessionOwner | None = None) -> None:
         super().__init__()
         # napari gives plugins a proxy, through which one layer is never the same object twice
         self._viewer = getattr(viewer, "__wrapped__", viewer)
-        self.annotator = Annotator(self._viewer, owner)
+        self.annotator = annotator_of(self._viewer, owner)
+        workspace = self.annotator.workspace
         self.hint = QLabel()
         self.busy = QProgressBar()
-        self.image = ImageChoice(self._viewer)
-        self.model = ModelSection()
+        self.image = (
+            ImageChoice(self._viewer)
+            if workspace is None
+            else ImageChoice(self._viewer, workspace.image, workspace.geometry.frame_axis)
+        )
+        self.model = ModelSection(self.annotator.model)
         self.objects = ObjectSection()
         self.prompts = PromptSection()
         self.output = OutputSection()
         self.propagation = PropagationSection()
-        self._window: QWidget | None = None
         self._is_closed = False
         self._arrange()
         self._connect()
         self._image_chosen()
         self._sync()
 
-    def close_session(self) -> None:
-        """Let go of the viewer and end the worker's thread; nothing happens the second time."""
+    def release(self) -> None:
+        """Let go of the viewer; what was done, and what runs, goes on without the dock."""
         if self._is_closed:
             return
         self._is_closed = True
         self.image.close_choice()
-        self.annotator.close()
-        if self._window is not None:
-            self._window.removeEventFilter(self)
-            self._window = None
+        for signal, slot in self._connections():
+            signal.disconnect(slot)
 
     def event(self, event: QEvent | None) -> bool:
         """Notice when napari takes the widget out of its dock, which does not close it."""
         handled = bool(super().event(event))
         if event is not None and event.type() == QEvent.Type.ParentChange:
             if self.parent() is None:
-                self.close_session()
+                self.release()
         return handled
-
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Notice when the window closes."""
-        if event is not None and event.type() == QEvent.Type.Close and watched is self._window:
-            self.close_session()
-        return False
 
     def _arrange(self) -> None:
         self.hint.setWordWrap(True)
@@ -115,7 +109,6 @@ class SegmentAndTrack(QWidget):
     def _connect(self) -> None:
         annotator = self.annotator
         self.image.chosen.connect(self._image_chosen)
-        self.image.left.connect(annotator.forget_image)
         self.model.chosen.connect(self._model_chosen)
         self.objects.selected.connect(annotator.select_object)
         self.objects.created.connect(annotator.new_object)
@@ -127,15 +120,20 @@ class SegmentAndTrack(QWidget):
         self.propagation.started.connect(self._propagate)
         self.propagation.cancelled.connect(annotator.cancel)
         self.propagation.follow.toggled.connect(self._follow_toggled)
-        annotator.changed.connect(self._sync)
-        annotator.progressed.connect(self.propagation.show_progress)
-        annotator.ended.connect(self._propagation_ended)
-        annotator.failed.connect(report)
-        annotator.noticed.connect(show_info)
-        annotator.worker.busy.connect(self.busy.setVisible)
-        self.busy.setVisible(False)
-        # the worker has no parent: it is still there when this widget is gone
-        self.destroyed.connect(annotator.worker.close)
+        for signal, slot in self._connections():
+            signal.connect(slot)
+        self.busy.setVisible(annotator.worker.is_busy)
+
+    def _connections(self) -> list[tuple[Any, Callable[..., None]]]:
+        """List what of the annotator is shown here, for as long as the dock is open."""
+        annotator = self.annotator
+        return [
+            (annotator.changed, self._sync),
+            (annotator.progressed, self.propagation.show_progress),
+            (annotator.ended, self._propagation_ended),
+            (annotator.worker.busy, self.busy.setVisible),
+            (annotator.closed, self.release),
+        ]
 
     def _image_chosen(self) -> None:
         self.annotator.choose_image(self.image.image, self.image.frame_axis)
@@ -164,9 +162,6 @@ class SegmentAndTrack(QWidget):
 
     def _prepare(self) -> Workspace | None:
         """Get the layers of the image ready, and let the model be loaded right afterwards."""
-        if self._window is None:
-            self._window = self.window() or self
-            self._window.installEventFilter(self)
         if self.annotator.workspace is not None and not self.annotator.workspace.marks:
             # the viewer may stand at another plane by now
             self.annotator.choose_image(self.image.image, self.image.frame_axis)
@@ -220,24 +215,6 @@ class SegmentAndTrack(QWidget):
             propagating=annotator.is_propagating,
             propagated=workspace.is_propagated(workspace.current_object),
         )
-
-
-def report(error: Exception) -> None:
-    """Tell the user what went wrong: in a sentence what they caused, the rest in full.
-
-    Raises
-    ------
-    Exception
-        `error` itself if it is a fault of the program; napari shows it with its traceback.
-    """
-    if type(error).__name__ == "OutOfMemoryError":  # torch's; a RuntimeError
-        show_error("The GPU has no memory left: choose the device cpu, or a smaller model.")
-    elif isinstance(error, USER_ERRORS):
-        log.info("told the user", exc_info=error)
-        # str(KeyError) would put the sentence in quotes
-        show_error(str(error.args[0]) if isinstance(error, KeyError) else str(error))
-    else:
-        raise error
 
 
 def _line() -> QFrame:

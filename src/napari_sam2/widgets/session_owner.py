@@ -72,6 +72,16 @@ class SessionOwner:
         self._model_key: tuple[str, str] | None = None
         self._annotation: Annotation | None = None
 
+    @property
+    def model(self) -> Any:
+        """The network; None if none is loaded."""
+        return self._model
+
+    @property
+    def annotation(self) -> Annotation | None:
+        """The open image's objects, prompts and masks; None if no image is open."""
+        return self._annotation
+
     def open(
         self, model: tuple[str, str], frames: LayerFrames, masklets: Masklets, objects: Objects
     ) -> str:

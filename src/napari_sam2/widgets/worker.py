@@ -66,6 +66,11 @@ class SessionWorker(QObject):
         self._broke.connect(self._deliver_error)
 
     @property
+    def is_busy(self) -> bool:
+        """Whether anything runs or waits, and the GUI does not know the end of it yet."""
+        return self._open > 0
+
+    @property
     def is_streaming(self) -> bool:
         """Whether a stream runs or waits."""
         return bool(self._streams)

@@ -7,7 +7,8 @@ from qtpy.QtCore import QPoint, Qt
 
 from napari_sam2.widgets import segment_and_track
 from napari_sam2.widgets.model_section import CHOOSE_FILE
-from napari_sam2.widgets.segment_and_track import SegmentAndTrack, report
+from napari_sam2.widgets.notices import report
+from napari_sam2.widgets.segment_and_track import SegmentAndTrack
 
 DOCK_WIDTH_PX = 300
 
@@ -231,14 +232,28 @@ def test_the_dock_fits_a_narrow_screen(dock, viewer):
         assert button.toolTip()
 
 
-def test_removing_the_dock_ends_the_thread(dock, viewer, qtbot):
+def test_a_dock_that_is_opened_again_goes_on_where_it_was(dock, viewer, qtbot):
+    other = viewer.add_image(np.zeros((4, 20, 20)), name="other")
+    dock.image.images.setCurrentIndex(1)
+    dock.image.images.activated.emit(1)
     dock.prompts.points.click()
+    viewer.layers["other clicks"].add((0, 12, 13))
     qtbot.waitUntil(lambda: idle(dock))
-    thread = dock.annotator.worker._thread
+    dock.annotator.open(("other.pt", "cpu"))
+    qtbot.waitUntil(lambda: idle(dock))
     viewer.window.remove_dock_widget(dock)
-    assert not thread.is_alive()
-    viewer.layers["movie clicks"].add((0, 1, 1))
-    viewer.layers.clear()
+    viewer.layers["other clicks"].add((1, 5, 6))
+    again = SegmentAndTrack(viewer)
+    viewer.window.add_dock_widget(again, name="again")
+    assert again.annotator is dock.annotator
+    assert again.image.image is other
+    assert again.model.choice == ("other.pt", "cpu")
+    qtbot.waitUntil(lambda: idle(again))
+    assert set(again.annotator.workspace.masklets.frames(1)) == {0, 1}
+    dock.hint.setText("not written any more")
+    again.objects.new.click()
+    assert again.objects.combo.currentText() == "Object 2"
+    assert dock.hint.text() == "not written any more"
 
 
 def test_closing_the_window_ends_the_thread(dock, viewer, qtbot):
