@@ -1,27 +1,24 @@
 """Frames on their way to the network: read ahead, normalised, encoded, kept for a while."""
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Lock
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sam2_torch.frames import Frames, check_frame, shape_of_frames
 from sam2_torch.sam2 import SAM2, ImageEmbedding
 from sam2_torch.transforms import (
     Contrast,
     FrameGeometry,
-    check_frame,
     image_to_input,
     measure_contrast,
 )
-
-Frames: TypeAlias = Sequence[Any]
-"""Anything with a length whose items are (H, W) or (H, W, 3) arrays: numpy, dask, zarr, a list."""
 
 CACHE_BYTES = 1 << 30
 READ_AHEAD = 4
@@ -55,11 +52,8 @@ class FrameEncoder:
         contrast: Contrast | None = None,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
-        if len(frames) == 0:
-            raise ValueError("frames: expected at least one frame, found none")
-        height, width = check_frame(frames[0]).shape[:2]
         self.model = model
-        self.geometry = FrameGeometry.fit((height, width), model.config)
+        self.geometry = FrameGeometry.fit(shape_of_frames(frames), model.config)
         self.contrast = contrast if contrast is not None else measure_contrast(frames)
         self._frames = frames
         self._reading = Lock()  # readers of files are seldom safe to share

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 
-from sam2_torch.embeddings import CACHE_BYTES, FrameEncoder, Frames
+from sam2_torch.embeddings import CACHE_BYTES, FrameEncoder
+from sam2_torch.frames import Frames
 from sam2_torch.memory_bank import Direction, FrameMemory, MemoryBank, Selection
 from sam2_torch.plans import Directions, Run, correction_runs, ways, whole_runs
 from sam2_torch.predictions import FrameResult, MaskPrediction

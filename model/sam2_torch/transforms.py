@@ -1,16 +1,16 @@
 """Between the image and the network: intensities, sizes, and the only axis flip (yx to xy)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from sam2_torch.config import SAM2Config
+from sam2_torch.frames import Frames, check_frame, sample_pixels
 from sam2_torch.predictions import SparseMask
 from sam2_torch.prompts import MaskPrompt
 
@@ -18,7 +18,6 @@ MEAN = (0.485, 0.456, 0.406)  # of ImageNet, as the released models were trained
 STD = (0.229, 0.224, 0.225)
 PERCENTILES = (0.1, 99.9)
 SAMPLED_FRAMES = 8
-SAMPLED_SIDE = 256
 
 Contrast: TypeAlias = tuple[float, float]
 
@@ -87,27 +86,7 @@ def _pad(image: Tensor, size: int) -> Tensor:
     return F.pad(image, (0, size - image.shape[-1], 0, size - image.shape[-2]))
 
 
-def check_frame(frame: Any) -> NDArray[Any]:
-    """Make a frame an array of (H, W) or (H, W, 3).
-
-    Raises
-    ------
-    ValueError
-        If it has another shape or complex values.
-    """
-    pixels = np.asarray(frame)
-    is_image = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[-1] in (3, 4))
-    if not is_image or 0 in pixels.shape:
-        raise ValueError(
-            f"frame: expected shape (H, W) or (H, W, 3), found {pixels.shape}; "
-            "choose one channel and put time or depth first"
-        )
-    if pixels.dtype.kind not in "buif":
-        raise ValueError(f"frame: expected real numbers, found dtype {pixels.dtype}")
-    return pixels[..., :3] if pixels.ndim == 3 else pixels
-
-
-def measure_contrast(frames: Sequence[Any]) -> Contrast:
+def measure_contrast(frames: Frames) -> Contrast:
     """Choose the intensities that become black and white, constant over a movie.
 
     The percentiles 0.1 and 99.9 of a few evenly spread frames, each sampled on a grid;
@@ -119,11 +98,7 @@ def measure_contrast(frames: Sequence[Any]) -> Contrast:
         If no sampled pixel is finite.
     """
     chosen = np.unique(np.linspace(0, len(frames) - 1, SAMPLED_FRAMES).round().astype(int))
-    samples = []
-    for t in chosen.tolist():
-        pixels = check_frame(frames[t])
-        step_y, step_x = (max(1, side // SAMPLED_SIDE) for side in pixels.shape[:2])
-        samples.append(pixels[::step_y, ::step_x].astype(np.float64).ravel())
+    samples = [sample_pixels(frames, t).astype(np.float64) for t in chosen.tolist()]
     values = np.concatenate(samples)
     values = values[np.isfinite(values)]
     if len(values) == 0:

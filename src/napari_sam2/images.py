@@ -1,14 +1,22 @@
 """A movie or a stack as a sequence of frames: which axis is which, read one frame at a time."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, overload
+from typing import Any, Protocol, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sam2_torch.frames import choose_level, sample_pixels
+
 AXES = "TZCYXS"  # time, depth, channel, row, column, sample (of RGB)
 _RGB = (3, 4)
+_ALL = slice(None)
+
+Index: TypeAlias = tuple[int | slice, ...]
+Channel: TypeAlias = int | tuple[int, ...]
+"""One channel for grey frames, or two or three that become red, green and blue."""
 
 
 @dataclass(frozen=True)
@@ -61,24 +69,39 @@ class FrameLayout:
         One letter of `AXES` for each axis of the array.
     shape
         Length of each axis.
-    frame_axis
-        Which axis the frames follow; None for a single image.
-    sample_axis
+    frame_axes
+        Which axes the frames follow: none for a single image, one for a movie or a stack,
+        time and depth for a movie of stacks, whose planes are counted as frames, time point
+        by time point.
+    colour_axis
         Which axis holds red, green and blue; None for grey images.
+    colours
+        Which places on it are red, green and blue; two make the third one black.
     fixed
         (axis, index) of the axes that stay at one place.
     """
 
     axes: str
     shape: tuple[int, ...]
-    frame_axis: int | None
-    sample_axis: int | None
+    frame_axes: tuple[int, ...]
+    colour_axis: int | None
+    colours: tuple[int, ...]
     fixed: tuple[tuple[int, int], ...]
 
     @property
+    def grid(self) -> tuple[int, ...]:
+        """Lengths of the axes that the frames follow: (), (T,), (Z,) or (T, Z)."""
+        return tuple(self.shape[axis] for axis in self.frame_axes)
+
+    @property
     def n_frames(self) -> int:
-        """Count the frames."""
-        return 1 if self.frame_axis is None else self.shape[self.frame_axis]
+        """Count the frames; in a movie of stacks, the planes of all time points."""
+        return math.prod(self.grid)
+
+    @property
+    def n_planes(self) -> int:
+        """Count the planes of each time point of a movie of stacks; 1 for all else."""
+        return self.grid[1] if len(self.grid) == 2 else 1
 
     @property
     def frame_shape(self) -> tuple[int, int]:
@@ -87,26 +110,53 @@ class FrameLayout:
 
     @property
     def label_axes(self) -> str:
-        """Axes of a label movie that fits: YX, TYX or ZYX."""
-        return "YX" if self.frame_axis is None else self.axes[self.frame_axis] + "YX"
+        """Axes of a label movie that fits: YX, TYX, ZYX or TZYX."""
+        return "".join(self.axes[axis] for axis in self.frame_axes) + "YX"
 
-    def index(self, frame: int) -> tuple[int | slice, ...]:
-        """Say which part of the array is one frame."""
-        index: list[int | slice] = [slice(None)] * len(self.shape)
+    @property
+    def label_shape(self) -> tuple[int, ...]:
+        """Shape of a label movie that fits."""
+        return (*self.grid, *self.frame_shape)
+
+    def place(self, frame: int) -> tuple[int, ...]:
+        """Say where a frame lies on the axes that the frames follow: (), (t,), (z,) or (t, z)."""
+        return tuple(int(place) for place in np.unravel_index(frame, self.grid))
+
+    def parts(self, frame: int, rows: slice = _ALL, columns: slice = _ALL) -> list[Index]:
+        """Say which parts of the array are one frame: one part, or one for each colour.
+
+        Parameters
+        ----------
+        frame
+            Index of the frame.
+        rows, columns
+            Which of its pixels.
+        """
+        index: list[int | slice] = [_ALL] * len(self.shape)
         for axis, place in self.fixed:
             index[axis] = place
-        if self.frame_axis is not None:
-            index[self.frame_axis] = frame
-        if self.sample_axis is not None:
-            index[self.sample_axis] = slice(0, 3)  # without alpha
-        return tuple(index)
+        for axis, place in zip(self.frame_axes, self.place(frame), strict=True):
+            index[axis] = place
+        index[self.axes.index("Y")], index[self.axes.index("X")] = rows, columns
+        if self.colour_axis is None:
+            return [tuple(index)]
+        if self.colours == (0, 1, 2):  # one reading: they lie side by side
+            index[self.colour_axis] = slice(0, 3)
+            return [tuple(index)]
+        axis = self.colour_axis
+        return [(*index[:axis], colour, *index[axis + 1 :]) for colour in self.colours]
 
-    def arrange(self, part: NDArray[Any]) -> NDArray[Any]:
-        """Put what `index` has cut out into the order (Y, X) or (Y, X, S)."""
-        kept = [letter for letter in self.axes if letter in "YX"]
-        if self.sample_axis is not None:
-            kept = [letter for letter in self.axes if letter in "YXS"]
-        return part.transpose([kept.index(letter) for letter in "YXS" if letter in kept])
+    def arrange(self, parts: list[NDArray[Any]]) -> NDArray[Any]:
+        """Put what `parts` has cut out into the order (Y, X) or (Y, X, S)."""
+        if len(parts) == 1 and self.colour_axis is not None:
+            order = [i for i, a in enumerate(self.axes) if a in "YX" or i == self.colour_axis]
+            wanted = [self.axes.index("Y"), self.axes.index("X"), self.colour_axis]
+            return parts[0].transpose([order.index(axis) for axis in wanted])
+        is_turned = self.axes.index("Y") > self.axes.index("X")
+        images = [part.T if is_turned else part for part in parts]
+        if self.colour_axis is None:
+            return images[0]
+        return np.stack([*images, *[np.zeros_like(images[0])] * (3 - len(images))], axis=-1)
 
 
 def guess_axes(shape: tuple[int, ...]) -> str:
@@ -134,9 +184,9 @@ def guess_axes(shape: tuple[int, ...]) -> str:
 
 
 def resolve_layout(
-    shape: tuple[int, ...], axes: str | None = None, channel: int | None = None
+    shape: tuple[int, ...], axes: str | None = None, channel: Channel | None = None
 ) -> FrameLayout:
-    """Decide which axis the frames follow and what is taken of the others.
+    """Decide which axes the frames follow and what is taken of the others.
 
     Parameters
     ----------
@@ -145,34 +195,25 @@ def resolve_layout(
     axes
         One letter of `AXES` for each axis, for example "TZCYX"; None to guess.
     channel
-        Which channel to take: the first by default; of an RGB image all.
+        Which channel to take: the first by default; of an RGB image all. Two or three
+        become red, green and blue.
 
     Raises
     ------
     ValueError
-        If the axes do not fit the shape, time and depth are both there, or there is
-        no such channel.
+        If the axes do not fit the shape, or there is no such channel.
     """
     letters = guess_axes(shape) if axes is None else _checked_axes(axes, shape)
     if 0 in shape:
         raise ValueError(f"expected at least one pixel, found the shape {tuple(shape)}")
-    moving = [i for i, a in enumerate(letters) if a in "TZ" and shape[i] > 1]
-    if len(moving) > 1:
-        raise ValueError(
-            f"expected a movie (T) or a stack (Z), found both in the axes {letters} of the shape "
-            f"{tuple(shape)}; save one time point or one plane as a file of its own"
-        )
+    present = [letters.index(letter) for letter in "TZ" if letter in letters]
+    moving = [axis for axis in present if shape[axis] > 1]
     # one frame only: an axis T or Z of length 1 still names the frames
-    still = [i for i, a in enumerate(letters) if a in "TZ"]
-    frame_axis = next(iter(moving + still), None)
-    sample_axis = letters.find("S") if channel is None else -1
-    if sample_axis >= 0 and shape[sample_axis] not in _RGB:
-        sample_axis = -1  # grey with alpha, or as many channels as there are
-    fixed = [(i, 0) for i in still if i != frame_axis]
-    fixed += _fixed_channels(letters, shape, channel, sample_axis)
-    return FrameLayout(
-        letters, tuple(shape), frame_axis, sample_axis if sample_axis >= 0 else None, tuple(fixed)
-    )
+    frame_axes = tuple(moving or sorted(present)[:1])
+    colour_axis, colours = _colours(letters, shape, channel)
+    fixed = [(axis, 0) for axis in present if axis not in frame_axes]
+    fixed += _fixed_channels(letters, shape, channel, colour_axis)
+    return FrameLayout(letters, tuple(shape), frame_axes, colour_axis, colours, tuple(fixed))
 
 
 def _checked_axes(axes: str, shape: tuple[int, ...]) -> str:
@@ -191,18 +232,45 @@ def _checked_axes(axes: str, shape: tuple[int, ...]) -> str:
     return letters
 
 
+def _colours(
+    letters: str, shape: tuple[int, ...], channel: Channel | None
+) -> tuple[int | None, tuple[int, ...]]:
+    """Decide which axis is red, green and blue, and which places on it are."""
+    if isinstance(channel, tuple):
+        axis, count = _channel_axis(letters, shape)
+        if not 2 <= len(channel) <= 3 or not all(0 <= c < count for c in channel) or axis is None:
+            raise ValueError(
+                f"channels {','.join(map(str, channel))}: expected one, or two or three of "
+                f"0..{count - 1} to become red, green and blue; the image has the axes {letters} "
+                f"and the shape {tuple(shape)}"
+            )
+        return axis, channel
+    samples = letters.find("S")
+    # of another length it is grey with alpha, or as many channels as there are
+    is_rgb = channel is None and samples >= 0 and shape[samples] in _RGB
+    return (samples, (0, 1, 2)) if is_rgb else (None, ())
+
+
+def _channel_axis(letters: str, shape: tuple[int, ...]) -> tuple[int | None, int]:
+    """Find the axis of the channels (of C and S the one that varies) and its length."""
+    varying = [i for i, a in enumerate(letters) if a in "CS" and shape[i] > 1]
+    return (varying[0], shape[varying[0]]) if varying else (None, 1)
+
+
 def _fixed_channels(
-    letters: str, shape: tuple[int, ...], channel: int | None, sample_axis: int
+    letters: str, shape: tuple[int, ...], channel: Channel | None, colour_axis: int | None
 ) -> list[tuple[int, int]]:
-    channel_axes = [i for i, a in enumerate(letters) if a in "CS" and i != sample_axis]
-    wanted = [i for i in channel_axes if shape[i] > 1][:1]  # of C and S the one that varies
-    count = shape[wanted[0]] if wanted else 1
-    if not 0 <= (channel or 0) < count:
+    axes = [i for i, a in enumerate(letters) if a in "CS" and i != colour_axis]
+    if colour_axis is not None:
+        return [(axis, 0) for axis in axes]
+    wanted, count = _channel_axis(letters, shape)
+    place = channel if isinstance(channel, int) else 0
+    if not 0 <= place < count:
         raise ValueError(
             f"channel {channel}: expected 0..{count - 1}, the image has the axes {letters} "
             f"and the shape {tuple(shape)}"
         )
-    return [(i, (channel or 0) if i in wanted else 0) for i in channel_axes]
+    return [(axis, place if axis == wanted else 0) for axis in axes]
 
 
 class Movie(Sequence[NDArray[Any]]):
@@ -215,9 +283,11 @@ class Movie(Sequence[NDArray[Any]]):
     axes
         One letter of `AXES` for each axis of the array; None to guess.
     channel
-        Which channel to take.
+        Which channel to take; of two or three, red, green and blue are made.
     calibration
         Pixel size and the like, for the outputs.
+    levels
+        The same at lower resolutions, finest first: what large windows are read from.
 
     Raises
     ------
@@ -229,8 +299,9 @@ class Movie(Sequence[NDArray[Any]]):
         self,
         array: ArraySource,
         axes: str | None = None,
-        channel: int | None = None,
+        channel: Channel | None = None,
         calibration: Calibration | None = None,
+        levels: Sequence[ArraySource] = (),
     ) -> None:
         self.dtype = np.dtype(array.dtype).newbyteorder("=")
         if self.dtype.kind not in "buif":
@@ -238,6 +309,7 @@ class Movie(Sequence[NDArray[Any]]):
         self.layout = resolve_layout(tuple(array.shape), axes, channel)
         self.calibration = calibration or Calibration()
         self._array = array
+        self._levels = (array, *levels)
 
     @property
     def n_frames(self) -> int:
@@ -252,7 +324,7 @@ class Movie(Sequence[NDArray[Any]]):
     @property
     def is_rgb(self) -> bool:
         """Say whether a frame is (H, W, 3)."""
-        return self.layout.sample_axis is not None
+        return self.layout.colour_axis is not None
 
     def __len__(self) -> int:
         return self.n_frames
@@ -268,12 +340,53 @@ class Movie(Sequence[NDArray[Any]]):
             return [self[number] for number in range(*frame.indices(self.n_frames))]
         if not 0 <= frame < self.n_frames:  # IndexError ends a `for` loop over the movie
             raise IndexError(f"frame {frame} is outside the movie (0..{self.n_frames - 1})")
-        part = np.asarray(self._array[self.layout.index(int(frame))])
-        return self.layout.arrange(part).astype(self.dtype, copy=False)
+        return self._read(self._array, self.layout.parts(int(frame)))
+
+    def window(
+        self, frame: int, rows: slice, columns: slice, size: tuple[int, int] | None = None
+    ) -> NDArray[Any]:
+        """Read a part of a frame, from as low a resolution as will do.
+
+        Parameters
+        ----------
+        frame
+            Index of the frame.
+        rows, columns
+            Which pixels; of step 1 and within the frame.
+        size
+            How many rows and columns are enough; all by default.
+
+        Returns
+        -------
+        (h, w) or (h, w, 3) pixels, evenly spread over the window.
+
+        Raises
+        ------
+        IndexError
+            If the frame is outside of the movie.
+        """
+        if not 0 <= frame < self.n_frames:
+            raise IndexError(f"frame {frame} is outside the movie (0..{self.n_frames - 1})")
+        level, slices = choose_level(
+            (rows, columns), size, [self._shape_yx(source) for source in self._levels]
+        )
+        return self._read(self._levels[level], self.layout.parts(int(frame), *slices))
+
+    def _shape_yx(self, source: ArraySource) -> tuple[int, int]:
+        axes = self.layout.axes
+        return source.shape[axes.index("Y")], source.shape[axes.index("X")]
+
+    def _read(self, source: ArraySource, parts: list[Index]) -> NDArray[Any]:
+        pixels = self.layout.arrange([np.asarray(source[part]) for part in parts])
+        return pixels.astype(self.dtype, copy=False)
 
     def __repr__(self) -> str:
         h, w = self.frame_shape
-        frames = f"{self.n_frames} frame{'s' * (self.n_frames != 1)}"
+        planes = self.layout.n_planes
+        if planes > 1:
+            frames = f"{self.n_frames // planes} time points with {planes} planes"
+        else:
+            frames = f"{self.n_frames} frame{'s' * (self.n_frames != 1)}"
         return f"{frames} of {h} x {w} {self.dtype} (axes {self.layout.axes})"
 
     def check_finite(self) -> None:
@@ -287,7 +400,7 @@ class Movie(Sequence[NDArray[Any]]):
         if self.dtype.kind != "f":
             return
         looked_at = sorted({0, self.n_frames // 2, self.n_frames - 1})
-        if not any(np.isfinite(self[frame]).any() for frame in looked_at):
+        if not any(np.isfinite(sample_pixels(self, frame)).any() for frame in looked_at):
             raise ValueError(
                 f"expected pixels with numbers, found only NaN or infinity (frames {looked_at})"
             )

@@ -72,7 +72,9 @@ def test_every_axis_order_gives_rows_and_columns(axes, shape, channel, n_frames,
         ("TQX", (5, 40, 60), None, "each letter of TZCYXS at most once, with Y and X"),
         ("TTX", (5, 40, 60), None, "at most once"),
         ("TCX", (5, 40, 60), None, "with Y and X"),
-        ("TZYX", (5, 6, 40, 60), None, "found both in the axes TZYX"),
+        ("CYX", (4, 40, 60), (0, 4), r"channels 0,4: expected one, or two or three of 0\.\.3"),
+        ("CYX", (4, 40, 60), (0, 1, 2, 3), "two or three of"),
+        ("TYX", (4, 40, 60), (0, 1), r"0\.\.0"),
         ("CYX", (2, 40, 60), 2, r"channel 2: expected 0\.\.1"),
         ("TYX", (5, 40, 60), 1, r"channel 1: expected 0\.\.0"),
         ("CYX", (2, 40, 60), -1, "channel -1"),
@@ -82,6 +84,58 @@ def test_every_axis_order_gives_rows_and_columns(axes, shape, channel, n_frames,
 def test_what_does_not_fit_is_said(axes, shape, channel, message):
     with pytest.raises(ValueError, match=message):
         resolve_layout(shape, axes, channel)
+
+
+@pytest.mark.parametrize("axes", ["TZCYX", "ZTYXC", "CXYTZ"])
+def test_a_movie_of_stacks_counts_its_planes(axes):
+    lengths = {"T": 3, "Z": 4, "C": 2, "Y": 40, "X": 60}
+    grids = dict(zip(axes, np.indices([lengths[a] for a in axes]), strict=True))
+    array = sum(w * grids[a] for a, w in zip("TZCYX", (1, 10, 100, 1000, 100_000), strict=True))
+    movie = Movie(array, axes, 1)
+    assert (movie.n_frames, movie.layout.n_planes, movie.frame_shape) == (12, 4, (40, 60))
+    assert (movie.layout.label_axes, movie.layout.label_shape) == ("TZYX", (3, 4, 40, 60))
+    assert movie.layout.place(6) == (1, 2)
+    assert movie[6][7, 50] == 1 + 10 * 2 + 100 + 1000 * 7 + 100_000 * 50
+    assert "3 time points with 4 planes" in repr(movie)
+
+
+@pytest.mark.parametrize(
+    ("channels", "expected"),
+    [((2, 0), (2, 0, None)), ((0, 1, 2), (0, 1, 2)), ((3, 1, 0), (3, 1, 0))],
+)
+@pytest.mark.parametrize("axes", ["TCYX", "TXYC"])
+def test_channels_become_colours(channels, expected, axes):
+    rng = np.random.default_rng(0)
+    array = rng.integers(0, 999, (2, 4, 5, 6))  # TCYX
+    turned = array.transpose(["TCYX".index(a) for a in axes])
+    frame = Movie(turned, axes, channels)[1]
+    assert frame.shape == (5, 6, 3)
+    for colour, channel in enumerate(expected):
+        wanted = 0 if channel is None else array[1, channel]
+        np.testing.assert_array_equal(frame[..., colour], wanted)
+
+
+def test_only_the_window_that_is_asked_for_is_read():
+    source = CountingSource((9, 2, 40, 60))
+    movie = Movie(source, "TCYX", 1)
+    window = movie.window(4, slice(3, 10), slice(20, 40))
+    np.testing.assert_array_equal(window, source.array[4, 1, 3:10, 20:40])
+    assert source.read == 7 * 20
+
+
+def test_large_windows_come_from_the_level_that_fits():
+    full, half, eighth = (CountingSource((2, 640 // n, 960 // n)) for n in (1, 2, 8))
+    movie = Movie(full, "TYX", levels=[half, eighth])
+    window = movie.window(1, slice(320, 640), slice(480, 960), (150, 200))
+    np.testing.assert_array_equal(window, half.array[1, 160:320, 240:480])
+    movie.window(1, slice(0, 640), slice(0, 960), (80, 120))
+    assert (full.read, half.read, eighth.read) == (0, 160 * 240, 80 * 120)
+
+
+def test_of_a_window_far_too_large_pixels_are_left_out():
+    movie = Movie(CountingSource((1, 640, 960)), "TYX")
+    window = movie.window(0, slice(0, 640), slice(0, 960), (16, 16))
+    assert 8 * 16 <= min(window.shape) and window.size < 640 * 960 / 20
 
 
 class CountingSource:

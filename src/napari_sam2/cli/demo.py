@@ -46,14 +46,14 @@ def run(arguments: argparse.Namespace) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     movie_path = Path(arguments.movie) if arguments.movie else folder / "movie.tif"
     if not arguments.movie:
-        shape = (movie.n_frames, *movie.frame_shape)
-        write_tiff(movie_path, movie, shape, movie.layout.label_axes, movie.calibration)
+        layout = movie.layout
+        write_tiff(movie_path, movie, layout.label_shape, layout.label_axes, movie.calibration)
     write_prompts_csv(folder / "prompts.csv", prompts)
     tell(f"{movie_path}: {movie}, one click in each of {len(prompts)} cells of frame 0")
     model = load_model(arguments)
     with progress_bar() as progress:
         masklets = api.track(model, movie, prompts, progress=progress)
-    write_labels(folder / "labels.tif", masklets, movie.layout.label_axes, movie.calibration)
+    write_labels(folder / "labels.tif", masklets, movie.layout, movie.calibration)
     write_outlines(folder / "outlines.png", movie, masklets)
     print(f"{folder / 'labels.tif'}: the label movie\n{folder / 'outlines.png'}: a picture of it")
     tell(

@@ -155,7 +155,7 @@ def _run_job(
     job.output.parent.mkdir(parents=True, exist_ok=True)
     with progress_bar() as progress:
         masklets = verb(network, movie, prompts, frames=frames, progress=progress)
-    write_labels(job.output, masklets, movie.layout.label_axes, movie.calibration)
+    write_labels(job.output, masklets, movie.layout, movie.calibration)
     n = len(masklets.object_ids)
     print(f"{job.output}: {n} object{'s' * (n != 1)} in {movie.n_frames} frames", flush=True)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from napari_sam2.images import Calibration, Movie
+from napari_sam2.images import Calibration, Channel, FrameLayout, Movie
 from napari_sam2.io.files import suffix
 from napari_sam2.io.label_images import prompts_from_labels
 from napari_sam2.io.npy import read_npy
@@ -15,7 +15,7 @@ from napari_sam2.masklets import Masklets
 
 __all__ = ["ObjectPrompts", "read_movie", "read_prompts", "require_writable", "write_labels"]
 
-_Reader = Callable[[Path, str | None, int | None], Movie]
+_Reader = Callable[[Path, str | None, Channel | None], Movie]
 _READERS: dict[str, _Reader] = {
     ".tif": read_tiff,
     ".tiff": read_tiff,
@@ -27,7 +27,7 @@ _READERS: dict[str, _Reader] = {
 _WRITTEN = (".tif", ".tiff", ".ome.tif", ".ome.tiff")
 
 
-def read_movie(path: str | Path, axes: str | None = None, channel: int | None = None) -> Movie:
+def read_movie(path: str | Path, axes: str | None = None, channel: Channel | None = None) -> Movie:
     """Open a movie, stack or image; frames are read when asked for.
 
     Parameters
@@ -38,7 +38,8 @@ def read_movie(path: str | Path, axes: str | None = None, channel: int | None = 
         One letter for each axis, of time, depth, channel, row, column and RGB: TZCYXS.
         None for what the file says or its shape suggests.
     channel
-        Which channel to take: the first by default; of RGB all.
+        Which channel to take: the first by default; of RGB all. Two or three become red,
+        green and blue.
 
     Raises
     ------
@@ -115,7 +116,9 @@ def require_writable(path: str | Path) -> None:
         )
 
 
-def write_labels(path: str | Path, masklets: Masklets, axes: str, calibration: Calibration) -> None:
+def write_labels(
+    path: str | Path, masklets: Masklets, layout: FrameLayout, calibration: Calibration
+) -> None:
     """Write the masks of all objects as a label movie, frame by frame.
 
     Parameters
@@ -124,8 +127,8 @@ def write_labels(path: str | Path, masklets: Masklets, axes: str, calibration: C
         `.tif`, or `.ome.tif` for OME's metadata; replaced when the new one is whole.
     masklets
         What to write.
-    axes
-        YX, TYX or ZYX.
+    layout
+        How the frames lie in the movie that the masks belong to.
     calibration
         Pixel size and the like.
 
@@ -138,6 +141,5 @@ def write_labels(path: str | Path, masklets: Masklets, axes: str, calibration: C
     """
     path = Path(path)
     require_writable(path)
-    shape = (masklets.n_frames, *masklets.frame_shape)[-len(axes) :]
     frames = (masklets.labels(frame) for frame in range(masklets.n_frames))
-    write_tiff(path, frames, shape, axes, calibration)
+    write_tiff(path, frames, layout.label_shape, layout.label_axes, calibration)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_sam2.images import Movie
+from napari_sam2.images import Channel, Movie
 
 
-def read_npy(path: Path, axes: str | None = None, channel: int | None = None) -> Movie:
+def read_npy(path: Path, axes: str | None = None, channel: Channel | None = None) -> Movie:
     """Open an array as a movie whose frames are read when asked for.
 
     Raises

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from napari_sam2.images import Movie
+from napari_sam2.images import Channel, Movie
 from napari_sam2.io.files import natural_key, suffix
 from napari_sam2.io.tiff import read_tiff
 
@@ -28,7 +28,7 @@ def _read_pixels(path: Path) -> NDArray[Any]:
         ) from error
 
 
-def read_picture(path: Path, axes: str | None = None, channel: int | None = None) -> Movie:
+def read_picture(path: Path, axes: str | None = None, channel: Channel | None = None) -> Movie:
     """Open one image as a movie of one frame.
 
     Raises
@@ -72,7 +72,7 @@ class _Folder:
         return np.asarray(pixels[index[1:]])
 
 
-def read_folder(path: Path, axes: str | None = None, channel: int | None = None) -> Movie:
+def read_folder(path: Path, axes: str | None = None, channel: Channel | None = None) -> Movie:
     """Open the images of a folder, img2 before img10, as the frames of a movie.
 
     Raises

@@ -48,9 +48,14 @@ class _Row:
 
     def place(self) -> tuple[int, int]:
         object_id, frame = self.whole("object", 1), self.whole("frame", 0)
-        if self._movie is not None and frame >= self._movie.n_frames:
-            raise self.wrong("frame", f"a frame of the movie (0..{self._movie.n_frames - 1})")
-        return object_id, frame
+        n_planes = 1 if self._movie is None else self._movie.layout.n_planes
+        plane = self.whole("z", 0) if n_planes > 1 else 0
+        if plane >= n_planes:
+            raise self.wrong("z", f"a plane of the stack (0..{n_planes - 1})")
+        if self._movie is not None and frame >= self._movie.n_frames // n_planes:
+            last = self._movie.n_frames // n_planes - 1
+            raise self.wrong("frame", f"a frame of the movie (0..{last})")
+        return object_id, frame * n_planes + plane
 
     def pixel(self, column: str) -> float:
         return self.number(column, "a number of pixels")
@@ -82,7 +87,8 @@ def read_prompts_csv(path: Path, movie: Movie | None = None) -> list[ObjectPromp
 
     Kind `point` uses y, x and label (1, the default, or 0); kind `box` uses the corners
     y, x and y1, x1. Coordinates are image pixels, objects count from 1, frames from 0.
-    The rows of one object in one frame belong together, wherever they are.
+    The rows of one object in one frame belong together, wherever they are. In a movie of
+    stacks `frame` is the time point, and a column `z` says the plane.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from napari_sam2.images import AXES, Calibration, Movie
+from napari_sam2.images import AXES, Calibration, Channel, Movie
 from napari_sam2.io.files import replacing, suffix
 from napari_sam2.io.tiff_calibration import imagej_metadata, ome_metadata, read_calibration
 
@@ -75,7 +75,7 @@ class _Pages:
             file.close()
 
 
-def read_tiff(path: Path, axes: str | None = None, channel: int | None = None) -> Movie:
+def read_tiff(path: Path, axes: str | None = None, channel: Channel | None = None) -> Movie:
     """Open a TIFF as a movie whose frames are read when asked for.
 
     Parameters

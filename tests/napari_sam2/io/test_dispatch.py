@@ -5,11 +5,15 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_sam2.images import Calibration, Movie
+from napari_sam2.images import Calibration, Movie, resolve_layout
 from napari_sam2.io import read_movie, read_prompts, write_labels
 from napari_sam2.masklets import Masklets
 
 CALIBRATION = Calibration((0.5, 0.25), "um", time_interval=10.0)
+
+
+def layout(n_frames, axes):
+    return resolve_layout((n_frames, 40, 60)[-len(axes) :], axes)
 
 
 def masklets_of(n_frames, object_id=7):
@@ -24,7 +28,7 @@ def masklets_of(n_frames, object_id=7):
 @pytest.mark.parametrize("name", ["labels.tif", "labels.TIFF", "labels.ome.tif"])
 def test_labels_go_out_and_in(tmp_path, name):
     masklets = masklets_of(4)
-    write_labels(tmp_path / name, masklets, "ZYX", CALIBRATION)
+    write_labels(tmp_path / name, masklets, layout(4, "ZYX"), CALIBRATION)
     labels = read_movie(tmp_path / name)
     assert labels.layout.label_axes == "ZYX"
     assert labels.dtype == np.uint16
@@ -33,18 +37,18 @@ def test_labels_go_out_and_in(tmp_path, name):
 
 
 def test_one_image_stays_one_image(tmp_path):
-    write_labels(tmp_path / "labels.tif", masklets_of(1), "YX", CALIBRATION)
+    write_labels(tmp_path / "labels.tif", masklets_of(1), layout(1, "YX"), CALIBRATION)
     assert tifffile.imread(tmp_path / "labels.tif").shape == (40, 60)
 
 
 def test_large_ids_are_kept(tmp_path):
-    write_labels(tmp_path / "labels.tif", masklets_of(2, 70000), "TYX", CALIBRATION)
+    write_labels(tmp_path / "labels.tif", masklets_of(2, 70000), layout(2, "TYX"), CALIBRATION)
     assert read_movie(tmp_path / "labels.tif")[1].max() == 70000
 
 
 def test_an_unknown_output_is_said(tmp_path):
     with pytest.raises(ValueError, match=r"labels\.xyz: expected an output that ends in \.tif"):
-        write_labels(tmp_path / "labels.xyz", masklets_of(2), "TYX", CALIBRATION)
+        write_labels(tmp_path / "labels.xyz", masklets_of(2), layout(2, "TYX"), CALIBRATION)
 
 
 def test_inputs_that_cannot_be_read_are_said(tmp_path):
@@ -63,7 +67,7 @@ def test_inputs_that_cannot_be_read_are_said(tmp_path):
 
 def test_prompts_from_both_kinds_of_files(tmp_path):
     movie = Movie(np.zeros((4, 40, 60), np.uint8))
-    write_labels(tmp_path / "prompts.tif", masklets_of(1), "YX", CALIBRATION)
+    write_labels(tmp_path / "prompts.tif", masklets_of(1), layout(1, "YX"), CALIBRATION)
     (said,) = read_prompts(tmp_path / "prompts.tif", movie)
     assert (said.object_id, said.frame, said.prompts[0].mask.sum()) == (7, 0, 100)
     (tmp_path / "prompts.csv").write_text("object,frame,kind,y,x\n3,1,point,4,5\n")

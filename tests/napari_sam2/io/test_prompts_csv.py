@@ -117,3 +117,14 @@ def test_a_mask_has_no_row(tmp_path):
     with pytest.raises(ValueError, match="a mask has no row"):
         write_prompts_csv(tmp_path / "p.csv", [ObjectPrompts(1, 0, (MaskPrompt(np.ones((4, 5))),))])
     assert not list(tmp_path.iterdir())
+
+
+def test_planes_of_a_movie_of_stacks(tmp_path):
+    movie = Movie(np.zeros((3, 4, 40, 60)), "TZYX")
+    path = tmp_path / "prompts.csv"
+    path.write_text("object,frame,z,kind,y,x\n1,2,3,point,4,5\n")
+    assert read_prompts_csv(path, movie)[0].frame == 11
+    for row, wrong in (("1,3,0", "frame"), ("1,0,4", "z"), ("1,0,", "z")):
+        path.write_text(f"object,frame,z,kind,y,x\n{row},point,4,5\n")
+        with pytest.raises(ValueError, match=f"line 2, column {wrong}: expected"):
+            read_prompts_csv(path, movie)

@@ -1,0 +1,167 @@
+"""Frames and parts of frames: what a movie must offer, and how little of it is read."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Frames: TypeAlias = Sequence[Any]
+"""Anything with a length whose items are (H, W) or (H, W, 3) arrays: numpy, dask, zarr, a list.
+
+What also has `frame_shape` and a method `window` (see `read_window`) is never read whole
+where a part will do.
+"""
+
+Window: TypeAlias = tuple[slice, slice]
+"""Rows and columns of a frame."""
+
+SAMPLED_SIDE = 256
+LARGE_FRAME_PX = 1 << 23  # beyond it, samples come from patches
+PATCHES, PATCH_PX = 3, 128  # in each direction
+OVERSAMPLED = 8  # pixels read for one that is wanted, at most: the rest is skipped
+
+
+def check_frame(frame: Any) -> NDArray[Any]:
+    """Make a frame an array of (H, W) or (H, W, 3).
+
+    Raises
+    ------
+    ValueError
+        If it has another shape or complex values.
+    """
+    pixels = np.asarray(frame)
+    is_image = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[-1] in (3, 4))
+    if not is_image or 0 in pixels.shape:
+        raise ValueError(
+            f"frame: expected shape (H, W) or (H, W, 3), found {pixels.shape}; "
+            "choose one channel and put time or depth first"
+        )
+    if pixels.dtype.kind not in "buif":
+        raise ValueError(f"frame: expected real numbers, found dtype {pixels.dtype}")
+    return pixels[..., :3] if pixels.ndim == 3 else pixels
+
+
+def shape_of_frames(frames: Frames) -> tuple[int, int]:
+    """Find (H, W) of the frames, without reading one if they say it.
+
+    Raises
+    ------
+    ValueError
+        If there is no frame, or the first is no image.
+    """
+    if len(frames) == 0:
+        raise ValueError("frames: expected at least one frame, found none")
+    known = getattr(frames, "frame_shape", None)
+    if known is None and _is_array(frames):
+        known = frames.shape[1:3]  # type: ignore[attr-defined]
+    if known is None:
+        known = check_frame(frames[0]).shape[:2]
+    return int(known[0]), int(known[1])
+
+
+def _is_array(frames: Frames) -> bool:
+    """Tell whether these are numpy, dask, zarr: (T, H, W) or (T, H, W, 3), cut by one index."""
+    shape: tuple[int, ...] = getattr(frames, "shape", ())
+    return len(shape) == 3 or (len(shape) == 4 and shape[-1] in (3, 4))
+
+
+def read_window(
+    frames: Frames, frame: int, window: Window, size: tuple[int, int] | None = None
+) -> NDArray[Any]:
+    """Read a part of a frame, (h, w) or (h, w, 3).
+
+    Parameters
+    ----------
+    frames
+        The movie. A method `window(frame, rows, columns, size)` of it is asked first, which
+        may answer from a lower resolution; of a numpy, dask or zarr array only the part is read.
+    frame
+        Index of the frame.
+    window
+        Which part, within the frame.
+    size
+        How many rows and columns are enough; all by default.
+    """
+    if hasattr(frames, "window"):
+        return check_frame(frames.window(frame, *window, size))
+    if _is_array(frames):
+        _, slices = choose_level(window, size, [shape_of_frames(frames)])
+        return check_frame(frames[(frame, *slices)])  # type: ignore[call-overload]
+    pixels = check_frame(frames[frame])
+    _, slices = choose_level(window, size, [(pixels.shape[0], pixels.shape[1])])
+    return pixels[slices]
+
+
+def choose_level(
+    window: Window, size: tuple[int, int] | None, shapes: Sequence[tuple[int, int]]
+) -> tuple[int, Window]:
+    """Choose where to read a window from: the lowest resolution that has enough pixels.
+
+    Parameters
+    ----------
+    window
+        Rows and columns at full resolution.
+    size
+        How many rows and columns are enough; None for all.
+    shapes
+        (H, W) of each level of resolution, finest first.
+
+    Returns
+    -------
+    The index of the level, and the rows and columns there; far more pixels than wanted are
+    thinned out by a step.
+    """
+    if size is None:
+        return 0, window
+    level = 0
+    for number, shape in enumerate(shapes):
+        scales = [n / full for n, full in zip(shape, shapes[0], strict=True)]
+        spans = [(w.stop - w.start) * scale for w, scale in zip(window, scales, strict=True)]
+        if all(span >= wanted for span, wanted in zip(spans, size, strict=True)):
+            level = number
+    rows, columns = (
+        _at_level(w, full, n, wanted)
+        for w, full, n, wanted in zip(window, shapes[0], shapes[level], size, strict=True)
+    )
+    return level, (rows, columns)
+
+
+def _at_level(window: slice, n_full: int, n: int, wanted: int) -> slice:
+    first = min(int(window.start * n / n_full), n - 1)
+    stop = min(max(first + 1, -int(-window.stop * n // n_full)), n)
+    step = max(1, (stop - first) // (OVERSAMPLED * wanted))
+    return slice(first + step // 2, stop, step)
+
+
+def sample_pixels(frames: Frames, frame: int) -> NDArray[Any]:
+    """Read some pixels that stand for a frame, (N,); of colours all.
+
+    A grid of pixels of the whole frame; of a large one a few patches, which alone are read.
+    """
+    if not has_large_parts(frames):
+        pixels = check_frame(frames[frame])
+        step_y, step_x = (max(1, side // SAMPLED_SIDE) for side in pixels.shape[:2])
+        return pixels[::step_y, ::step_x].ravel()
+    height, width = shape_of_frames(frames)
+    patches = [
+        read_window(frames, frame, (rows, columns)).ravel()
+        for rows in _patches(height)
+        for columns in _patches(width)
+    ]
+    return np.concatenate(patches)
+
+
+def has_large_parts(frames: Frames) -> bool:
+    """Tell whether frames are large, and can be read in parts."""
+    in_parts = hasattr(frames, "window") or _is_array(frames)
+    return in_parts and math.prod(shape_of_frames(frames)) > LARGE_FRAME_PX
+
+
+def _patches(length: int) -> list[slice]:
+    """Spread patches evenly over an axis."""
+    side = min(PATCH_PX, length)
+    centres = [(2 * i + 1) * length // (2 * PATCHES) for i in range(PATCHES)]
+    firsts = [min(max(centre - side // 2, 0), length - side) for centre in centres]
+    return [slice(first, first + side) for first in firsts]
