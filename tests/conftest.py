@@ -17,9 +17,10 @@ LIBRARY_MODULES = ("tqdm.", "ipykernel.", "zmq.", "tornado.")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep the developer's napari settings out of the tests and the tests out of them."""
+    """Keep the developer's settings and caches out of the tests and the tests out of them."""
     folder = tempfile.TemporaryDirectory(prefix="napari-sam2-tests-", ignore_cleanup_errors=True)
     config.add_cleanup(folder.cleanup)
+    os.environ["NAPARI_SAM2_CACHE"] = os.path.join(folder.name, "cache")
     os.environ["NAPARI_CONFIG"] = os.path.join(folder.name, "settings.yaml")
 
 

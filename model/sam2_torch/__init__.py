@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sam2_torch.checkpoints import load_sam2
+    from sam2_torch.checkpoints import load_sam2, save_checkpoint
     from sam2_torch.config import CELLS_NANO, RELEASED, SAM2Config
     from sam2_torch.image import ImageSession
     from sam2_torch.predictions import FrameResult, MaskPrediction, SparseMask
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "load_sam2": "checkpoints",
+    "save_checkpoint": "checkpoints",
     "CELLS_NANO": "config",
     "RELEASED": "config",
     "SAM2Config": "config",
@@ -48,6 +49,7 @@ __all__ = [
     "SparseMask",
     "VideoSession",
     "load_sam2",
+    "save_checkpoint",
 ]
 
 

@@ -12,6 +12,9 @@ from sam2_torch.model_entry import NAMED_CONFIGS
 from sam2_torch.sam2 import SAM2
 
 _BLOCKS = "image_encoder.trunk.blocks."
+_PATCHES = "image_encoder.trunk.patch_embed.proj.weight"
+_HIERA = "image_encoder.trunk.pos_embed_window"
+_ADAPTERS = ("lora_", ".w_a_linear", ".w_b_linear")  # of peft, and of micro-sam
 
 
 @cache
@@ -41,7 +44,7 @@ def recognise(state: Mapping[str, Tensor], file: str) -> SAM2Config:
 
 def _unlikeness(state: Mapping[str, Tensor], config: SAM2Config) -> int:
     """Count in which of width, depth and version a checkpoint and an architecture differ."""
-    patches = state.get("image_encoder.trunk.patch_embed.proj.weight")
+    patches = state.get(_PATCHES)
     width = 0 if patches is None else len(patches)
     blocks = {name.split(".")[3] for name in state if name.startswith(_BLOCKS)}
     version = "2.1" if "no_obj_embed_spatial" in state else "2.0"
@@ -78,7 +81,26 @@ def _mismatch(state: Mapping[str, Tensor], config: SAM2Config, about: str) -> Ch
     wanted = f"{expected[first]}" if first in expected else "no such tensor"
     found = f"{tuple(state[first].shape)}" if first in state else "no such tensor"
     others = f" ({len(names) - 1} other tensors differ, too)" if len(names) > 1 else ""
+    advice = _explanation(state) or "use a checkpoint of one of the SAM 2 networks"
     return CheckpointError(
-        f"{about}, where {first} is expected to be {wanted}, found {found}{others}; "
-        "use a checkpoint of one of the SAM 2 networks"
+        f"{about}, where {first} is expected to be {wanted}, found {found}{others}; {advice}"
     )
+
+
+def _explanation(state: Mapping[str, Tensor]) -> str | None:
+    """Say what a file is that is nearly one of ours, and what to do; None if it is not known."""
+    adapter = next((n for n in state if any(word in n for word in _ADAPTERS)), None)
+    if adapter is not None:
+        return (
+            f"it has low-rank adapters ({adapter}): merge them into the weights they belong to "
+            "and save those"
+        )
+    if "image_encoder.patch_embed.proj.weight" in state:
+        return "it is a SAM 1 network, which follows nothing: use one of SAM 2"
+    if _PATCHES in state and _HIERA not in state:
+        return "its image encoder is no Hiera: EfficientTAM and the like are other networks"
+    if _HIERA in state and not any(name.startswith("sam_mask_decoder.") for name in state):
+        return "it is an image encoder without SAM 2's mask decoder: use the file with the rest"
+    if _HIERA in state and not any(name.startswith("memory_attention.") for name in state):
+        return "it is for images alone, without a memory: use the one for videos"
+    return None

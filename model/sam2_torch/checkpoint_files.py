@@ -1,16 +1,14 @@
 """Tensors by Meta's names out of any checkpoint file of a SAM 2 network, and back into one."""
 
 import os
-import pickle
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from sam2_torch.safe_pickles import UnsafePickleError, find_tensors, load_plain
 from sam2_torch.transformers_names import is_transformers, to_meta
 
 _CONTENTS = ("model", "model_state", "state_dict")
@@ -70,25 +68,15 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def _read_pickled(path: Path) -> dict[str, Tensor]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of formats that are refused below
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path.name}: expected plain tensors, found something else that was not opened, "
-            "as it could run code; use a file from a source that you trust, or its "
-            ".safetensors form"
-        ) from error
+        content = load_plain(path)
+    except UnsafePickleError as error:
+        raise CheckpointError(f"{path.name}: {error}") from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise _foreign(path) from error
-    tensors = content if isinstance(content, Mapping) else {}
-    for key in _CONTENTS:  # beside it: optimizer, epoch, ...
-        if isinstance(tensors.get(key), Mapping):
-            tensors = tensors[key]
-            break
-    if not tensors or not all(isinstance(value, Tensor) for value in tensors.values()):
-        raise CheckpointError(f"{path.name}: expected tensors by name (under 'model'), found none")
-    return dict(tensors)
+    try:
+        return dict(find_tensors(content, _CONTENTS))
+    except ValueError as error:
+        raise CheckpointError(f"{path.name}: {error}") from error
 
 
 def _foreign(path: Path) -> CheckpointError:

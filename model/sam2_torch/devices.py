@@ -85,7 +85,20 @@ def choose_dtype(device: torch.device) -> torch.dtype:
 
 def describe_devices() -> list[DeviceDescription]:
     """Describe the devices of this machine, the one that "auto" takes first."""
-    return [_describe(torch.device(name)) for name in _names(_counts())]
+    return [describe_device(torch.device(name)) for name in _names(_counts())]
+
+
+def describe_device(device: torch.device) -> DeviceDescription:
+    """Describe a device that is there."""
+    product, total, free = f"{os.cpu_count()} cores", None, None
+    if device.type == "cuda":
+        product = torch.cuda.get_device_name(device)
+        free, total = torch.cuda.mem_get_info(device)
+    elif device.type == "mps":
+        product = "Apple GPU"
+        total = torch.mps.recommended_max_memory()
+        free = total - torch.mps.driver_allocated_memory()
+    return DeviceDescription(str(device), product, total, free, choose_dtype(device))
 
 
 def _counts() -> dict[str, int]:
@@ -96,15 +109,3 @@ def _counts() -> dict[str, int]:
 def _names(counts: dict[str, int]) -> Iterator[str]:
     yield from (f"cuda:{i}" for i in range(counts["cuda"]))
     yield from (kind for kind in ("mps", "cpu") if counts[kind])
-
-
-def _describe(device: torch.device) -> DeviceDescription:
-    product, total, free = f"{os.cpu_count()} cores", None, None
-    if device.type == "cuda":
-        product = torch.cuda.get_device_name(device)
-        free, total = torch.cuda.mem_get_info(device)
-    elif device.type == "mps":
-        product = "Apple GPU"
-        total = torch.mps.recommended_max_memory()
-        free = total - torch.mps.driver_allocated_memory()
-    return DeviceDescription(str(device), product, total, free, choose_dtype(device))

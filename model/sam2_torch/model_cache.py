@@ -67,6 +67,14 @@ def find_file(entry: ModelEntry) -> Path | None:
     return next((path for path in _cached(entry) if _is_right(entry, path)), None)
 
 
+def unfinished_bytes(entry: ModelEntry) -> int:
+    """Count the bytes that are kept of an interrupted download; 0 if there is none."""
+    if entry.path is not None:
+        return 0
+    folder = plain_file(entry).parent if entry.url is not None else repo_folder(entry) / "blobs"
+    return sum(path.stat().st_size for path in folder.glob(f"*{UNFINISHED}"))
+
+
 def plain_file(entry: ModelEntry) -> Path:
     """Give the path for the file of a plain address."""
     return _folder() / entry.name / file_name(entry.url or "")

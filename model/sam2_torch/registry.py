@@ -24,6 +24,9 @@ ENTRY_POINTS = "napari_sam2.models"
 VARIABLE = "NAPARI_SAM2_MODELS"
 """Environment variable with the path of the user's registry file."""
 
+_CELLS_NANO_SHA256 = "9d53a07303bc267b345ffdd771a928ff7af1eeb24500afc6c35ffc8dc8d7f2a7"
+"""Of the file in `weights/`: who puts another one there writes its checksum here."""
+
 _J_AND_F = {  # on the test part of SA-V; Ravi et al. 2024 and the 2.1 update
     "sam2.1_hiera_tiny": 76.5,
     "sam2.1_hiera_small": 76.6,
@@ -87,6 +90,7 @@ def _built_in() -> Iterator[ModelEntry]:
         licence="BSD-3-Clause",
         config=CELLS_NANO,
         path=Path(__file__).parent / "weights" / "cells_nano.safetensors",
+        sha256=_CELLS_NANO_SHA256,
         origin="embedded",
     )
     for name, config in RELEASED.items():

@@ -1,4 +1,4 @@
-"""What the parity tests share: modules beside them (they are no package), and fixtures."""
+"""What the parity tests share: modules beside them and the benchmarks' (no packages); fixtures."""
 
 import sys
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
 MODULES = ("sam2.sam2_video_predictor", "transformers.models.sam2_video.modeling_sam2_video")
 

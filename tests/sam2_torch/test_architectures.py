@@ -38,6 +38,41 @@ def test_missing_and_additional_tensors_are_told(state):
         recognise({**state, "adapter": torch.empty(3)}, "adapted.pt")
 
 
+def without(state, *beginnings):
+    return {name: tensor for name, tensor in state.items() if not name.startswith(beginnings)}
+
+
+def with_adapter(state):
+    return {**state, "image_encoder.trunk.blocks.1.attn.qkv.w_a_linear_q.weight": torch.ones(4, 48)}
+
+
+def sam_1(state):
+    names = ("image_encoder.patch_embed.proj.weight", "image_encoder.pos_embed")
+    return {name: torch.ones(1) for name in names}
+
+
+def with_a_plain_vit(state):
+    hiera = ("image_encoder.trunk.pos_embed_window", "image_encoder.trunk.blocks.4.")
+    return without(state, *hiera)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (with_adapter, r"low-rank adapters \(image_encoder\.\S+w_a_linear_q\.weight\): merge them"),
+        (sam_1, "it is a SAM 1 network"),
+        (with_a_plain_vit, "image encoder is no Hiera"),
+        (lambda state: without(state, "sam_", "memory_"), "without SAM 2's mask decoder"),
+        (lambda state: without(state, "memory_"), "for images alone, without a memory"),
+    ],
+)
+def test_what_is_nearly_ours_is_explained(state, change, sentence):
+    with pytest.raises(
+        CheckpointError, match=rf"where .* is expected to be .*found .*; .*{sentence}"
+    ):
+        recognise(change(state), "near.pt")
+
+
 def test_what_is_no_sam2_at_all_is_told():
     with pytest.raises(CheckpointError, match=r"found no such tensor \(\d+ other tensors differ"):
         recognise({"conv1.weight": torch.empty(64, 3, 7, 7)}, "resnet.pt")

@@ -1,8 +1,14 @@
+import argparse
 import pickle
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch.serialization import get_safe_globals
 
 from sam2_torch import SAM2, SAM2Config
 from sam2_torch.checkpoint_files import CheckpointError, read_checkpoint, write_checkpoint
@@ -31,6 +37,21 @@ CONTENTS = {
         "model": state, "optimizer": {"state": {0: {"step": torch.ones(())}}, "param_groups": []},
         "epoch": 3, "steps": {"train": 10, "val": 0}, "time_elapsed": 1.5, "best_meter_values": {},
     },
+    # Meta's trainer, trainer.py: save_checkpoint; what numpy computed stays numpy's
+    "trainer_with_numpy": lambda state: {
+        "model": OrderedDict(state),
+        "optimizer": {
+            "state": {0: {"step": torch.ones(()), "exp_avg": torch.ones(3)}},
+            "param_groups": [{"lr": np.float64(5e-6), "betas": (0.9, 0.999), "params": [0]}],
+        },
+        "epoch": np.int64(3), "loss": {"all": OrderedDict()},
+        "steps": {"train": np.int32(10), "val": 0}, "time_elapsed": np.float32(1.5),
+        "best_meter_values": {"Losses/val_loss": np.array([0.25, 0.5]), "ok": np.bool_(True)},
+        "scaler": {"scale": 65536.0, "_growth_tracker": 0},
+        "args": argparse.Namespace(lr=1e-4), "name": np.str_("run"), "raw": b"\x80\xff",
+    },
+    "medsam2": lambda state: {"model": state},
+    "micro_sam": lambda state: {"model": OrderedDict(state), "model_type": "hvit_t"},
     "parallel": lambda state: {"model": prefixed(state, "module.")},
     "compiled": lambda state: {"model": prefixed(state, "_orig_mod.")},
     "torch_em": lambda state: {"model_state": prefixed(state, "sam2."), "iteration": 5},
@@ -49,6 +70,23 @@ def test_layouts_of_pickled_files(tmp_path, state, name):
     found, metadata = read_checkpoint(path)
     torch.testing.assert_close(found, dict(state))
     assert metadata == {}
+
+
+def test_file_without_a_suffix_is_told_by_its_content(tmp_path, state):
+    """As micro-sam's cache has them."""
+    torch.save({"model": state, "model_type": "hvit_t"}, tmp_path / "hvit_t_cells")
+    torch.testing.assert_close(read_checkpoint(tmp_path / "hvit_t_cells")[0], dict(state))
+
+
+def test_numbers_pickled_by_numpy_1_are_read(tmp_path, state):
+    """Which says numpy.core where numpy 2 says numpy._core."""
+    path, theirs = tmp_path / "new.pt", tmp_path / "old.pt"
+    torch.save({"model": state, "best": np.float64(0.5), "losses": np.ones(2)}, path)
+    with zipfile.ZipFile(path) as new, zipfile.ZipFile(theirs, "w") as old:
+        for name in new.namelist():
+            old.writestr(name, new.read(name).replace(b"numpy._core", b"numpy.core"))
+    assert b"numpy.core.multiarray" in theirs.read_bytes()
+    torch.testing.assert_close(read_checkpoint(theirs)[0], dict(state))
 
 
 @pytest.mark.parametrize("layout", ["meta", "transformers"])
@@ -94,6 +132,25 @@ def test_file_that_would_run_code_is_not_opened(tmp_path, pack):
     pack({"model": Malice()}, path)
     with pytest.raises(CheckpointError, match="could run code"):
         read_checkpoint(path)
+    assert not Path("/tmp/never-made-by-a-checkpoint").exists()
+
+
+class Dataset:
+    """What torch_em's trainer keeps in its checkpoints."""
+
+
+def test_what_was_not_opened_is_named(tmp_path, state):
+    path = tmp_path / "best.pt"
+    torch.save({"model_state": state, "init": {"train_dataset": Dataset()}}, path)
+    with pytest.raises(CheckpointError, match=r"something else \(.*Dataset\) .*save the weights"):
+        read_checkpoint(path)
+
+
+def test_the_allow_list_is_put_back(tmp_path, state):
+    before = get_safe_globals()
+    torch.save({"model": state, "lr": np.float64(1)}, tmp_path / "net.pt")
+    read_checkpoint(tmp_path / "net.pt")
+    assert get_safe_globals() == before
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])

@@ -1,13 +1,14 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from sam2_torch import CELLS_NANO, SAM2, SAM2Config, load_sam2
-from sam2_torch.checkpoints import CheckpointError, save_checkpoint
+from sam2_torch import CELLS_NANO, SAM2, SAM2Config, load_sam2, save_checkpoint
+from sam2_torch.checkpoints import CheckpointError
 from sam2_torch.transformers_names import to_transformers
 
 
@@ -37,6 +38,19 @@ def test_layouts_are_recognised_by_their_shapes(tmp_path, state, layout):
     model = load_sam2(path, "cpu")
     assert model.config == CELLS_NANO
     torch.testing.assert_close(dict(model.state_dict()), state)
+
+
+def test_what_metas_trainer_saves_loads(tmp_path, state):
+    """With optimizer, loss, meters and numpy's numbers (trainer.py: save_checkpoint)."""
+    path = tmp_path / "checkpoint.pt"
+    content = {
+        "model": {f"module.{name}": tensor for name, tensor in state.items()},
+        "optimizer": {"state": {0: {"step": torch.ones(())}}, "param_groups": [{"lr": 1e-5}]},
+        "epoch": 4, "loss": {"all": {}}, "steps": {"train": np.int64(9), "val": 0},
+        "time_elapsed": np.float64(3.5), "best_meter_values": {"loss": np.float32(0.1)},
+    }  # fmt: skip
+    torch.save(content, path)
+    torch.testing.assert_close(dict(load_sam2(path, "cpu").state_dict()), state)
 
 
 def test_folder_that_transformers_saved_loads(tmp_path, state):

@@ -6,6 +6,7 @@ from types import ModuleType
 import pytest
 
 from sam2_torch import CELLS_NANO, RELEASED, SAM2, registry
+from sam2_torch.model_cache import verify
 from sam2_torch.model_entry import NAMED_CONFIGS, RegistryError, parse_entry
 from sam2_torch.registry import UnknownModelError, find_model, read_registry, registry_file
 
@@ -31,6 +32,11 @@ def test_built_in_models_are_all_there():
         assert entry.sha256 is None  # nobody has told us
     assert entries["sam2.1_hiera_base_plus"].repo == "facebook/sam2.1-hiera-base-plus"
     assert entries["sam2_hiera_tiny"].repo == "facebook/sam2-hiera-tiny"
+
+
+def test_embedded_file_is_the_one_that_the_registry_means():
+    result = verify(find_model("cells_nano"))
+    assert result.is_intact, f"write sha256 {result.sha256} into registry.py if it is a new one"
 
 
 @pytest.mark.parametrize("name", NAMED_CONFIGS)

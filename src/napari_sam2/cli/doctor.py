@@ -5,19 +5,14 @@ import importlib.metadata
 import importlib.util
 import platform
 import sys
-import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from napari_sam2 import __version__
 from napari_sam2.cli.errors import DONE, EXPECTED, FAILED
 
 if TYPE_CHECKING:
     import torch
-
-    from sam2_torch import SAM2
 
 _NEEDED = ("numpy", "scipy", "scikit-image", "tifffile", "pillow", "tqdm", "safetensors", "torch")
 _QT = ("PyQt6", "PySide6", "PyQt5")
@@ -26,8 +21,6 @@ _FIXES = {
     "Qt": 'napari needs one: pip install "napari[all]", or pip install pyqt6',
     "imagecodecs": "only for TIFFs compressed with LZW, JPEG and the like: pip install imagecodecs",
 }
-_SIDE = 512
-_SPEED_CHECK_S = 1.0
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -48,6 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     works = not missing
     if "torch" not in missing:
         works &= _print_section("devices", lambda: _devices(arguments.device))
+        _print_section("models (`napari-sam2 models` tells more)", _models)
         works &= _print_section("cells_nano, the embedded model", lambda: _speed(arguments.device))
     fixes = [f"{name}: pip install {name}" for name in missing]
     fixes += [f"{name}: {fix}" for name, fix in _FIXES.items() if not _found(name)]
@@ -120,31 +114,30 @@ def _why(wanted: str, chosen: "torch.device") -> str:
 def _speed(device: str) -> Iterator[str]:
     from sam2_torch.checkpoints import load_sam2
     from sam2_torch.registry import find_model
+    from sam2_torch.speed_check import measure_speed
+    from sam2_torch.speeds import remember_speed
 
     path = find_model("cells_nano").path
     if path is not None and path.is_file():
         yield f"{path} ({path.stat().st_size / 1e6:.0f} MB)"
     model = load_sam2("cells_nano", device)
-    _time_image(model)  # the first one also warms up
-    times = [_time_image(model)]
-    while sum(sum(pair) for pair in times) < _SPEED_CHECK_S:
-        times.append(_time_image(model))
-    whole, click = (min(column) for column in zip(*times, strict=True))
-    encode_ms, click_ms = 1000 * (whole - click), 1000 * click
-    yield f"{encode_ms:.0f} ms for an image of {_SIDE} x {_SIDE}, {click_ms:.0f} ms for a click"
+    speed = measure_speed(model)
+    yield f"{speed} ({speed.dtype})"
+    remember_speed(model.config, speed)
 
 
-def _time_image(model: "SAM2") -> tuple[float, float]:
-    """Time an image with a click, and one more click, in seconds."""
-    from sam2_torch import ImageSession, PointPrompt
+def _models() -> Iterator[str]:
+    from sam2_torch.model_list import list_models
 
-    y, x = np.mgrid[:_SIDE, :_SIDE]
-    image = 200.0 * ((y - 200) ** 2 + (x - 300) ** 2 < 40**2) + 20 * np.sin(y / 9) * np.cos(x / 7)
-    session = ImageSession(model, image)
-    click = PointPrompt([(200, 300)], [1])
-    seconds = []
-    for _ in range(2):
-        start = time.perf_counter()
-        session.predict(click)  # its answer is on the host: the device is done
-        seconds.append(time.perf_counter() - start)
-    return seconds[0], seconds[1]
+    models, problems = list_models()
+    for model in models:
+        if model.path is not None:
+            speed = "; ".join(map(str, model.speeds)) or "speed not measured"
+            size = "" if model.size_bytes is None else f", {model.size_bytes / 1e6:.0f} MB"
+            yield f"{model.entry.name}: {model.where}{size}, {speed}"
+        elif model.unfinished:
+            yield f"{model.entry.name}: {model.unfinished / 1e6:.1f} MB of it downloaded"
+    others = [m.entry.name for m in models if m.can_download and not m.unfinished]
+    if others:
+        yield f"not downloaded: {', '.join(others)}"
+    yield from problems

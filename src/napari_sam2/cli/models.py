@@ -4,7 +4,6 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
@@ -14,6 +13,7 @@ from sam2_torch.registry import ENTRY_POINTS, find_model, read_registry, registr
 
 if TYPE_CHECKING:
     from sam2_torch.model_entry import ModelEntry
+    from sam2_torch.model_list import ModelStatus
     from sam2_torch.transfers import Progress
 
 _EPILOG = f"""\
@@ -21,6 +21,7 @@ list            all models, and which of them are on this machine (the default)
 download NAME   fetch models now, for a machine or a time without network
 path NAME       print where a model's file is, fetching it if need be
 verify [NAME]   compare files with their checksums (default: of all that are here)
+speed [NAME]    measure models on this machine (default: all that are here)
 remove NAME     delete what was downloaded
 
 Downloads live in Hugging Face's cache: HF_HOME moves it, HF_ENDPOINT names a mirror,
@@ -28,7 +29,7 @@ HF_HUB_OFFLINE=1 does what --local-only does, HTTPS_PROXY is honoured. Your own 
 {registry_file()} (or the file that NAPARI_SAM2_MODELS names),
 or entry points of the group {ENTRY_POINTS}; see docs/models.md.
 """
-_HEADER = ("name", "parameters", "size", "licence", "where", "description")
+_HEADER = ("name", "parameters", "size", "licence", "where", "speed", "description")
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -42,6 +43,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("action", metavar="ACTION", nargs="?", choices=_ACTIONS, default="list")
     parser.add_argument("names", metavar="NAME", nargs="*", help="of models")
+    parser.add_argument("--device", default="auto", help="to measure on (default: auto)")
     parser.add_argument("--local-only", action="store_true", help="never touch the network")
     parser.set_defaults(run=run)
 
@@ -72,36 +74,29 @@ def download_bar(name: str) -> "Iterator[Progress]":
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    registry = read_registry()
-    rows = [_HEADER, *(_row(entry) for entry in _chosen(arguments, default=True))]
+    from sam2_torch.model_list import model_status
+
+    rows = [_HEADER, *(_row(model_status(entry)) for entry in _chosen(arguments, default=True))]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
     for row in rows:
         cells = map(_aligned, row, widths, _HEADER)
         print("  ".join(cells).rstrip())
-    for problem in registry.problems:
+    problems = read_registry().problems
+    for problem in problems:
         print(f"napari-sam2: {problem}", file=sys.stderr)
-    return WRONG_USE if registry.problems else DONE
+    return WRONG_USE if problems else DONE
 
 
 def _aligned(text: str, width: int, column: str) -> str:
     return text.rjust(width) if column in ("parameters", "size") else text.ljust(width)
 
 
-def _row(entry: "ModelEntry") -> tuple[str, ...]:
-    from sam2_torch.model_cache import find_file
-
-    path = find_file(entry)
+def _row(model: "ModelStatus") -> tuple[str, ...]:
+    entry = model.entry
     parameters = "?" if entry.parameters is None else f"{entry.parameters / 1e6:.1f} M"
-    size = entry.size_mb if path is None else path.stat().st_size / 1e6
-    megabytes = "?" if size is None else f"{size:.0f} MB"
-    where = _where(entry, path)
-    return entry.name, parameters, megabytes, entry.licence, where, entry.description
-
-
-def _where(entry: "ModelEntry", path: Path | None) -> str:
-    if path is None:
-        return "not downloaded" if entry.path is None else "file is missing"
-    return "embedded" if entry.origin == "embedded" else "on disk"
+    megabytes = "?" if model.size_bytes is None else f"{model.size_bytes / 1e6:.0f} MB"
+    speed = "; ".join(map(str, model.speeds)) or "not measured"
+    return entry.name, parameters, megabytes, entry.licence, model.where, speed, entry.description
 
 
 def _download(arguments: argparse.Namespace) -> int:
@@ -144,6 +139,27 @@ def _verify(arguments: argparse.Namespace) -> int:
     return FAILED if any(result.is_intact is False for _, result in results) else DONE
 
 
+def _speed(arguments: argparse.Namespace) -> int:
+    from sam2_torch.checkpoints import load_sam2
+    from sam2_torch.model_cache import find_file
+    from sam2_torch.speed_check import measure_speed
+    from sam2_torch.speeds import remember_speed
+
+    for entry in _chosen(arguments, default=True):
+        if arguments.names or find_file(entry):
+            with download_bar(entry.name) as progress:
+                model = load_sam2(
+                    entry.name,
+                    arguments.device,
+                    local_only=arguments.local_only,
+                    progress=progress,
+                )
+            speed = measure_speed(model)
+            remember_speed(model.config, speed)
+            print(f"{entry.name}: {speed} ({speed.product}, {speed.dtype})", flush=True)
+    return DONE
+
+
 def _chosen(arguments: argparse.Namespace, default: bool = False) -> "list[ModelEntry]":
     """Look up the named models, or all of them where none is named and that is meant."""
     if not arguments.names and not default:
@@ -157,5 +173,6 @@ _ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "download": _download,
     "path": _download,
     "verify": _verify,
+    "speed": _speed,
     "remove": _remove,
 }

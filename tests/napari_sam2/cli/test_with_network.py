@@ -1,13 +1,17 @@
 """The command line with the embedded network, on a small part of the synthetic movie."""
 
+import re
+
 import numpy as np
 import pytest
+from huggingface_hub import constants
 
 from napari_sam2.cli import main
 from napari_sam2.io import read_movie
 from napari_sam2.io.label_images import boxes_from_labels, clicks_from_labels
 from napari_sam2.io.prompts_csv import write_prompts_csv
 from napari_sam2.sample_data import dividing_nuclei_with_truth
+from sam2_torch import RELEASED
 
 NUCLEI = (2, 6, 8)
 
@@ -64,13 +68,32 @@ def test_an_unknown_model_is_said(truth, capsys):
     assert "is not there" in capsys.readouterr().err
 
 
-def test_doctor(capsys):
+def test_doctor(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("NAPARI_SAM2_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     assert main(["doctor", "--device", "cpu"]) == 0
     said = capsys.readouterr().out
     assert "cells_nano.safetensors (17 MB)" in said
     assert "would use cpu, as --device says" in said
-    assert "ms for a click" in said
+    assert re.search(r"cpu: \d+ cores, float32", said)
+    assert "cells_nano: embedded, 17 MB, speed not measured" in said
+    assert f"not downloaded: {', '.join(RELEASED)}" in said
+    assert re.search(r"\d m?s an image, .* a click on cpu \(float32\)", said)
     assert said.endswith("tracking works\n")
+    # what was measured is remembered
+    assert main(["models", "list", "cells_nano"]) == 0
+    assert "a click on cpu" in capsys.readouterr().out
+
+
+def test_speed_of_a_model(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("NAPARI_SAM2_CACHE", str(tmp_path))
+    assert main(["models", "speed", "cells_nano", "--device", "cpu"]) == 0
+    said = capsys.readouterr().out
+    assert re.fullmatch(
+        r"cells_nano: .* an image, .* a click on cpu \(\d+ cores, float32\)\n", said
+    )
+    assert main(["models", "speed", "cells_nano", "--device", "warp"]) == 2
+    assert "expected auto, cuda, cuda:1, mps or cpu" in capsys.readouterr().err
 
 
 def test_doctor_says_what_is_missing(capsys, monkeypatch):
