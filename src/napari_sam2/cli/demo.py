@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from napari_sam2 import api, sample_data
-from napari_sam2.cli.track import add_model, load_model, progress_bar, tell
+from napari_sam2.cli.track import add_model, channels, load_model, progress_bar, tell
 from napari_sam2.images import Calibration, Movie
 from napari_sam2.io import ObjectPrompts, read_movie, write_labels
 from napari_sam2.io.files import stem
@@ -34,7 +34,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("movie", metavar="MOVIE", nargs="?", help="synthetic nuclei if left out")
     parser.add_argument("-o", "--output", metavar="FOLDER", required=True)
     parser.add_argument("--axes", help="of MOVIE, for example TYX or ZYX")
-    parser.add_argument("--channel", metavar="C", type=int, help="of MOVIE (default: 0)")
+    parser.add_argument("--channel", metavar="C", type=channels, help="of MOVIE (default: 0)")
     add_model(parser)
     parser.set_defaults(run=run)
 

@@ -13,7 +13,7 @@ from napari_sam2 import api
 from napari_sam2.cli.batch import Job, plan_jobs
 from napari_sam2.cli.errors import DONE, EXPECTED, report
 from napari_sam2.cli.models import download_bar
-from napari_sam2.images import Movie
+from napari_sam2.images import Channel, Movie
 from napari_sam2.io import read_movie, read_prompts, write_labels
 from napari_sam2.masklets import Masklets
 
@@ -25,7 +25,8 @@ prompts: a CSV file with the header
   object,frame,kind,y,x,label,y1,x1
   1,0,point,120,85,1,,              label 1: inside, 0: outside
   2,4,box,40,60,,75,102             corners y, x and y1, x1
-in pixels (the centre of the first one is 0, 0), frames counted from 0; or a label image, of
+in pixels (the centre of the first one is 0, 0), frames counted from 0 (a movie of stacks needs
+a column z, too, for the plane); or a label image, of
 which each label on a frame is the mask of an object.
 
 Several inputs, or a pattern in quotes: -o is a folder that gets one output for each input, named
@@ -65,7 +66,10 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _add_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "inputs", metavar="IN", nargs="+", help="TIFF, NPY, PNG or JPEG, or a folder of images"
+        "inputs",
+        metavar="IN",
+        nargs="+",
+        help="TIFF, Zarr, OME-Zarr, NPY, PNG, JPEG, video, or a folder of images",
     )
     parser.add_argument("--prompts", metavar="P", required=True, help="see below")
     parser.add_argument(
@@ -77,7 +81,12 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--axes", help="of the input, for example TYX, ZYX or TZCYX (default: what the file says)"
     )
-    parser.add_argument("--channel", metavar="C", type=int, help="which channel (default: 0)")
+    parser.add_argument(
+        "--channel",
+        metavar="C",
+        type=channels,
+        help="which channel (default: 0), or two or three to be red, green and blue: 2,0,1",
+    )
     add_model(parser)
 
 
@@ -109,6 +118,23 @@ def frame_range(text: str) -> tuple[int, int | None]:
         raise argparse.ArgumentTypeError(
             f"expected A:B, for example 0:10 or 5:, found {text!r}"
         ) from None
+
+
+def channels(text: str) -> Channel:
+    """Read one channel, or several with commas between them.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If it is something else.
+    """
+    try:
+        numbers = tuple(int(number) for number in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected a channel, or two or three with commas, for example 2,0,1; found {text!r}"
+        ) from None
+    return numbers if len(numbers) > 1 else numbers[0]
 
 
 def run_track(arguments: argparse.Namespace) -> int:

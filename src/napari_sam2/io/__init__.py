@@ -11,6 +11,8 @@ from napari_sam2.io.object_prompts import ObjectPrompts
 from napari_sam2.io.pictures import PICTURES, read_folder, read_picture
 from napari_sam2.io.prompts_csv import read_prompts_csv
 from napari_sam2.io.tiff import read_tiff, write_tiff
+from napari_sam2.io.videos import VIDEOS, read_video
+from napari_sam2.io.zarr_store import is_zarr, read_zarr
 from napari_sam2.masklets import Masklets
 
 __all__ = ["ObjectPrompts", "read_movie", "read_prompts", "require_writable", "write_labels"]
@@ -23,6 +25,7 @@ _READERS: dict[str, _Reader] = {
     ".ome.tiff": read_tiff,
     ".npy": read_npy,
     **dict.fromkeys(PICTURES, read_picture),
+    **dict.fromkeys(VIDEOS, read_video),
 }
 _WRITTEN = (".tif", ".tiff", ".ome.tif", ".ome.tiff")
 
@@ -33,7 +36,7 @@ def read_movie(path: str | Path, axes: str | None = None, channel: Channel | Non
     Parameters
     ----------
     path
-        TIFF, NPY, PNG or JPEG file, or a folder of images.
+        TIFF, NPY, PNG, JPEG or video file, a Zarr or OME-Zarr store, or a folder of images.
     axes
         One letter for each axis, of time, depth, channel, row, column and RGB: TZCYXS.
         None for what the file says or its shape suggests.
@@ -51,18 +54,24 @@ def read_movie(path: str | Path, axes: str | None = None, channel: Channel | Non
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: expected a file or a folder of images, found nothing")
-    reader = read_folder if path.is_dir() else _READERS.get(suffix(path))
-    if reader is None:
-        raise ValueError(
-            f"{path.name}: expected a folder or one of {', '.join(_READERS)}, "
-            f"found {suffix(path) or 'no suffix'}"
-        )
     try:
-        movie = reader(path, axes, channel)
+        movie = _reader(path)(path, axes, channel)
         movie.check_finite()
     except ValueError as error:
         raise _naming(path, error) from error
     return movie
+
+
+def _reader(path: Path) -> _Reader:
+    if path.is_dir():
+        return read_zarr if is_zarr(path) or suffix(path).endswith(".zarr") else read_folder
+    reader = _READERS.get(suffix(path))
+    if reader is None:
+        raise ValueError(
+            f"{path.name}: expected a folder or one of .zarr, {', '.join(_READERS)}, "
+            f"found {suffix(path) or 'no suffix'}"
+        )
+    return reader
 
 
 def read_prompts(path: str | Path, movie: Movie) -> Iterable[ObjectPrompts]:

@@ -16,7 +16,7 @@ def suffix(path: Path) -> str:
 
 def stem(path: Path) -> str:
     """Get the name of a file without its folder and kind."""
-    if path.is_dir():
+    if path.is_dir() and not suffix(path).endswith(".zarr"):
         return path.resolve().name
     return path.name[: len(path.name) - len(suffix(path))]
 

@@ -75,6 +75,39 @@ class _Pages:
             file.close()
 
 
+class _Tiles:
+    """Pixels in tiles, of which only those that are asked for are unpacked.
+
+    Parameters
+    ----------
+    path
+        The file.
+    series
+        Its first series.
+    level
+        Which resolution, 0 for the finest.
+    """
+
+    def __init__(self, path: Path, series: tifffile.TiffPageSeries, level: int = 0) -> None:
+        self.shape, self.dtype = series.levels[level].shape, np.dtype(series.dtype)
+        self._path, self._level = path, level
+        _check_bytes(path, [page for page in series.levels[level].pages if page is not None])
+
+    def __getitem__(self, index: Any) -> NDArray[Any]:
+        import zarr
+
+        try:
+            # opened for each part: no file stays open
+            with tifffile.TiffFile(self._path) as tif:
+                store = tif.series[0].aszarr(level=self._level)
+                return np.asarray(zarr.open_array(store, mode="r")[index])
+        except (ValueError, RuntimeError, OSError, zlib.error, struct.error) as error:
+            raise ValueError(
+                f"{self._path.name}: a tile cannot be read ({error}); install the package that is "
+                "named here, or save the file anew"
+            ) from error
+
+
 def read_tiff(path: Path, axes: str | None = None, channel: Channel | None = None) -> Movie:
     """Open a TIFF as a movie whose frames are read when asked for.
 
@@ -97,18 +130,26 @@ def read_tiff(path: Path, axes: str | None = None, channel: Channel | None = Non
         with tifffile.TiffFile(path) as tif:
             _check_chain(path, tif)
             series = tif.series[0]
-            source = (
-                _Pages(path, series)
-                if series.dataoffset is None or series.is_multifile
-                else _Mapped(path, series, tif.byteorder)
-            )
             letters = _axes_of(series) if axes is None else _fitting(axes, series)
-            return Movie(source, letters, channel, read_calibration(tif))
+            source, *coarser = _sources(path, series, tif.byteorder)
+            return Movie(source, letters, channel, read_calibration(tif), coarser)
     except (tifffile.TiffFileError, struct.error, IndexError) as error:
         raise ValueError(
             f"{path.name}: expected a whole TIFF, found something else ({error}); "
             "it is truncated, or another kind of file with a new name"
         ) from error
+
+
+def _sources(
+    path: Path, series: tifffile.TiffPageSeries, byteorder: str
+) -> list[_Mapped | _Pages | _Tiles]:
+    """Choose how to read a series; one source for each of its resolutions."""
+    if series.dataoffset is not None and not series.is_multifile:
+        return [_Mapped(path, series, byteorder)]
+    if series.is_multifile or not series.keyframe.is_tiled:
+        return [_Pages(path, series)]
+    levels = [n for n, level in enumerate(series.levels) if len(level.shape) == len(series.shape)]
+    return [_Tiles(path, series, level) for level in levels]
 
 
 def _axes_of(series: tifffile.TiffPageSeries) -> str | None:

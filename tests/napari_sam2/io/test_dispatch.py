@@ -55,7 +55,7 @@ def test_inputs_that_cannot_be_read_are_said(tmp_path):
     with pytest.raises(FileNotFoundError, match="found nothing"):
         read_movie(tmp_path / "movie.tif")
     (tmp_path / "movie.xyz").write_text("?")
-    with pytest.raises(ValueError, match=r"movie\.xyz: expected a folder or one of \.tif"):
+    with pytest.raises(ValueError, match=r"movie\.xyz: expected a folder or one of \.zarr, \.tif"):
         read_movie(tmp_path / "movie.xyz")
     np.save(tmp_path / "line.npy", np.zeros(9))
     with pytest.raises(ValueError, match=r"line\.npy: expected an image \(Y, X\)"):

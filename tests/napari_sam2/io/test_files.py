@@ -41,3 +41,10 @@ def test_a_failure_leaves_nothing(tmp_path):
         partial.write_text("half")
         raise KeyboardInterrupt
     assert not list(tmp_path.iterdir())
+
+
+def test_the_stem_of_a_store(tmp_path):
+    (tmp_path / "cells.ome.zarr").mkdir()
+    (tmp_path / "day.1").mkdir()
+    assert stem(tmp_path / "cells.ome.zarr") == "cells"
+    assert stem(tmp_path / "day.1") == "day.1"

@@ -199,3 +199,19 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
 def test_no_folder_to_write_to(tmp_path):
     with pytest.raises(FileNotFoundError, match="expected a folder to write to"):
         write_tiff(tmp_path / "no" / "x.tif", iter(PIXELS), PIXELS.shape, "TYX", CALIBRATION)
+
+
+def test_tiles_and_levels_of_a_pyramid(tmp_path):
+    array = np.arange(3 * 256 * 384, dtype=np.uint32).reshape(3, 256, 384)
+    path = tmp_path / "pyramid.ome.tif"
+    options = {"tile": (64, 64), "compression": "zlib", "photometric": "minisblack"}
+    with tifffile.TiffWriter(path) as tif:
+        tif.write(array, subifds=1, metadata={"axes": "ZYX"}, **options)
+        tif.write(array[:, ::2, ::2], subfiletype=1, **options)
+    movie = read_tiff(path)
+    assert movie.layout.label_axes == "ZYX"
+    np.testing.assert_array_equal(movie[2], array[2])
+    window = movie.window(1, slice(70, 90), slice(100, 300))
+    np.testing.assert_array_equal(window, array[1, 70:90, 100:300])
+    coarse = movie.window(1, slice(0, 256), slice(0, 384), (100, 150))
+    np.testing.assert_array_equal(coarse, array[1, ::2, ::2])

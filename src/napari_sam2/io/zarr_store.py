@@ -1,0 +1,122 @@
+"""Zarr: plain arrays and OME-Zarr images, read chunk by chunk."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2.images import Calibration, Channel, Movie
+from napari_sam2.io.ome_zarr import Multiscale, ome_attributes
+
+if TYPE_CHECKING:
+    import zarr
+
+_MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
+_FIRST_SERIES = "0"  # of a file that bioformats2raw has converted
+
+
+class _Chunks:
+    """An array of a store; what cannot be unpacked is said in a sentence."""
+
+    def __init__(self, path: Path, array: "zarr.Array[Any]") -> None:
+        self.shape, self.dtype = array.shape, array.dtype
+        self._path, self._array = path, array
+
+    def __getitem__(self, index: Any) -> NDArray[Any]:
+        try:
+            return np.asarray(self._array[index])
+        except (ValueError, RuntimeError, OSError, TypeError) as error:
+            raise ValueError(
+                f"{self._path.name}: a chunk of {self._array.path or 'the array'} cannot be read "
+                f"({error}); it is damaged, copy the store again"
+            ) from error
+
+
+def is_zarr(path: Path) -> bool:
+    """Tell whether a folder is a Zarr store, or a group or an array in one."""
+    return path.is_dir() and any((path / mark).is_file() for mark in _MARKS)
+
+
+def read_zarr(path: Path, axes: str | None = None, channel: Channel | None = None) -> Movie:
+    """Open a Zarr array or an OME-Zarr image as a movie whose frames are read when asked for.
+
+    Parameters
+    ----------
+    path
+        The folder of the store, or of a group or an array in it.
+    axes
+        One letter of `AXES` for each axis; None for what the metadata say.
+    channel
+        Which channel to take.
+
+    Raises
+    ------
+    ValueError
+        If there is no image in it, or its axes do not fit.
+    """
+    import zarr
+    from zarr.errors import BaseZarrError
+
+    try:
+        node = zarr.open(path, mode="r")
+    except (BaseZarrError, OSError, KeyError, TypeError, ValueError, json.JSONDecodeError) as error:
+        raise ValueError(
+            f"{path.name}: expected a Zarr array or an OME-Zarr image, found something else "
+            f"({error})"
+        ) from error
+    if isinstance(node, zarr.Array):
+        return Movie(_Chunks(path, node), axes, channel)
+    return _read_group(path, node, axes, channel)
+
+
+def _read_group(
+    path: Path, group: "zarr.Group", axes: str | None, channel: Channel | None
+) -> Movie:
+    import zarr
+
+    said = dict(group.attrs)
+    if "plate" in ome_attributes(said):
+        raise ValueError(
+            f"{path.name}: expected one image, found a plate; give the folder of one field, "
+            "for example PLATE.zarr/A/1/0"
+        )
+    image = Multiscale.find(said)
+    if image is None and _FIRST_SERIES in group:
+        series = group[_FIRST_SERIES]
+        if isinstance(series, zarr.Group):
+            group, image = series, Multiscale.find(dict(series.attrs))
+    paths = _only_array(path, group) if image is None else image.paths
+    try:
+        levels = [_array(path, group, name) for name in paths]
+    except KeyError as error:
+        raise ValueError(
+            f"{path.name}: expected the array {error.args[0]} that its metadata name, found none; "
+            "the store is incomplete, copy it again"
+        ) from error
+    if image is None:
+        return Movie(levels[0], axes, channel, Calibration())
+    if axes is None and len(image.axes) != len(levels[0].shape):
+        raise ValueError(
+            f"{path.name}: expected an array of the axes {image.axes}, found one of the shape "
+            f"{levels[0].shape}; say the axes yourself"
+        )
+    return Movie(levels[0], axes or image.axes, channel, image.calibration, levels[1:])
+
+
+def _only_array(path: Path, group: "zarr.Group") -> tuple[str, ...]:
+    names = sorted(group.array_keys())
+    if len(names) == 1:
+        return (names[0],)
+    found = f"the arrays {', '.join(names[:5])}; give one of them" if names else "none"
+    raise ValueError(f"{path.name}: expected an OME-Zarr image or one array, found {found}")
+
+
+def _array(path: Path, group: "zarr.Group", name: str) -> _Chunks:
+    import zarr
+
+    array = group.get(name)
+    if not isinstance(array, zarr.Array):
+        raise KeyError(name)
+    return _Chunks(path, array)
