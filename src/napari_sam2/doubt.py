@@ -18,12 +18,13 @@ Where the user said what the mask is there is no doubt; a jump between such a fr
 neighbour is the neighbour's. A frame is *doubtful* from 0.5 on.
 """
 
+from collections.abc import Iterable
 from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2.figures import Figures
+from napari_sam2.figures import Figures, FigureTable
 
 DOUBTFUL = 0.5
 CONTEXT = 5  # frames to both sides that the doubt of a frame depends on
@@ -73,6 +74,51 @@ def doubt(figures: Figures) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     )
     reasons[:, figures.given | ~figures.known] = 0
     return reasons.max(0), reasons.argmax(0).astype(np.uint8)
+
+
+class DoubtTable:
+    """Doubts that are kept up with a table of figures.
+
+    Parameters
+    ----------
+    table
+        The figures; whoever changes them says so here.
+
+    Attributes
+    ----------
+    doubts, reasons
+        (N, T) as `doubt` returns them, in the order of the table's rows.
+    """
+
+    def __init__(self, table: FigureTable) -> None:
+        self.table = table
+        self.judge()
+
+    def judge(self) -> None:
+        """Find all doubts anew."""
+        self.doubts, self.reasons = doubt(self.table.figures)
+
+    def judge_frames(self, frames: Iterable[int]) -> None:
+        """Find the doubts that figures of these frames can have changed."""
+        n_frames = self.doubts.shape[1]
+        for first, stop in _stretches(frames, n_frames):
+            begin, end = max(first - CONTEXT, 0), min(stop + CONTEXT, n_frames)
+            doubts, reasons = doubt(self.table.figures.frames(begin, end))
+            inner = slice(first - begin, stop - begin)
+            self.doubts[:, first:stop] = doubts[:, inner]
+            self.reasons[:, first:stop] = reasons[:, inner]
+
+
+def _stretches(frames: Iterable[int], n_frames: int) -> list[tuple[int, int]]:
+    """Join frames with what depends on them to stretches: first frame, the one after the last."""
+    stretches: list[tuple[int, int]] = []
+    for frame in sorted(frames):
+        first, stop = max(frame - CONTEXT, 0), min(frame + CONTEXT + 1, n_frames)
+        if stretches and first <= stretches[-1][1]:
+            stretches[-1] = stretches[-1][0], stop
+        else:
+            stretches.append((first, stop))
+    return stretches
 
 
 def doubtful_places(doubts: NDArray[np.float32]) -> list[tuple[int, int]]:

@@ -6,12 +6,14 @@ import pytest
 from napari_sam2.doubt import (
     CONTEXT,
     DOUBTFUL,
+    DoubtTable,
     Reason,
     doubt,
     doubtful_places,
     next_doubtful,
 )
-from napari_sam2.figures import Figures
+from napari_sam2.figures import Figures, FigureTable
+from napari_sam2.masklets import Masklets
 
 N_FRAMES = 12
 
@@ -125,6 +127,26 @@ def test_a_part_of_the_movie_is_judged_as_in_the_whole():
     part, why_part = doubt(figures.frames(20 - CONTEXT, 30 + CONTEXT))
     np.testing.assert_array_equal(part[:, CONTEXT:-CONTEXT], whole[:, 20:30])
     np.testing.assert_array_equal(why_part[:, CONTEXT:-CONTEXT], why[:, 20:30])
+
+
+def test_doubts_are_kept_up_with_the_masks_that_change():
+    rng = np.random.default_rng(1)
+    masklets = Masklets(40, (60, 80))
+    table = FigureTable(masklets, {})
+    table.set_objects((1, 2))
+    doubts = DoubtTable(table)
+    for frame in (3, 4, 5, 6, 20, 39, 38, 4):
+        for object_id in (1, 2):
+            mask = np.zeros((60, 80), bool)
+            y, x, size = rng.integers(2, 20, 3)
+            mask[y : y + size, x : x + size] = True
+            masklets.paint(object_id, frame, mask)
+        table.update(frame, (1, 2))
+        doubts.judge_frames([frame])
+    kept = doubts.doubts.copy(), doubts.reasons.copy()
+    doubts.judge()
+    assert kept[0].max() >= DOUBTFUL
+    np.testing.assert_array_equal(kept, (doubts.doubts, doubts.reasons))
 
 
 def test_a_run_of_doubtful_frames_is_one_place():
