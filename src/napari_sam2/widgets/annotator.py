@@ -11,6 +11,7 @@ from napari_sam2.layers.geometry import FrameGeometry, LayerFrames
 from napari_sam2.layers.labels_layer import MAX_OBJECT_LAYERS
 from napari_sam2.layers.prompt_layers import Marks, ObjectFrame
 from napari_sam2.layers.workspace import Listener, Workspace
+from napari_sam2.widgets.loaded_model import Opened
 from napari_sam2.widgets.session_owner import Progress, SessionOwner
 from napari_sam2.widgets.worker import SessionWorker
 
@@ -43,9 +44,9 @@ class Annotator(QObject):
         The chosen image with its axes, objects, masklets and layers; None if none is chosen.
     model
         Name or path of the network, and the device, that `open` takes.
-    device
-        Where the model is; empty as long as it is not loaded.
-    is_loading, is_propagating, is_closed
+    device, dtype
+        Where the model is, and its precision; empty as long as it is not loaded.
+    is_loading, is_propagating, is_unloaded, is_closed
         What is going on.
 
     Signals
@@ -76,7 +77,8 @@ class Annotator(QObject):
         self.is_propagating = False
         self.is_closed = False
         self.model = EMBEDDED_MODEL
-        self.device = ""
+        self.device = self.dtype = ""
+        self.is_unloaded = False
         self.follow = True
         self._owner = owner or SessionOwner()
         self._workspaces: dict[tuple[Image, int | None], Workspace] = {}
@@ -129,7 +131,8 @@ class Annotator(QObject):
             return
         self.worker.clear()
         self._opened = (workspace, model)
-        self.is_loading, self.is_propagating, self.device = True, False, ""
+        self.is_loading, self.is_propagating, self.is_unloaded = True, False, False
+        self.device = self.dtype = ""
         frames = LayerFrames(workspace.image, workspace.geometry)
         self.worker.submit(
             partial(self._owner.open, model, frames, workspace.masklets, workspace.objects),
@@ -140,6 +143,24 @@ class Annotator(QObject):
         self.changed.emit()
         # the first Labels layer takes napari a second: let this be seen before
         QTimer.singleShot(REFRESH_MS, partial(self._show_current, workspace))
+
+    def choose_model(self, name: str, device: str) -> None:
+        """Go on with another network; session and prompts stay. It is loaded when needed."""
+        self.model = (name, device)
+        workspace = self.workspace
+        if self._opened is not None or (workspace and (workspace.points or workspace.shapes)):
+            self.open()
+        else:
+            self.changed.emit()
+
+    def unload(self) -> None:
+        """Free the memory of the network; what is drawn next, or propagated, loads it again."""
+        self.worker.clear()
+        self.worker.submit(self._owner.unload)
+        self.is_loading = self.is_propagating = False
+        self._opened, self.device, self.dtype = None, "", ""
+        self.is_unloaded = True
+        self.changed.emit()
 
     def submit(
         self,
@@ -312,7 +333,9 @@ class Annotator(QObject):
     def _marked(self, at: "tuple[Image, int | None]", key: ObjectFrame, marks: Marks) -> None:
         workspace = self._workspaces[at]
         # what is drawn on another image waits until that one is chosen
-        if workspace is self.workspace and self._opened is not None:
+        if workspace is self.workspace and self.is_unloaded:
+            self.open()
+        elif workspace is self.workspace and self._opened is not None:
             self._prompt(workspace, key, marks)
             self.changed.emit()
 
@@ -327,8 +350,12 @@ class Annotator(QObject):
             topic=key,
         )
 
-    def _show_opened(self, device: str) -> None:
-        self.is_loading, self.device = False, device
+    def _show_opened(self, opened: Opened) -> None:
+        self.is_loading, self.device, self.dtype = False, opened.device, opened.dtype
+        if opened.failure is not None and self._opened is not None:
+            self.model = opened.model  # the one from before goes on
+            self._opened = self._opened[0], opened.model
+            self.failed.emit(opened.failure)
         self.changed.emit()
 
     def _show_mask(self, workspace: Workspace, key: ObjectFrame, prediction: Any) -> None:

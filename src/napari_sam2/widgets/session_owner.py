@@ -10,12 +10,12 @@ from napari_sam2.annotation import Annotation, Direction, Objects
 from napari_sam2.layers.geometry import LayerFrames
 from napari_sam2.layers.prompt_layers import Marks, ObjectFrame
 from napari_sam2.masklets import Masklets
+from napari_sam2.widgets.loaded_model import LoadedModel, LoadModel, Opened
 from sam2_torch.predictions import MaskPrediction
 
 if TYPE_CHECKING:
     from sam2_torch.session import VideoSession
 
-LoadModel: TypeAlias = Callable[[str, str], Any]
 OpenSession: TypeAlias = "Callable[[Any, Sequence[Any]], VideoSession]"
 
 
@@ -66,16 +66,14 @@ class SessionOwner:
     """
 
     def __init__(self, load: LoadModel = load_model, session: OpenSession = open_session) -> None:
-        self._load = load
+        self._loaded = LoadedModel(load)
         self._session = session
-        self._model: Any = None
-        self._model_key: tuple[str, str] | None = None
         self._annotation: Annotation | None = None
 
     @property
     def model(self) -> Any:
         """The network; None if none is loaded."""
-        return self._model
+        return self._loaded.model
 
     @property
     def annotation(self) -> Annotation | None:
@@ -84,7 +82,7 @@ class SessionOwner:
 
     def open(
         self, model: tuple[str, str], frames: LayerFrames, masklets: Masklets, objects: Objects
-    ) -> str:
+    ) -> Opened:
         """Start anew on an image.
 
         Parameters
@@ -98,20 +96,33 @@ class SessionOwner:
 
         Returns
         -------
-        On which device the model is.
+        Which model is in use. That is the one from before, with the image as it was, if this
+        one cannot be loaded.
+
+        Raises
+        ------
+        Exception
+            If it cannot be loaded and none was before, or if the image cannot be opened.
         """
-        self._annotation = None  # two sessions, or two models, may not fit in memory
-        if model != self._model_key:
-            self._model, self._model_key = None, None
-            self._model = self._load(*model)
-            self._model_key = model
-        session = self._session(self._model, frames)
-        self._annotation = Annotation(session, masklets=masklets, objects=objects)
-        return str(getattr(self._model, "device", model[1]))
+        failure = self._loaded.switch(model, make_room=self.close)
+        if failure is None or self._annotation is None:
+            self._annotation = None  # two sessions may not fit in memory
+            session = self._session(self._loaded.model, frames)
+            self._annotation = Annotation(session, masklets=masklets, objects=objects)
+        return self._loaded.describe(failure)
 
     def close(self) -> None:
         """Let go of the image; the model stays."""
         self._annotation = None
+
+    def unload(self) -> None:
+        """Let go of the image and of the model, and free their memory."""
+        self.close()
+        self._loaded.unload()
+
+    def measure(self) -> Iterator[Any]:
+        """Measure the model's speed, step by step, and remember it."""
+        return self._loaded.measure()
 
     def prompt(
         self, key: ObjectFrame, marks: Marks, frame_shape: tuple[int, int]

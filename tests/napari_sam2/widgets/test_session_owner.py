@@ -6,6 +6,7 @@ import pytest
 from napari_sam2.annotation import Objects
 from napari_sam2.layers.prompt_layers import Marks
 from napari_sam2.masklets import Masklets
+from napari_sam2.widgets.loaded_model import Opened
 from napari_sam2.widgets.session_owner import SessionOwner
 
 FRAMES = [np.zeros((30, 50), np.uint8)] * 6
@@ -19,7 +20,7 @@ def masklets():
 
 
 def test_prompts_reach_the_session(stub_owner, masklets):
-    assert stub_owner.open(CELLS, FRAMES, masklets, Objects()) == "cpu"
+    assert stub_owner.open(CELLS, FRAMES, masklets, Objects()) == Opened(CELLS, "cpu")
     assert stub_owner.prompt((1, 2), Marks(((10, 20, 1),)), SHAPE).sparse
     assert masklets.frames(1) == (2,)
     assert stub_owner.prompt((1, 2), Marks(), SHAPE) is None
@@ -45,6 +46,33 @@ def test_nothing_is_answered_without_an_image(stub_owner, masklets):
     assert stub_owner.prompt((1, 2), Marks(((10, 20, 1),)), SHAPE) is None
 
 
+def test_a_model_that_cannot_be_loaded_leaves_image_and_model_as_they_were(stub_owner, masklets):
+    stub_owner.open(CELLS, FRAMES, masklets, Objects())
+    stub_owner.prompt((1, 2), Marks(((10, 20, 1),)), SHAPE)
+    annotation = stub_owner.annotation
+    opened = stub_owner.open(("missing.pt", "cpu"), FRAMES, masklets, Objects())
+    assert opened.model == CELLS and isinstance(opened.failure, FileNotFoundError)
+    assert stub_owner.annotation is annotation and stub_owner.model == "cells_nano"
+    assert annotation.session.masks[1][2].any()
+
+
+def test_another_image_is_opened_with_the_model_from_before(stub_owner, masklets):
+    stub_owner.open(CELLS, FRAMES, masklets, Objects())
+    stub_owner.close()
+    opened = stub_owner.open(("missing.pt", "cpu"), FRAMES, masklets, Objects())
+    assert opened.model == CELLS and opened.failure is not None
+    assert stub_owner.prompt((1, 2), Marks(((10, 20, 1),)), SHAPE).sparse
+
+
+def test_unloading_lets_go_of_image_and_model(stub_owner, masklets):
+    stub_owner.open(CELLS, FRAMES, masklets, Objects())
+    stub_owner.unload()
+    assert stub_owner.model is None and stub_owner.annotation is None
+    assert list(stub_owner.measure()) == []
+    stub_owner.open(CELLS, FRAMES, masklets, Objects())
+    assert stub_owner.models == [CELLS, CELLS]
+
+
 def test_progress(stub_owner, masklets):
     stub_owner.open(CELLS, FRAMES, masklets, Objects())
     stub_owner.prompt((1, 2), Marks(((10, 20, 1),)), SHAPE)
@@ -62,6 +90,6 @@ def test_the_embedded_model_is_loaded_by_default(masklets):
     disc = (y - 12) ** 2 + (x - 30) ** 2 <= 36
     frames = [(disc * 40000 + 2000).astype(np.uint16)] * 6
     owner = SessionOwner()
-    assert owner.open(CELLS, frames, masklets, Objects()) == "cpu"
+    assert owner.open(CELLS, frames, masklets, Objects()) == Opened(CELLS, "cpu", "float32")
     mask = owner.prompt((1, 0), Marks(((12, 30, 1),)), SHAPE).mask
     assert (mask & disc).sum() / (mask | disc).sum() > 0.7
