@@ -87,9 +87,9 @@ class Annotation:
     ----------
     session
         The network's state on this movie.
-    masklets, objects
-        Where masks and names are kept; new ones by default. Given ones outlive the session:
-        that is how a movie goes on with another model.
+    masklets, objects, confidence
+        Where masks, names and scores, by (object id, frame), are kept; new ones by default.
+        Given ones outlive the session: that is how a movie goes on with another model.
 
     Notes
     -----
@@ -102,6 +102,7 @@ class Annotation:
         *,
         masklets: Masklets | None = None,
         objects: Objects | None = None,
+        confidence: dict[tuple[int, int], Confidence] | None = None,
     ) -> None:
         self.session = session
         if masklets is None:
@@ -109,7 +110,7 @@ class Annotation:
         self.masklets = masklets
         self.objects = Objects() if objects is None else objects
         self._prompts: dict[tuple[int, int], tuple[Prompt, ...]] = {}
-        self._confidence: dict[tuple[int, int], Confidence] = {}
+        self._confidence = {} if confidence is None else confidence
         self._given: dict[tuple[int, int], SparseMask] = {}
 
     @property
@@ -210,7 +211,20 @@ class Annotation:
         The masks of one frame, which `masklets` holds from then on. Closing the generator
         stops; what is done stays.
         """
-        results = self.session.propagate(direction, frames=frames, object_ids=object_ids)
+        return self._keep_all(
+            self.session.propagate(direction, frames=frames, object_ids=object_ids)
+        )
+
+    def propagate_changes(self) -> Iterator[FrameResult]:
+        """Follow again only what changed prompts can have changed.
+
+        Yields
+        ------
+        As `propagate`.
+        """
+        return self._keep_all(self.session.propagate_changes())
+
+    def _keep_all(self, results: Iterator[FrameResult]) -> Iterator[FrameResult]:
         # the session's generator holds memories on the device: let go of them at once
         with closing(results):  # type: ignore[type-var]
             for result in results:
@@ -223,8 +237,8 @@ class Annotation:
     def _keep(self, key: tuple[int, int], prediction: MaskPrediction) -> MaskPrediction:
         if key in self._given:
             prediction = replace(prediction, sparse=self._given[key])
-        self.masklets.set(*key, prediction.sparse)
         self._confidence[key] = Confidence(prediction.iou, prediction.object_score)
+        self.masklets.set(*key, prediction.sparse)  # last: whoever watches reads the scores, too
         return prediction
 
     def _forget(self, key: tuple[int, int]) -> None:

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -94,6 +95,7 @@ class Masklets:
         self.n_frames = int(n_frames)
         self.frame_shape = (int(frame_shape[0]), int(frame_shape[1]))
         self._packed: dict[int, dict[int, bytes]] = {}
+        self._watchers: list[deque[tuple[int, int]]] = []
 
     @property
     def object_ids(self) -> tuple[int, ...]:
@@ -150,6 +152,7 @@ class Masklets:
                 f"found {tuple(mask.shape)}"
             )
         self._packed.setdefault(int(object_id), {})[int(frame)] = _pack(mask)
+        self._note(object_id, (frame,))
 
     def paint(self, object_id: int, frame: int, mask: ArrayLike) -> None:
         """Keep a whole image, (H, W), as an object's mask in a frame; non-zero is the object.
@@ -167,9 +170,24 @@ class Masklets:
     def remove(self, object_id: int, frame: int | None = None) -> None:
         """Forget an object, or its mask in one frame; nothing happens if it is not there."""
         if frame is None:
-            self._packed.pop(object_id, None)
+            gone = self._packed.pop(object_id, {})
+            self._note(object_id, gone)
         else:
             self._packed.get(object_id, {}).pop(frame, None)
+            self._note(object_id, (frame,))
+
+    def watch(self) -> deque[tuple[int, int]]:
+        """Get a queue to which (object id, frame) of each mask that changes is appended.
+
+        It may be emptied by another thread than the one that writes.
+        """
+        watcher: deque[tuple[int, int]] = deque()
+        self._watchers.append(watcher)
+        return watcher
+
+    def unwatch(self, watcher: deque[tuple[int, int]]) -> None:
+        """Append to a queue no longer."""
+        self._watchers = [each for each in self._watchers if each is not watcher]
 
     def labels(
         self,
@@ -211,6 +229,10 @@ class Masklets:
     def object_labels(self, object_id: int, frame: int) -> NDArray[np.integer]:
         """Draw one object alone, (H, W): its id inside of its mask, 0 elsewhere."""
         return self.labels(frame, (object_id,))
+
+    def _note(self, object_id: int, frames: Iterable[int]) -> None:
+        for watcher in self._watchers:
+            watcher.extend((object_id, frame) for frame in frames)
 
     def _check_frame(self, frame: int) -> None:
         if not 0 <= frame < self.n_frames:

@@ -164,3 +164,20 @@ def test_one_thread_writes_while_another_reads():
         assert masklets.labels(0).max() <= 20
     writer.join()
     assert masklets.labels(199).max() == 20
+
+
+def test_a_watcher_is_told_which_masks_change():
+    masklets = Masklets(3, SHAPE)
+    masklets.paint(1, 0, disc((12, 45), 7))
+    watcher = masklets.watch()
+    masklets.paint(2, 1, disc((12, 45), 7))
+    masklets.set(2, 2, SparseMask.empty(SHAPE))
+    masklets.remove(2, 1)
+    assert list(watcher) == [(2, 1), (2, 2), (2, 1)]
+    watcher.clear()
+    masklets.remove(2)
+    masklets.remove(7)
+    assert list(watcher) == [(2, 2)]
+    masklets.unwatch(watcher)
+    masklets.paint(1, 1, disc((12, 45), 7))
+    assert list(watcher) == [(2, 2)]

@@ -32,6 +32,11 @@ class OutputLayers:
         What they show. The layers are views: they hold no pixel of their own.
     on_paint
         Called with (object id, frame) of each mask that was painted into.
+
+    Attributes
+    ----------
+    hidden
+        The objects that are not shown; change it through `set_hidden`.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class OutputLayers:
         self._on_paint = on_paint
         self._layers: dict[int, Labels] = {}
         self._per_object = True
+        self.hidden: set[int] = set()
 
     @property
     def per_object(self) -> bool:
@@ -97,6 +103,16 @@ class OutputLayers:
         for key in keys.intersection(self.layers):
             self._layers[key].refresh(extent=False, highlight=False)
 
+    def set_hidden(self, object_ids: Iterable[int]) -> None:
+        """Hide these objects, and show all others."""
+        before, now = set(self.hidden), set(object_ids)
+        self.hidden.clear()
+        self.hidden.update(now)
+        for key in (before ^ now).intersection(self.layers):
+            self._layers[key].visible = key not in now
+        if before != now:
+            self.refresh([ALL])
+
     def remove(self, object_id: int) -> None:
         """Take the object's own layer out of the viewer, if it has one."""
         layer = self.layers.get(object_id)
@@ -116,10 +132,11 @@ class OutputLayers:
 
         name = self._objects.name(key) if key else f"{self._image.name} objects"
         layer = Labels(
-            MaskletView(self._masklets, self._geometry, key or None, self._on_paint),
+            MaskletView(self._masklets, self._geometry, key or None, self._on_paint, self.hidden),
             name=name,
             colormap=object_colormap(),
             opacity=OPACITY,
+            visible=key not in self.hidden,
             **placement(self._image),
         )
         layer.selected_label = key or 1

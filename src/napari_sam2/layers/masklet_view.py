@@ -1,6 +1,6 @@
 """Masklets as an array: what a Labels layer shows and paints, one frame at a time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,8 @@ class MaskletView(NDArrayOperatorsMixin):
         Show this object alone; all of them by default.
     on_paint
         Called with (object id, frame) of each mask that was painted into.
+    hidden
+        Objects that are left out where all are shown; read anew at each access.
 
     Notes
     -----
@@ -43,11 +45,13 @@ class MaskletView(NDArrayOperatorsMixin):
         geometry: FrameGeometry,
         object_id: int | None = None,
         on_paint: Callable[[int, int], None] = lambda object_id, frame: None,
+        hidden: Set[int] = frozenset(),
     ) -> None:
         self.masklets = masklets
         self.geometry = geometry
         self.object_id = object_id
         self._on_paint = on_paint
+        self._hidden = hidden
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -116,9 +120,12 @@ class MaskletView(NDArrayOperatorsMixin):
         return self.dtype.type(max(used, default=0))
 
     def _labels(self, frame: int) -> NDArray[np.integer]:
-        only = None if self.object_id is None else (self.object_id,)
+        only: Sequence[int] = (self.object_id,) if self.object_id is not None else self._seen()
         image = np.empty(self.geometry.frame_shape, self.dtype)
         return self.masklets.labels(frame, only, out=image)
+
+    def _seen(self) -> list[int]:
+        return [i for i in self.masklets.object_ids if i not in self._hidden]
 
     def _frame(self, number: int) -> int | None:
         leading = np.unravel_index(number, self.shape[:-2]) if self.ndim > 2 else ()
@@ -165,7 +172,7 @@ class MaskletView(NDArrayOperatorsMixin):
     ) -> None:
         """Let each changed pixel belong to the painted object and to no other one."""
         painted = set(np.unique(after[changed]).tolist()) - {0}
-        for object_id in painted.union(self.masklets.object_ids):
+        for object_id in painted.union(self._seen()):  # what is not seen is not painted over
             mask = self.masklets.get(object_id, frame)
             if mask is None and object_id not in painted:
                 continue

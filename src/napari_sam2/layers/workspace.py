@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2.annotation import Objects
+from napari_sam2.annotation import Confidence, Objects
 from napari_sam2.layers.geometry import FrameGeometry
 from napari_sam2.layers.labels_layer import OutputLayers
 from napari_sam2.layers.prompt_layers import (
@@ -67,8 +67,9 @@ class Workspace:
 
     Attributes
     ----------
-    objects, masklets, outputs
-        The objects, their masks and the layers that show them.
+    objects, masklets, confidence, outputs
+        The objects, their masks, the network's scores of them by (object id, frame), and the
+        layers that show them.
     current_object, label
         Whose the next mark is, and whether the next click is positive (1) or negative (0).
     """
@@ -85,6 +86,7 @@ class Workspace:
         self.geometry = geometry
         self.objects = Objects()
         self.masklets = Masklets(geometry.n_frames, geometry.frame_shape)
+        self.confidence: dict[ObjectFrame, Confidence] = {}
         self.outputs = OutputLayers(
             viewer, image, geometry, self.masklets, self.objects, self._painting
         )

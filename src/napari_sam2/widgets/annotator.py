@@ -1,6 +1,6 @@
 """From what is drawn to the session and back to the layers, through the worker."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -135,7 +135,14 @@ class Annotator(QObject):
         self.device = self.dtype = ""
         frames = LayerFrames(workspace.image, workspace.geometry)
         self.worker.submit(
-            partial(self._owner.open, model, frames, workspace.masklets, workspace.objects),
+            partial(
+                self._owner.open,
+                model,
+                frames,
+                workspace.masklets,
+                workspace.objects,
+                workspace.confidence,
+            ),
             then=self._show_opened,
         )
         for key, marks in workspace.marks.items():
@@ -275,8 +282,20 @@ class Annotator(QObject):
                 self._tell_limit()
             self.changed.emit()
 
-    def propagate(self, direction: Direction, frames: tuple[int, int] | None) -> None:
-        """Carry all objects' masks to other frames."""
+    def propagate(
+        self,
+        direction: Direction,
+        frames: tuple[int, int] | None,
+        object_ids: Sequence[int] | None = None,
+    ) -> None:
+        """Carry masks to other frames, those of all objects by default."""
+        self._carry(partial(self._owner.propagate, direction, frames, object_ids))
+
+    def propagate_changes(self) -> None:
+        """Carry on what was corrected since, in both directions, as far as it changes anything."""
+        self._carry(self._owner.propagate_changes)
+
+    def _carry(self, propagation: Callable[[], Iterator[Progress]]) -> None:
         workspace = self.workspace
         if workspace is None or self.is_propagating:
             return
@@ -284,10 +303,20 @@ class Annotator(QObject):
         self._run += 1
         self._shown_by_us = workspace.shown_frame
         self.worker.stream(
-            partial(self._owner.propagate, direction, frames),
+            propagation,
             each=partial(self._take_progress, workspace),
             then=partial(self._end, self._run),
         )
+        self.changed.emit()
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the propagation stands still."""
+        return self.worker.is_paused
+
+    def pause(self, pause: bool = True) -> None:
+        """Let the propagation stand still, or go on; prompts are answered meanwhile."""
+        self.worker.pause(pause)
         self.changed.emit()
 
     def cancel(self) -> None:

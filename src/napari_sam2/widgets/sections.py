@@ -225,10 +225,11 @@ class PropagationSection(QWidget):
 
     def show_progress(self, progress: Progress) -> None:
         """Show how far it is."""
-        self._set_bar(progress.done, progress.total)
+        self._set_bar(progress.done, progress.total or progress.done)
         left = progress.seconds_left
         time = "" if left is None else f", {_duration(left)} left"
-        self.status.setText(f"{progress.done} of {progress.total} frames{time}")
+        total = "" if progress.total is None else f" of {progress.total}"
+        self.status.setText(f"{progress.done}{total} frames{time}")
 
     def show_end(self, text: str) -> None:
         """Say how it ended."""

@@ -3,15 +3,16 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from napari_sam2.annotation import Annotation, Direction, Objects
+from napari_sam2.annotation import Annotation, Confidence, Direction, Objects
 from napari_sam2.layers.geometry import LayerFrames
 from napari_sam2.layers.prompt_layers import Marks, ObjectFrame
 from napari_sam2.masklets import Masklets
 from napari_sam2.widgets.loaded_model import LoadedModel, LoadModel, Opened
-from sam2_torch.predictions import MaskPrediction
+from sam2_torch.predictions import FrameResult, MaskPrediction
 
 if TYPE_CHECKING:
     from sam2_torch.session import VideoSession
@@ -30,16 +31,24 @@ class Progress:
     object_ids
         The objects that were followed there.
     done, total
-        Count of frames; corrections on the way add to the total.
-    seconds_left
-        At the speed so far; None at the first frame, which tells nothing: it was prompted.
+        Count of frames; corrections on the way add to the total. The total is None where it
+        depends on what is found.
+    seconds_per_frame
+        The speed so far; None at the first frame, which tells nothing: it was prompted.
     """
 
     frame: int
     object_ids: tuple[int, ...]
     done: int
-    total: int
-    seconds_left: float | None
+    total: int | None
+    seconds_per_frame: float | None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time left at the speed so far; None where it cannot be known."""
+        if self.total is None or self.seconds_per_frame is None:
+            return None
+        return self.seconds_per_frame * (self.total - self.done)
 
 
 def load_model(name: str, device: str) -> Any:
@@ -81,7 +90,12 @@ class SessionOwner:
         return self._annotation
 
     def open(
-        self, model: tuple[str, str], frames: LayerFrames, masklets: Masklets, objects: Objects
+        self,
+        model: tuple[str, str],
+        frames: LayerFrames,
+        masklets: Masklets,
+        objects: Objects,
+        confidence: dict[ObjectFrame, Confidence] | None = None,
     ) -> Opened:
         """Start anew on an image.
 
@@ -91,8 +105,8 @@ class SessionOwner:
             Name or path, and device. The one that is loaded already is kept.
         frames
             The movie.
-        masklets, objects
-            Where masks and names go.
+        masklets, objects, confidence
+            Where masks, names and scores go.
 
         Returns
         -------
@@ -108,7 +122,9 @@ class SessionOwner:
         if failure is None or self._annotation is None:
             self._annotation = None  # two sessions may not fit in memory
             session = self._session(self._loaded.model, frames)
-            self._annotation = Annotation(session, masklets=masklets, objects=objects)
+            self._annotation = Annotation(
+                session, masklets=masklets, objects=objects, confidence=confidence
+            )
         return self._loaded.describe(failure)
 
     def close(self) -> None:
@@ -137,16 +153,35 @@ class SessionOwner:
         if self._annotation is not None:
             self._annotation.remove_object(object_id)
 
-    def propagate(self, direction: Direction, frames: tuple[int, int] | None) -> Iterator[Progress]:
-        """Follow all objects; the masks go to the masklets."""
+    def propagate(
+        self,
+        direction: Direction,
+        frames: tuple[int, int] | None,
+        object_ids: Sequence[int] | None = None,
+    ) -> Iterator[Progress]:
+        """Follow objects, all of them by default; the masks go to the masklets."""
         if self._annotation is None:
             return
-        total = self._annotation.frame_count(direction, frames=frames)
-        begin = None
-        results = self._annotation.propagate(direction, frames)
-        with closing(results):  # type: ignore[type-var]
-            for done, result in enumerate(results, 1):
-                total = max(total, done)
-                begin = begin or monotonic()
-                left = (monotonic() - begin) / (done - 1) * (total - done) if done > 1 else None
-                yield Progress(result.frame, result.object_ids, done, total, left)
+        total = self._annotation.frame_count(direction, frames=frames, object_ids=object_ids)
+        yield from _progress(self._annotation.propagate(direction, frames, object_ids), total)
+
+    def propagate_changes(self) -> Iterator[Progress]:
+        """Follow again what changed prompts can have changed."""
+        if self._annotation is not None:
+            yield from _progress(self._annotation.propagate_changes(), None)
+
+
+def _progress(results: Iterator[FrameResult], total: int | None) -> Iterator[Progress]:
+    """Count results, and time how long they take to be made."""
+    spent = 0.0
+    with closing(results):  # type: ignore[type-var]
+        for done in count(1):
+            began = monotonic()  # a stream that is paused stands still in `yield`
+            result = next(results, None)
+            if result is None:
+                return
+            # the first frame was prompted: it costs nothing, and says nothing of the others
+            spent += monotonic() - began if done > 1 else 0
+            step = spent / (done - 1) if done > 1 else None
+            total = None if total is None else max(total, done)
+            yield Progress(result.frame, result.object_ids, done, total, step)

@@ -60,6 +60,7 @@ class SessionWorker(QObject):
         self._streams: deque[_Request] = deque()
         self._open = 0  # requests and streams that the GUI waits for
         self._closing = False
+        self._paused = False
         self._thread: Thread | None = None
         self._answered.connect(self._deliver)
         self._stepped.connect(self._deliver_step)
@@ -117,11 +118,27 @@ class SessionWorker(QObject):
             self._enqueue(self._streams, request)
         return request.number
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether streams stand still."""
+        return self._paused
+
+    def pause(self, pause: bool = True) -> None:
+        """Let streams stand still after the step that they are in, or go on.
+
+        Requests are taken meanwhile. It ends with `cancel`, too.
+        """
+        with self._wake:
+            self._paused = pause and bool(self._streams)
+            self._wake.notify()
+
     def cancel(self) -> None:
         """Close all streams before their next step."""
         with self._wake:
             for stream in self._streams:
                 stream.cancelled = True
+            self._paused = False
+            self._wake.notify()
 
     def clear(self) -> None:
         """Drop all requests that wait, and cancel all streams."""
@@ -172,7 +189,7 @@ class SessionWorker(QObject):
     def _next(self) -> _Request | None:
         """Wait for something to do; None when the thread is to end."""
         with self._wake:
-            while not (self._closing or self._requests or self._streams):
+            while not (self._closing or self._requests or (self._streams and not self._paused)):
                 self._wake.wait()
             if self._closing:
                 return None

@@ -143,3 +143,28 @@ def test_the_image_may_be_gone(viewer, movie, setting):
     viewer.layers.remove(movie)
     setting.outputs.show([1])
     assert names(viewer) == ["Object 1"]
+
+
+def test_hiding_an_object_hides_its_layer(setting):
+    for object_id in (1, 2):
+        setting.paint(object_id, 0)
+    setting.outputs.show([1, 2])
+    setting.outputs.set_hidden([2, 3])
+    assert [setting.outputs.layers[i].visible for i in (1, 2)] == [True, False]
+    setting.paint(3, 0)
+    setting.outputs.show([3])
+    assert not setting.outputs.layers[3].visible
+    setting.outputs.set_hidden([])
+    assert all(layer.visible for layer in setting.outputs.layers.values())
+
+
+def test_hiding_an_object_leaves_it_out_of_the_layer_of_all(viewer, setting):
+    viewer.dims.set_point(0, 0)
+    for object_id in (1, 2):
+        setting.paint(object_id, 0)
+    setting.outputs.set_per_object(False)
+    layer = setting.outputs.layers[0]
+    setting.outputs.set_hidden([2])
+    assert set(np.unique(layer._slice.image.view)) == {0, 1}
+    setting.outputs.set_hidden([])
+    assert set(np.unique(layer._slice.image.view)) == {0, 1, 2}

@@ -253,3 +253,14 @@ def test_labels_of_an_rgb_movie(viewer):
     assert layer.data.shape == (4, 6, 8)
     layer.paint((3, 2, 2), 1)
     assert masklets.frames(1) == (3,)
+
+
+def test_a_hidden_object_is_not_seen_and_not_painted_over(masklets, dense):
+    hidden = set()
+    view = MaskletView(masklets, FrameGeometry(SHAPE, 0, (0,)), hidden=hidden)
+    hidden.add(2)
+    np.testing.assert_array_equal(view[2], np.where(dense[2] == 4, 4, 0))
+    view[2, 5:8, 10:30] = 4
+    hidden.clear()
+    assert masklets.get(2, 2).area == 200
+    assert masklets.get(4, 2).area == 260

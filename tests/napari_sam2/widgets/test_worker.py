@@ -176,3 +176,38 @@ def test_closing_ends_the_thread_and_tells_nothing_more(qapp, qtbot):
     worker.submit(lambda: got.append(1))
     worker.close()
     assert got == []
+
+
+def test_a_paused_stream_stands_still_while_requests_are_answered(worker, qtbot):
+    got, answers, ends = [], [], []
+    gate = Gate()
+    worker.stream(
+        lambda: (gate(i) if i == 1 else i for i in range(4)), each=got.append, then=ends.append
+    )
+    assert gate.entered.wait(5)
+    worker.pause()
+    gate.opened.set()
+    worker.submit(lambda: "asked meanwhile", then=answers.append)
+    qtbot.waitUntil(lambda: answers == ["asked meanwhile"])
+    assert (got, ends, worker.is_paused) == ([0, 1], [], True)
+    worker.pause(False)
+    qtbot.waitUntil(lambda: ends == [True])
+    assert got == [0, 1, 2, 3]
+
+
+def test_a_paused_stream_can_be_cancelled(worker, qtbot):
+    ends, gate = [], Gate()
+    worker.stream(lambda: (gate(i) for i in range(4)), each=lambda _: None, then=ends.append)
+    assert gate.entered.wait(5)
+    worker.pause()
+    gate.opened.set()
+    worker.cancel()
+    qtbot.waitUntil(lambda: ends == [False])
+    assert not worker.is_paused
+
+
+def test_nothing_is_paused_where_nothing_runs(worker, qtbot):
+    worker.pause()
+    got = []
+    worker.stream(lambda: iter("ab"), each=got.append)
+    qtbot.waitUntil(lambda: got == ["a", "b"])
