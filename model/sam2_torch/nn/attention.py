@@ -4,6 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sam2_torch.nn.dot_product import attend, is_worth_tiling
+from sam2_torch.nn.position_encoding import Remembered
+
 
 class Projections(nn.Module):
     """What attention needs beside positions: projections, and the attending itself."""
@@ -25,8 +28,7 @@ class Projections(nn.Module):
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Attend with (B, heads, N, C / heads) and project back to (B, N, width)."""
-        out = F.scaled_dot_product_attention(query, key, value)
-        return self.out_proj(out.transpose(1, 2).flatten(2))
+        return self.out_proj(attend(query, key, value).transpose(1, 2).flatten(2))
 
 
 class Attention(Projections):
@@ -56,6 +58,7 @@ class RotaryAttention(Projections):
 
     def __init__(self, width: int, memory_width: int | None = None) -> None:
         super().__init__(width, heads=1, memory_width=memory_width)
+        self._folded = Remembered()
 
     def forward(
         self,
@@ -80,8 +83,23 @@ class RotaryAttention(Projections):
         own, others = turns
         query = project_turned(self.q_proj, query, own, query.shape[1])
         key = project_turned(self.k_proj, key, others, key.shape[1] - unplaced)
-        query, key, value = map(self.split_heads, (query, key, self.v_proj(value)))
-        return self.attend(query.expand(len(key), -1, -1, -1), key, value)
+        query, key = map(self.split_heads, (query, key))
+        query = query.expand(len(key), -1, -1, -1)
+        if is_worth_tiling(query, key):
+            out = attend(query, key, value[:, None])[:, 0]
+            fold = self._folded.get(list(self.parameters()), self._fold)
+            return F.linear(out, fold[:, :-1], fold[:, -1])
+        return self.attend(query, key, self.split_heads(self.v_proj(value)))
+
+    def _fold(self) -> Tensor:
+        """Multiply the projections of values and of the output, (width, memory width + 1).
+
+        As the weights of a query sum to 1, values can be projected after attending, in one go,
+        their bias included (last column): the same, and memories are a quarter as wide.
+        """
+        out, v = self.out_proj, self.v_proj
+        bias = out.weight @ v.bias + out.bias
+        return torch.cat((out.weight @ v.weight, bias[:, None]), dim=1)
 
 
 def project_turned(projection: nn.Linear, x: Tensor, turn: Tensor, placed: int) -> Tensor:

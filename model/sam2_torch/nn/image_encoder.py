@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from sam2_torch.config import SAM2Config
 from sam2_torch.nn.blocks import MLP
+from sam2_torch.nn.dot_product import attend
 from sam2_torch.nn.position_encoding import Remembered
 
 MLP_RATIO = 4
@@ -73,7 +74,7 @@ class MultiScaleAttention(nn.Module):
             part.flatten(1, 2).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, heads, N, C)
             for part in (query, key, value)
         )
-        out = F.scaled_dot_product_attention(query, key, value)
+        out = attend(query, key, value)
         return self.proj(out.transpose(1, 2).flatten(2).unflatten(1, (height, width)))
 
 

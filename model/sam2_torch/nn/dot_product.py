@@ -1,0 +1,71 @@
+"""Scaled dot-product attention: PyTorch's own, or tile by tile on a CPU where that is faster.
+
+Notes
+-----
+On a CPU, PyTorch's fused attention wants values as wide as keys, and in bfloat16 it does not
+reach the speed of the processor's products of matrices; plain products of tiles that stay in
+the cache do both. In float32 the softmax runs along with the tiles (Milakov and Gimelshein
+2018, arXiv 1805.02867). Limits and sizes are measured: `docs/architecture.md`.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+QUERIES, KEYS = 512, 1024  # of a float32 tile
+HALF_QUERIES = 256  # of a bfloat16 one, which has all keys
+WORTH_KEYS = {torch.bfloat16: 1024, torch.float32: 16384}  # with fewer, PyTorch is as fast
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Attend, (B, heads, Q, C) to keys (B, heads, L, C) and values (B, heads, L, V).
+
+    Returns
+    -------
+    (B, heads, Q, V).
+    """
+    if is_worth_tiling(query, key):
+        return attend_in_tiles(query, key, value)
+    return F.scaled_dot_product_attention(query, key, value)
+
+
+def is_worth_tiling(query: Tensor, key: Tensor) -> bool:
+    """Tell whether tiles are faster; never where gradients are wanted: they write in place."""
+    if query.device.type != "cpu" or torch.is_grad_enabled():
+        return False
+    return query.dtype in WORTH_KEYS and key.shape[-2] >= WORTH_KEYS[query.dtype]
+
+
+def attend_in_tiles(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Attend as in `attend`, tile by tile."""
+    out = query.new_empty(*query.shape[:-1], value.shape[-1])
+    query = query * query.shape[-1] ** -0.5
+    half = query.dtype == torch.bfloat16
+    step, attend_rows = (HALF_QUERIES, _attend_all) if half else (QUERIES, _attend_running)
+    parts = zip(*(x.flatten(0, 1) for x in (query, key, value, out)), strict=True)
+    for one_query, one_key, one_value, one_out in parts:
+        for first in range(0, len(one_query), step):
+            rows = slice(first, first + step)
+            one_out[rows] = attend_rows(one_query[rows], one_key, one_value)
+    return out
+
+
+def _attend_all(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    return (query @ key.T).softmax(dim=-1) @ value
+
+
+def _attend_running(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Attend key tile by key tile; what was summed is scaled when a larger logit turns up."""
+    largest = query.new_full((len(query), 1), -torch.inf)
+    total = query.new_zeros(len(query), 1)
+    out = query.new_zeros(len(query), value.shape[-1])
+    for first in range(0, len(key), KEYS):
+        tile = slice(first, first + KEYS)
+        logits = query @ key[tile].T
+        new_largest = torch.maximum(largest, logits.amax(dim=1, keepdim=True))
+        shrink = (largest - new_largest).exp_()
+        weights = logits.sub_(new_largest).exp_()
+        total.mul_(shrink).add_(weights.sum(dim=1, keepdim=True))
+        out.mul_(shrink).addmm_(weights, value[tile])
+        largest = new_largest
+    return out.div_(total)
