@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from sam2_torch.architectures import check_shapes, recognise
 from sam2_torch.checkpoint_files import CheckpointError, read_checkpoint, write_checkpoint
 from sam2_torch.config import SAM2Config
-from sam2_torch.devices import choose_device, choose_dtype
+from sam2_torch.devices import choose_device, choose_dtype, fast_dtype
 from sam2_torch.downloads import Progress, fetch
 from sam2_torch.model_entry import ModelEntry
 from sam2_torch.registry import UnknownModelError, find_model
@@ -23,6 +23,7 @@ __all__ = [
     "CheckpointError",
     "choose_device",
     "choose_dtype",
+    "fast_dtype",
     "load_sam2",
     "read_checkpoint",
     "save_checkpoint",
@@ -35,7 +36,7 @@ _CONFIG = "sam2_config"
 def load_sam2(
     name_or_path: str | Path = "cells_nano",
     device: str | torch.device = "auto",
-    dtype: torch.dtype | None = None,
+    dtype: torch.dtype | Literal["fast"] | None = None,
     *,
     local_only: bool = False,
     progress: Progress | None = None,
@@ -54,6 +55,7 @@ def load_sam2(
         "auto" (CUDA, then MPS, then the CPU) or a name that PyTorch knows ("cuda:1").
     dtype
         Of the weights; by default bfloat16 on CUDA devices that have it, else float32.
+        "fast" is what the device is fastest in (see `fast_dtype`).
     local_only
         Whether to fail instead of downloading.
     progress
@@ -83,6 +85,8 @@ def load_sam2(
     with _WithoutWeights():
         model = SAM2(config)
     model.load_state_dict({name: tensor.float() for name, tensor in state.items()}, assign=True)
+    if dtype == "fast":
+        dtype = fast_dtype(device)
     return model.to(device, dtype or choose_dtype(device)).eval().requires_grad_(False)
 
 

@@ -22,7 +22,7 @@ class DeviceDescription:
     memory_bytes, free_bytes
         Of its own memory; None where it has none or does not say.
     dtype
-        The precision that models are loaded in there.
+        The precision that it is fastest in, `fast_dtype`.
     """
 
     name: str
@@ -71,16 +71,31 @@ def choose_device(device: str | torch.device = "auto") -> torch.device:
 
 
 def choose_dtype(device: torch.device) -> torch.dtype:
-    """Choose the precision that a device is best at.
+    """Choose the usual precision of a device: bfloat16 on cards that have it, else float32.
 
-    bfloat16 where the hardware has it. The range of float16, which older cards and MPS have,
-    is too small to be safe: float32 there.
+    The range of float16, which older cards and MPS have, is too small to be safe.
     """
     if device.type == "cuda":
         with torch.cuda.device(device):  # several cards may be of different generations
             if torch.cuda.is_bf16_supported(including_emulation=False):
                 return torch.bfloat16
     return torch.float32
+
+
+def fast_dtype(device: torch.device) -> torch.dtype:
+    """Choose the precision that a device is fastest in.
+
+    As `choose_dtype`, and bfloat16 on CPUs that multiply it themselves (AVX-512 BF16, AMX):
+    twice as fast there, and masks are as good, though not the same in every pixel.
+    """
+    if device.type == "cpu" and any(_cpu_has(unit) for unit in ("avx512_bf16", "amx_tile")):
+        return torch.bfloat16
+    return choose_dtype(device)
+
+
+def _cpu_has(unit: str) -> bool:
+    asked = getattr(torch.cpu, f"_is_{unit}_supported", None)  # not in every release
+    return asked is not None and bool(asked())
 
 
 def describe_devices() -> list[DeviceDescription]:
@@ -98,7 +113,7 @@ def describe_device(device: torch.device) -> DeviceDescription:
         product = "Apple GPU"
         total = torch.mps.recommended_max_memory()
         free = total - torch.mps.driver_allocated_memory()
-    return DeviceDescription(str(device), product, total, free, choose_dtype(device))
+    return DeviceDescription(str(device), product, total, free, fast_dtype(device))
 
 
 def _counts() -> dict[str, int]:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sam2_torch.devices import choose_device, choose_dtype, describe_devices
+from sam2_torch.devices import choose_device, choose_dtype, describe_devices, fast_dtype
 
 
 def test_devices_that_are_there():
@@ -30,14 +30,22 @@ def test_one_of_several_cards_is_taken_by_its_index(monkeypatch):
         choose_device("cuda:2")
 
 
-def test_cpu_computes_in_float32():
-    assert choose_dtype(torch.device("cpu")) == torch.float32
+def test_cpu_computes_in_float32_unless_speed_is_asked_for(monkeypatch):
+    cpu = torch.device("cpu")
+    assert choose_dtype(cpu) == torch.float32
+    units = {"_is_avx512_bf16_supported": False, "_is_amx_tile_supported": False}
+    for name in units:
+        monkeypatch.setattr(torch.cpu, name, lambda name=name: units[name], raising=False)
+    assert fast_dtype(cpu) == torch.float32
+    units["_is_amx_tile_supported"] = True
+    assert fast_dtype(cpu) == torch.bfloat16
+    assert fast_dtype(torch.device("mps")) == torch.float32
 
 
 def test_devices_are_described_for_people():
     devices = describe_devices()
-    assert devices[-1].name == "cpu" and devices[-1].dtype == torch.float32
-    assert str(devices[-1]).startswith("cpu: ") and str(devices[-1]).endswith("cores, float32")
+    assert devices[-1].name == "cpu" and devices[-1].dtype == fast_dtype(torch.device("cpu"))
+    assert str(devices[-1]).startswith("cpu: ") and "cores, " in str(devices[-1])
     assert choose_device(devices[0].name).type == choose_device("auto").type
 
 

@@ -151,6 +151,7 @@ def _speed(arguments: argparse.Namespace) -> int:
                 model = load_sam2(
                     entry.name,
                     arguments.device,
+                    "fast",
                     local_only=arguments.local_only,
                     progress=progress,
                 )

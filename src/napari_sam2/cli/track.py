@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tqdm import tqdm
 
@@ -18,6 +18,8 @@ from napari_sam2.io import read_movie, read_prompts, write_labels
 from napari_sam2.masklets import Masklets
 
 if TYPE_CHECKING:
+    import torch
+
     from sam2_torch import SAM2
 
 _PROMPTS_HELP = """\
@@ -96,6 +98,12 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "--model", default="cells_nano", help="name or checkpoint file (default: cells_nano)"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default: auto)")
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "float32", "bfloat16"),
+        default="auto",
+        help="auto: what the device is fastest in; float32 is the same everywhere (default: auto)",
+    )
     parser.add_argument(
         "--local-only", action="store_true", help="fail rather than download the model"
     )
@@ -201,11 +209,22 @@ def load_model(arguments: argparse.Namespace) -> "SAM2":
         model = load_sam2(
             arguments.model,
             arguments.device,
+            chosen_dtype(arguments.precision),
             local_only=arguments.local_only,
             progress=progress,
         )
-    tell(f"model {arguments.model} on {model.device}")
+    precision = str(model.dtype).removeprefix("torch.")
+    tell(f"model {arguments.model} on {model.device} in {precision}")
     return model
+
+
+def chosen_dtype(precision: str) -> "torch.dtype | Literal['fast']":
+    """Resolve `--precision`."""
+    import torch
+
+    if precision == "auto":
+        return "fast"
+    return torch.float32 if precision == "float32" else torch.bfloat16
 
 
 def tell(text: str) -> None:

@@ -55,7 +55,7 @@ def load_model(name: str, device: str) -> Any:
     """Load a network; torch is imported here, on the worker's thread."""
     from sam2_torch.checkpoints import load_sam2
 
-    return load_sam2(name, device)
+    return load_sam2(name, device, "fast")
 
 
 def open_session(model: Any, frames: Sequence[Any]) -> "VideoSession":

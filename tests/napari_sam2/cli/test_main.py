@@ -22,11 +22,11 @@ def quick(monkeypatch, make_session):
     """No network: sessions that draw discs."""
     loaded = []
 
-    def load(name="cells_nano", device="auto", **_):
+    def load(name="cells_nano", device="auto", dtype=None, **_):
         if name == "nothing":
             raise FileNotFoundError("model 'nothing': expected a name or a file, found no such")
         loaded.append((name, device))
-        return SimpleNamespace(device=device)
+        return SimpleNamespace(device=device, dtype="float32")
 
     monkeypatch.setitem(vars(sam2_torch), "load_sam2", load)
     monkeypatch.setitem(vars(sam2_torch), "VideoSession", lambda _, frames: make_session(frames))
