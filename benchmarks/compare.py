@@ -34,7 +34,7 @@ from scenarios import (
 )
 from timing import FAILURES, TOO_LATE, Deadline, allow_tf32, reason
 
-from sam2_torch.checkpoints import choose_device
+from sam2_torch.checkpoints import choose_device, fast_dtype
 
 EXACT = (OURS, "sam2", "legacy", "transformers")
 ALL = (OURS, WINDOWED, "sam2", "legacy", "transformers")
@@ -260,7 +260,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the comparison that the command line asks for."""
     told = _parser().parse_args(arguments)
     device = choose_device(told.device)
-    dtype = told.dtype or ("bfloat16" if device.type == "cuda" else "float32")
+    dtype = told.dtype or str(fast_dtype(device)).removeprefix("torch.")
     if told.threads is not None:
         torch.set_num_threads(told.threads)
     allow_tf32(device)
@@ -283,7 +283,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="a few figures within two minutes")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")
     parser.add_argument(
-        "--dtype", choices=DTYPES, help="of all sides; float32 on the CPU, bfloat16 elsewhere"
+        "--dtype", choices=DTYPES, help="of all sides; by default what the device is fastest in"
     )
     parser.add_argument("--threads", type=int, help="CPU threads of all sides")
     parser.add_argument(
