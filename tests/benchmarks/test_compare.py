@@ -53,8 +53,8 @@ def test_all_sides_are_measured_and_agree(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(compare, "QUICK", (ONE_PASS,))
     sides = ["ours", "sam2", "legacy", "transformers"]
     file = tmp_path / "figures.json"
-    options = ["--quick", "--device", "cpu", "--threads", "1", "--limit", "600"]
-    compare.main([*options, "--json", str(file), "--sides", *sides])
+    options = ["--quick", "--device", "cpu", "--dtype", "float32", "--threads", "1"]
+    compare.main([*options, "--limit", "600", "--json", str(file), "--sides", *sides])
     figures = json.loads(file.read_text())
     for side in sides:
         for figure in SPEEDS:

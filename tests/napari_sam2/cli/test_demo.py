@@ -13,9 +13,8 @@ from napari_sam2.sample_data import dividing_nuclei_with_truth
 @pytest.fixture(autouse=True)
 def quick(monkeypatch, make_session):
     """No network: sessions that draw discs."""
-    monkeypatch.setitem(
-        vars(sam2_torch), "load_sam2", lambda *_, **__: SimpleNamespace(device="cpu", dtype="float32")
-    )
+    model = SimpleNamespace(device="cpu", dtype="float32")
+    monkeypatch.setitem(vars(sam2_torch), "load_sam2", lambda *_, **__: model)
     monkeypatch.setitem(vars(sam2_torch), "VideoSession", lambda _, frames: make_session(frames))
 
 
