@@ -8,6 +8,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sam2_torch.automatic import (
+        AutomaticMask,
+        Doubts,
+        Everything,
+        EverythingOptions,
+        ObjectRules,
+        SeedGrid,
+        segment_everything,
+    )
     from sam2_torch.checkpoints import load_sam2, save_checkpoint
     from sam2_torch.config import CELLS_NANO, RELEASED, SAM2Config
     from sam2_torch.image import ImageSession
@@ -17,6 +26,13 @@ if TYPE_CHECKING:
     from sam2_torch.session import VideoSession
 
 _HOME = {
+    "AutomaticMask": "automatic",
+    "Doubts": "automatic",
+    "Everything": "automatic",
+    "EverythingOptions": "automatic",
+    "ObjectRules": "automatic",
+    "SeedGrid": "automatic",
+    "segment_everything": "automatic",
     "load_sam2": "checkpoints",
     "save_checkpoint": "checkpoints",
     "CELLS_NANO": "config",
@@ -38,18 +54,25 @@ __all__ = [
     "CELLS_NANO",
     "RELEASED",
     "SAM2",
+    "AutomaticMask",
     "BoxPrompt",
+    "Doubts",
+    "Everything",
+    "EverythingOptions",
     "FrameResult",
     "ImageSession",
     "MaskPrediction",
     "MaskPrompt",
+    "ObjectRules",
     "PointPrompt",
     "Prompt",
     "SAM2Config",
+    "SeedGrid",
     "SparseMask",
     "VideoSession",
     "load_sam2",
     "save_checkpoint",
+    "segment_everything",
 ]
 
 

@@ -17,6 +17,7 @@ from sam2_torch.nn.image_encoder import ImageEncoder
 from sam2_torch.nn.mask_decoder import DecodedMasks, MaskDecoder
 from sam2_torch.nn.memory_attention import MemoryAttention
 from sam2_torch.nn.memory_encoder import MemoryEncoder
+from sam2_torch.nn.point_decoder import PointDecoder
 from sam2_torch.nn.position_encoding import sine_encoding_1d, sine_encoding_2d
 from sam2_torch.nn.prompt_encoder import PADDING, PromptEncoder
 from sam2_torch.nn.view import View
@@ -255,6 +256,21 @@ class SAM2(nn.Module):
         if view is not None:
             grid, skips = view.crop(grid), (view.crop(skips[0], 4), view.crop(skips[1], 2))
         return self.sam_mask_decoder(pixels, grid, prompts, skips, multimask)
+
+    def point_decoder(self, embedding: ImageEmbedding) -> PointDecoder:
+        """Get ready to decode many single clicks into one image."""
+        no_mask = self.sam_prompt_encoder.embed_mask(None)
+        return PointDecoder(
+            self.sam_mask_decoder,
+            self.without_memory(embedding.features) + no_mask,
+            self.sam_prompt_encoder.grid_encoding(),
+            embedding.skips,
+        )
+
+    def embed_clicks(self, points_xy: Tensor) -> Tensor:
+        """Embed (N, 2) single positive clicks in (x, y) of the input's pixels, (N, 2, C)."""
+        labels = torch.ones(len(points_xy), 1, dtype=torch.int32)
+        return self._embed_points((points_xy[:, None], labels), 1)
 
     def _embed_points(self, points: tuple[Tensor, Tensor] | None, batch: int) -> Tensor:
         if points is None:

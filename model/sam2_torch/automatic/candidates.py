@@ -1,0 +1,150 @@
+"""From the decoder's logits to candidates on the host; doubtful ones are dropped on the way."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sam2_torch.automatic.options import Doubts
+from sam2_torch.nn.point_decoder import DecodedPoints, PointDecoder
+
+MARGIN = 2  # logits around a mask that its interpolation looks at
+OUTSIDE = -32.0
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """M masks on one crop's grid of logits.
+
+    Parameters
+    ----------
+    boxes
+        (M, 4) int, first and last row and column of each: y0, x0, y1, x1, inclusive.
+    windows
+        Logits of each box with `MARGIN` around it, as far as there are any.
+    ious, stabilities, object_scores
+        (M,) predicted IoU, stability, logit of the object score.
+    seeds
+        (M,) number of the seed.
+    tokens
+        (M, C) output tokens.
+    grid
+        Side of the square of logits.
+    """
+
+    boxes: NDArray[np.int64]
+    windows: list[Tensor]
+    ious: NDArray[np.float32]
+    stabilities: NDArray[np.float32]
+    object_scores: NDArray[np.float32]
+    seeds: NDArray[np.int64]
+    tokens: Tensor
+    grid: int
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    @classmethod
+    def join(cls, parts: "list[Candidates]") -> "Candidates":
+        """Put parts of one crop together."""
+        return cls(
+            np.concatenate([part.boxes for part in parts]),
+            [window for part in parts for window in part.windows],
+            np.concatenate([part.ious for part in parts]),
+            np.concatenate([part.stabilities for part in parts]),
+            np.concatenate([part.object_scores for part in parts]),
+            np.concatenate([part.seeds for part in parts]),
+            torch.cat([part.tokens for part in parts]),
+            parts[0].grid,
+        )
+
+    def select(self, chosen: NDArray[np.intp]) -> "Candidates":
+        """Take some of them, in the given order."""
+        rows = chosen.tolist()
+        return Candidates(
+            self.boxes[chosen],
+            [self.windows[i] for i in rows],
+            self.ious[chosen],
+            self.stabilities[chosen],
+            self.object_scores[chosen],
+            self.seeds[chosen],
+            self.tokens[rows],
+            self.grid,
+        )
+
+    def origin(self, i: int) -> tuple[int, int]:
+        """First row and column of a window."""
+        y0, x0 = self.boxes[i, :2].tolist()
+        return max(0, y0 - MARGIN), max(0, x0 - MARGIN)
+
+    def logits(self, i: int) -> Tensor:
+        """Lay a window into its whole grid, (grid, grid)."""
+        logits = torch.full((self.grid, self.grid), OUTSIDE)
+        (y, x), window = self.origin(i), self.windows[i]
+        logits[y : y + window.shape[0], x : x + window.shape[1]] = window
+        return logits
+
+    def pixels(self) -> list[NDArray[np.int64]]:
+        """List each mask's places in the flat grid."""
+        places = []
+        for i, window in enumerate(self.windows):
+            y, x = (window.numpy() > 0).nonzero()
+            y0, x0 = self.origin(i)
+            places.append((y + y0) * self.grid + x + x0)
+        return places
+
+
+def find_candidates(
+    decoder: PointDecoder, decoded: DecodedPoints, first_seed: int, doubts: Doubts
+) -> Candidates:
+    """Make the masks of decoded points and keep those that are not doubtful.
+
+    Parameters
+    ----------
+    decoder, decoded
+        N points of a crop.
+    first_seed
+        Number of the first of them.
+    """
+    points, which = (decoded.ious > doubts.min_iou).nonzero(as_tuple=True)
+    logits = decoder.masks(decoded, points, which).float()
+    inner = (logits > doubts.stability_offset).sum((1, 2), dtype=torch.float32)
+    outer = (logits > -doubts.stability_offset).sum((1, 2), dtype=torch.float32)
+    stability = torch.where(outer > 0, inner / outer, 0.0)
+    positive = logits > 0
+    area = positive.sum((1, 2))
+    kept = (stability >= doubts.min_stability) & (area > 0)
+    points, which, stability, logits = points[kept], which[kept], stability[kept], logits[kept]
+    boxes = _boxes(positive[kept]).cpu().numpy()
+    return Candidates(
+        boxes,
+        _windows(logits.cpu(), boxes),
+        decoded.ious[points, which].float().cpu().numpy(),
+        stability.cpu().numpy(),
+        decoded.object_scores[points].float().cpu().numpy(),
+        points.cpu().numpy() + first_seed,
+        decoded.tokens[points, which].float().cpu(),
+        logits.shape[-1],
+    )
+
+
+def _boxes(masks: Tensor) -> Tensor:
+    """Find first and last row and column of (M, h, w) masks that are not empty, (M, 4)."""
+    size = masks.shape[-1]
+    sides = []
+    for axis in (2, 1):
+        reached = masks.any(axis).to(torch.uint8)
+        sides.append((reached.argmax(1), size - 1 - reached.flip(1).argmax(1)))
+    (y0, y1), (x0, x1) = sides
+    return torch.stack((y0, x0, y1, x1), dim=1)
+
+
+def _windows(logits: Tensor, boxes: NDArray[np.int64]) -> list[Tensor]:
+    windows = []
+    for one, (y0, x0, y1, x1) in zip(logits, boxes.tolist(), strict=True):
+        rows = slice(max(0, y0 - MARGIN), y1 + MARGIN + 1)
+        columns = slice(max(0, x0 - MARGIN), x1 + MARGIN + 1)
+        windows.append(one[rows, columns].clone())
+    return windows

@@ -1,0 +1,86 @@
+"""Where to click when nobody does: a grid, the middle of labels, blobs."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+SCALES = 8  # of the blob detector
+BLOB_CONTRAST = 0.02  # of an image from 0 to 1
+
+
+def grid_seeds(shape: tuple[int, int], per_side: int) -> NDArray[np.float32]:
+    """Spread points evenly over an image of (H, W), (per_side ** 2, 2) rows and columns.
+
+    Notes
+    -----
+    Reference: `build_point_grid`.
+    """
+    places = (np.arange(per_side) + 0.5) / per_side
+    y, x = np.meshgrid(places * shape[0], places * shape[1], indexing="ij")
+    return np.stack([y.ravel(), x.ravel()], axis=1).astype(np.float32)
+
+
+def label_seeds(labels: ArrayLike) -> NDArray[np.float32]:
+    """Find the deepest point of each label of an (H, W) image, (N, 2); 0 is background."""
+    from scipy.ndimage import distance_transform_edt, find_objects
+
+    image = np.asarray(labels)
+    seeds = []
+    for number, box in enumerate(find_objects(image), start=1):
+        if box is None:
+            continue
+        region = np.pad(image[box] == number, 1)  # what touches the window's border ends there
+        depth = distance_transform_edt(region)[1:-1, 1:-1]
+        deepest = np.unravel_index(depth.argmax(), depth.shape)
+        seeds.append([axis.start + int(i) for axis, i in zip(box, deepest, strict=True)])
+    return np.array(seeds, np.float32).reshape(-1, 2)
+
+
+def blob_seeds(
+    image: Any, min_diameter: float, max_diameter: float, *, dark: bool = False
+) -> NDArray[np.float32]:
+    """Find round bright (or dark) objects by their size, (N, 2), the clearest first.
+
+    Parameters
+    ----------
+    image
+        (H, W) or (H, W, 3).
+    min_diameter, max_diameter
+        In pixels.
+
+    Raises
+    ------
+    ValueError
+        If the range of diameters is empty.
+
+    Notes
+    -----
+    Maxima of the Laplacian of Gaussian over space and scale (`skimage.feature.blob_log`).
+    """
+    from skimage.feature import blob_log
+
+    if not 0 < min_diameter <= max_diameter:
+        raise ValueError(
+            f"diameter: expected a positive range, found {min_diameter:g} to {max_diameter:g}"
+        )
+    grey = to_grey(image)
+    low, high = np.percentile(grey, (0.1, 99.9))
+    grey = np.clip((grey - low) / max(high - low, 1e-12), 0, 1)
+    sigmas = np.array([min_diameter, max_diameter]) / (2 * np.sqrt(2))
+    found = blob_log(  # type: ignore[no-untyped-call]
+        1 - grey if dark else grey,
+        min_sigma=sigmas[0],
+        max_sigma=max(sigmas[1], sigmas[0] + 1e-3),
+        num_sigma=SCALES,
+        threshold=BLOB_CONTRAST,
+        overlap=0.5,
+    )
+    return np.asarray(found[:, :2], np.float32)
+
+
+def to_grey(image: Any) -> NDArray[np.float32]:
+    """Make an image of (H, W) or (H, W, 3) grey; what is not finite becomes 0."""
+    pixels = np.asarray(image, np.float32)
+    grey = pixels.mean(-1) if pixels.ndim == 3 else pixels
+    return np.nan_to_num(grey, nan=0.0, posinf=0.0, neginf=0.0)
