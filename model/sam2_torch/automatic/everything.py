@@ -19,12 +19,12 @@ from sam2_torch.automatic.options import EverythingOptions
 from sam2_torch.automatic.seeds import grid_seeds, to_grey
 from sam2_torch.automatic.suppression import box_ious, intersections, mask_ious, suppress
 from sam2_torch.embeddings import FrameEncoder
+from sam2_torch.frames import check_frame
 from sam2_torch.predictions import SparseMask
 from sam2_torch.sam2 import SAM2
 from sam2_torch.transforms import (
     Contrast,
     FrameGeometry,
-    check_frame,
     logits_to_masks,
     measure_contrast,
 )
