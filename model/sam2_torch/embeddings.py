@@ -1,17 +1,24 @@
 """Frames on their way to the network: read ahead, normalised, encoded, kept for a while."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Lock
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sam2_torch.frames import Frames, check_frame, shape_of_frames
+from sam2_torch.frames import (
+    Crop,
+    Frames,
+    check_frame,
+    has_large_parts,
+    read_window,
+    shape_of_frames,
+)
 from sam2_torch.sam2 import SAM2, ImageEmbedding
 from sam2_torch.transforms import (
     Contrast,
@@ -19,6 +26,9 @@ from sam2_torch.transforms import (
     image_to_input,
     measure_contrast,
 )
+
+Part: TypeAlias = tuple[int, Crop | None]
+"""A frame and what is seen of it; None for the whole."""
 
 CACHE_BYTES = 1 << 30
 READ_AHEAD = 4
@@ -58,10 +68,10 @@ class FrameEncoder:
         self._frames = frames
         self._reading = Lock()  # readers of files are seldom safe to share
         self._cache_bytes = cache_bytes
-        self._cache: OrderedDict[int, ImageEmbedding] = OrderedDict()
+        self._cache: OrderedDict[Part, ImageEmbedding] = OrderedDict()
         self._used_bytes = 0
         self._order: range = range(0)
-        self._ahead: dict[int, Future[NDArray[Any] | Tensor]] = {}
+        self._ahead: dict[Part, Future[NDArray[Any] | Tensor]] = {}
         self._reader: ThreadPoolExecutor | None = None
 
     def __len__(self) -> int:
@@ -69,10 +79,28 @@ class FrameEncoder:
 
     def __getitem__(self, frame: int) -> ImageEmbedding:
         """Get a frame's embedding, encoding it (and some that follow) if need be."""
-        if frame not in self._cache:
-            self._encode(self._batch(frame))
-        self._cache.move_to_end(frame)
-        return self._cache[frame]
+        return self.embedding(frame)
+
+    def embedding(self, frame: int, crop: Crop | None = None) -> ImageEmbedding:
+        """Get the embedding of a frame, or of a part of it, encoding it if need be."""
+        part = frame, crop
+        if part not in self._cache:
+            self._encode(self._batch(part))
+        self._cache.move_to_end(part)
+        return self._cache[part]
+
+    def prepare(self, frame: int, crops: Iterable[Crop | None]) -> None:
+        """Encode some of the parts of a frame that will be asked for, together."""
+        parts = [(frame, crop) for crop in dict.fromkeys(crops)]
+        missing = [part for part in parts if part not in self._cache]
+        if len(missing) > 1 and self._at_once > 1:
+            self._encode(missing[: self._at_once])
+
+    def seen(self, crop: Crop | None) -> FrameGeometry:
+        """Tell how a part of the frames lies in the network's input."""
+        if crop is None:
+            return self.geometry
+        return FrameGeometry.fit(self.geometry.image_shape, self.model.config, crop)
 
     @contextmanager
     def reading_ahead(self, order: range) -> Iterator[None]:
@@ -86,10 +114,15 @@ class FrameEncoder:
                 reader.shutdown(cancel_futures=True)
                 self._ahead.clear()
 
-    def _batch(self, frame: int) -> list[int]:
-        """Choose the frames to encode together with one: those that a run will ask for next."""
-        at_once = ENCODED_AT_ONCE.get(self.model.device.type, 1)
-        return [frame, *(f for f in self._following(frame, at_once - 1) if f not in self._cache)]
+    @property
+    def _at_once(self) -> int:
+        return ENCODED_AT_ONCE.get(self.model.device.type, 1)
+
+    def _batch(self, part: Part) -> list[Part]:
+        """Choose what to encode together with a part: the same of the frames that follow."""
+        frame, crop = part
+        following = [(f, crop) for f in self._following(frame, self._at_once - 1)]
+        return [part, *(other for other in following if other not in self._cache)]
 
     def _following(self, frame: int, n: int) -> range:
         if frame not in self._order:
@@ -97,46 +130,56 @@ class FrameEncoder:
         place = self._order.index(frame)
         return self._order[place + 1 : place + 1 + n]
 
-    def _encode(self, frames: list[int]) -> None:
-        images = torch.cat([self._input(frame) for frame in frames])
-        self._read_on(frames[-1])
+    def _encode(self, parts: list[Part]) -> None:
+        images = torch.cat([self._input(part) for part in parts])
+        self._read_on(parts[-1])
         features, skips = self.model.encode_image(images)
-        for i, frame in enumerate(frames):
+        for i, part in enumerate(parts):
             one = slice(i, i + 1)
-            self._keep(frame, ImageEmbedding(features[one], (skips[0][one], skips[1][one])))
+            self._keep(part, ImageEmbedding(features[one], (skips[0][one], skips[1][one])))
 
-    def _input(self, frame: int) -> Tensor:
-        ahead = self._ahead.pop(frame, None)
-        found = self._read(frame) if ahead is None else ahead.result()
-        return found if isinstance(found, Tensor) else self._normalise(found)
+    def _input(self, part: Part) -> Tensor:
+        ahead = self._ahead.pop(part, None)
+        found = self._read(part) if ahead is None else ahead.result()
+        return found if isinstance(found, Tensor) else self._normalise(found, part[1])
 
-    def _read_on(self, frame: int) -> None:
+    def _read_on(self, part: Part) -> None:
+        """Read the same part of the frames that follow; an object may have moved on, though."""
         if self._reader is None:
             return
         # on the CPU a second thread's arithmetic would only take the network's cores
         job = self._read if self.model.device.type == "cpu" else self._read_normalised
+        frame, crop = part
         for following in self._following(frame, READ_AHEAD):
-            if following not in self._ahead and following not in self._cache:
-                self._ahead[following] = self._reader.submit(job, following)
+            other = following, crop
+            if other not in self._ahead and other not in self._cache:
+                self._ahead[other] = self._reader.submit(job, other)
 
-    def _read(self, frame: int) -> NDArray[Any]:
+    def _read(self, part: Part) -> NDArray[Any]:
+        frame, crop = part
+        geometry = self.seen(crop)
         with self._reading:
-            pixels = check_frame(self._frames[frame])
-        if pixels.shape[:2] != self.geometry.shape:
+            if crop is None and not has_large_parts(self._frames):
+                pixels = check_frame(self._frames[frame])
+            else:
+                window = Crop(geometry.origin_yx, geometry.shape).window
+                return read_window(self._frames, frame, window, geometry.content)
+        if pixels.shape[:2] != geometry.shape:
             raise ValueError(
-                f"frame {frame}: expected shape {self.geometry.shape} as in frame 0, "
+                f"frame {frame}: expected shape {geometry.shape} as in frame 0, "
                 f"found {pixels.shape[:2]}"
             )
         return pixels
 
-    def _read_normalised(self, frame: int) -> Tensor:
-        return self._normalise(self._read(frame))
+    def _read_normalised(self, part: Part) -> Tensor:
+        return self._normalise(self._read(part), part[1])
 
-    def _normalise(self, pixels: NDArray[Any]) -> Tensor:
-        return image_to_input(pixels, self.contrast, self.model.config)
+    def _normalise(self, pixels: NDArray[Any], crop: Crop | None) -> Tensor:
+        content = self.seen(crop).content
+        return image_to_input(pixels, self.contrast, self.model.config, content)
 
-    def _keep(self, frame: int, embedding: ImageEmbedding) -> None:
-        self._cache[frame] = embedding
+    def _keep(self, part: Part, embedding: ImageEmbedding) -> None:
+        self._cache[part] = embedding
         self._used_bytes += embedding.nbytes
         while self._used_bytes > self._cache_bytes and len(self._cache) > 1:
             _, oldest = self._cache.popitem(last=False)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,10 +18,35 @@ where a part will do.
 Window: TypeAlias = tuple[slice, slice]
 """Rows and columns of a frame."""
 
+Box: TypeAlias = tuple[float, float, float, float]
+"""First row and column, and those after the last, of image pixels: (y0, x0, y1, x1)."""
+
 SAMPLED_SIDE = 256
 LARGE_FRAME_PX = 1 << 23  # beyond it, samples come from patches
 PATCHES, PATCH_PX = 3, 128  # in each direction
 OVERSAMPLED = 8  # pixels read for one that is wanted, at most: the rest is skipped
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A part of a frame that goes to the network in place of the whole.
+
+    Parameters
+    ----------
+    origin_yx
+        First row and column in image pixels.
+    shape
+        Height and width in image pixels; the crop lies within the frame.
+    """
+
+    origin_yx: tuple[int, int]
+    shape: tuple[int, int]
+
+    @property
+    def window(self) -> Window:
+        """Rows and columns of the frame."""
+        (y, x), (height, width) = self.origin_yx, self.shape
+        return slice(y, y + height), slice(x, x + width)
 
 
 def check_frame(frame: Any) -> NDArray[Any]:

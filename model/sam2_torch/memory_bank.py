@@ -12,6 +12,8 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
+from sam2_torch.frames import Crop
+
 Direction: TypeAlias = Literal["forward", "backward"]
 
 RECENT_MEMORIES = 6
@@ -70,6 +72,8 @@ class FrameMemory:
         wanted there; both can be had again from what is on the host.
     spatial_origin
         First row and column of tokens that `spatial` shows.
+    crop
+        What was seen of the frame; None for the whole.
     prompted
         Whether the user said something about this frame.
     """
@@ -82,6 +86,7 @@ class FrameMemory:
     spatial: Tensor | None = None
     spatial_origin: tuple[int, int] = (0, 0)
     prompted: bool = False
+    crop: Crop | None = None
 
     @cached_property
     def box(self) -> tuple[int, int, int, int] | None:

@@ -61,9 +61,15 @@ class PromptPoints:
             torch.cat([empty.labels, *(piece.labels for piece in pieces)]),
         )
 
+    def moved(self, old: FrameGeometry, new: FrameGeometry) -> "PromptPoints":
+        """Say the same when another part of the image is seen."""
+        if old == new:
+            return self
+        return PromptPoints(new.to_input_xy(old.to_image_yx(self.points_xy)), self.labels)
+
     @classmethod
     def _box(cls, box: BoxPrompt, geometry: FrameGeometry) -> "PromptPoints":
-        height, width = geometry.shape
+        height, width = geometry.image_shape
         corners = np.array([[box.y0, box.x0], [box.y1, box.x1]])
         inside = corners.clip(0, (height, width))
         if (inside[0] >= inside[1]).all():
@@ -75,7 +81,7 @@ class PromptPoints:
 
     @classmethod
     def _clicks(cls, prompt: PointPrompt, geometry: FrameGeometry) -> "PromptPoints":
-        height, width = geometry.shape
+        height, width = geometry.image_shape
         inside = (prompt.points_yx >= -0.5) & (prompt.points_yx <= (height - 0.5, width - 0.5))
         if not inside.all():
             y, x = prompt.points_yx[~inside.all(1)][0]

@@ -3,6 +3,7 @@
 Coordinates are image pixels, (row, column); the centre of the first pixel is (0, 0).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -110,3 +111,30 @@ class MaskPrompt:
 
 
 Prompt: TypeAlias = PointPrompt | BoxPrompt | MaskPrompt
+
+
+def extent(prompts: Sequence[Prompt]) -> tuple[float, float, float, float] | None:
+    """Find the box around all that is said to be inside of an object.
+
+    Returns
+    -------
+    (y0, x0, y1, x1) in image pixels; None if nothing is said to be inside.
+    """
+    places = [_inside(prompt) for prompt in prompts]
+    points = np.concatenate([np.zeros((0, 2)), *places])
+    if len(points) == 0:
+        return None
+    (y0, x0), (y1, x1) = points.min(0).tolist(), points.max(0).tolist()
+    return y0, x0, y1, x1
+
+
+def _inside(prompt: Prompt) -> NDArray[np.floating]:
+    """List corners or points, (N, 2), that are inside."""
+    if isinstance(prompt, PointPrompt):
+        return prompt.points_yx[prompt.labels == 1]
+    if isinstance(prompt, BoxPrompt):
+        return np.array([[prompt.y0, prompt.x0], [prompt.y1, prompt.x1]])
+    rows, columns = np.flatnonzero(prompt.mask.any(1)), np.flatnonzero(prompt.mask.any(0))
+    if len(rows) == 0:
+        return np.zeros((0, 2))
+    return np.array([[rows[0], columns[0]], [rows[-1] + 1, columns[-1] + 1]], float)

@@ -4,18 +4,21 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 
+from sam2_torch.crops import CropPlan
 from sam2_torch.embeddings import CACHE_BYTES, FrameEncoder
 from sam2_torch.frames import Frames
 from sam2_torch.memory_bank import Direction, FrameMemory, MemoryBank, Selection
 from sam2_torch.plans import Directions, Run, correction_runs, ways, whole_runs
 from sam2_torch.predictions import FrameResult, MaskPrediction
 from sam2_torch.prompt_points import PromptPoints
-from sam2_torch.prompts import MaskPrompt, Prompt
+from sam2_torch.prompts import MaskPrompt, Prompt, extent
 from sam2_torch.sam2 import SAM2
 from sam2_torch.tracker import Tracker
 from sam2_torch.transforms import Contrast
 
 MAX_PROMPTED = 8
+MAX_TRIES = 8  # windows for one prompt
+MAX_DOUBTED, DOUBTFUL_IOU = 2, 0.5  # how often a larger one is tried, and when
 REJOINED_IOU = 0.99
 REJOINED_FRAMES = 3  # in a row
 
@@ -40,11 +43,15 @@ class VideoSession:
     windowed
         Whether to look for each object in its surroundings only, as far as it covers little
         of the frame: much faster, nearly the same masks. Off is exact.
+    resolution
+        How many pixels of the network's input stand for one of the image: 1 for the image's
+        own resolution. Each object is then seen in a window that follows it, which near
+        objects share. None squeezes the whole frame into the input, as the reference does.
 
     Raises
     ------
     ValueError
-        If the movie is empty or its first frame is no image.
+        If the movie is empty, its first frame is no image, or the resolution is not positive.
 
     Notes
     -----
@@ -54,7 +61,7 @@ class VideoSession:
     reference's way), a corrected frame is a prompted frame, and `max_prompted` limits them.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what a user may choose, by name
         self,
         model: SAM2,
         frames: Frames,
@@ -63,10 +70,14 @@ class VideoSession:
         cache_bytes: int = CACHE_BYTES,
         max_prompted: int | None = MAX_PROMPTED,
         windowed: bool = False,
+        resolution: float | None = None,
     ) -> None:
         self.model = model
         self._embeddings = FrameEncoder(model, frames, contrast, cache_bytes)
-        self._tracker = Tracker(model, self._embeddings, max_prompted, windowed)
+        crops = None
+        if resolution is not None:
+            crops = CropPlan.at_resolution(resolution, self.frame_shape, model.config.image_size)
+        self._tracker = Tracker(model, self._embeddings, max_prompted, windowed, crops)
         self._banks: dict[int, MemoryBank] = {}
         self._prompt_points: dict[tuple[int, int], PromptPoints] = {}
         self._changed: dict[int, set[int]] = {}  # frames whose prompts no run has taken up
@@ -79,7 +90,7 @@ class VideoSession:
     @property
     def frame_shape(self) -> tuple[int, int]:
         """(H, W) of each frame."""
-        return self._embeddings.geometry.shape
+        return self._embeddings.geometry.image_shape
 
     @property
     def contrast(self) -> Contrast:
@@ -140,13 +151,8 @@ class VideoSession:
         prompts = (prompt,) if not isinstance(prompt, Sequence) else tuple(prompt)
         bank = self._banks.get(object_id, MemoryBank())
         before = None if replace else self._prompt_points.get((object_id, frame))
-        said = PromptPoints.of(prompts, self._embeddings.geometry, before)
         previous = bank.tracked.get(frame) if replace else bank.latest(frame)
-        if isinstance(prompts[0], MaskPrompt):
-            memory = self._tracker.segment_mask(frame, prompts[0])
-        else:
-            ignored = frame if replace else None
-            memory = self._tracker.segment_points(bank, frame, said, previous, ignored)
+        said, memory = self._answer(bank, frame, prompts, previous, before)
         if replace:
             bank.prompted.pop(frame, None)
         bank.pending[frame] = memory
@@ -154,6 +160,41 @@ class VideoSession:
         self._prompt_points[object_id, frame] = said
         self._changed.setdefault(object_id, set()).add(frame)
         return self._tracker.prediction(memory)
+
+    def _answer(
+        self,
+        bank: MemoryBank,
+        frame: int,
+        prompts: Sequence[Prompt],
+        previous: FrameMemory | None,
+        before: PromptPoints | None,
+    ) -> tuple[PromptPoints, FrameMemory]:
+        """Segment from prompts; `before` tells what was said earlier, None to start afresh."""
+        in_use = [bank.latest(frame) for bank in self._banks.values()]
+        crop = self._tracker.choose_crop(
+            extent(prompts), previous, [memory.crop for memory in in_use if memory is not None]
+        )
+        ignored = frame if before is None else None
+        tries: list[tuple[PromptPoints, FrameMemory]] = []
+        for _ in range(MAX_TRIES):
+            geometry, earlier = self._embeddings.seen(crop), before
+            if earlier is not None and previous is not None:
+                earlier = earlier.moved(self._embeddings.seen(previous.crop), geometry)
+            said = PromptPoints.of(prompts, geometry, earlier)
+            if isinstance(prompts[0], MaskPrompt):
+                memory = self._tracker.segment_mask(frame, prompts[0], crop)
+            else:
+                memory = self._tracker.segment_points(bank, frame, said, previous, ignored, crop)
+            larger = self._tracker.enlarged(memory)
+            if larger != crop:
+                tries.clear()  # it was cut off
+            tries.append((said, memory))
+            if larger == crop and len(tries) <= MAX_DOUBTED and memory.iou < DOUBTFUL_IOU:
+                larger = self._tracker.doubled(crop, memory)  # is it more than is seen of it?
+            if larger == crop:
+                break
+            crop = larger
+        return max(tries, key=lambda answer: answer[1].iou)
 
     def remove_prompts(self, object_id: int, frame: int) -> None:
         """Take back what was said of an object on a frame; its mask there stays.
@@ -298,7 +339,8 @@ class VideoSession:
                 result = self._advance(frame, running, run.way)
                 yield result
                 if run.until_rejoined:
-                    for i, new in zip(running, result.predictions, strict=True):
+                    for i in (i for i in running if i in self._banks):
+                        new = self._banks[i].latest(frame)
                         same = frame != run.frames[i].start and _agree(before[i], new)
                         agreed[i] = agreed[i] + 1 if same else 0
 
@@ -360,10 +402,10 @@ class VideoSession:
         return first, stop
 
 
-def _agree(before: FrameMemory | None, now: MaskPrediction) -> bool:
+def _agree(before: FrameMemory | None, now: FrameMemory | None) -> bool:
     """Tell whether a mask is as it was before, on the grid of the logits."""
-    if before is None:
+    if before is None or now is None or before.crop != now.crop:
         return False
-    old, new = before.unpacked_logits() > 0, now.logits > 0
+    old, new = before.unpacked_logits() > 0, now.unpacked_logits() > 0
     union = int((old | new).sum())
     return union == 0 or int((old & new).sum()) >= REJOINED_IOU * union

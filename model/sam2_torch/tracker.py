@@ -2,18 +2,21 @@
 
 import logging
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from sam2_torch.crops import CropPlan, join, middle
 from sam2_torch.embeddings import FrameEncoder
+from sam2_torch.frames import Box, Crop
 from sam2_torch.memory_bank import Direction, FrameMemory, MemoryBank, PackedLogits, Selection
 from sam2_torch.nn.view import View
 from sam2_torch.predictions import MaskPrediction
 from sam2_torch.prompt_points import PromptPoints
 from sam2_torch.prompts import MaskPrompt
 from sam2_torch.sam2 import MASK_LOGIT, MAX_POINTERS, SAM2, Memories, Segmentation
-from sam2_torch.transforms import logits_to_masks
+from sam2_torch.transforms import logits_to_masks, relay
 from sam2_torch.views import LOGITS_PER_TOKEN, reaches_border, view_origin, view_side
 
 logger = logging.getLogger(__name__)
@@ -21,6 +24,13 @@ logger = logging.getLogger(__name__)
 MAX_PREVIOUS_LOGIT = 32.0
 OBJECTS_AT_ONCE = 16
 MEMORY_DTYPE = torch.bfloat16  # as in the reference; masks tell no difference
+
+
+class Look(NamedTuple):
+    """What of a frame is looked at: a crop (None for all), and so many tokens of it (or all)."""
+
+    side: int | None
+    crop: Crop | None
 
 
 class Tracker:
@@ -36,6 +46,8 @@ class Tracker:
         How many prompted frames an object sees at once; None for all.
     windowed
         Whether to look for an object in its surroundings only (see `views`).
+    crops
+        Which windows of large frames the network sees; None for whole frames.
     """
 
     def __init__(
@@ -44,18 +56,20 @@ class Tracker:
         embeddings: FrameEncoder,
         max_prompted: int | None,
         windowed: bool = False,
+        crops: CropPlan | None = None,
     ) -> None:
         self.model = model
         self.embeddings = embeddings
+        self._crops = crops
         self._windowed = windowed
         self._max_prompted = max_prompted
         self._at_once = OBJECTS_AT_ONCE
 
-    def segment_mask(self, frame: int, prompt: MaskPrompt) -> FrameMemory:
-        """Take a mask prompt as a frame's truth."""
-        mask = self.embeddings.geometry.mask_to_input(prompt)
-        answer = self.model.segment_from_mask(self.embeddings[frame], mask)
-        return self._to_host(answer, prompted=True)[0]
+    def segment_mask(self, frame: int, prompt: MaskPrompt, crop: Crop | None) -> FrameMemory:
+        """Take a mask prompt as a frame's truth, as far as it is seen."""
+        mask = self.embeddings.seen(crop).mask_to_input(prompt)
+        answer = self.model.segment_from_mask(self.embeddings.embedding(frame, crop), mask)
+        return self._to_host(answer, prompted=True, crop=crop)[0]
 
     def segment_points(
         self,
@@ -64,6 +78,7 @@ class Tracker:
         said: PromptPoints,
         previous: FrameMemory | None,
         ignored: int | None,
+        crop: Crop | None,
     ) -> FrameMemory:
         """Segment from clicks and boxes, with what is remembered if the frame was tracked.
 
@@ -74,19 +89,22 @@ class Tracker:
         said
             All clicks and box corners of this frame.
         previous
-            An earlier answer to refine.
+            An earlier answer to refine; one that was given in another crop is of no use.
         ignored
             A frame not to remember: the one whose prompts are replaced.
+        crop
+            What to look at.
         """
-        features, skips = self.embeddings[frame]
+        features, skips = self.embeddings.embedding(frame, crop)
         direction = bank.directions.get(frame)
         if direction is not None and any(f != ignored for f in bank.prompted):
             selection = self.select(bank, frame, direction, ignored)
-            features = self.model.attend_to_memory(features, self._memories([bank], selection))
+            memories = self._memories([bank], selection, crop=crop)
+            features = self.model.attend_to_memory(features, memories)
         else:
             features = self.model.without_memory(features)
         mask_logits = None
-        if previous is not None:
+        if previous is not None and previous.crop == crop:
             mask_logits = previous.unpacked_logits()[None, None].to(self.model.device)
             mask_logits = mask_logits.clamp(-MAX_PREVIOUS_LOGIT, MAX_PREVIOUS_LOGIT)
         points, labels = said.points_xy[None], said.labels[None]
@@ -94,7 +112,7 @@ class Tracker:
         answer = self.model.segment(
             features, skips, (points, labels), mask_logits, multimask=points.shape[1] <= 1
         )
-        return self._to_host(answer, prompted=True)[0]
+        return self._to_host(answer, prompted=True, crop=crop)[0]
 
     def track(
         self, frame: int, banks: Sequence[MemoryBank], selection: Selection, way: Direction
@@ -108,17 +126,89 @@ class Tracker:
         torch.OutOfMemoryError
             If not even one object fits.
         """
-        sides = [self._side(bank, frame, way) for bank in banks]
-        for side in set(sides):
-            cohort = [bank for bank, its in zip(banks, sides, strict=True) if its == side]
-            cut_off = self._track_cohort(frame, cohort, selection, way, side)
+        looks = self._looks(frame, banks, selection, way)
+        self.embeddings.prepare(frame, (look.crop for look in looks))
+        for look in dict.fromkeys(looks):
+            cohort = [bank for bank, its in zip(banks, looks, strict=True) if its == look]
+            cut_off = self._track_cohort(frame, cohort, selection, way, look)
             if cut_off:
-                self._track_cohort(frame, cut_off, selection, way, None)
+                self._track_cohort(frame, cut_off, selection, way, Look(None, look.crop))
+        self._track_enlarged(frame, banks, selection, way)
         return [self.prediction(bank.tracked[frame]) for bank in banks]
 
-    def _side(self, bank: MemoryBank, frame: int, way: Direction) -> int | None:
+    def choose_crop(
+        self, box: Box | None, known: FrameMemory | None, others: Iterable[Crop | None]
+    ) -> Crop | None:
+        """Choose what to look at for what was said of an object.
+
+        Parameters
+        ----------
+        box
+            Where it was said to be, in image pixels; None if that was not said.
+        known
+            What is known of the object in this frame.
+        others
+            What is looked at for other objects.
+        """
+        if self._crops is None:
+            return None
+        if known is None:
+            return self._crops.around(box or self._crops.centre, others)
+        seen = self.box_in_image(known)
+        both = join(box, seen) if box is not None and seen is not None else box or seen
+        return self._crops.follow(known.crop, both, others)
+
+    def enlarged(self, memory: FrameMemory) -> Crop | None:
+        """Choose what to look at in place of what cuts a mask off; the same if nothing does."""
+        if self._crops is None:
+            return memory.crop
+        return self._crops.enlarged(memory.crop, self.box_in_image(memory))
+
+    def box_in_image(self, memory: FrameMemory) -> Box | None:
+        """Find the extent of a mask in image pixels; None if the object is not there."""
+        if memory.box is None:
+            return None
+        n_logits = self.model.config.logits_size
+        return self.embeddings.seen(memory.crop).box_in_image(memory.box, n_logits)
+
+    def doubled(self, crop: Crop | None, memory: FrameMemory) -> Crop | None:
+        """Choose a window that is twice as large."""
+        box = self.box_in_image(memory)
+        if self._crops is None or crop is None or box is None:
+            return crop
+        return self._crops.doubled(crop, box)
+
+    def _looks(
+        self, frame: int, banks: Sequence[MemoryBank], selection: Selection, way: Direction
+    ) -> list[Look]:
+        """Decide for each object what of the frame to look at."""
+        looks: list[Look] = []
+        passed = _passed(selection, frame)
+        for bank in banks:
+            crop = None
+            if self._crops is not None:
+                last = _known(bank, passed)
+                others = (look.crop for look in looks)
+                crop = self._crops.follow(last.crop, self.box_in_image(last), others)
+            looks.append(Look(self._side(bank, frame, way, crop), crop))
+        return looks
+
+    def _track_enlarged(
+        self, frame: int, banks: Sequence[MemoryBank], selection: Selection, way: Direction
+    ) -> None:
+        """Track those objects once more that reach beyond what was looked at."""
+        for bank in banks if self._crops is not None else ():
+            memory = _known(bank, frame)
+            crop = self.enlarged(memory)
+            if crop != memory.crop:
+                self._track_cohort(frame, [bank], selection, way, Look(None, crop))
+
+    def _side(self, bank: MemoryBank, frame: int, way: Direction, crop: Crop | None) -> int | None:
         passed = frame - 1 if way == "forward" else frame + 1
-        last = bank.remembered(passed) if self._windowed else None
+        # a crop is a view itself
+        last = bank.remembered(passed) if self._windowed and crop is None else None
+        if last is not None and last.crop is not None:
+            return None
         return view_side(last, self.model.config.embedding_size)
 
     def _track_cohort(
@@ -127,14 +217,14 @@ class Tracker:
         banks: Sequence[MemoryBank],
         selection: Selection,
         way: Direction,
-        side: int | None,
+        look: Look,
     ) -> list[MemoryBank]:
-        """Track objects whose views have one size; returns those that their view cuts off."""
+        """Track objects that are looked at alike; returns those that their view cuts off."""
         done, cut_off = 0, []
         while done < len(banks):
             chunk = banks[done : done + self._at_once]
             try:
-                memories = self._track_chunk(frame, chunk, selection, way, side)
+                memories = self._track_chunk(frame, chunk, selection, way, look)
             except torch.OutOfMemoryError:
                 if len(chunk) == 1:
                     raise
@@ -147,7 +237,7 @@ class Tracker:
             done += len(chunk)
             for bank, memory in zip(chunk, memories, strict=True):
                 bank.store(frame, memory, way)
-                if side is not None and self._is_cut_off(memory, side):
+                if look.side is not None and self._is_cut_off(memory, look.side):
                     cut_off.append(bank)
         return cut_off
 
@@ -161,21 +251,21 @@ class Tracker:
         banks: Sequence[MemoryBank],
         selection: Selection,
         way: Direction,
-        side: int | None,
+        look: Look,
     ) -> list[FrameMemory]:
-        embedding = self.embeddings[frame]
+        embedding, side = self.embeddings.embedding(frame, look.crop), look.side
         origins = [(0, 0)] * len(banks)
         view = None
         if side is not None:
             origins = [self._origin(bank, frame, way, side) for bank in banks]
             view = View(torch.tensor(origins, device=self.model.device), side)
-        memories = self._memories(banks, selection, view, origins)
+        memories = self._memories(banks, selection, view, origins, look.crop)
         features = self.model.attend_to_memory(embedding.features, memories, view)
         answer = self.model.segment(features, embedding.skips, view=view)
         spatial = self.model.encode_memory(
             embedding.features, answer.logits, answer.object_scores, binarize=False, view=view
         ).to(MEMORY_DTYPE)
-        found = self._to_host(answer, prompted=False, origins=origins)
+        found = self._to_host(answer, prompted=False, origins=origins, crop=look.crop)
         for i, memory in enumerate(found):
             memory.spatial, memory.spatial_origin = spatial[i], origins[i]
         return found
@@ -195,7 +285,7 @@ class Tracker:
     def prediction(self, memory: FrameMemory) -> MaskPrediction:
         """Make the mask of what is known of a frame."""
         logits = memory.unpacked_logits()
-        (mask,) = logits_to_masks(logits[None], self.embeddings.geometry)
+        (mask,) = logits_to_masks(logits[None], self.embeddings.seen(memory.crop))
         return MaskPrediction(mask, logits, memory.iou, memory.object_score)
 
     def _memories(
@@ -204,12 +294,14 @@ class Tracker:
         selection: Selection,
         view: View | None = None,
         origins: Sequence[tuple[int, int]] = (),
+        crop: Crop | None = None,
     ) -> Memories:
         """Gather the selected memories of objects that remember the same frames."""
         spatial, views = [], []
         for frame, _ in selection.spatial:
             if view is None:
-                spatial.append(_stack(self._spatial(bank, frame) for bank in banks))
+                last = selection.spatial[-1][0]
+                spatial.append(_stack(self._laid(bank, frame, crop, last) for bank in banks))
                 continue
             seen = [
                 self._spatial_view(bank, frame, view.side, origin)
@@ -239,6 +331,23 @@ class Tracker:
             memory.spatial, memory.spatial_origin = self._encode(memory, frame), (0, 0)
         return memory.spatial
 
+    def _laid(self, bank: MemoryBank, frame: int, crop: Crop | None, last: int) -> Tensor:
+        """Get the memory of a frame, laid over the crop that is seen now.
+
+        Where things were in the image counts. Only an object that has gone far since then is
+        laid to where it was `last` seen.
+        """
+        spatial, memory = self._spatial(bank, frame), _known(bank, frame)
+        if memory.crop == crop:
+            return spatial
+        seen, here = self.embeddings.seen(memory.crop), self.embeddings.seen(crop)
+        box, last_box = self.box_in_image(memory), self.box_in_image(_known(bank, last))
+        moved = (0.0, 0.0)
+        if box is not None and last_box is not None and not here.shows(middle(box)):
+            (y, x), (last_y, last_x) = middle(box), middle(last_box)
+            moved = (last_y - y, last_x - x)
+        return relay(spatial, seen, here, moved)
+
     def _spatial_view(
         self, bank: MemoryBank, frame: int, side: int, here: tuple[int, int]
     ) -> tuple[Tensor, tuple[int, int]]:
@@ -257,7 +366,7 @@ class Tracker:
         """Encode what is remembered of a whole frame."""
         scores = torch.tensor([memory.object_score], device=self.model.device)
         logits = memory.unpacked_logits()[None].to(self.model.device)
-        features = self.embeddings[frame].features
+        features = self.embeddings.embedding(frame, memory.crop).features
         encoded = self.model.encode_memory(features, logits, scores, binarize=memory.prompted)
         return encoded[0].to(MEMORY_DTYPE)
 
@@ -268,7 +377,11 @@ class Tracker:
         return memory.device_pointer
 
     def _to_host(
-        self, answer: Segmentation, prompted: bool, origins: Sequence[tuple[int, int]] = ((0, 0),)
+        self,
+        answer: Segmentation,
+        prompted: bool,
+        origins: Sequence[tuple[int, int]] = ((0, 0),),
+        crop: Crop | None = None,
     ) -> list[FrameMemory]:
         """Bring the answer for each object to the host."""
         logits, pointers = answer.logits.cpu(), answer.pointers.float().cpu()
@@ -280,9 +393,9 @@ class Tracker:
             if seen.shape[-1] < size:
                 y, x = (LOGITS_PER_TOKEN * o for o in origins[i])
                 seen = PackedLogits((size, size), (y, x), logits[i], -MASK_LOGIT)
-            memories.append(
-                FrameMemory(seen, iou, score, pointers[i], answer.pointers[i], prompted=prompted)
-            )
+            memory = FrameMemory(seen, iou, score, pointers[i], answer.pointers[i])
+            memory.prompted, memory.crop = prompted, crop
+            memories.append(memory)
         return memories
 
 
@@ -299,6 +412,14 @@ def _stack(rows: Iterable[Tensor]) -> Tensor:
     if not in_a_row:
         return torch.stack(tensors)
     return first.as_strided((len(tensors), *first.shape), (size, *first.stride()))
+
+
+def _passed(selection: Selection, frame: int) -> int:
+    """Find the frame that an object came from: the last one passed, or the nearest prompted."""
+    passed = [(age, seen) for seen, age in selection.spatial if age > 0]
+    if passed:
+        return min(passed)[1]
+    return min((seen for seen, _ in selection.spatial), key=lambda seen: abs(seen - frame))
 
 
 def _known(bank: MemoryBank, frame: int) -> FrameMemory:

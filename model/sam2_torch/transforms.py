@@ -6,11 +6,11 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from sam2_torch.config import SAM2Config
-from sam2_torch.frames import Frames, check_frame, sample_pixels
+from sam2_torch.frames import Box, Crop, Frames, check_frame, sample_pixels
 from sam2_torch.predictions import SparseMask
 from sam2_torch.prompts import MaskPrompt
 
@@ -24,30 +24,40 @@ Contrast: TypeAlias = tuple[float, float]
 
 @dataclass(frozen=True)
 class FrameGeometry:
-    """How an image lies in the network's square input.
+    """How an image, or a part of one, lies in the network's square input.
 
     Parameters
     ----------
     shape
-        (H, W) of the image.
+        (H, W) of what the network sees.
     size
         Side of the input.
     content
-        Height and width that the image takes up in the input, from the top left corner.
+        Height and width that it takes up in the input, from the top left corner.
+    image_shape
+        (H, W) of the whole image.
+    origin_yx
+        First row and column of the image that the network sees.
     """
 
     shape: tuple[int, int]
     size: int
     content: tuple[int, int]
+    image_shape: tuple[int, int]
+    origin_yx: tuple[int, int] = (0, 0)
 
     @classmethod
-    def fit(cls, shape: tuple[int, int], config: SAM2Config) -> "FrameGeometry":
-        """Lay an image of (H, W) into a network's input."""
-        size, longest = config.image_size, max(shape)
-        if not config.keep_aspect:
-            return cls(shape, size, (size, size))
-        height, width = (max(1, round(side * size / longest)) for side in shape)
-        return cls(shape, size, (height, width))
+    def fit(
+        cls, image_shape: tuple[int, int], config: SAM2Config, crop: Crop | None = None
+    ) -> "FrameGeometry":
+        """Lay an image of (H, W), or a part of it, into a network's input."""
+        crop = crop or Crop((0, 0), image_shape)
+        size, longest = config.image_size, max(crop.shape)
+        content = (size, size)
+        if config.keep_aspect:
+            height, width = (max(1, round(side * size / longest)) for side in crop.shape)
+            content = (height, width)
+        return cls(crop.shape, size, content, image_shape, crop.origin_yx)
 
     @property
     def scale_yx(self) -> tuple[float, float]:
@@ -56,8 +66,28 @@ class FrameGeometry:
 
     def to_input_xy(self, points_yx: ArrayLike) -> Tensor:
         """Map (..., 2) image points (row, column) to input points (x, y), float32."""
-        points = np.asarray(points_yx, dtype=np.float32) * np.array(self.scale_yx, np.float32)
+        points = np.asarray(points_yx, np.float32) - np.array(self.origin_yx, np.float32)
+        points = points * np.array(self.scale_yx, np.float32)
         return torch.from_numpy(np.ascontiguousarray(points[..., ::-1]))
+
+    def shows(self, point_yx: tuple[float, float]) -> bool:
+        """Tell whether a point of the image is in what the network sees."""
+        return all(
+            first <= place <= first + length
+            for place, first, length in zip(point_yx, self.origin_yx, self.shape, strict=True)
+        )
+
+    def to_image_yx(self, points_xy: Tensor) -> NDArray[np.float32]:
+        """Map (..., 2) input points (x, y) back to image points (row, column)."""
+        points = points_xy.numpy()[..., ::-1] / np.array(self.scale_yx)
+        return (points + np.array(self.origin_yx)).astype(np.float32)
+
+    def box_in_image(self, box: tuple[int, int, int, int], n_logits: int) -> Box:
+        """Map a box on a grid of `n_logits` squared over the input to image pixels."""
+        stride = self.size / n_logits
+        (y, x), (scale_y, scale_x) = self.origin_yx, self.scale_yx
+        y0, x0, y1, x1 = (stride * side for side in box)
+        return y + y0 / scale_y, x + x0 / scale_x, y + y1 / scale_y, x + x1 / scale_x
 
     def mask_to_input(self, prompt: MaskPrompt) -> Tensor:
         """Bring a mask of the image to the input, (1, 1, size, size) float32 of 0 and 1.
@@ -67,11 +97,12 @@ class FrameGeometry:
         ValueError
             If the mask's shape is not the image's.
         """
-        if prompt.mask.shape != self.shape:
+        if prompt.mask.shape != self.image_shape:
             raise ValueError(
-                f"mask: expected the image's shape {self.shape}, found {prompt.mask.shape}"
+                f"mask: expected the image's shape {self.image_shape}, found {prompt.mask.shape}"
             )
-        mask = torch.from_numpy(prompt.mask)[None, None].float()
+        seen = prompt.mask[Crop(self.origin_yx, self.shape).window]
+        mask = torch.from_numpy(seen)[None, None].float()
         mask = (_resize(mask, self.content) >= 0.5).float()
         return _pad(mask, self.size)
 
@@ -109,7 +140,12 @@ def measure_contrast(frames: Frames) -> Contrast:
     return float(low), float(high)
 
 
-def image_to_input(frame: Any, contrast: Contrast, config: SAM2Config) -> Tensor:
+def image_to_input(
+    frame: Any,
+    contrast: Contrast,
+    config: SAM2Config,
+    content: tuple[int, int] | None = None,
+) -> Tensor:
     """Bring one image to the network's input, (1, 3, size, size) float32.
 
     Parameters
@@ -120,6 +156,8 @@ def image_to_input(frame: Any, contrast: Contrast, config: SAM2Config) -> Tensor
         Intensities that become 0 and 1; what lies outside is clipped.
     config
         Of the network.
+    content
+        Height and width to take up in the input, if `frame` is not of full resolution.
     """
     pixels = check_frame(frame)
     low, high = contrast
@@ -127,10 +165,42 @@ def image_to_input(frame: Any, contrast: Contrast, config: SAM2Config) -> Tensor
     stretched = np.clip(np.nan_to_num(stretched, copy=False, nan=0.0), 0.0, 1.0)
     image = torch.from_numpy(stretched)
     image = image.permute(2, 0, 1) if image.ndim == 3 else image[None]
-    geometry = FrameGeometry.fit((pixels.shape[0], pixels.shape[1]), config)
-    image = _resize(image[None], geometry.content)
+    if content is None:
+        content = FrameGeometry.fit((pixels.shape[0], pixels.shape[1]), config).content
+    image = _resize(image[None], content)
     mean, std = (torch.tensor(value)[:, None, None] for value in (MEAN, STD))
-    return _pad((image - mean) / std, geometry.size)
+    return _pad((image - mean) / std, config.image_size)
+
+
+def relay(
+    maps: Tensor, old: FrameGeometry, new: FrameGeometry, moved_yx: tuple[float, float] = (0, 0)
+) -> Tensor:
+    """Lay a map of what was seen of an image over another part of it.
+
+    Parameters
+    ----------
+    maps
+        (C, h, h) over the old part's input.
+    old, new
+        The parts.
+    moved_yx
+        How far to move it on top of that, in image pixels.
+
+    Returns
+    -------
+    (C, h, h) over the new part's input; what was not seen is as at the border.
+    """
+    axes = []
+    for axis in (1, 0):  # x before y, as grid_sample has it
+        ratio = old.scale_yx[axis] / new.scale_yx[axis]
+        shift = (new.origin_yx[axis] - old.origin_yx[axis] - moved_yx[axis]) * old.scale_yx[axis]
+        # on both inputs -1 is the first edge and 1 the last one
+        axes.append((ratio, 2 * shift / old.size + ratio - 1))
+    (scale_x, shift_x), (scale_y, shift_y) = axes
+    theta = torch.tensor([[scale_x, 0, shift_x], [0, scale_y, shift_y]], device=maps.device)
+    grid = F.affine_grid(theta[None], [1, *maps.shape], align_corners=False)
+    laid = F.grid_sample(maps[None].float(), grid, padding_mode="border", align_corners=False)
+    return laid[0].to(maps.dtype)
 
 
 def logits_to_masks(logits: Tensor, geometry: FrameGeometry) -> list[SparseMask]:
@@ -149,7 +219,7 @@ def _logits_to_mask(logits: Tensor, geometry: FrameGeometry) -> SparseMask:
     positive = logits > 0
     rows, columns = positive.any(1).nonzero()[:, 0], positive.any(0).nonzero()[:, 0]
     if len(rows) == 0:
-        return SparseMask.empty(geometry.shape)
+        return SparseMask.empty(geometry.image_shape)
     stride = geometry.size / logits.shape[-1]
     window = logits
     origin = []
@@ -163,7 +233,8 @@ def _logits_to_mask(logits: Tensor, geometry: FrameGeometry) -> SparseMask:
         origin.append(first)
         low, high = window.index_select(axis, index[0]), window.index_select(axis, index[1])
         window = torch.lerp(low, high, weight[:, None] if axis == 0 else weight)
-    return SparseMask.from_window(geometry.shape, (window > 0).numpy(), (origin[0], origin[1]))
+    y, x = (first + shift for first, shift in zip(origin, geometry.origin_yx, strict=True))
+    return SparseMask.from_window(geometry.image_shape, (window > 0).numpy(), (y, x))
 
 
 def _interpolation(

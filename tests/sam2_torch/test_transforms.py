@@ -1,14 +1,18 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
 from sam2_torch import CELLS_NANO, RELEASED, MaskPrompt
+from sam2_torch.frames import Crop
 from sam2_torch.transforms import (
     FrameGeometry,
     image_to_input,
     logits_to_masks,
     measure_contrast,
+    relay,
 )
 
 TINY = RELEASED["sam2.1_hiera_tiny"]
@@ -139,3 +143,27 @@ def test_mask_prompt_goes_to_the_input_and_back():
     assert (back.to_dense() ^ mask).sum() < 0.05 * mask.sum()
     with pytest.raises(ValueError, match=r"expected the image's shape \(90, 200\), found \(9, 9\)"):
         geometry.mask_to_input(MaskPrompt(np.zeros((9, 9))))
+
+
+def test_a_map_is_laid_over_another_part_of_the_image():
+    config = replace(CELLS_NANO, image_size=64)
+    old = FrameGeometry.fit((400, 600), config, Crop((100, 200), (128, 128)))
+    new = FrameGeometry.fit((400, 600), config, Crop((132, 184), (128, 128)))
+    maps = torch.arange(2 * 8 * 8.0).reshape(2, 8, 8)  # a cell of the map is 16 pixels
+    laid = relay(maps, old, new)
+    torch.testing.assert_close(laid[:, :6, 1:], maps[:, 2:, :7])
+    torch.testing.assert_close(laid[:, 6, 1:], maps[:, 7, :7])  # as at the border
+    moved = relay(maps, old, new, (32, -16))  # what moved along is where it was
+    torch.testing.assert_close(moved, maps)
+    wide = FrameGeometry.fit((400, 600), config, Crop((100, 200), (256, 256)))
+    small = relay(maps, old, wide)
+    torch.testing.assert_close(small[:, 1, 1], maps[:, 2:4, 2:4].mean((1, 2)))
+    box = old.box_in_image((0, 0, 8, 16), 16)
+    assert box == (100, 200, 164, 328) and old.shows((100, 328)) and not old.shows((99, 250))
+
+
+def test_points_go_to_a_part_and_back():
+    part = FrameGeometry.fit((400, 600), CELLS_NANO, Crop((100, 200), (128, 256)))
+    points = np.array([[100, 200], [164.5, 328.25]], np.float32)
+    np.testing.assert_allclose(part.to_input_xy(points), [[0, 0], [256.5, 129]])
+    np.testing.assert_allclose(part.to_image_yx(part.to_input_xy(points)), points)
