@@ -299,9 +299,11 @@ class SAM2(nn.Module):
         Reference: `SAM2Base._forward_sam_heads`.
         """
         if points is None:
-            points_xy = torch.zeros(len(features), 1, 2, device=features.device)
-            points = points_xy, torch.full(points_xy.shape[:2], PADDING, device=features.device)
-        decoded = self.decode_masks(features, skips, points, mask_logits, multimask, view)
+            points = no_points(len(features), features.device)
+        return self.choose(self.decode_masks(features, skips, points, mask_logits, multimask, view))
+
+    def choose(self, decoded: DecodedMasks) -> Segmentation:
+        """Take the best candidate of each object, or its absence."""
         best = decoded.ious.argmax(dim=1)
         rows = torch.arange(len(best), device=best.device)
         visible = decoded.object_scores > 0
@@ -383,6 +385,12 @@ class SAM2(nn.Module):
         if view is not None and inner is not None:
             memory = View(inner, view.side).crop(memory)
         return memory
+
+
+def no_points(n: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Make what stands for the points of N objects that are only remembered."""
+    points_xy = torch.zeros(n, 1, 2, device=device)
+    return points_xy, torch.full((n, 1), PADDING, device=device)
 
 
 def _embed_views(logits: Tensor, inner: Tensor, side: int) -> Tensor:

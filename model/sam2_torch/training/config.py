@@ -1,0 +1,118 @@
+"""What a training run is told, as a file beside its results keeps it."""
+
+import json
+import math
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from sam2_torch.training.parameters import Trained
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How to train.
+
+    Parameters
+    ----------
+    model
+        What to begin with: a name or the path of a checkpoint.
+    trained
+        See `choose_trained`.
+    steps
+        Length of the run; the learning rate falls along a cosine to its end.
+    frames
+        Lengths of the clips; each step draws one. A clip of one frame is a single image.
+    clips, objects
+        Clips in a step's batch (of every process; four times as many of single images), and
+        how many objects of each are prompted at most.
+    synthetic
+        Share of the clips that the generator makes.
+    learning_rate, warmup, layer_decay, encoder_scale, weight_decay
+        Of AdamW; see `parameter_groups`. The rate rises linearly over the first `warmup` steps.
+    gradient_norm
+        Longer gradients are cut to this length.
+    average
+        Decay of the running average of the weights, from step to step.
+    max_clicks
+        Corrections on a frame, at most.
+    by_object_size
+        Whether the focal loss of small objects counts as much as that of large ones.
+    half
+        Whether to compute in bfloat16 where autocast does; the weights are float32.
+    compiled
+        Whether to compile encoder and decoder: minutes at the start, faster steps.
+    seed
+        All that is drawn depends on it and on the number of the step alone.
+    save_every, log_every, picture_every
+        Steps between checkpoints, rows of the log, and pictures (0: none).
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range.
+    """
+
+    model: str = "cells_nano"
+    trained: Trained = "everything"
+    steps: int = 1000
+    frames: tuple[int, ...] = (1, 4)
+    clips: int = 2
+    objects: int = 6
+    synthetic: float = 0.0
+    learning_rate: float = 1e-4
+    warmup: int = 50
+    layer_decay: float = 0.9
+    encoder_scale: float = 0.5
+    weight_decay: float = 0.02
+    gradient_norm: float = 1.0
+    average: float = 0.998
+    max_clicks: int = 3
+    by_object_size: bool = True
+    half: bool = False
+    compiled: bool = False
+    seed: int = 0
+    save_every: int = 200
+    log_every: int = 10
+    picture_every: int = 200
+
+    def __post_init__(self) -> None:
+        counts = (self.steps, self.clips, self.objects, self.save_every, self.log_every)
+        if min(counts) < 1 or not self.frames or min(self.frames) < 1:
+            raise ValueError(
+                "training: expected steps, frames, clips, objects and the intervals of saving and "
+                f"logging to be 1 or more, found {self}"
+            )
+        if not 0 <= self.synthetic <= 1 or self.learning_rate <= 0:
+            raise ValueError(
+                "training: expected a synthetic share of 0 to 1 and a learning rate above 0, "
+                f"found {self.synthetic} and {self.learning_rate}"
+            )
+
+    def rate(self, step: int) -> float:
+        """Give the learning rate of a step (counted from 0)."""
+        rising = min(1.0, (step + 1) / max(self.warmup, 1))
+        return self.learning_rate * rising * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+
+    def write(self, path: Path) -> None:
+        """Write a JSON file."""
+        path.write_text(json.dumps(asdict(self), indent=1))
+
+    @classmethod
+    def read(cls, path: Path) -> "TrainingConfig":
+        """Read what `write` wrote.
+
+        Raises
+        ------
+        ValueError
+            If it is something else.
+        """
+        try:
+            values: dict[str, Any] = json.loads(path.read_text())
+            known = {field.name for field in fields(cls)}
+            values = {name: value for name, value in values.items() if name in known}
+            return cls(**{**values, "frames": tuple(values["frames"])})
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(
+                f"{path}: expected the settings of a training run, found: {error}"
+            ) from error

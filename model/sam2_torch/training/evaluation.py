@@ -1,0 +1,180 @@
+"""How good masks are: the IoU after clicks and boxes, on images and through movies.
+
+What a person would click who sees the true mask: its middle first, then the middle of the
+larger error.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
+
+from sam2_torch.image import ImageSession
+from sam2_torch.predictions import MaskPrediction
+from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
+from sam2_torch.sam2 import SAM2
+from sam2_torch.session import VideoSession
+from sam2_torch.training.movies import LabelledMovie
+
+OBJECTS = 8
+FRAMES = 12
+CLICKS = 3
+MIN_AREA = 20
+GOOD_IOU, MANY_CLICKS = 0.85, 20
+
+Mask: TypeAlias = NDArray[np.bool_]
+Scores: TypeAlias = dict[str, float]
+
+
+def iou(mask: Mask, truth: Mask) -> float:
+    """Intersection over union; 1 where both are empty."""
+    union = (mask | truth).sum()
+    return float((mask & truth).sum() / union) if union else 1.0
+
+
+def deepest_point(region: Mask) -> NDArray[np.float64]:
+    """Find the pixel of a region that is farthest from its outside, (row, column)."""
+    depth = distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
+    return np.array(np.unravel_index(depth.argmax(), depth.shape), float)
+
+
+def next_click(mask: Mask, truth: Mask) -> PointPrompt:
+    """Click into the middle of the larger error, as a person would."""
+    missing, excess = truth & ~mask, mask & ~truth
+    depths = [
+        distance_transform_edt(np.pad(error, 1)).max() if error.any() else 0.0
+        for error in (missing, excess)
+    ]
+    positive = depths[0] >= depths[1]
+    return PointPrompt([deepest_point(missing if positive else excess)], [int(positive)])
+
+
+def box_of(truth: Mask) -> BoxPrompt:
+    """Draw the tight box of a mask."""
+    rows, columns = np.flatnonzero(truth.any(1)), np.flatnonzero(truth.any(0))
+    return BoxPrompt(rows[0], columns[0], rows[-1] + 1, columns[-1] + 1)
+
+
+def choose_objects(labels: NDArray[Any]) -> list[int]:
+    """Choose up to 8 labels of an image, spread over their numbers, without specks."""
+    ids, areas = np.unique(labels[labels > 0], return_counts=True)
+    ids = ids[areas >= MIN_AREA]
+    chosen = np.linspace(0, len(ids) - 1, min(OBJECTS, len(ids))).round().astype(int)
+    return [int(ids[i]) for i in chosen]
+
+
+def click_on(session: ImageSession, truth: Mask) -> Iterator[MaskPrediction]:
+    """Click at an object until its mask is perfect; yields the mask after each click."""
+    clicks = PointPrompt([deepest_point(truth)], [1])
+    answer = session.predict(clicks)[0]
+    yield answer
+    while (answer.mask ^ truth).any():
+        more = next_click(answer.mask, truth)
+        clicks = PointPrompt(
+            np.concatenate((clicks.points_yx, more.points_yx)),
+            np.concatenate((clicks.labels, more.labels)),
+        )
+        answer = session.predict(clicks, mask_logits=answer.logits)[0]
+        yield answer
+
+
+def prompt_of(kind: str, truth: Mask) -> Prompt:
+    """Prompt an object as a person would who sees its true mask."""
+    if kind == "click":
+        return PointPrompt([deepest_point(truth)], [1])
+    return box_of(truth) if kind == "box" else MaskPrompt(truth)
+
+
+def measure_image(
+    model: SAM2, image: NDArray[Any], labels: NDArray[Any]
+) -> Iterator[tuple[str, float]]:
+    """Yield "click", "3clicks" or "box" and the IoU, object by object."""
+    session = ImageSession(model, image)
+    for object_id in choose_objects(labels):
+        truth = labels == object_id
+        yield "box", iou(session.predict(box_of(truth))[0].mask, truth)
+        reached = 0.0
+        for n, answer in enumerate(click_on(session, truth), start=1):
+            reached = iou(answer.mask, truth)
+            if n == 1:
+                yield "click", reached
+            if n == CLICKS:
+                break
+        yield f"{CLICKS}clicks", reached
+
+
+def count_clicks(
+    model: SAM2, image: NDArray[Any], labels: NDArray[Any], good: float = GOOD_IOU
+) -> Iterator[int]:
+    """Yield the number of clicks after which an object's IoU is good, at most 20."""
+    session = ImageSession(model, image)
+    for object_id in choose_objects(labels):
+        truth = labels == object_id
+        n = 0
+        for n, answer in enumerate(click_on(session, truth), start=1):
+            if iou(answer.mask, truth) >= good or n == MANY_CLICKS:
+                break
+        yield n
+
+
+def measure_sequence(
+    model: SAM2,
+    frames: NDArray[Any],
+    labels: NDArray[Any],
+    kinds: Sequence[str] = ("click", "box", "mask"),
+) -> Iterator[tuple[str, float]]:
+    """Yield the kind of prompt and the IoU of each frame and object where the object is."""
+    frames, labels = frames[:FRAMES], labels[:FRAMES]
+    session = VideoSession(model, list(frames))
+    objects = choose_objects(labels[0])
+    for kind in kinds if objects else ():
+        session.reset()
+        for object_id in objects:
+            session.add_prompt(object_id, 0, prompt_of(kind, labels[0] == object_id))
+        for result in session.propagate("forward"):
+            for object_id, prediction in zip(result.object_ids, result.predictions, strict=True):
+                truth = labels[result.frame] == object_id
+                if truth.any():
+                    yield kind, iou(prediction.mask, truth)
+
+
+def evaluate(
+    model: SAM2,
+    movies: Sequence[LabelledMovie],
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Scores:
+    """Measure the mean IoU on held-out movies, each of which counts alike.
+
+    Parameters
+    ----------
+    model
+        In evaluation mode.
+    movies
+        Of movies and stacks the first frames with objects are followed; their first labelled
+        frame is also measured as a single image.
+    progress
+        Called after each movie with the number done, and of all.
+
+    Returns
+    -------
+    "image.click", "image.3clicks", "image.box" and, if there are movies, "sequence.click" and
+    "sequence.box".
+    """
+    collected: dict[str, list[float]] = defaultdict(list)
+    for done, movie in enumerate(movies, start=1):
+        own: dict[str, list[float]] = defaultdict(list)
+        first = next((t for t in range(movie.n_frames) if choose_objects(movie.labels[t])), None)
+        if first is not None:
+            for prompt, value in measure_image(model, movie.images[first], movie.labels[first]):
+                own[f"image.{prompt}"].append(value)
+        if first is not None and movie.n_frames - first > 1:
+            rest = movie.images[first:], movie.labels[first:]
+            for prompt, value in measure_sequence(model, *rest, ("click", "box")):
+                own[f"sequence.{prompt}"].append(value)
+        for key, values in own.items():
+            collected[key].append(float(np.mean(values)))
+        progress(done, len(movies))
+    return {key: float(np.mean(values)) for key, values in sorted(collected.items())}

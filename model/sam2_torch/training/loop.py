@@ -1,0 +1,251 @@
+"""The training loop: steps until the end, the budget of time, or a wish to stop.
+
+What a step does depends on the seed, its number and the weights alone, so a run that is cut
+into pieces is the run in one piece, bit for bit on a CPU.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from sam2_torch.sam2 import SAM2
+from sam2_torch.training import processes
+from sam2_torch.training.batches import TRUTH_STRIDE, Batch
+from sam2_torch.training.config import TrainingConfig
+from sam2_torch.training.forward import Answer, ClipRun
+from sam2_torch.training.log import RunLog
+from sam2_torch.training.losses import Losses, mean_losses, measure_losses
+from sam2_torch.training.movies import LabelledMovie
+from sam2_torch.training.parameters import learning
+from sam2_torch.training.pictures import draw_answers, save_picture
+from sam2_torch.training.run_state import STATE_FILE, RunState
+from sam2_torch.training.simulated_prompts import Prompter, PromptPlan
+from sam2_torch.training.stream import ClipStream, batches
+
+STOP_FILE = "stop"
+"""A file of this name in a run's folder ends the run after the step that it is at."""
+
+Ending: TypeAlias = Literal["finished", "out of time", "stopped"]
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """How far a run is.
+
+    Parameters
+    ----------
+    step, steps
+        How many are done, and of how many.
+    seconds
+        For how long the run has been going on, in all of its parts.
+    loss
+        Mean since the last report.
+    """
+
+    step: int
+    steps: int
+    seconds: float
+    loss: float
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When to stop, beside the end.
+
+    Parameters
+    ----------
+    minutes
+        Of this part of the run, from `started` on; None for no limit.
+    started
+        By `time.monotonic`.
+    should_stop
+        Asked after each step.
+    """
+
+    minutes: float | None = None
+    started: float = 0.0
+    should_stop: Callable[[], bool] = lambda: False
+
+    def leaves_time_for(self, step_s: float) -> bool:
+        """Tell whether a step of this length still fits."""
+        if self.minutes is None:
+            return True
+        return time.monotonic() - self.started + step_s < 60 * self.minutes
+
+
+class TrainingStep(nn.Module):
+    """A batch's way to its loss, as one module, which DistributedDataParallel wants."""
+
+    def __init__(self, model: SAM2, config: TrainingConfig) -> None:
+        super().__init__()
+        self.model = model
+        self._config = config
+        self.answers: list[Answer] = []
+
+    def forward(self, batch: Batch, step: int, rank: int) -> Losses:
+        """Draw prompts, go through the clips and measure what the answers cost."""
+        rng = np.random.default_rng([self._config.seed, step, rank, 2])
+        generator = torch.Generator(batch.images.device)
+        generator.manual_seed(int(rng.integers(2**62)))
+        plan = PromptPlan.draw(rng, batch.n_frames, self._config.max_clicks)
+        device = batch.images.device.type
+        half = torch.autocast(device, torch.bfloat16) if self._config.half else nullcontext()
+        with half:
+            run = ClipRun(self.model, batch, plan, Prompter(generator, TRUTH_STRIDE))
+            self.answers = run.run()
+        by_size = self._config.by_object_size
+        return mean_losses(
+            [
+                measure_losses(
+                    answer.decoded, batch.truth(answer.frame), batch.present(answer.frame), by_size
+                )
+                for answer in self.answers
+            ]
+        )
+
+
+@dataclass(eq=False)
+class Run:
+    """A run in its folder.
+
+    Parameters
+    ----------
+    folder
+        Gets `state.pt`, `log.csv` and pictures.
+    config
+        How to train.
+    state
+        At the step where to go on.
+    movies
+        To learn from.
+    workers
+        How many processes make clips; 0 for this one.
+    tensorboard
+        Whether to write its files, too.
+    """
+
+    folder: Path
+    config: TrainingConfig
+    state: RunState
+    movies: Sequence[LabelledMovie]
+    workers: int = 0
+    tensorboard: bool = False
+
+    def resume(self) -> bool:
+        """Go on from the folder's checkpoint, if there is one."""
+        found = (self.folder / STATE_FILE).is_file()
+        if found:
+            self.state.load(self.folder)
+        return found
+
+    def go(self, budget: Budget, report: Callable[[StepReport], None] = lambda _: None) -> Ending:
+        """Train; a checkpoint is written at the end, however it comes.
+
+        Parameters
+        ----------
+        budget
+            When to stop.
+        report
+            Called at each row of the log.
+        """
+        step_module: nn.Module = TrainingStep(self.state.model, self.config)
+        if self.config.compiled:
+            _compile(self.state.model)
+        if processes.count() > 1:
+            # not all parts of the network take part in each step: a single image has no memory
+            step_module = DistributedDataParallel(step_module, find_unused_parameters=True)
+        log = RunLog(self.folder, self.state.step, self.tensorboard) if processes.first() else None
+        try:
+            return self._steps(step_module, budget, _Meter(self, log, report))
+        finally:
+            if log is not None:
+                self.state.save(self.folder)
+                log.close()
+
+    def _steps(self, step_module: nn.Module, budget: Budget, meter: "_Meter") -> Ending:
+        stream = ClipStream(
+            self.movies, self.state.model.config, self.config, rank=processes.number()
+        )
+        device = self.state.model.device
+        pinned = device.type == "cuda"
+        longest = 0.0
+        for batch in batches(stream, self.config, self.state.step, self.workers, pinned):
+            begin = time.monotonic()
+            losses, norm = self._step(step_module, batch.to(device))
+            self.state.step += 1
+            meter.note(losses, norm, len(batch.images))
+            self._draw(step_module, batch)
+            seconds = time.monotonic() - begin
+            self.state.seconds += seconds
+            longest = max(longest, seconds) if self.state.step % 50 else seconds
+            if processes.first() and self.state.step % self.config.save_every == 0:
+                self.state.save(self.folder)
+            stop = budget.should_stop() or (self.folder / STOP_FILE).exists()
+            if processes.any_says(stop, device):
+                return "stopped"
+            if processes.any_says(not budget.leaves_time_for(longest), device):
+                return "out of time"
+        return "finished"
+
+    def _step(self, step_module: nn.Module, batch: Batch) -> tuple[Losses, Tensor]:
+        state = self.state
+        state.set_rate(self.config.rate(state.step))
+        losses: Losses = step_module(batch, state.step, processes.number())
+        losses.total.backward()
+        parameters = list(learning(state.model).values())
+        norm = nn.utils.clip_grad_norm_(parameters, self.config.gradient_norm)
+        if torch.isfinite(norm):  # else the step is left out
+            state.optimizer.step()
+        state.optimizer.zero_grad(set_to_none=True)
+        state.average.update(state.step + 1)
+        return losses, norm
+
+    def _draw(self, step_module: nn.Module, batch: Batch) -> None:
+        every = self.config.picture_every
+        if not processes.first() or not every or self.state.step % every:
+            return
+        bare: Any = getattr(step_module, "module", step_module)
+        folder = self.folder / "pictures"
+        folder.mkdir(exist_ok=True)
+        picture = draw_answers(batch.to(self.state.model.device), bare.answers)
+        save_picture(folder / f"step_{self.state.step:06d}.png", picture)
+
+
+class _Meter:
+    """Averages the steps between two rows of the log."""
+
+    def __init__(self, run: Run, log: RunLog | None, report: Callable[[StepReport], None]) -> None:
+        self._run = run
+        self._log = log
+        self._report = report
+        self._rows: list[Tensor] = []
+        self._clips = 0
+        self._since = time.monotonic()
+
+    def note(self, losses: Losses, norm: Tensor, clips: int) -> None:
+        state, config = self._run.state, self._run.config
+        self._rows.append(torch.stack([*losses, norm]).detach())
+        self._clips += clips * processes.count()
+        if self._log is None or (state.step % config.log_every and state.step != config.steps):
+            return
+        means = torch.stack(self._rows).float().mean(dim=0).tolist()
+        now = time.monotonic()
+        pace = self._clips / max(now - self._since, 1e-9)
+        rate = config.rate(state.step - 1)
+        self._log.write([state.step, state.seconds, rate, *means, pace])
+        self._report(StepReport(state.step, config.steps, state.seconds, means[0]))
+        self._rows, self._clips, self._since = [], 0, now
+
+
+def _compile(model: SAM2) -> None:
+    """Compile what needs no complex numbers, which the compiler does not know."""
+    for part in (model.image_encoder, model.sam_mask_decoder, model.memory_encoder):
+        part.compile(dynamic=False)

@@ -1,0 +1,130 @@
+"""Pictures of predictions beside the truth, to look at."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import binary_erosion
+
+from sam2_torch.image import ImageSession
+from sam2_torch.prompts import PointPrompt
+from sam2_torch.sam2 import SAM2
+from sam2_torch.training.batches import Batch
+from sam2_torch.training.evaluation import choose_objects, deepest_point
+from sam2_torch.training.forward import Answer
+from sam2_torch.training.movies import LabelledMovie
+from sam2_torch.transforms import PERCENTILES
+
+TRUTH_COLOUR, FOUND_COLOUR = (80, 220, 100), (255, 150, 40)
+TILE_PX = 192
+MAX_ROWS = 4
+GAP_PX = 4
+
+Picture = NDArray[np.uint8]
+
+
+def draw_answers(batch: Batch, answers: Sequence[Answer]) -> Picture:
+    """Draw the last answer of each frame, a row for each clip: truth green, answer orange."""
+    last = {answer.frame: answer for answer in answers}
+    rows = []
+    for clip in range(min(MAX_ROWS, len(batch.images))):
+        tiles = []
+        for frame in range(batch.n_frames):
+            image = batch.images[clip, frame].permute(1, 2, 0).cpu().numpy()
+            own = (batch.owner == clip).nonzero()[:, 0]
+            truth = batch.masks(frame)[own, 0].cpu().numpy() > 0
+            tile = _outlined(_rgb(image), truth, TRUTH_COLOUR)
+            if frame in last:
+                logits = last[frame].chosen.logits[own].detach().float().cpu().numpy()
+                scale = image.shape[0] // logits.shape[-1]
+                found = (logits > 0).repeat(scale, axis=1).repeat(scale, axis=2)
+                tile = _outlined(tile, found, FOUND_COLOUR)
+            tiles.append(_tile(tile))
+        rows.append(tiles)
+    return _mosaic(rows)
+
+
+def segment_examples(model: SAM2, movies: Sequence[LabelledMovie]) -> list[list[NDArray[np.bool_]]]:
+    """Click once at each object of the first labelled frame of a few movies; their masks."""
+    examples = []
+    for movie, frame in _examples(movies):
+        session = ImageSession(model, movie.images[frame])
+        truths = [movie.labels[frame] == i for i in choose_objects(movie.labels[frame])]
+        clicks = [PointPrompt([deepest_point(truth)], [1]) for truth in truths]
+        examples.append([session.predict(click)[0].mask for click in clicks])
+    return examples
+
+
+def draw_comparison(
+    movies: Sequence[LabelledMovie],
+    before: Sequence[Sequence[NDArray[np.bool_]]],
+    after: Sequence[Sequence[NDArray[np.bool_]]],
+) -> Picture:
+    """Draw examples in three columns: the truth (green), before and after (orange)."""
+    rows = []
+    for (movie, frame), old, new in zip(_examples(movies), before, after, strict=True):
+        image = _rgb(_stretched(movie.images[frame]))
+        truth = [movie.labels[frame] == i for i in choose_objects(movie.labels[frame])]
+        columns = ((truth, TRUTH_COLOUR), (old, FOUND_COLOUR), (new, FOUND_COLOUR))
+        rows.append([_tile(_outlined(image, masks, colour)) for masks, colour in columns])
+    return _mosaic(rows)
+
+
+def save_picture(path: Path, picture: Picture) -> None:
+    """Write a PNG file."""
+    from PIL import Image
+
+    Image.fromarray(picture).save(path)
+
+
+def _examples(movies: Sequence[LabelledMovie]) -> list[tuple[LabelledMovie, int]]:
+    """Choose some movies, and the first frame of each that shows objects."""
+    found = []
+    for movie in movies:
+        frame = next((t for t in range(movie.n_frames) if choose_objects(movie.labels[t])), None)
+        if frame is not None:
+            found.append((movie, frame))
+    chosen = np.linspace(0, len(found) - 1, min(MAX_ROWS, len(found))).round().astype(int)
+    return [found[i] for i in chosen]
+
+
+def _stretched(image: NDArray[Any]) -> Picture:
+    low, high = np.percentile(image, PERCENTILES)
+    scaled = (image.astype(np.float32) - low) / max(float(high - low), 1e-6)
+    return (scaled.clip(0, 1) * 255).astype(np.uint8)
+
+
+def _rgb(image: Picture) -> Picture:
+    image = image if image.ndim == 3 else image[..., None]
+    return np.broadcast_to(image, (*image.shape[:2], 3)).copy()
+
+
+def _outlined(
+    image: Picture, masks: Sequence[NDArray[np.bool_]] | NDArray[np.bool_], colour: tuple[int, ...]
+) -> Picture:
+    image = image.copy()
+    for mask in masks:
+        image[mask & ~binary_erosion(mask)] = colour
+    return image
+
+
+def _tile(image: Picture) -> Picture:
+    """Fit an image into a square tile."""
+    from PIL import Image
+
+    height, width = image.shape[:2]
+    scale = TILE_PX / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    tile = np.zeros((TILE_PX, TILE_PX, 3), np.uint8)
+    small = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))
+    tile[: small.shape[0], : small.shape[1]] = small
+    return tile
+
+
+def _mosaic(rows: Sequence[Sequence[Picture]]) -> Picture:
+    if not rows:
+        return np.zeros((TILE_PX, TILE_PX, 3), np.uint8)
+    padded = [[np.pad(tile, ((0, GAP_PX), (0, GAP_PX), (0, 0))) for tile in row] for row in rows]
+    return np.concatenate([np.concatenate(row, axis=1) for row in padded])

@@ -1,0 +1,137 @@
+"""Everything that a run needs to go on as if it had never stopped."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sam2_torch.checkpoint_files import read_checkpoint, write_checkpoint
+from sam2_torch.sam2 import SAM2
+from sam2_torch.training.config import TrainingConfig
+from sam2_torch.training.parameters import (
+    RunningAverage,
+    choose_trained,
+    learning,
+    parameter_groups,
+)
+
+STATE_FILE = "state.pt"
+BETAS = (0.9, 0.98)
+
+
+@dataclass(eq=False)
+class RunState:
+    """A run at one of its steps.
+
+    Parameters
+    ----------
+    model
+        Learns; float32.
+    optimizer, average
+        Of its weights that learn.
+    step
+        How many steps are done.
+    seconds
+        For how long the run has been going on, in all of its parts.
+    """
+
+    model: SAM2
+    optimizer: torch.optim.AdamW
+    average: RunningAverage
+    step: int = 0
+    seconds: float = 0.0
+
+    @classmethod
+    def begin(cls, model: SAM2, config: TrainingConfig) -> "RunState":
+        """Get a network ready to learn."""
+        choose_trained(model, config.trained)
+        groups = parameter_groups(
+            model, config.layer_decay, config.encoder_scale, config.weight_decay
+        )
+        fused = model.device.type == "cuda"
+        optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=BETAS, fused=fused)
+        return cls(model.train(), optimizer, RunningAverage(model, config.average))
+
+    def set_rate(self, rate: float) -> None:
+        """Set the learning rate of all groups."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["scale"]
+
+    def save(self, folder: Path) -> None:
+        """Write all of it; the file is there whole or not at all."""
+        state = {
+            "weights": {name: p.detach() for name, p in learning(self.model).items()},
+            "average": self.average.values,
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+        part = folder / f".{STATE_FILE}.part"
+        torch.save(state, part)
+        os.replace(part, folder / STATE_FILE)
+
+    def load(self, folder: Path) -> None:
+        """Go on where `save` left off; the weights that do not learn are those of the start.
+
+        Raises
+        ------
+        ValueError
+            If the file is of another network or other weights learnt.
+        """
+        path = folder / STATE_FILE
+        state: dict[str, Any] = torch.load(path, map_location=self.model.device, weights_only=True)
+        own = learning(self.model)
+        if state["weights"].keys() != own.keys():
+            raise ValueError(
+                f"{path}: expected the state of a run that trains the same weights, found another; "
+                "give the settings it was begun with, or another folder"
+            )
+        with torch.no_grad():
+            for name, parameter in own.items():
+                parameter.copy_(state["weights"][name])
+        self.average.values = state["average"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.seconds = int(state["step"]), float(state["seconds"])
+
+
+PACK_FILE = "pack.safetensors"
+
+
+def pack_state(state: RunState, folder: Path) -> Path:
+    """Write the weights and their average in half precision: what travels to another machine.
+
+    A quarter of the size of the whole state: the optimizer's moments stay behind, and
+    `unpack_state` lets them start anew.
+    """
+    tensors: dict[str, Tensor] = {}
+    for name, parameter in learning(state.model).items():
+        average = state.average.values[name]
+        tensors[f"average.{name}"] = average.half()
+        # the difference is small: half precision loses next to nothing of it
+        tensors[f"offset.{name}"] = (parameter.detach() - average.half().float()).half()
+    about = {"step": str(state.step), "seconds": str(state.seconds)}
+    write_checkpoint(folder / PACK_FILE, tensors, about)
+    return folder / PACK_FILE
+
+
+def unpack_state(state: RunState, path: Path) -> None:
+    """Go on from what `pack_state` wrote.
+
+    Raises
+    ------
+    ValueError
+        If the file is of another network or other weights learnt.
+    """
+    tensors, about = read_checkpoint(path)
+    own = learning(state.model)
+    if {f"average.{name}" for name in own} != {n for n in tensors if n.startswith("average.")}:
+        raise ValueError(f"{path}: expected the packed state of this network, found another")
+    with torch.no_grad():
+        for name, parameter in own.items():
+            average = tensors[f"average.{name}"].float().to(parameter.device)
+            state.average.values[name] = average
+            parameter.copy_(average + tensors[f"offset.{name}"].float().to(parameter.device))
+    state.step, state.seconds = int(about["step"]), float(about["seconds"])

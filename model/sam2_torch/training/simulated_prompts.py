@@ -1,0 +1,169 @@
+"""What a user would say who sees the true masks: first prompts, and corrections.
+
+Notes
+-----
+Paper, section D.2.2 and appendix: first a point, a box or a mask; one or two prompted frames;
+corrections by clicks into the error regions of random frames.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sam2_torch.nn.prompt_encoder import BOTTOM_RIGHT, NEGATIVE, POSITIVE, TOP_LEFT
+
+Kind: TypeAlias = Literal["point", "box", "mask"]
+Points: TypeAlias = tuple[Tensor, Tensor]
+"""(N, P, 2) in (x, y) of the input's pixels, and (N, P) labels."""
+
+POINT_SHARE, BOX_SHARE = 0.5, 0.3  # masks get the rest
+TWO_FRAMES_SHARE = 0.3
+CORRECTED_SHARE = 0.5
+CENTRED_SHARE = 0.5
+LOOSE_BOX = 0.1  # of its sides, by which the corners of a hasty box are off
+MIDDLE_SIDES = (3, 9, 27)  # of the neighbourhoods that tell the middle of a region from its rim
+
+
+@dataclass(frozen=True)
+class PromptPlan:
+    """How the objects of a batch are prompted; the same for all of them.
+
+    Parameters
+    ----------
+    kind
+        Of the first prompts.
+    prompted
+        The frames that are prompted before anything is tracked; the first is 0.
+    corrected
+        The frames on which clicks correct the masks.
+    clicks
+        How many clicks each of these gets.
+    """
+
+    kind: Kind
+    prompted: tuple[int, ...]
+    corrected: tuple[int, ...] = ()
+    clicks: int = 0
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, n_frames: int, max_clicks: int) -> "PromptPlan":
+        """Draw a plan as in the paper."""
+        chance = rng.random()
+        kind: Kind = "mask"
+        if chance < POINT_SHARE + BOX_SHARE:
+            kind = "point" if chance < POINT_SHARE else "box"
+        if n_frames == 1 and kind == "mask":
+            kind = "point"  # a mask is its frame's truth: nothing would be left to learn
+        two = n_frames > 2 and rng.random() < TWO_FRAMES_SHARE
+        prompted = (0, int(rng.integers(1, n_frames))) if two else (0,)
+        clicks = int(rng.integers(1, max_clicks + 1)) if max_clicks else 0
+        correct = n_frames == 1 or rng.random() < CORRECTED_SHARE
+        if not clicks or not correct:
+            return cls(kind, prompted)
+        # a frame whose mask was given needs no correction
+        candidates = [f for f in range(n_frames) if not (kind == "mask" and f in prompted)]
+        n = min(len(candidates), int(rng.integers(1, 3)))
+        frames = sorted(rng.choice(candidates, n, replace=False).tolist()) if candidates else []
+        return cls(kind, prompted, tuple(frames), clicks)
+
+
+class Prompter:
+    """Draws the prompts themselves, for all objects of a batch at once.
+
+    Parameters
+    ----------
+    generator
+        Source of chance, on the device of the masks.
+    stride
+        Input pixels to one pixel of the masks.
+    """
+
+    def __init__(self, generator: torch.Generator, stride: int) -> None:
+        self._generator = generator
+        self._stride = stride
+
+    def first(self, kind: Kind, truth: Tensor) -> Points:
+        """Prompt objects by a click or a box; absent ones by a negative click.
+
+        Parameters
+        ----------
+        kind
+            "point" or "box".
+        truth
+            (N, h, w), 0 to 1.
+        """
+        return self._boxes(truth) if kind == "box" else self.click(torch.zeros_like(truth), truth)
+
+    def click(self, logits: Tensor, truth: Tensor) -> Points:
+        """Click once into each object's error region: missing pixels or those in excess.
+
+        Parameters
+        ----------
+        logits
+            (N, h, w) of the masks to correct; positive inside.
+        truth
+            (N, h, w), 0 to 1.
+
+        Notes
+        -----
+        Half of the batches' clicks fall anywhere in the region, as in the paper, half into
+        its middle, as people click. Where the mask is right, the object is confirmed.
+        """
+        inside = truth >= 0.5
+        # small objects may cover no pixel of the grid by half: then the one they cover most
+        faint = ~inside.flatten(1).any(dim=1)
+        peak = truth.flatten(1).amax(dim=1)[:, None, None]
+        inside = inside | (faint[:, None, None] & (truth > 0) & (truth == peak))
+        masks = logits > 0
+        error = inside ^ masks
+        right = ~error.flatten(1).any(dim=1)[:, None, None]
+        place = self._choose(torch.where(right, inside, error))
+        positive = inside.flatten(1).gather(1, place[:, None])
+        labels = torch.where(positive, POSITIVE, NEGATIVE)
+        return self._to_input(place, truth.shape[-1])[:, None], labels
+
+    def _choose(self, region: Tensor) -> Tensor:
+        """Choose a pixel of each (N, h, w) region, or any if it is empty; flat index (N,)."""
+        region = torch.where(region.flatten(1).any(dim=1)[:, None, None], region, True)
+        weight = self._random(region.shape, region.device)
+        if float(self._random((1,), region.device)) < CENTRED_SHARE:
+            weight = weight * 1e-3 + _middle(region)
+        return torch.where(region, weight + 1, 0.0).flatten(1).argmax(dim=1)
+
+    def _boxes(self, truth: Tensor) -> Points:
+        """Draw boxes, some of them hastily; (N, 2, 2)."""
+        n, height, width = truth.shape
+        ends = []
+        for inside, size in ((truth.amax(dim=1) > 0, width), (truth.amax(dim=2) > 0, height)):
+            index = torch.arange(size, device=truth.device)
+            first = torch.where(inside, index, size - 1).amin(dim=1)
+            last = torch.where(inside, index, 0).amax(dim=1) + 1
+            ends.append(torch.stack((first, last), dim=1) * float(self._stride))  # (N, 2)
+        corners = torch.stack(ends, dim=2)  # (N, first or last, x or y)
+        sides = (corners[:, 1] - corners[:, 0])[:, None].clamp(min=1)
+        hasty = self._random((n, 1, 1), truth.device) < 0.5
+        shift = (2 * self._random(corners.shape, truth.device) - 1) * LOOSE_BOX * sides
+        corners = (corners + hasty * shift).clamp(0, float(width * self._stride))
+        absent = ~(truth > 0).flatten(1).any(dim=1)
+        labels = torch.tensor([TOP_LEFT, BOTTOM_RIGHT], device=truth.device).expand(n, 2).clone()
+        labels[absent] = NEGATIVE
+        return corners, labels
+
+    def _to_input(self, place: Tensor, width: int) -> Tensor:
+        """Turn flat indices of the grid into (N, 2) points (x, y) of the input."""
+        grid = torch.stack((place % width, place // width), dim=1)
+        return (grid.float() + 0.5) * self._stride - 0.5
+
+    def _random(self, shape: tuple[int, ...], device: torch.device) -> Tensor:
+        return torch.rand(shape, generator=self._generator, device=device)
+
+
+def _middle(region: Tensor) -> Tensor:
+    """Tell how far in the middle of a region each pixel is, (N, h, w), 0 to 1."""
+    inside = region[:, None].float()
+    pooled = [F.avg_pool2d(inside, side, stride=1, padding=side // 2) for side in MIDDLE_SIDES]
+    return torch.stack(pooled).mean(dim=0)[:, 0]
