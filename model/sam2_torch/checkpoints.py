@@ -112,13 +112,17 @@ def save_checkpoint(
     ValueError
         If the name ends otherwise.
     """
+    about = about_checkpoint(model.config, metadata or {})
+    write_checkpoint(Path(path), model.state_dict(), about)
+
+
+def about_checkpoint(config: SAM2Config, metadata: Mapping[str, str]) -> dict[str, str]:
+    """Add to a checkpoint's metadata its config, by which `load_sam2` knows it, and its maker."""
     try:
         made_by = f"napari-sam2 {version('napari-sam2')}"
     except PackageNotFoundError:  # used from a source tree
         made_by = "napari-sam2"
-    config = json.dumps(model.config.to_dict())
-    about = {"made_by": made_by, **(metadata or {}), _CONFIG: config}
-    write_checkpoint(Path(path), model.state_dict(), about)
+    return {"made_by": made_by, **metadata, _CONFIG: json.dumps(config.to_dict())}
 
 
 def _locate(

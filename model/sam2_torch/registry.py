@@ -13,8 +13,6 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import NamedTuple
 
-from platformdirs import user_config_path
-
 from sam2_torch.config import CELLS_NANO, RELEASED, SAM2Config
 from sam2_torch.model_entry import ModelEntry, RegistryError, parse_entry
 
@@ -80,6 +78,8 @@ def registry_file() -> Path:
     chosen = os.environ.get(VARIABLE)
     if chosen:
         return Path(chosen).expanduser()
+    from platformdirs import user_config_path
+
     return user_config_path("napari-sam2", appauthor=False) / "models.toml"
 
 

@@ -108,9 +108,10 @@ def rotary_table(channels: int, size: int, device: torch.device) -> Tensor:
     the column, the second with the row. Kept in full precision whatever that of the network.
     Reference: `compute_axial_cis`; Heo et al. 2024.
     """
-    index = torch.arange(0, channels, 4, dtype=torch.float32)[: channels // 4]
-    frequency = 1.0 / TEMPERATURE ** (index / channels)
-    t = torch.arange(size * size, dtype=torch.float32)
-    column, row = t % size, torch.div(t, size, rounding_mode="floor")
-    angle = torch.cat((torch.outer(column, frequency), torch.outer(row, frequency)), dim=-1)
-    return torch.polar(torch.ones_like(angle), angle).to(device)
+    with torch.inference_mode(False):  # kept: training, which saves it, may ask for it next
+        index = torch.arange(0, channels, 4, dtype=torch.float32)[: channels // 4]
+        frequency = 1.0 / TEMPERATURE ** (index / channels)
+        t = torch.arange(size * size, dtype=torch.float32)
+        column, row = t % size, torch.div(t, size, rounding_mode="floor")
+        angle = torch.cat((torch.outer(column, frequency), torch.outer(row, frequency)), dim=-1)
+        return torch.polar(torch.ones_like(angle), angle).to(device)

@@ -23,9 +23,9 @@ class TrainingConfig:
         Length of the run; the learning rate falls along a cosine to its end.
     frames
         Lengths of the clips; each step draws one. A clip of one frame is a single image.
-    clips, objects
-        Clips in a step's batch (of every process; four times as many of single images), and
-        how many objects of each are prompted at most.
+    clips, images, objects
+        Clips in a step's batch (of every process), single images if the step's clips have one
+        frame, and how many objects of each are prompted at most.
     synthetic
         Share of the clips that the generator makes.
     learning_rate, warmup, layer_decay, encoder_scale, weight_decay
@@ -58,6 +58,7 @@ class TrainingConfig:
     steps: int = 1000
     frames: tuple[int, ...] = (1, 4)
     clips: int = 2
+    images: int = 4
     objects: int = 6
     synthetic: float = 0.0
     learning_rate: float = 1e-4
@@ -77,10 +78,17 @@ class TrainingConfig:
     picture_every: int = 200
 
     def __post_init__(self) -> None:
-        counts = (self.steps, self.clips, self.objects, self.save_every, self.log_every)
+        counts = (
+            self.steps,
+            self.clips,
+            self.images,
+            self.objects,
+            self.save_every,
+            self.log_every,
+        )
         if min(counts) < 1 or not self.frames or min(self.frames) < 1:
             raise ValueError(
-                "training: expected steps, frames, clips, objects and the intervals of saving and "
+                "training: expected steps, frames, clips, images, objects and the intervals of saving and "
                 f"logging to be 1 or more, found {self}"
             )
         if not 0 <= self.synthetic <= 1 or self.learning_rate <= 0:

@@ -16,7 +16,6 @@ from sam2_torch.training.config import TrainingConfig
 from sam2_torch.training.movies import LabelledMovie
 from sam2_torch.training.synthetic import draw_movie
 
-IMAGES_PER_CLIP = 4  # single images take the place of one clip in a batch
 SEQUENCE_BONUS = 2.0  # movies and stacks show what single images can not
 BALANCE = 0.5  # an item's chance falls with this power of the number of items of its source
 
@@ -81,7 +80,7 @@ def clip_length(config: TrainingConfig, step: int) -> int:
 
 def batch_size(config: TrainingConfig, step: int) -> int:
     """Tell the number of clips of a step's batch."""
-    return config.clips * (IMAGES_PER_CLIP if clip_length(config, step) == 1 else 1)
+    return config.images if clip_length(config, step) == 1 else config.clips
 
 
 def batches(
