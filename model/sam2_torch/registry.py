@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from sam2_torch.config import CELLS_NANO, RELEASED, SAM2Config
 from sam2_torch.model_entry import ModelEntry, RegistryError, parse_entry
+from sam2_torch.user_models import read_user_models
 
 ENTRY_POINTS = "napari_sam2.models"
 """Group of entry points: a mapping of names to entries, or a function that returns one."""
@@ -83,6 +84,11 @@ def registry_file() -> Path:
     return user_config_path("napari-sam2", appauthor=False) / "models.toml"
 
 
+def models_folder() -> Path:
+    """Give the folder beside the registry file whose models are known by their files' names."""
+    return registry_file().parent / "models"
+
+
 def _built_in() -> Iterator[ModelEntry]:
     yield ModelEntry(
         name="cells_nano",
@@ -123,6 +129,9 @@ def _sources() -> Iterator[_Source]:
     path = registry_file()
     if path.is_file() or os.environ.get(VARIABLE):
         yield _Source(str(path), path.parent, partial(_read_file, path))
+    folder = models_folder()
+    if folder.is_dir():
+        yield _Source(str(folder), folder, partial(read_user_models, folder))
     for point in entry_points(group=ENTRY_POINTS):
         package = point.dist.name if point.dist else point.value
         origin = f"{package} (entry point {point.name})"

@@ -19,8 +19,9 @@ class TrainingConfig:
         What to begin with: a name or the path of a checkpoint.
     trained
         See `choose_trained`.
-    steps
-        Length of the run; the learning rate falls along a cosine to its end.
+    steps, minutes
+        Length of the run, whichever comes first; None for no limit of time. The learning rate
+        falls along a cosine to its end. A limit of time makes a run depend on the clock.
     frames
         Lengths of the clips; each step draws one. A clip of one frame is a single image.
     clips, images, objects
@@ -56,6 +57,7 @@ class TrainingConfig:
     model: str = "cells_nano"
     trained: Trained = "everything"
     steps: int = 1000
+    minutes: float | None = None
     frames: tuple[int, ...] = (1, 4)
     clips: int = 2
     images: int = 4
@@ -78,29 +80,30 @@ class TrainingConfig:
     picture_every: int = 200
 
     def __post_init__(self) -> None:
-        counts = (
-            self.steps,
-            self.clips,
-            self.images,
-            self.objects,
-            self.save_every,
-            self.log_every,
-        )
-        if min(counts) < 1 or not self.frames or min(self.frames) < 1:
+        counts = (self.steps, self.clips, self.images, self.objects, self.save_every)
+        if min(*counts, self.log_every) < 1 or not self.frames or min(self.frames) < 1:
             raise ValueError(
-                "training: expected steps, frames, clips, images, objects and the intervals of saving and "
-                f"logging to be 1 or more, found {self}"
+                "training: expected steps, frames, clips, images, objects and the intervals of "
+                f"saving and logging to be 1 or more, found {self}"
             )
         if not 0 <= self.synthetic <= 1 or self.learning_rate <= 0:
             raise ValueError(
                 "training: expected a synthetic share of 0 to 1 and a learning rate above 0, "
                 f"found {self.synthetic} and {self.learning_rate}"
             )
+        if self.minutes is not None and self.minutes <= 0:
+            raise ValueError(f"training: expected a time above 0 minutes, found {self.minutes}")
 
-    def rate(self, step: int) -> float:
-        """Give the learning rate of a step (counted from 0)."""
+    def progress(self, step: int, seconds: float) -> float:
+        """Tell which share of the run is over, 0 to 1, after a number of steps and seconds."""
+        of_time = 0.0 if self.minutes is None else seconds / (60 * self.minutes)
+        return min(1.0, max(step / self.steps, of_time))
+
+    def rate(self, step: int, seconds: float) -> float:
+        """Give the learning rate of a step (counted from 0) that begins after some seconds."""
         rising = min(1.0, (step + 1) / max(self.warmup, 1))
-        return self.learning_rate * rising * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+        falling = 0.5 * (1 + math.cos(math.pi * self.progress(step, seconds)))
+        return self.learning_rate * rising * falling
 
     def write(self, path: Path) -> None:
         """Write a JSON file."""

@@ -42,8 +42,10 @@ class StepReport:
 
     Parameters
     ----------
-    step, steps
-        How many are done, and of how many.
+    step
+        How many are done.
+    progress
+        Which share of the run that is, 0 to 1.
     seconds
         For how long the run has been going on, in all of its parts.
     loss
@@ -51,7 +53,7 @@ class StepReport:
     """
 
     step: int
-    steps: int
+    progress: float
     seconds: float
     loss: float
 
@@ -184,10 +186,12 @@ class Run:
             meter.note(losses, norm, len(batch.images))
             self._draw(step_module, batch)
             seconds = time.monotonic() - begin
-            self.state.seconds += seconds
+            self.state.seconds = processes.of_first(self.state.seconds + seconds, device)
             longest = max(longest, seconds) if self.state.step % 50 else seconds
             if processes.first() and self.state.step % self.config.save_every == 0:
                 self.state.save(self.folder)
+            if self.config.progress(self.state.step, self.state.seconds) >= 1:
+                break
             stop = budget.should_stop() or (self.folder / STOP_FILE).exists()
             if processes.any_says(stop, device):
                 return "stopped"
@@ -197,7 +201,7 @@ class Run:
 
     def _step(self, step_module: nn.Module, batch: Batch) -> tuple[Losses, Tensor]:
         state = self.state
-        state.set_rate(self.config.rate(state.step))
+        state.set_rate(self.config.rate(state.step, state.seconds))
         losses: Losses = step_module(batch, state.step, processes.number())
         losses.total.backward()
         parameters = list(learning(state.model).values())
@@ -239,9 +243,10 @@ class _Meter:
         means = torch.stack(self._rows).float().mean(dim=0).tolist()
         now = time.monotonic()
         pace = self._clips / max(now - self._since, 1e-9)
-        rate = config.rate(state.step - 1)
+        rate = config.rate(state.step - 1, state.seconds)
         self._log.write([state.step, state.seconds, rate, *means, pace])
-        self._report(StepReport(state.step, config.steps, state.seconds, means[0]))
+        progress = config.progress(state.step, state.seconds)
+        self._report(StepReport(state.step, progress, state.seconds, means[0]))
         self._rows, self._clips, self._since = [], 0, now
 
 

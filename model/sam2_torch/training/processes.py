@@ -46,3 +46,12 @@ def any_says(yes: bool, device: torch.device) -> bool:
     votes: Tensor = torch.tensor(float(yes), device=device)
     dist.all_reduce(votes)
     return bool(votes > 0)
+
+
+def of_first(value: float, device: torch.device) -> float:
+    """Agree on the value of the first process."""
+    if count() == 1:
+        return value
+    shared: Tensor = torch.tensor(value, dtype=torch.float64, device=device)
+    dist.broadcast(shared, src=0)
+    return float(shared)

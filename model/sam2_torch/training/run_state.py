@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from torch import Tensor
 
-from sam2_torch.checkpoint_files import read_checkpoint, write_checkpoint
+from sam2_torch.checkpoint_files import write_checkpoint
 from sam2_torch.sam2 import SAM2
 from sam2_torch.training.config import TrainingConfig
 from sam2_torch.training.parameters import (
@@ -125,7 +126,9 @@ def unpack_state(state: RunState, path: Path) -> None:
     ValueError
         If the file is of another network or other weights learnt.
     """
-    tensors, about = read_checkpoint(path)
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
+        about = file.metadata() or {}
     own = learning(state.model)
     if {f"average.{name}" for name in own} != {n for n in tensors if n.startswith("average.")}:
         raise ValueError(f"{path}: expected the packed state of this network, found another")

@@ -185,7 +185,7 @@ def tune(
 
 
 def prepare_folder(folder: Path, config: TrainingConfig) -> None:
-    """Make a run's folder, or check that the run in it is this one; only `steps` may differ.
+    """Make a run's folder, or check that the run in it is this one; only its length may differ.
 
     Raises
     ------
@@ -196,7 +196,7 @@ def prepare_folder(folder: Path, config: TrainingConfig) -> None:
     path = folder / CONFIG_FILE
     if path.is_file():
         begun = TrainingConfig.read(path)
-        if replace(begun, steps=config.steps) != config:
+        if replace(begun, steps=config.steps, minutes=config.minutes) != config:
             changed = [
                 name for name, value in asdict(config).items() if asdict(begun)[name] != value
             ]

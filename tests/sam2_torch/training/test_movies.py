@@ -112,7 +112,7 @@ def test_too_little_is_refused():
 
 
 def test_a_folder_that_is_no_dataset_is_refused(tmp_path):
-    with pytest.raises(DataError, match="expected a manifest.csv"):
+    with pytest.raises(DataError, match=r"expected a manifest\.csv"):
         read_dataset(tmp_path)
     (tmp_path / "manifest.csv").write_text("file,kind\nx.npz,2d\n")
     with pytest.raises(DataError, match="expected the columns file, kind and modality"):
