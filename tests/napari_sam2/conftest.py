@@ -1,6 +1,8 @@
 """A session without a network: quick, and its masks are known."""
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +10,8 @@ import pytest
 
 from sam2_torch.predictions import FrameResult, MaskPrediction, SparseMask
 from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt
+
+sys.path.insert(0, str(Path(__file__).parent))  # modules beside the tests: they are no package
 
 RADIUS = 4.3
 

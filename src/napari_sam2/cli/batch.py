@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_sam2.io import require_writable
+from napari_sam2.io.exports import FOLDERS, form_of
 from napari_sam2.io.files import natural_key, stem, suffix
 
 _PROMPT_SUFFIXES = (".csv", ".tif", ".tiff", ".ome.tif", ".ome.tiff", ".npy", ".png")
@@ -55,7 +55,8 @@ def plan_jobs(inputs: Sequence[str], prompts: str, output: str) -> list[Job]:
     """
     sources = [path for text in inputs for path in _expanded(text)]
     several = len(sources) > 1 or not Path(inputs[0]).exists()
-    folder = several or output.endswith(("/", os.sep)) or Path(output).is_dir()
+    is_folder = Path(output).is_dir() and suffix(Path(output)) not in FOLDERS
+    folder = several or output.endswith(("/", os.sep)) or is_folder
     outputs = _outputs_in(Path(output), sources) if folder else [_checked_file(Path(output))]
     jobs = [
         Job(source, _prompts_for(source, Path(prompts)), path, folder and path.exists())
@@ -81,7 +82,7 @@ def _expanded(text: str) -> list[Path]:
 
 
 def _checked_file(path: Path) -> Path:
-    require_writable(path)
+    form_of(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: expected a folder to write to, found no {path.parent}")
     return path

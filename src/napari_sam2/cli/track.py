@@ -14,8 +14,10 @@ from napari_sam2.cli.batch import Job, plan_jobs
 from napari_sam2.cli.errors import DONE, EXPECTED, report
 from napari_sam2.cli.models import download_bar
 from napari_sam2.images import Channel, Movie
-from napari_sam2.io import read_movie, read_prompts, write_labels
+from napari_sam2.io import export, read_movie, read_prompts
+from napari_sam2.io.exports import FORMS
 from napari_sam2.masklets import Masklets
+from napari_sam2.tracked import Tracked
 
 if TYPE_CHECKING:
     import torch
@@ -75,7 +77,7 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--prompts", metavar="P", required=True, help="see below")
     parser.add_argument(
-        "-o", "--output", metavar="OUT", required=True, help=".tif, .ome.tif or a folder"
+        "-o", "--output", metavar="OUT", required=True, help=f"{', '.join(FORMS)}, or a folder"
     )
     parser.add_argument(
         "--frames", metavar="A:B", type=frame_range, help="from frame A up to, without, frame B"
@@ -189,7 +191,7 @@ def _run_job(
     job.output.parent.mkdir(parents=True, exist_ok=True)
     with progress_bar() as progress:
         masklets = verb(network, movie, prompts, frames=frames, progress=progress)
-    write_labels(job.output, masklets, movie.layout, movie.calibration)
+    export(job.output, Tracked.of(movie, masklets))
     n = len(masklets.object_ids)
     print(f"{job.output}: {n} object{'s' * (n != 1)} in {movie.n_frames} frames", flush=True)
 

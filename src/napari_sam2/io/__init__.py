@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from napari_sam2.images import Calibration, Channel, FrameLayout, Movie
+from napari_sam2.io.exports import export, form_of, read_tracked
 from napari_sam2.io.files import suffix
 from napari_sam2.io.label_images import prompts_from_labels
 from napari_sam2.io.npy import read_npy
@@ -15,7 +16,15 @@ from napari_sam2.io.videos import VIDEOS, read_video
 from napari_sam2.io.zarr_store import is_zarr, read_zarr
 from napari_sam2.masklets import Masklets
 
-__all__ = ["ObjectPrompts", "read_movie", "read_prompts", "require_writable", "write_labels"]
+__all__ = [
+    "ObjectPrompts",
+    "export",
+    "form_of",
+    "read_movie",
+    "read_prompts",
+    "read_tracked",
+    "write_labels",
+]
 
 _Reader = Callable[[Path, str | None, Channel | None], Movie]
 _READERS: dict[str, _Reader] = {
@@ -109,22 +118,6 @@ def _naming(path: Path, error: ValueError) -> ValueError:
     return error if path.name in said else ValueError(f"{path.name}: {said}")
 
 
-def require_writable(path: str | Path) -> None:
-    """Check that `write_labels` knows the suffix, before any work is done.
-
-    Raises
-    ------
-    ValueError
-        If it does not.
-    """
-    found = suffix(Path(path))
-    if found not in _WRITTEN:
-        raise ValueError(
-            f"{Path(path).name}: expected an output that ends in {', '.join(_WRITTEN)}, "
-            f"found {found or 'no suffix'}"
-        )
-
-
 def write_labels(
     path: str | Path, masklets: Masklets, layout: FrameLayout, calibration: Calibration
 ) -> None:
@@ -149,6 +142,10 @@ def write_labels(
         If the suffix is unknown.
     """
     path = Path(path)
-    require_writable(path)
+    if suffix(path) not in _WRITTEN:
+        raise ValueError(
+            f"{path.name}: expected an output that ends in {', '.join(_WRITTEN)}, "
+            f"found {suffix(path) or 'no suffix'}"
+        )
     frames = (masklets.labels(frame) for frame in range(masklets.n_frames))
     write_tiff(path, frames, layout.label_shape, layout.label_axes, calibration)

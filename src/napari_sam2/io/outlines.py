@@ -58,26 +58,26 @@ def _tile(pixels: NDArray[np.floating], labels: NDArray[Any], text: str) -> Imag
     columns = np.arange(size[0]) * width // size[0]
     large = labels[rows[:, None], columns]
     canvas = np.array(picture)
-    edge = _edges(large)
-    canvas[edge] = _colours(large[edge])
+    edge = edges(large)
+    canvas[edge] = object_colours(large[edge])
     picture = Image.fromarray(canvas)
     ImageDraw.Draw(picture).text((6, 4), text, fill=(255, 255, 255))
     return picture
 
 
-def _edges(labels: NDArray[Any]) -> NDArray[np.bool_]:
+def edges(labels: NDArray[Any]) -> NDArray[np.bool_]:
     """Find the object pixels beside another label, two pixels deep."""
-    edges = np.zeros(labels.shape, bool)
+    found = np.zeros(labels.shape, bool)
     for step in (1, 2):
         for axis in (0, 1):
-            here, there = np.swapaxes(labels, 0, axis), np.swapaxes(edges, 0, axis)
+            here, there = np.swapaxes(labels, 0, axis), np.swapaxes(found, 0, axis)
             differs = here[step:] != here[:-step]
             there[step:] |= differs
             there[:-step] |= differs
-    return edges & (labels > 0)
+    return found & (labels > 0)
 
 
-def _colours(object_ids: NDArray[Any]) -> NDArray[np.uint8]:
+def object_colours(object_ids: NDArray[Any]) -> NDArray[np.uint8]:
     """Give each object a colour, (N, 3)."""
     ids, places = np.unique(object_ids, return_inverse=True)
     table = [colorsys.hsv_to_rgb(int(i) * _GOLDEN % 1, 0.85, 1) for i in ids]

@@ -1,0 +1,32 @@
+"""Libraries that only some formats need: told by name where one is missing."""
+
+from importlib import import_module
+from types import ModuleType
+
+
+def library(name: str, package: str, what: str) -> ModuleType:
+    """Import a library that is not always installed.
+
+    Parameters
+    ----------
+    name
+        What to import.
+    package
+        What to install.
+    what
+        What it is needed for, for example "a .geff".
+
+    Raises
+    ------
+    ImportError
+        If it is not there, with the command that installs it.
+    """
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] != name.split(".")[0]:
+            raise
+        raise ImportError(
+            f'{what} needs the package {package}, which is not there: pip install "{package}" '
+            'or pip install "napari-sam2[formats]"'
+        ) from error

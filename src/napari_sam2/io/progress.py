@@ -1,0 +1,11 @@
+"""How a writer tells how far it is, and is stopped."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Is told how many frames are done, and of how many; what it raises stops the writing."""
+
+
+def silent(done: int, total: int) -> None:
+    """Tell nobody."""
