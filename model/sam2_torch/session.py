@@ -149,7 +149,7 @@ class VideoSession:
         if object_id < 1:
             raise ValueError(f"object id: expected 1 or more (0 is background), found {object_id}")
         prompts = (prompt,) if not isinstance(prompt, Sequence) else tuple(prompt)
-        bank = self._banks.get(object_id, MemoryBank())
+        bank = self._banks.get(object_id) or self._new_bank()
         before = None if replace else self._prompt_points.get((object_id, frame))
         previous = bank.tracked.get(frame) if replace else bank.latest(frame)
         said, memory = self._answer(bank, frame, prompts, previous, before)
@@ -315,10 +315,19 @@ class VideoSession:
         while targets:
             for object_id in targets:
                 self._changed.pop(object_id, None)
-            for run in whole_runs(direction, self._prompted(targets), span, start):
-                yield from self._run(run)
+            yield from self._follow(direction, targets, span, start)
             changed = [i for i in self._changed if everything or i in wanted]
             targets = list(self._prompted(changed))
+
+    def _follow(
+        self, direction: Directions, object_ids: list[int], span: tuple[int, int], start: int | None
+    ) -> Iterator[FrameResult]:
+        """Follow objects through a span once, whatever is said meanwhile."""
+        for run in whole_runs(direction, self._prompted(object_ids), span, start):
+            yield from self._run(run)
+
+    def _new_bank(self) -> MemoryBank:
+        return MemoryBank()
 
     def _run(self, run: Run) -> Iterator[FrameResult]:
         """Follow the objects of a run, frame by frame."""

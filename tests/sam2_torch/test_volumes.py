@@ -1,0 +1,100 @@
+"""One click in one plane of one time point."""
+
+import numpy as np
+import pytest
+
+from sam2_torch import MaskPrompt, PointPrompt
+from sam2_torch.memory_bank import FrameMemory
+from sam2_torch.volumes import VolumeBank, VolumeSession
+
+N_TIMES, N_PLANES, SHAPE = 3, 7, (96, 140)
+
+
+@pytest.fixture(scope="module")
+def volumes():
+    """(T, Z, Y, X) of a ball that moves through all axes, and one that stays; with its labels."""
+    z, y, x = np.mgrid[:N_PLANES, : SHAPE[0], : SHAPE[1]]
+    labels = np.zeros((N_TIMES, N_PLANES, *SHAPE), np.uint8)
+    for t in range(N_TIMES):
+        moving = (6 * (z - 2 - t)) ** 2 + (y - 30) ** 2 + (x - 40 - 9 * t) ** 2 < 14**2
+        still = (6 * (z - 3)) ** 2 + (y - 65) ** 2 + (x - 100) ** 2 < 15**2
+        labels[t][moving], labels[t][still] = 1, 2
+    noise = np.random.default_rng(0).normal(0, 100, labels.shape)
+    return (500 + 3000 * (labels > 0) + noise).astype(np.uint16), labels
+
+
+def session_of(model, volumes):
+    return VolumeSession(model, list(volumes[0].reshape(-1, *SHAPE)), N_PLANES)
+
+
+def masks_of(results, object_id):
+    masks = np.zeros((N_TIMES * N_PLANES, *SHAPE), bool)
+    for result in results:
+        if object_id in result.object_ids:
+            masks[result.frame] = result.masks[result.object_ids.index(object_id)]
+    return masks.reshape(N_TIMES, N_PLANES, *SHAPE)
+
+
+def iou(mask, other):
+    return (mask & other).sum() / (mask | other).sum()
+
+
+def test_one_click_finds_the_object_in_depth_and_time(model, volumes):
+    session = session_of(model, volumes)
+    session.add_prompt(1, 2, PointPrompt([[30, 40]], [1]))  # plane 2 of the first time point
+    session.add_prompt(2, N_PLANES + 3, PointPrompt([[65, 100]], [1]))  # of the second one
+    results = list(session.propagate("both"))
+    expected = (N_TIMES + 1) * N_PLANES  # both ways: time 1 is in the first one only
+    assert 0.5 * expected < len(results) < 1.5 * expected
+    for object_id in (1, 2):
+        for t in range(N_TIMES):
+            found = masks_of(results, object_id)[t]
+            assert iou(found, volumes[1][t] == object_id) > 0.75, (object_id, t)
+
+
+def test_an_object_ends_in_depth(model, volumes):
+    session = session_of(model, volumes)
+    session.add_prompt(1, 2, MaskPrompt(volumes[1][0, 2] == 1))
+    planes = [r.frame for r in session.propagate("forward", frames=(0, N_PLANES))]
+    assert sorted(planes) == sorted(set(planes)) and max(planes) < N_PLANES
+    assert set(planes) >= {0, 1, 2, 3, 4}  # where it is, and not up to the last plane
+    session.add_prompt(1, 6, MaskPrompt(np.zeros(SHAPE, bool)))  # unless something is said there
+    assert 6 in [r.frame for r in session.propagate("forward", frames=(0, N_PLANES))]
+
+
+def test_a_correction_follows_its_object_alone(model, volumes):
+    session = session_of(model, volumes)
+    for object_id, plane in ((1, 2), (2, 3)):
+        session.add_prompt(object_id, plane, MaskPrompt(volumes[1][0, plane] == object_id))
+    list(session.propagate("forward"))
+    session.add_prompt(2, 2 * N_PLANES + 3, MaskPrompt(volumes[1][2, 3] == 2))
+    results = list(session.propagate_changes())
+    assert {i for result in results for i in result.object_ids} == {2}
+    assert iou(masks_of(results, 2)[2], volumes[1][2] == 2) > 0.75
+    assert not list(session.propagate_changes())
+
+
+def memory():
+    return FrameMemory(None, 0.9, 5.0, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("frame", "way", "spatial"),
+    [
+        (12, "forward", [(2, 0), (7, 1)]),  # the plane that is carried sees itself before
+        (13, "forward", [(12, 0), (8, 0)]),  # the next: that plane, and itself before
+        (11, "backward", [(12, 0), (6, 0)]),
+    ],
+)
+def test_what_a_plane_remembers(frame, way, spatial):
+    bank = VolumeBank(n_planes=5)  # three times five planes
+    bank.prompted[2] = memory()
+    bank.tracked |= {f: memory() for f in (0, 1, 3, 4, 5, 6, 7, 8, 9, 12)}
+    bank.carry(2, 1, 2)
+    bank.sources[1], bank.anchors[1] = 0, 2
+    assert list(bank.select(frame, way, 15).spatial) == spatial
+
+
+def test_frames_must_fill_time_points(model, volumes):
+    with pytest.raises(ValueError, match="a multiple of, found 4"):
+        VolumeSession(model, list(volumes[0].reshape(-1, *SHAPE)), 4)
