@@ -19,18 +19,18 @@ class Job:
     Parameters
     ----------
     source, prompts, output
-        The files.
+        The files; prompts are None for a command that needs none.
     finished
         Whether the output is there already and is left alone.
     """
 
     source: Path
-    prompts: Path
+    prompts: Path | None
     output: Path
     finished: bool = False
 
 
-def plan_jobs(inputs: Sequence[str], prompts: str, output: str) -> list[Job]:
+def plan_jobs(inputs: Sequence[str], prompts: str | None, output: str) -> list[Job]:
     """Decide what is made of what.
 
     One input and an output file make one job, which replaces the file. Several inputs, a
@@ -42,7 +42,7 @@ def plan_jobs(inputs: Sequence[str], prompts: str, output: str) -> list[Job]:
     inputs
         Files, folders of images, or patterns such as "data/*.tif".
     prompts
-        One file for all, or a folder with a file of each input's stem.
+        One file for all, or a folder with a file of each input's stem; None for none.
     output
         A file or a folder.
 
@@ -59,11 +59,17 @@ def plan_jobs(inputs: Sequence[str], prompts: str, output: str) -> list[Job]:
     folder = several or output.endswith(("/", os.sep)) or is_folder
     outputs = _outputs_in(Path(output), sources) if folder else [_checked_file(Path(output))]
     jobs = [
-        Job(source, _prompts_for(source, Path(prompts)), path, folder and path.exists())
+        Job(
+            source,
+            None if prompts is None else _prompts_for(source, Path(prompts)),
+            path,
+            folder and path.exists(),
+        )
         for source, path in zip(sources, outputs, strict=True)
     ]
     for job in jobs:
-        if job.output.resolve() in (job.source.resolve(), job.prompts.resolve()):
+        read = [path.resolve() for path in (job.source, job.prompts) if path is not None]
+        if job.output.resolve() in read:
             raise ValueError(
                 f"{job.output}: expected an output of its own, found one of the inputs; "
                 "choose another -o"

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from typing import TYPE_CHECKING, Literal
@@ -69,13 +69,19 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _add_files(parser: argparse.ArgumentParser) -> None:
+    add_input(parser)
+    parser.add_argument("--prompts", metavar="P", required=True, help="see below")
+    add_model(parser)
+
+
+def add_input(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what is read, which part of it, and what is written."""
     parser.add_argument(
         "inputs",
         metavar="IN",
         nargs="+",
         help="TIFF, Zarr, OME-Zarr, NPY, PNG, JPEG, video, or a folder of images",
     )
-    parser.add_argument("--prompts", metavar="P", required=True, help="see below")
     parser.add_argument(
         "-o", "--output", metavar="OUT", required=True, help=f"{', '.join(FORMS)}, or a folder"
     )
@@ -91,7 +97,6 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
         type=channels,
         help="which channel (default: 0), or two or three to be red, green and blue: 2,0,1",
     )
-    add_model(parser)
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -158,9 +163,25 @@ def run_segment(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace, verb: Callable[..., Masklets]) -> int:
-    """Do all jobs; where there are several, one that fails does not stop the others."""
     jobs = plan_jobs(arguments.inputs, arguments.prompts, arguments.output)
     model = cache(lambda: load_model(arguments))
+    return run_all(jobs, partial(_run_job, arguments=arguments, verb=verb, model=model))
+
+
+def run_all(jobs: Sequence[Job], run: Callable[[Job, str], None]) -> int:
+    """Do all jobs; where there are several, one that fails does not stop the others.
+
+    Parameters
+    ----------
+    jobs
+        Finished ones are left out.
+    run
+        Gets a job and what to call it, "[2/3] ", where there are several.
+
+    Returns
+    -------
+    The exit code.
+    """
     code = DONE
     for number, job in enumerate(jobs, start=1):
         which = f"[{number}/{len(jobs)}] " if len(jobs) > 1 else ""
@@ -168,7 +189,7 @@ def _run(arguments: argparse.Namespace, verb: Callable[..., Masklets]) -> int:
             tell(f"{which}{job.output} is there already: skipped (delete it to make it anew)")
             continue
         try:
-            _run_job(job, which, arguments, verb, model)
+            run(job, which)
         except EXPECTED as error:
             if len(jobs) == 1:
                 raise
@@ -184,8 +205,9 @@ def _run_job(
     model: "Callable[[], SAM2]",
 ) -> None:
     movie = read_movie(job.source, arguments.axes, arguments.channel)
+    assert job.prompts is not None, "these commands need prompts"
     prompts = read_prompts(job.prompts, movie)
-    frames = _resolved(arguments.frames, movie)
+    frames = resolved_frames(arguments.frames, movie)
     tell(f"{which}{job.source}: {movie}")
     network = model()
     job.output.parent.mkdir(parents=True, exist_ok=True)
@@ -196,7 +218,8 @@ def _run_job(
     print(f"{job.output}: {n} object{'s' * (n != 1)} in {movie.n_frames} frames", flush=True)
 
 
-def _resolved(frames: tuple[int, int | None] | None, movie: Movie) -> tuple[int, int] | None:
+def resolved_frames(frames: tuple[int, int | None] | None, movie: Movie) -> tuple[int, int] | None:
+    """Resolve `--frames A:B`; None for all."""
     if frames is None:
         return None
     first, stop = frames
@@ -235,9 +258,9 @@ def tell(text: str) -> None:
 
 
 @contextmanager
-def progress_bar() -> Iterator[api.Progress]:
-    """Show a bar on stderr while frames are done."""
-    with tqdm(unit="frame", file=sys.stderr, dynamic_ncols=True) as bar:
+def progress_bar(unit: str = "frame") -> Iterator[api.Progress]:
+    """Show a bar on stderr while frames, or what else there is, are done."""
+    with tqdm(unit=unit, file=sys.stderr, dynamic_ncols=True) as bar:
 
         def progress(done: int, total: int) -> None:
             bar.total = total

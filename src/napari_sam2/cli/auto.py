@@ -1,0 +1,222 @@
+"""`napari-sam2 auto`: everything, without prompts."""
+
+import argparse
+import csv
+from collections.abc import Sequence
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_sam2.automatic import Found, in_pixels, segment_all, track_all
+from napari_sam2.cli.batch import Job, plan_jobs
+from napari_sam2.cli.track import (
+    add_input,
+    add_model,
+    load_model,
+    progress_bar,
+    resolved_frames,
+    run_all,
+    tell,
+)
+from napari_sam2.images import Calibration, Movie
+from napari_sam2.io import read_movie
+from napari_sam2.io.exports import export
+from napari_sam2.io.files import stem
+from napari_sam2.tracked import Tracked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sam2_torch import SAM2, EverythingOptions
+    from sam2_torch.automatic import TrackOptions
+
+_EPILOG = """\
+Without --track every frame is segmented on its own, and objects are numbered anew in each one.
+With it objects are found in the seed frames, followed through all others, and keep their number.
+
+Diameters are in the unit of the file's pixel size (for example um), or in pixels if the file
+says nothing of it; the diameter is that of a disc of an object's area.
+
+Several inputs, or a pattern in quotes: -o is a folder that gets one output for each input, named
+like it. Outputs that are there already are skipped.
+"""
+_SCORE_COLUMNS = ("object", "frame", "score")
+_DIVISION_COLUMNS = ("frame", "mother", "daughter1", "daughter2", "score")
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "auto",
+        help="find all objects without prompts, and follow them",
+        description="Segment everything in images, movies or stacks, or track everything.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_input(parser)
+    _add_objects(parser)
+    _add_tracking(parser)
+    add_model(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_objects(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--diameter", metavar="A:B", type=number_range, help="smallest and largest diameter"
+    )
+    parser.add_argument(
+        "--speck", metavar="D", type=float, help="fill holes and remove specks below this diameter"
+    )
+    parser.add_argument(
+        "--contrast",
+        choices=("any", "bright", "dark"),
+        default="any",
+        help="only objects brighter or darker than what is around them (default: any)",
+    )
+    parser.add_argument(
+        "--exclude-border", action="store_true", help="leave out objects that touch the border"
+    )
+    parser.add_argument(
+        "--min-score",
+        metavar="S",
+        type=share,
+        help="leave out objects of a lower score, 0 to 1 (default: 0.35)",
+    )
+    parser.add_argument(
+        "--points", metavar="N", type=int, default=32, help="seeds along each side (default: 32)"
+    )
+    parser.add_argument(
+        "--crops",
+        metavar="L",
+        type=int,
+        help="go over the image again in 2 x 2 crops (1), and 4 x 4 (2), for small objects "
+        "(default: by the size of the image)",
+    )
+    parser.add_argument(
+        "--scores",
+        action="store_true",
+        help="also write NAME.scores.csv, and NAME.divisions.csv of proposed divisions",
+    )
+
+
+def _add_tracking(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--track", action="store_true", help="follow what is found")
+    parser.add_argument(
+        "--seed-frames",
+        choices=("first", "every", "coverage"),
+        default="every",
+        help="look for new objects in the first frame only, in every N-th one, or of these where "
+        "the followed objects cover less than before (default: every)",
+    )
+    parser.add_argument(
+        "--every", metavar="N", type=int, default=10, help="distance of seed frames (default: 10)"
+    )
+
+
+def number_range(text: str) -> tuple[float | None, float | None]:
+    """Read A:B; either may be left out.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If it is something else.
+    """
+    smallest, colon, largest = text.partition(":")
+    try:
+        if not colon:
+            raise ValueError
+        return float(smallest) if smallest else None, float(largest) if largest else None
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected A:B, for example 8:30 or 8:, found {text!r}"
+        ) from None
+
+
+def share(text: str) -> float:
+    """Read a number from 0 to 1.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If it is something else.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, found {text!r}")
+    return value
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run `napari-sam2 auto`."""
+    jobs = plan_jobs(arguments.inputs, None, arguments.output)
+    _options(arguments, Calibration())  # wrong ones are told before a model is loaded
+    model = cache(lambda: load_model(arguments))
+    return run_all(jobs, partial(_run_job, arguments=arguments, model=model))
+
+
+def _run_job(
+    job: Job, which: str, arguments: argparse.Namespace, model: "Callable[[], SAM2]"
+) -> None:
+    movie = read_movie(job.source, arguments.axes, arguments.channel)
+    frames = resolved_frames(arguments.frames, movie)
+    tell(f"{which}{job.source}: {movie}")
+    options = _options(arguments, movie.calibration)
+    network = model()
+    job.output.parent.mkdir(parents=True, exist_ok=True)
+    if arguments.track:
+        with progress_bar() as progress:
+            tracked = _track_options(arguments, options)
+            found = track_all(network, movie, tracked, frames=frames, progress=progress)
+    else:
+        with progress_bar("seed") as progress:
+            found = segment_all(network, movie, options, frames=frames, progress=progress)
+    _write(job.output, movie, found, arguments)
+
+
+def _write(path: Path, movie: Movie, found: Found, arguments: argparse.Namespace) -> None:
+    export(path, Tracked.of(movie, found.masklets))
+    if arguments.scores:
+        rows = [(i, frame, f"{score:.4f}") for (i, frame), score in found.scores.items()]
+        _write_table(path, "scores", _SCORE_COLUMNS, rows)
+        if arguments.track:
+            divisions = [
+                (d.frame, d.mother, *d.daughters, f"{d.score:.4f}") for d in found.divisions
+            ]
+            _write_table(path, "divisions", _DIVISION_COLUMNS, divisions)
+    n = len(found.masklets.object_ids) if arguments.track else len(found.scores)
+    print(f"{path}: {n} object{'s' * (n != 1)} in {movie.n_frames} frames", flush=True)
+
+
+def _write_table(
+    path: Path, kind: str, columns: tuple[str, ...], rows: Sequence[tuple[object, ...]]
+) -> None:
+    table = path.with_name(f"{stem(path)}.{kind}.csv")
+    part = table.with_name(f".{table.name}.part")  # a table is there as a whole or not at all
+    with open(part, "w", newline="") as file:
+        csv.writer(file).writerows([columns, *rows])
+    part.replace(table)
+
+
+def _options(arguments: argparse.Namespace, calibration: Calibration) -> "EverythingOptions":
+    from sam2_torch import EverythingOptions, ObjectRules, SeedGrid
+
+    rules = ObjectRules(contrast=arguments.contrast, exclude_border=arguments.exclude_border)
+    rules = in_pixels(
+        rules,
+        calibration,
+        diameter=arguments.diameter or (None, None),
+        part_diameter=arguments.speck,
+    )
+    grid = SeedGrid(arguments.points, arguments.crops)
+    if arguments.min_score is None:
+        return EverythingOptions(grid, rules=rules)
+    return EverythingOptions(grid, rules=rules, min_score=arguments.min_score)
+
+
+def _track_options(arguments: argparse.Namespace, options: "EverythingOptions") -> "TrackOptions":
+    from sam2_torch.automatic import TrackOptions
+
+    return TrackOptions(options, arguments.seed_frames, arguments.every)
