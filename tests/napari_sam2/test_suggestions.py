@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+
+from napari_sam2.figures import FigureTable
+from napari_sam2.lineage import Lineage
+from napari_sam2.masklets import Masklets
+from napari_sam2.suggestions import Kind, Suggestion, suggest
+
+SHAPE = (50, 80)
+Boxes = dict[int, dict[int, tuple[int, int, int, int]]]
+
+
+def suggestions(boxes: Boxes, n: int = 6, lineage: Lineage | None = None) -> list[Suggestion]:
+    """Draw boxes (y, x, h, w) by object and frame; the other frames are looked at and empty."""
+    masklets = Masklets(n, SHAPE)
+    for object_id, by_frame in boxes.items():
+        for frame in range(n):
+            image = np.zeros(SHAPE, bool)
+            if frame in by_frame:
+                y, x, h, w = by_frame[frame]
+                image[y : y + h, x : x + w] = True
+            masklets.paint(object_id, frame, image)
+    table = FigureTable(masklets, {})
+    table.set_objects(masklets.object_ids)
+    return suggest(masklets, table.figures, table.object_ids, lineage or Lineage())
+
+
+def test_an_even_life_says_nothing() -> None:
+    assert suggestions({1: {f: (10, 10 + 2 * f, 9, 9) for f in range(6)}}) == []
+
+
+def test_a_drop_to_a_half_is_a_division_and_more_so_with_another_one_beside() -> None:
+    mother = dict.fromkeys(range(3), (10, 20, 10, 16)) | dict.fromkeys(range(3, 6), (10, 18, 10, 8))
+    (alone,) = suggestions({4: mother})
+    assert (alone.frame, alone.kind, alone.object_ids) == (3, Kind.DIVISION, (4,))
+    second = dict.fromkeys(range(3, 6), (10, 30, 10, 8))
+    (found,) = suggestions({4: mother, 7: second})
+    assert found.object_ids == (4, 7) and found.score > alone.score
+    done = Lineage().fork(4, 3, (8, 9)).lineage
+    assert not [s for s in suggestions({4: mother}, lineage=done) if s.kind is Kind.DIVISION]
+
+
+def test_a_mask_that_falls_apart_is_a_division() -> None:
+    masklets = Masklets(4, SHAPE)
+    for frame in range(4):
+        image = np.zeros(SHAPE, bool)
+        image[10:20, 20:40] = True
+        image[10:20, 29:31] = frame < 2
+        masklets.paint(2, frame, image)
+    table = FigureTable(masklets, {})
+    table.set_objects((2,))
+    (found,) = suggest(masklets, table.figures, (2,), Lineage())
+    assert (found.frame, found.kind, found.score) == (2, Kind.DIVISION, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "kind", "frame"),
+    [
+        (dict.fromkeys(range(3), (20, 70, 9, 10)), Kind.EXIT, 3),
+        (dict.fromkeys(range(3), (20, 30, 9, 10)), Kind.DEATH, 3),
+        (dict.fromkeys(range(2, 6), (20, 0, 9, 10)), Kind.ENTRY, 2),
+    ],
+)
+def test_beginnings_and_ends(boxes: dict, kind: Kind, frame: int) -> None:
+    (found,) = suggestions({3: boxes})
+    assert (found.kind, found.frame, found.object_ids) == (kind, frame, (3,))
+
+
+def test_a_death_that_was_seen_coming_is_more_likely() -> None:
+    sudden = dict.fromkeys(range(4), (20, 30, 9, 10))
+    slow = {f: (20, 30, 9 - f, 10 - f) for f in range(4)}
+    (one,), (other,) = suggestions({3: sudden}), suggestions({3: slow})
+    assert one.kind is other.kind is Kind.DEATH and other.score > one.score
+
+
+def test_two_masks_of_one_object_are_told_once() -> None:
+    box = dict.fromkeys(range(6), (10, 10, 9, 9))
+    near = {f: (10, 11 if f > 2 else 40, 9, 9) for f in range(6)}
+    doubles = [s for s in suggestions({1: box, 2: near}) if s.kind is Kind.DOUBLE]
+    assert [(s.frame, s.object_ids, s.score) for s in doubles] == [(3, (1, 2), 0.89)]
+
+
+def test_what_is_bounded_already_is_not_suggested() -> None:
+    lineage = Lineage().finish(3, 2).lineage
+    assert suggestions({3: dict.fromkeys(range(3), (20, 70, 9, 10))}, lineage=lineage) == []
