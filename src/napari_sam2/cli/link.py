@@ -1,0 +1,75 @@
+"""`napari-sam2 link`: tracks from a label movie without identities."""
+
+import argparse
+from functools import cache, partial
+from typing import TYPE_CHECKING
+
+from napari_sam2.cli.batch import Job, plan_jobs
+from napari_sam2.cli.track import add_model, channels, load_model, progress_bar, run_all, tell
+from napari_sam2.io import export, read_movie, read_tracked
+from napari_sam2.io.exports import FORMS
+from napari_sam2.linking import link_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sam2_torch import SAM2
+
+_HELP = """\
+The network says where each frame's objects are in the next frame, and the labels there that fit
+best become the same objects; two that take the place of one are its daughters. Masks stay as
+they are. For the output of Cellpose, StarDist and the like.
+
+Several inputs, or a pattern in quotes: -o is a folder that gets one output for each input, and
+--labels a folder with one file for each, named like it.
+"""
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "link",
+        help="track the objects of a label movie that has no identities",
+        description="Give the objects of a label movie identities through time.",
+        epilog=_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("inputs", metavar="MOVIE", nargs="+", help="the pixels")
+    parser.add_argument(
+        "--labels", metavar="L", required=True, help="label movie: labels of each frame by itself"
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", required=True, help=f"{', '.join(FORMS)}, or a folder"
+    )
+    parser.add_argument("--no-divisions", action="store_true", help="no object becomes two")
+    parser.add_argument("--axes", help="of the movie, for example TYX (default: what it says)")
+    parser.add_argument("--channel", metavar="C", type=channels, help="of the movie (default: 0)")
+    add_model(parser)
+    parser.set_defaults(run=run_link)
+
+
+def run_link(arguments: argparse.Namespace) -> int:
+    """Run `napari-sam2 link`."""
+    jobs = plan_jobs(arguments.inputs, arguments.labels, arguments.output)
+    model = cache(lambda: load_model(arguments))
+    return run_all(jobs, partial(_run_job, arguments=arguments, model=model))
+
+
+def _run_job(
+    job: Job, which: str, arguments: argparse.Namespace, model: "Callable[[], SAM2]"
+) -> None:
+    movie = read_movie(job.source, arguments.axes, arguments.channel)
+    assert job.prompts is not None, "plan_jobs was given labels"
+    labels = read_tracked(job.prompts, movie)
+    tell(f"{which}{job.source}: {movie}")
+    network = model()
+    job.output.parent.mkdir(parents=True, exist_ok=True)
+    with progress_bar() as progress:
+        divisions = not arguments.no_divisions
+        linked = link_labels(network, movie, labels, divisions=divisions, progress=progress)
+    export(job.output, linked)
+    n, mothers = len(linked.lineage), len(set(linked.lineage.parents.values()))
+    print(
+        f"{job.output}: {n} object{'s' * (n != 1)}, {mothers} division{'s' * (mothers != 1)}",
+        flush=True,
+    )
