@@ -1,6 +1,7 @@
 """Objects without prompts: segment everything, track everything, find all like these."""
 
 from sam2_torch.automatic.everything import Everything, SeedsDone, segment_everything
+from sam2_torch.automatic.exemplar import Likeness, find_alike
 from sam2_torch.automatic.masks import AutomaticMask
 from sam2_torch.automatic.options import Doubts, EverythingOptions, ObjectRules, SeedGrid
 from sam2_torch.automatic.overlaps import Division
@@ -13,6 +14,7 @@ __all__ = [
     "Doubts",
     "Everything",
     "EverythingOptions",
+    "Likeness",
     "ObjectRules",
     "SeedGrid",
     "SeedsDone",
@@ -21,6 +23,7 @@ __all__ = [
     "TrackStep",
     "TrackedObject",
     "blob_seeds",
+    "find_alike",
     "grid_seeds",
     "label_seeds",
     "segment_everything",
