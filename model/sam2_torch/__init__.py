@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
     from sam2_torch.sam2 import SAM2
     from sam2_torch.session import VideoSession
+    from sam2_torch.volumes import VolumeSession
 
 _HOME = {
     "AutomaticMask": "automatic",
@@ -48,6 +49,7 @@ _HOME = {
     "Prompt": "prompts",
     "SAM2": "sam2",
     "VideoSession": "session",
+    "VolumeSession": "volumes",
 }
 
 __all__ = [
@@ -70,6 +72,7 @@ __all__ = [
     "SeedGrid",
     "SparseMask",
     "VideoSession",
+    "VolumeSession",
     "load_sam2",
     "save_checkpoint",
     "segment_everything",

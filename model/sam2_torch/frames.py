@@ -21,6 +21,11 @@ Window: TypeAlias = tuple[slice, slice]
 Box: TypeAlias = tuple[float, float, float, float]
 """First row and column, and those after the last, of image pixels: (y0, x0, y1, x1)."""
 
+Contrast: TypeAlias = tuple[float, float]
+"""Intensities that become black and white."""
+
+PERCENTILES = (0.1, 99.9)
+SAMPLED_FRAMES = 8
 SAMPLED_SIDE = 256
 LARGE_FRAME_PX = 1 << 23  # beyond it, samples come from patches
 PATCHES, PATCH_PX = 3, 128  # in each direction
@@ -191,3 +196,37 @@ def _patches(length: int) -> list[slice]:
     centres = [(2 * i + 1) * length // (2 * PATCHES) for i in range(PATCHES)]
     firsts = [min(max(centre - side // 2, 0), length - side) for centre in centres]
     return [slice(first, first + side) for first in firsts]
+
+
+def measure_contrast(frames: Frames) -> Contrast:
+    """Choose the intensities that become black and white, constant over a movie.
+
+    The percentiles 0.1 and 99.9 of a few evenly spread frames, each sampled on a grid;
+    over all colours together.
+
+    Raises
+    ------
+    ValueError
+        If no sampled pixel is finite.
+    """
+    chosen = np.unique(np.linspace(0, len(frames) - 1, SAMPLED_FRAMES).round().astype(int))
+    samples = [sample_pixels(frames, t).astype(np.float64) for t in chosen.tolist()]
+    contrast = _percentiles(np.concatenate(samples))
+    if contrast is None:
+        raise ValueError(
+            "image: expected numbers, found only NaN or infinity in the sampled frames"
+        )
+    return contrast
+
+
+def contrast_of_frame(frames: Frames, frame: int) -> Contrast:
+    """Choose the intensities that become black and white in one frame; 0 and 1 if it has none."""
+    return _percentiles(sample_pixels(frames, frame).astype(np.float64)) or (0.0, 1.0)
+
+
+def _percentiles(values: NDArray[np.float64]) -> Contrast | None:
+    values = values[np.isfinite(values)]
+    if len(values) == 0:
+        return None
+    low, high = np.percentile(values, PERCENTILES)
+    return float(low), float(high)

@@ -1,7 +1,7 @@
 """Between the image and the network: intensities, sizes, and the only axis flip (yx to xy)."""
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,16 +10,15 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from sam2_torch.config import SAM2Config
-from sam2_torch.frames import Box, Crop, Frames, check_frame, sample_pixels
+from sam2_torch.frames import PERCENTILES as PERCENTILES
+from sam2_torch.frames import Box, Crop, check_frame
+from sam2_torch.frames import Contrast as Contrast
+from sam2_torch.frames import measure_contrast as measure_contrast
 from sam2_torch.predictions import SparseMask
 from sam2_torch.prompts import MaskPrompt
 
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet, as the released models were trained
 STD = (0.229, 0.224, 0.225)
-PERCENTILES = (0.1, 99.9)
-SAMPLED_FRAMES = 8
-
-Contrast: TypeAlias = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -115,29 +114,6 @@ def _resize(image: Tensor, shape: tuple[int, int]) -> Tensor:
 
 def _pad(image: Tensor, size: int) -> Tensor:
     return F.pad(image, (0, size - image.shape[-1], 0, size - image.shape[-2]))
-
-
-def measure_contrast(frames: Frames) -> Contrast:
-    """Choose the intensities that become black and white, constant over a movie.
-
-    The percentiles 0.1 and 99.9 of a few evenly spread frames, each sampled on a grid;
-    over all colours together.
-
-    Raises
-    ------
-    ValueError
-        If no sampled pixel is finite.
-    """
-    chosen = np.unique(np.linspace(0, len(frames) - 1, SAMPLED_FRAMES).round().astype(int))
-    samples = [sample_pixels(frames, t).astype(np.float64) for t in chosen.tolist()]
-    values = np.concatenate(samples)
-    values = values[np.isfinite(values)]
-    if len(values) == 0:
-        raise ValueError(
-            "image: expected numbers, found only NaN or infinity in the sampled frames"
-        )
-    low, high = np.percentile(values, PERCENTILES)
-    return float(low), float(high)
 
 
 def image_to_input(

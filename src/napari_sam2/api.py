@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from napari_sam2.appearance import Appearance, Shown, open_session
 from napari_sam2.images import Movie
 from napari_sam2.io import ObjectPrompts
 from napari_sam2.masklets import Masklets
@@ -28,7 +29,7 @@ def _silent(done: int, total: int) -> None:
     """Tell nobody."""
 
 
-def track(
+def track(  # noqa: PLR0913  # what a user may choose, by name
     model: "SAM2",
     movie: Movie,
     prompts: Iterable[ObjectPrompts],
@@ -36,8 +37,9 @@ def track(
     direction: Direction = "both",
     frames: tuple[int, int] | None = None,
     progress: Progress = _silent,
+    appearance: Appearance | None = None,
 ) -> Masklets:
-    """Follow prompted objects through a movie or stack.
+    """Follow prompted objects through a movie, a stack, or a movie of stacks.
 
     Parameters
     ----------
@@ -51,10 +53,12 @@ def track(
     direction
         Which way from each object's own prompted frames.
     frames
-        First frame and the one after the last: others are neither read nor written, and
-        prompts on them are left out.
+        First frame and the one after the last (in a movie of stacks, time points): others
+        are neither read nor written, and prompts on them are left out.
     progress
         Called after each frame.
+    appearance
+        What the network sees of the movie; the usual by default.
 
     Returns
     -------
@@ -66,12 +70,10 @@ def track(
     ValueError
         If the range of frames does not fit, or no prompt is in it.
     """
-    from sam2_torch import VideoSession
-
     span = _checked_span(frames, movie)
     masklets = Masklets(movie.n_frames, movie.frame_shape)
     given = Masklets(movie.n_frames, movie.frame_shape)
-    session = VideoSession(model, movie)
+    session = open_session(model, movie, appearance)
     for said in _within(span, prompts):
         mask = _given_mask(said)
         if mask is not None:
@@ -93,12 +95,13 @@ def segment(
     *,
     frames: tuple[int, int] | None = None,
     progress: Progress = _silent,
+    appearance: Appearance | None = None,
 ) -> Masklets:
     """Segment prompted objects in the frames on which they are prompted, each on its own.
 
     Parameters
     ----------
-    model, movie, frames, progress
+    model, movie, frames, progress, appearance
         As for `track`.
     prompts
         What is said of the objects, frame by frame in ascending order. A mask is refined.
@@ -113,27 +116,42 @@ def segment(
     ValueError
         As for `track`.
     """
-    from sam2_torch import ImageSession
-
     first, stop = _checked_span(frames, movie)
     masklets = Masklets(movie.n_frames, movie.frame_shape)
+    shown = (appearance or Appearance()).show(movie)
     for frame, group in groupby(_within((first, stop), prompts), lambda said: said.frame):
-        session = ImageSession(model, movie[frame])
-        for said in group:
-            best = session.predict(*said.prompts)[0]
-            masklets.set(said.object_id, frame, best.sparse)
+        for said, mask in _segment_frame(model, shown, frame, group):
+            masklets.set(said.object_id, frame, mask)
         progress(frame - first + 1, stop - first)
     return masklets
 
 
+def _segment_frame(
+    model: "SAM2", shown: Shown, frame: int, prompts: Iterable[ObjectPrompts]
+) -> Iterator[tuple[ObjectPrompts, SparseMask]]:
+    """Segment the objects of one frame, which is encoded once."""
+    from sam2_torch import ImageSession, VideoSession
+
+    if shown.resolution is None:
+        image = ImageSession(model, shown.frames[frame], contrast=shown.contrast)
+        for said in prompts:
+            yield said, image.predict(*said.prompts)[0].sparse
+        return
+    windows = VideoSession(model, shown.frames, **shown.options)
+    for said in prompts:
+        yield said, _prompt(windows, said).sparse
+
+
 def _checked_span(frames: tuple[int, int] | None, movie: Movie) -> tuple[int, int]:
-    first, stop = frames or (0, movie.n_frames)
-    if not 0 <= first < stop <= movie.n_frames:
+    n_planes = movie.n_planes
+    n_times = movie.n_frames // n_planes
+    first, stop = frames or (0, n_times)
+    if not 0 <= first < stop <= n_times:
         raise ValueError(
             f"frames {first}:{stop}: expected a first frame before a last one (which is not "
-            f"taken) within 0:{movie.n_frames}"
+            f"taken) within 0:{n_times}"
         )
-    return first, stop
+    return first * n_planes, stop * n_planes
 
 
 def _within(span: tuple[int, int], prompts: Iterable[ObjectPrompts]) -> Iterator[ObjectPrompts]:

@@ -322,6 +322,11 @@ class Movie(Sequence[NDArray[Any]]):
         return self.layout.frame_shape
 
     @property
+    def n_planes(self) -> int:
+        """Count the planes of each time point of a movie of stacks; 1 for all else."""
+        return self.layout.n_planes
+
+    @property
     def is_rgb(self) -> bool:
         """Say whether a frame is (H, W, 3)."""
         return self.layout.colour_axis is not None

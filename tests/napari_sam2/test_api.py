@@ -118,7 +118,7 @@ def test_frames_are_segmented_on_their_own(monkeypatch):
     frames = []
 
     class Session:
-        def __init__(self, model, image):
+        def __init__(self, model, image, contrast=None):
             frames.append(image.shape)
 
         def predict(self, *prompts):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from tqdm import tqdm
 
 from napari_sam2 import api
+from napari_sam2.cli.appearance import add_appearance, appearance_of
 from napari_sam2.cli.batch import Job, plan_jobs
 from napari_sam2.cli.errors import DONE, EXPECTED, report
 from napari_sam2.cli.models import download_bar
@@ -71,6 +72,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def _add_files(parser: argparse.ArgumentParser) -> None:
     add_input(parser)
     parser.add_argument("--prompts", metavar="P", required=True, help="see below")
+    add_appearance(parser)
     add_model(parser)
 
 
@@ -208,11 +210,12 @@ def _run_job(
     assert job.prompts is not None, "these commands need prompts"
     prompts = read_prompts(job.prompts, movie)
     frames = resolved_frames(arguments.frames, movie)
+    look = appearance_of(arguments)
     tell(f"{which}{job.source}: {movie}")
     network = model()
     job.output.parent.mkdir(parents=True, exist_ok=True)
     with progress_bar() as progress:
-        masklets = verb(network, movie, prompts, frames=frames, progress=progress)
+        masklets = verb(network, movie, prompts, frames=frames, progress=progress, appearance=look)
     export(job.output, Tracked.of(movie, masklets))
     n = len(masklets.object_ids)
     print(f"{job.output}: {n} object{'s' * (n != 1)} in {movie.n_frames} frames", flush=True)
@@ -223,7 +226,7 @@ def resolved_frames(frames: tuple[int, int | None] | None, movie: Movie) -> tupl
     if frames is None:
         return None
     first, stop = frames
-    return first, movie.n_frames if stop is None else stop
+    return first, movie.n_frames // movie.n_planes if stop is None else stop
 
 
 def load_model(arguments: argparse.Namespace) -> "SAM2":
