@@ -57,7 +57,7 @@ class PromptPlan:
         if chance < POINT_SHARE + BOX_SHARE:
             kind = "point" if chance < POINT_SHARE else "box"
         if n_frames == 1 and kind == "mask":
-            kind = "point"  # a mask is its frame's truth: nothing would be left to learn
+            kind = "box"  # a mask is its frame's truth: nothing would be left to learn
         two = n_frames > 2 and rng.random() < TWO_FRAMES_SHARE
         prompted = (0, int(rng.integers(1, n_frames))) if two else (0,)
         clicks = int(rng.integers(1, max_clicks + 1)) if max_clicks else 0

@@ -97,6 +97,11 @@ class Annotator(QObject):
         self.worker.failed.connect(self._fail)
         viewer.layers.events.removed.connect(self._layer_removed)
 
+    @property
+    def workspaces(self) -> "tuple[Workspace, ...]":
+        """All images that were worked on, the first one first."""
+        return tuple(self._workspaces.values())
+
     def choose_image(self, image: "Image | None", frame_axis: int | None = None) -> None:
         """Go to an image; what was done on it before is there again. None leaves all."""
         workspace = None if image is None else self._workspace(image, frame_axis)
