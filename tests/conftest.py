@@ -5,8 +5,12 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+sys.path.append(str(Path(__file__).parent))  # for the modules that tests of several rooms share
+pytest_plugins = ("loopback_hub",)
 
 # torch reads it once, when it is imported; threads that wait for a core that they share spin
 os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")

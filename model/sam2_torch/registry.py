@@ -34,6 +34,31 @@ _J_AND_F = {  # on the test part of SA-V; Ravi et al. 2024 and the 2.1 update
 }
 
 
+_EXAMPLES = """\
+# Models of your own for napari-sam2. Take the signs # away and write what is true.
+# An entry has a url, or repo and file (on Hugging Face), or a path. sha256, config, licence and
+# description may be left out; config is needed where the size of the input is another one than
+# that of the released network.
+
+[models]
+
+# [models.yeast_2026]
+# url = "https://example.org/models/yeast.safetensors"
+# sha256 = "64 hexadecimal digits: sha256sum yeast.safetensors"
+# config = "sam2.1_hiera_tiny"
+# licence = "CC-BY-4.0"
+# description = "budding yeast, phase contrast"
+
+# [models.organoids]
+# repo = "our-lab/organoids"
+# file = "organoids.pt"
+# config = { base = "sam2.1_hiera_tiny", image_size = 512 }
+
+# [models.scratch]
+# path = "/groups/lab/models/scratch.pt"
+"""
+
+
 class Registry(NamedTuple):
     """Models by name, and a sentence on each entry that could not be read."""
 
@@ -87,6 +112,26 @@ def registry_file() -> Path:
 def models_folder() -> Path:
     """Give the folder beside the registry file whose models are known by their files' names."""
     return registry_file().parent / "models"
+
+
+def make_registry_file() -> Path:
+    """Give the path of the user's registry file, after making one with examples if it is missing.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    path = registry_file()
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            part.write_text('{"models": {}}\n' if path.suffix == ".json" else _EXAMPLES, "utf-8")
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+    return path
 
 
 def _built_in() -> Iterator[ModelEntry]:

@@ -1,4 +1,5 @@
 import json
+import re
 import sys
 from importlib.metadata import EntryPoint, EntryPoints
 from types import ModuleType
@@ -8,7 +9,13 @@ import pytest
 from sam2_torch import CELLS_NANO, RELEASED, SAM2, registry
 from sam2_torch.model_cache import verify
 from sam2_torch.model_entry import NAMED_CONFIGS, RegistryError, parse_entry
-from sam2_torch.registry import UnknownModelError, find_model, read_registry, registry_file
+from sam2_torch.registry import (
+    UnknownModelError,
+    find_model,
+    make_registry_file,
+    read_registry,
+    registry_file,
+)
 
 SHA256 = "0123456789abcdef" * 4
 GOOD = '[models.good]\nurl = "https://example.org/good.pt"\n'
@@ -194,3 +201,21 @@ def test_sizes_replace_those_of_their_base():
     values = {"path": "x.pt", "config": {"base": "cells_nano", "stages": [1, 2, 3, 4]}}
     config = parse_entry("x", values, "here").config
     assert config.stages == (1, 2, 3, 4) and config.d_model == CELLS_NANO.d_model
+
+
+@pytest.mark.parametrize("name", ["models.toml", "models.json"])
+def test_a_new_registry_file_is_readable_and_an_old_one_stays(file, monkeypatch, name):
+    path = file.with_name("new") / name
+    monkeypatch.setenv("NAPARI_SAM2_MODELS", str(path))
+    assert make_registry_file() == path and [p.name for p in path.parent.iterdir()] == [name]
+    assert read_registry().problems == ()
+    if path.suffix == ".toml":  # the examples are right once their signs are taken away
+        lines = path.read_text().replace(
+            "64 hexadecimal digits: sha256sum yeast.safetensors", SHA256
+        )
+        path.write_text(re.sub(r"^# (?=\[|\w+ = )", "", lines, flags=re.MULTILINE))
+        entries, problems = read_registry()
+        assert problems == () and {"yeast_2026", "organoids", "scratch"} < set(entries)
+    path.write_text("mine")
+    make_registry_file()
+    assert path.read_text() == "mine"

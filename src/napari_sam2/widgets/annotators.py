@@ -7,6 +7,7 @@ from napari.utils.notifications import show_info
 from qtpy.QtCore import QEvent, QObject
 
 from napari_sam2.widgets.annotator import Annotator
+from napari_sam2.widgets.model_warnings import ModelWarnings
 from napari_sam2.widgets.notices import report
 from napari_sam2.widgets.session_owner import SessionOwner
 
@@ -41,6 +42,7 @@ def annotator_of(viewer: "ViewerModel", owner: SessionOwner | None = None) -> An
         annotator.closed.connect(lambda: _ANNOTATORS.pop(viewer, None))
         annotator.failed.connect(report)
         annotator.noticed.connect(show_info)
+        ModelWarnings(annotator)
         window = getattr(viewer, "window", None)
         if window is not None:
             _EndWithWindow(window._qt_window, annotator)

@@ -11,7 +11,9 @@ from napari_sam2.layers.workspace import Workspace
 from napari_sam2.widgets.annotators import annotator_of
 from napari_sam2.widgets.hints import Situation, next_step
 from napari_sam2.widgets.image_choice import ImageChoice
+from napari_sam2.widgets.model_chooser import ModelChooser
 from napari_sam2.widgets.model_section import ModelSection
+from napari_sam2.widgets.model_words import short_name
 from napari_sam2.widgets.sections import (
     ObjectSection,
     OutputSection,
@@ -55,7 +57,8 @@ class SegmentAndTrack(QWidget):
             if workspace is None
             else ImageChoice(self._viewer, workspace.image, workspace.geometry.frame_axis)
         )
-        self.model = ModelSection(self.annotator.model)
+        self.model = ModelSection()
+        self.chooser = ModelChooser(self.model, self.annotator)
         self.objects = ObjectSection()
         self.prompts = PromptSection()
         self.output = OutputSection()
@@ -72,6 +75,7 @@ class SegmentAndTrack(QWidget):
             return
         self._is_closed = True
         self.image.close_choice()
+        self.chooser.release()
         for signal, slot in self._connections():
             signal.disconnect(slot)
 
@@ -109,7 +113,6 @@ class SegmentAndTrack(QWidget):
     def _connect(self) -> None:
         annotator = self.annotator
         self.image.chosen.connect(self._image_chosen)
-        self.model.chosen.connect(self._model_chosen)
         self.objects.selected.connect(annotator.select_object)
         self.objects.created.connect(annotator.new_object)
         self.objects.deleted.connect(annotator.delete_object)
@@ -143,11 +146,6 @@ class SegmentAndTrack(QWidget):
         if workspace is not None and (workspace.points or workspace.shapes):
             self._open()  # it was left, and is worked on again
 
-    def _model_chosen(self, name: str, device: str) -> None:
-        workspace = self.annotator.workspace
-        if workspace is not None and (workspace.points or workspace.shapes):
-            self.annotator.open((name, device))
-
     def _draw_points(self) -> None:
         workspace = self._prepare()
         if workspace is not None:
@@ -171,7 +169,7 @@ class SegmentAndTrack(QWidget):
 
     def _open(self) -> None:
         if not self._is_closed:
-            self.annotator.open(self.model.choice)
+            self.annotator.open()
 
     def _propagate(self, direction: Direction, frames: tuple[int, int] | None) -> None:
         self._open()  # unless it is; the last time may have failed
@@ -187,7 +185,6 @@ class SegmentAndTrack(QWidget):
         """Show the state that the annotator is in."""
         annotator, workspace = self.annotator, self.annotator.workspace
         self.hint.setText(next_step(self._situation()))
-        self.model.show_state(annotator.device)
         self.prompts.setEnabled(workspace is not None)
         self.output.setEnabled(workspace is not None)
         running = annotator.is_propagating
@@ -210,7 +207,7 @@ class SegmentAndTrack(QWidget):
             image=True,
             movie=workspace.geometry.n_frames > 1,
             drawing=workspace.points is not None or workspace.shapes is not None,
-            loading=self.model.model.currentText() if annotator.is_loading else "",
+            loading=short_name(annotator.model[0]) if annotator.is_loading else "",
             marked=workspace.is_marked(workspace.current_object),
             propagating=annotator.is_propagating,
             propagated=workspace.is_propagated(workspace.current_object),

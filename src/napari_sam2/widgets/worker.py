@@ -31,6 +31,11 @@ class SessionWorker(QObject):
     A request may have a topic: then only the newest of its topic counts. Older ones that
     wait are left out, and the answer of one that is running is dropped.
 
+    Parameters
+    ----------
+    name
+        Of the thread.
+
     Signals
     -------
     failed
@@ -51,8 +56,9 @@ class SessionWorker(QObject):
     _stepped = Signal(object, object)
     _broke = Signal(object, object)
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "napari-sam2 session") -> None:
         super().__init__()
+        self._name = name
         self._numbers = count(1)
         self._newest: dict[Hashable, int] = {}
         self._wake = Condition()
@@ -149,14 +155,20 @@ class SessionWorker(QObject):
             self.cancel()
         self._settle(dropped)
 
-    def close(self) -> None:
-        """Drop what waits, and end the thread after the step that it is in."""
+    def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> None:
+        """Drop what waits, and end the thread after the step that it is in.
+
+        Parameters
+        ----------
+        timeout_s
+            How long to wait for that; the thread ends in any case.
+        """
         with self._wake:
             self._closing = True
             self._wake.notify()
         self.clear()
         if self._thread is not None:
-            self._thread.join(CLOSE_TIMEOUT_S)
+            self._thread.join(timeout_s)
             self._thread = None
 
     def _enqueue(self, queue: deque[_Request], request: _Request) -> None:
@@ -167,7 +179,7 @@ class SessionWorker(QObject):
         if self._open == 1:
             self.busy.emit(True)
         if self._thread is None:
-            self._thread = Thread(target=self._run, name="napari-sam2 session", daemon=True)
+            self._thread = Thread(target=self._run, name=self._name, daemon=True)
             self._thread.start()
         self._wake.notify()
 

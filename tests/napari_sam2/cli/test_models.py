@@ -5,6 +5,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from huggingface_hub import constants
+from loopback_hub import finished
 
 from napari_sam2.cli import main
 from sam2_torch import RELEASED
@@ -115,3 +116,19 @@ def test_unknown_action_is_wrong_use(lab):
     with pytest.raises(SystemExit) as raised:
         main(["models", "admire"])
     assert raised.value.code == 2
+
+
+def test_failed_downloads_are_one_sentence_and_leave_nothing(
+    hub, cache, failure, capsys, tmp_path, monkeypatch
+):
+    registry = tmp_path / "models.toml"
+    registry.write_text('[models.net]\nrepo = "lab/net"\nfile = "net.pt"\n')
+    monkeypatch.setenv("NAPARI_SAM2_MODELS", str(registry))
+    fail, sentence = failure
+    fail()
+    assert main(["models", "download", "net"]) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and finished(cache) == []
+    last = err.strip().splitlines()[-1]  # before it there may be a bar
+    assert last.startswith("napari-sam2: model 'net'") and sentence in last
+    assert "Traceback" not in err

@@ -159,7 +159,7 @@ def test_a_wrong_file_is_told_in_a_sentence(dock, qtbot, messages, monkeypatch, 
     )
     dock.model.model.setCurrentText(CHOOSE_FILE)
     dock.model.model.activated.emit(dock.model.model.currentIndex())
-    assert dock.model.choice == ("missing.pt", "auto")
+    assert dock.annotator.model == ("missing.pt", "auto")
     assert stub_owner.models == []  # it is loaded when it is needed
     dock.prompts.points.click()
     qtbot.waitUntil(lambda: len(messages) == 1)
@@ -168,11 +168,11 @@ def test_a_wrong_file_is_told_in_a_sentence(dock, qtbot, messages, monkeypatch, 
 
 
 def test_propagating_opens_what_could_not_be_opened(dock, viewer, qtbot, messages):
-    dock.model.model.setItemData(0, "missing.pt")
+    dock.annotator.choose_model("missing.pt", "auto")
     dock.prompts.points.click()
     viewer.layers["movie clicks"].add((0, 12, 33))
     qtbot.waitUntil(lambda: len(messages) == 1)
-    dock.model.model.setItemData(0, "cells_nano")
+    dock.annotator.choose_model("cells_nano", "auto")
     dock.propagation.run.click()
     qtbot.waitUntil(lambda: dock.propagation.status.text() == "Done.")
     assert viewer.layers["Object 1"].data[5].any()
@@ -196,7 +196,7 @@ def test_choosing_no_file_leaves_the_model(dock, monkeypatch):
     )
     dock.model.model.setCurrentText(CHOOSE_FILE)
     dock.model.model.activated.emit(dock.model.model.currentIndex())
-    assert dock.model.choice == ("cells_nano", "auto")
+    assert dock.annotator.model == ("cells_nano", "auto")
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_a_dock_that_is_opened_again_goes_on_where_it_was(dock, viewer, qtbot):
     viewer.window.add_dock_widget(again, name="again")
     assert again.annotator is dock.annotator
     assert again.image.image is other
-    assert again.model.choice == ("other.pt", "cpu")
+    assert (again.model.shown, again.model.device.currentText()) == ("other.pt", "cpu")
     qtbot.waitUntil(lambda: idle(again))
     assert set(again.annotator.workspace.masklets.frames(1)) == {0, 1}
     dock.hint.setText("not written any more")
