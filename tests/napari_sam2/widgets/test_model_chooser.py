@@ -1,6 +1,7 @@
 """The model section of the dock: looking, downloading, switching, failing, unloading."""
 
 import logging
+import re
 
 import numpy as np
 import pytest
@@ -335,7 +336,7 @@ def test_the_real_network_is_measured_switched_and_unloaded(viewer, qtbot, regis
     dock.prompts.points.click()
     viewer.layers["movie clicks"].add((0, 30, 40))
     qtbot.waitUntil(lambda: dock.annotator.device == "cpu" and idle(dock), timeout=20_000)
-    assert "<b>In use</b> on cpu, float32" in dock.model.details.text()
+    assert re.search("<b>In use</b> on cpu, (float32|bfloat16)", dock.model.details.text())
     dock.model.measure.trigger()
     assert not dock.model.measure.isEnabled()
     qtbot.waitUntil(lambda: "Measured: " in dock.model.status.text(), timeout=20_000)

@@ -90,6 +90,8 @@ def test_the_embedded_model_is_loaded_by_default(masklets):
     disc = (y - 12) ** 2 + (x - 30) ** 2 <= 36
     frames = [(disc * 40000 + 2000).astype(np.uint16)] * 6
     owner = SessionOwner()
-    assert owner.open(CELLS, frames, masklets, Objects()) == Opened(CELLS, "cpu", "float32")
+    opened = owner.open(CELLS, frames, masklets, Objects())
+    assert (opened.model, opened.device, opened.failure) == (CELLS, "cpu", None)
+    assert opened.dtype in ("float32", "bfloat16")
     mask = owner.prompt((1, 0), Marks(((12, 30, 1),)), SHAPE).mask
     assert (mask & disc).sum() / (mask | disc).sum() > 0.7
