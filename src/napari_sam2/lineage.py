@@ -221,6 +221,42 @@ class Lineage:
         lineage = self.including(replace(self[object_id], end=frame))
         return Edit(lineage, (Move(object_id, NOWHERE, frame + 1, _LAST),))
 
+    def start(self, object_id: int, frame: int) -> Edit:
+        """Let an object begin with `frame`: it enters the field of view.
+
+        Raises
+        ------
+        ValueError
+            If it ends earlier, or its mother later.
+        """
+        lineage = self.including(replace(self[object_id], begin=frame))
+        return Edit(lineage, (Move(object_id, NOWHERE, 0, frame),))
+
+    def part(self, mother: int, frame: int, rest: int, daughter: int) -> Edit:
+        """Let an object divide into an object that is there and what comes of itself later.
+
+        Parameters
+        ----------
+        mother, frame
+            As for `fork`.
+        rest
+            A new object: the mother's masks from `frame` on.
+        daughter
+            The other daughter; it begins in `frame`.
+
+        Raises
+        ------
+        ValueError
+            As for `fork`.
+        """
+        self._refuse_daughters(mother)
+        halves = self.cut(mother, frame, rest)
+        lineage = halves.lineage.including(
+            replace(halves.lineage[rest], parent=mother),
+            Track(daughter, frame, self[daughter].end, mother),
+        )
+        return Edit(lineage, (*halves.moves, Move(daughter, NOWHERE, 0, frame)))
+
     def cut(self, object_id: int, frame: int, new_id: int) -> Edit:
         """Cut a track in two: from `frame` on it is a new object, which takes the daughters.
 

@@ -189,6 +189,12 @@ class Masklets:
         """Append to a queue no longer."""
         self._watchers = [each for each in self._watchers if each is not watcher]
 
+    def snapshot(self) -> "Masklets":
+        """Make another one with the masks as they are now, to read while these change."""
+        other = Masklets(self.n_frames, self.frame_shape)
+        other._packed = {i: dict(by_frame) for i, by_frame in tuple(self._packed.items())}
+        return other
+
     def labels(
         self,
         frame: int,

@@ -1,9 +1,9 @@
 """A movie's masks with their lineage: what is measured, edited and written to files."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ class Tracked:
     names
         Of objects that have one.
     movie
-        The pixels that the masks lie on, where intensities or pictures are wanted.
+        The frames that the masks lie on, where intensities or pictures are wanted.
     n_planes
         Of TZYX: how many planes each time point has; frames are counted through all of them.
     """
@@ -45,7 +45,7 @@ class Tracked:
     axes: str = "TYX"
     calibration: Calibration = field(default_factory=Calibration)
     names: Mapping[int, str] = field(default_factory=dict)
-    movie: Movie | None = None
+    movie: Sequence[NDArray[Any]] | None = None
     n_planes: int = 1
 
     @classmethod
@@ -161,7 +161,7 @@ def masks_after(masklets: Masklets, moves: Iterable[Move]) -> MaskTable:
             continue
         key = (move.target, frame)
         there = after[key] if key in after else masklets.get(*key)
-        after[key] = _union(there, masklets.get(move.source, frame))
+        after[key] = united(there, masklets.get(move.source, frame))
     return after
 
 
@@ -182,7 +182,8 @@ def put_masks(masklets: Masklets, table: MaskTable) -> None:
             masklets.remove(object_id)
 
 
-def _union(one: SparseMask | None, other: SparseMask | None) -> SparseMask | None:
+def united(one: SparseMask | None, other: SparseMask | None) -> SparseMask | None:
+    """Put two masks together; None or empty ones add nothing."""
     if not one or not other:
         return one or other
     return SparseMask.from_dense(one.to_dense() | other.to_dense())

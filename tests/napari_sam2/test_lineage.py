@@ -14,6 +14,8 @@ OPERATIONS: dict[str, Any] = {
     "merge": lambda now, one, other, frame, new: now.merge(one, other),
     "swap": lambda now, one, other, frame, new: now.swap(one, other, frame),
     "finish": lambda now, one, other, frame, new: now.finish(one, frame),
+    "start": lambda now, one, other, frame, new: now.start(one, frame),
+    "part": lambda now, one, other, frame, new: now.part(one, frame, new, other),
     "link": lambda now, one, other, frame, new: now.link(one, other, frame),
     "unlink": lambda now, one, other, frame, new: now.unlink(one),
 }
@@ -67,6 +69,13 @@ def test_a_division_ends_the_mother_and_begins_two_daughters() -> None:
     assert [(m.source, m.target, m.first) for m in edit.moves] == [(4, NOWHERE, 3)]
     assert edit.lineage.daughters(4) == (5, 6) and edit.lineage.parents == {5: 4, 6: 4}
     assert not edit.lineage.spans(4, 3) and edit.lineage.spans(5, 3)
+
+
+def test_an_object_that_is_there_becomes_a_daughter_beside_the_rest() -> None:
+    edit = Lineage([Track(1), Track(2, 3)]).part(1, 3, 9, 2)
+    expected = [Track(1, None, 2), Track(2, 3, None, 1), Track(9, 3, None, 1)]
+    assert edit.lineage == Lineage(expected)
+    assert [(m.source, m.target) for m in edit.moves] == [(1, 9), (2, NOWHERE)]
 
 
 def test_a_cut_takes_the_daughters_along() -> None:

@@ -181,3 +181,14 @@ def test_a_watcher_is_told_which_masks_change():
     masklets.unwatch(watcher)
     masklets.paint(1, 1, disc((12, 45), 7))
     assert list(watcher) == [(2, 2)]
+
+
+def test_a_snapshot_stays_as_it_was() -> None:
+    masklets = Masklets(3, (6, 8))
+    masklets.paint(2, 1, np.ones((6, 8)))
+    before = masklets.snapshot()
+    masklets.paint(2, 1, np.zeros((6, 8)))
+    masklets.remove(2, 0)
+    masklets.paint(3, 0, np.ones((6, 8)))
+    assert before.object_ids == (2,)
+    assert before.object_labels(2, 1).all()

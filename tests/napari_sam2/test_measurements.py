@@ -4,7 +4,7 @@ import pytest
 from napari_sam2.images import Calibration, Movie
 from napari_sam2.lineage import Lineage
 from napari_sam2.masklets import Masklets
-from napari_sam2.measurements import measure_objects, measure_tracks
+from napari_sam2.measurements import measure_objects, measure_tracks, outline_numbers
 from napari_sam2.tracked import Tracked
 from sam2_torch.predictions import SparseMask
 
@@ -114,3 +114,14 @@ def test_movies_of_stacks_have_ways_of_their_centres() -> None:
 def test_nothing_gives_empty_tables() -> None:
     empty = Tracked(Masklets(2, SHAPE))
     assert measure_objects(empty) == {} and measure_tracks(empty) == {}
+
+
+def test_quick_numbers_are_those_of_the_pixels() -> None:
+    tracked = moving()
+    quick, places = outline_numbers(tracked)
+    exact = measure_objects(tracked)
+    for name in ("object", "frame", "time_s", "area_um2", "y_um", "x_um"):
+        np.testing.assert_allclose(quick[name], exact[name])
+    np.testing.assert_allclose(quick["speed_um_per_s"][:3], [np.nan, 1 / 30, 1 / 30])
+    assert places[0].tolist() == [13.5, 12.5]
+    assert measure_tracks(tracked, quick)["path_um"][0] == 2

@@ -1,17 +1,21 @@
 """An mp4 to show: the movie with coloured outlines, names, the time and a scale bar."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from napari_sam2.images import Calibration, Movie
+from napari_sam2.images import Calibration
 from napari_sam2.io.files import replacing
 from napari_sam2.io.outlines import edges, object_colours
 from napari_sam2.io.progress import Progress, silent
 from napari_sam2.tracked import Tracked
+
+Frames: TypeAlias = Sequence[NDArray[Any]]
 
 FRAMES_PER_S = 8
 _SIDE = 960  # pixels that the longer side of a small frame takes up, about
@@ -81,7 +85,7 @@ def draw_frame(
 
 
 def _background(
-    movie: Movie | None, frame: int, contrast: tuple[float, float] | None, size: tuple[int, int]
+    movie: Frames | None, frame: int, contrast: tuple[float, float] | None, size: tuple[int, int]
 ) -> Image.Image:
     if movie is None or contrast is None:
         return Image.new("RGB", size)
@@ -91,8 +95,8 @@ def _background(
     return Image.fromarray(grey).convert("RGB").resize(size, Image.Resampling.BILINEAR)
 
 
-def _contrast(movie: Movie) -> tuple[float, float]:
-    looked_at = np.linspace(0, movie.n_frames - 1, _LOOKED_AT).astype(int)
+def _contrast(movie: Frames) -> tuple[float, float]:
+    looked_at = np.linspace(0, len(movie) - 1, _LOOKED_AT).astype(int)
     samples = [movie[int(frame)].ravel()[::7] for frame in np.unique(looked_at)]
     finite = np.concatenate([sample[np.isfinite(sample)] for sample in samples])
     black, white = np.percentile(finite, _BLACK_WHITE) if finite.size else (0, 1)

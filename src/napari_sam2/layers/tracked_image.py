@@ -1,0 +1,66 @@
+"""An image layer with its objects as a tracked movie: calibration from the layer."""
+
+from typing import TYPE_CHECKING, Any
+
+from napari_sam2.images import Calibration
+from napari_sam2.layers.geometry import FrameGeometry
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+TIME_INTERVAL_KEY = "time_interval_s"
+"""Of a layer's metadata: seconds from frame to frame, where its scale does not say so."""
+
+_SHORT = {
+    "micrometer": "um",
+    "nanometer": "nm",
+    "millimeter": "mm",
+    "centimeter": "cm",
+    "meter": "m",
+    "second": "s",
+    "millisecond": "ms",
+    "minute": "min",
+    "hour": "h",
+    "day": "d",
+}
+_TIMES = ("s", "ms", "min", "h", "d")
+_TIME_NAMES = ("t", "time", "frame", "frames")
+
+
+def layer_axes(image: "Image", geometry: FrameGeometry) -> str:
+    """Say what the frames follow: YX, TYX or ZYX."""
+    axis = geometry.frame_axis
+    if axis is None:
+        return "YX"
+    label = str(image.axis_labels[axis]).lower()
+    unit = _unit(image, axis)
+    is_depth = label in ("z", "depth") or (
+        label not in _TIME_NAMES and unit is not None and unit not in _TIMES
+    )
+    return "ZYX" if is_depth else "TYX"
+
+
+def layer_calibration(image: "Image", geometry: FrameGeometry) -> Calibration:
+    """Read pixel size, step and units; unknown where the layer counts pixels."""
+    unit = _unit(image, -1)
+    y, x = (abs(float(step)) for step in image.scale[-2:])
+    axis, axes = geometry.frame_axis, layer_axes(image, geometry)
+    step = None if axis is None else abs(float(image.scale[axis]))
+    step_unit = None if axis is None else _unit(image, axis)
+    interval, time_unit = (step, step_unit) if step_unit in _TIMES else (None, "s")
+    if axes == "TYX" and interval is None:
+        interval = image.metadata.get(TIME_INTERVAL_KEY)
+    return Calibration(
+        pixel_size_yx=(y, x) if unit else None,
+        unit=unit or "um",
+        z_step=step if axes == "ZYX" and step_unit else None,
+        time_interval=interval if axes == "TYX" else None,
+        time_unit=time_unit or "s",
+    )
+
+
+def _unit(image: "Image", axis: int) -> str | None:
+    """Get the short name of an axis' unit; None for pixels."""
+    units: Any = image.units
+    name = str(units[axis])
+    return None if name in ("pixel", "dimensionless") else _SHORT.get(name, name)

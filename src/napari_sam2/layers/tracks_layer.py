@@ -1,0 +1,138 @@
+"""Lineage -> Tracks layer: where each object's mask went, and who descends from whom."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2.layers.geometry import FrameGeometry, placement
+from napari_sam2.lineage import Lineage
+from napari_sam2.measurements import Table
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image, Tracks
+
+TAIL_FRAMES = 300
+LEAST_FRAMES = 2  # a track of one place is nothing to draw
+
+
+class TracksLayer:
+    """The Tracks layer of one image's objects.
+
+    Parameters
+    ----------
+    viewer
+        Where the layer appears.
+    image, geometry
+        The image and its axes; the layer lies where it lies.
+    on_click
+        Called with the id of an object whose track was clicked on.
+    """
+
+    def __init__(
+        self,
+        viewer: "ViewerModel",
+        image: "Image",
+        geometry: FrameGeometry,
+        on_click: Callable[[int], None],
+    ) -> None:
+        self._viewer = viewer
+        self._image = image
+        self._geometry = geometry
+        self._on_click = on_click
+        self._layer: Tracks | None = None
+
+    @property
+    def layer(self) -> "Tracks | None":
+        """The layer, as long as it is in the viewer."""
+        return self._layer if self._layer in self._viewer.layers else None
+
+    def show(self, objects: Table, places_yx: NDArray[np.floating], lineage: Lineage) -> None:
+        """Draw the tracks as they are now.
+
+        Parameters
+        ----------
+        objects
+            One row for each object and frame, with the columns `object` and `frame`; all
+            columns of numbers become the layer's features.
+        places_yx
+            (N, 2) row and column of each, in pixels of the image.
+        lineage
+            Who descends from whom.
+        """
+        data, rows = track_data(objects, places_yx, self._geometry)
+        if not len(data):
+            self.remove()
+            return
+        features = {
+            name: column[rows] for name, column in objects.items() if column.dtype.kind in "iuf"
+        }
+        graph = track_graph(lineage, set(data[:, 0].astype(int).tolist()))
+        if self.layer is None:
+            self._add(data, features, graph)
+            return
+        layer = self.layer
+        layer.graph = {}  # that of before may name tracks that are gone
+        layer.data = data
+        layer.features = features
+        layer.graph = graph
+
+    def remove(self) -> None:
+        """Take the layer out of the viewer."""
+        if self.layer is not None:
+            self._viewer.layers.remove(self.layer)
+        self._layer = None
+
+    def _add(
+        self, data: NDArray[Any], features: dict[str, NDArray[Any]], graph: dict[int, list[int]]
+    ) -> None:
+        from napari.layers import Tracks
+
+        layer = Tracks(
+            data,
+            features=features,
+            graph=graph,
+            name=f"{self._image.name} tracks",
+            tail_length=min(TAIL_FRAMES, self._geometry.n_frames),
+            tail_width=3,
+            **placement(self._image),
+        )
+        layer.mouse_drag_callbacks.append(self._clicked)
+        active = self._viewer.layers.selection.active
+        self._viewer.add_layer(layer)
+        if active is not None:  # the user goes on where they were
+            self._viewer.layers.selection.active = active
+        self._layer = layer
+
+    def _clicked(self, layer: Any, event: Any) -> None:
+        object_id = layer.get_value(event.position, world=True)
+        if object_id:
+            self._on_click(int(object_id))
+
+
+def track_data(
+    objects: Table, places_yx: NDArray[np.floating], geometry: FrameGeometry
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Make the data of a Tracks layer, (N, 1 + D), and say which rows of the table they are.
+
+    Objects of one frame only are left out.
+    """
+    if not objects:
+        return np.zeros((0, 3)), np.zeros(0, np.intp)
+    _, inverse, counts = np.unique(objects["object"], return_inverse=True, return_counts=True)
+    order = np.lexsort((objects["frame"], objects["object"]))
+    rows = order[counts[inverse[order]] >= LEAST_FRAMES]
+    leading = np.array([geometry.index(int(frame)) for frame in objects["frame"][rows]], float)
+    leading = leading.reshape(len(rows), len(geometry.shape) - 2)
+    return np.column_stack([objects["object"][rows], leading, places_yx[rows]]), rows
+
+
+def track_graph(lineage: Lineage, drawn: set[int]) -> dict[int, list[int]]:
+    """List each daughter's mother, of those that are drawn."""
+    return {
+        daughter: [mother]
+        for daughter, mother in lineage.parents.items()
+        if daughter in drawn and mother in drawn
+    }

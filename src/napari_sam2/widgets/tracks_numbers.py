@@ -1,0 +1,184 @@
+"""The panel of measurements: a plot over time and a table."""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QProgressBar, QVBoxLayout, QWidget
+
+from napari_sam2.measurements import Channels, Table, collect, measure_tracks, measured_frames
+from napari_sam2.tracked import Tracked
+from napari_sam2.widgets.sections import add_row, button, combo_box, form, row
+from napari_sam2.widgets.tracks_background import Background
+from napari_sam2.widgets.tracks_plot import Curve, Plot
+from napari_sam2.widgets.tracks_table import NumbersTable
+
+OBJECTS, TRACKS = "Objects by frame", "Tracks"
+NOT_PLOTTED = ("object", "frame", "parent")
+MOST_CURVES = 12
+
+
+class Source(NamedTuple):
+    """What is measured, and the pixels that its intensities come from."""
+
+    tracked: Tracked
+    channels: Channels
+
+
+class NumbersSection(QWidget):
+    """Measures, plots and lists.
+
+    Parameters
+    ----------
+    source
+        Gives what to measure; None if there is nothing.
+
+    Signals
+    -------
+    place_selected
+        Object id and frame (-1 for none) of a row, or frame of the plot with object 0.
+    measured
+        The table of objects by frame.
+    failed
+        The exception of a job.
+    """
+
+    place_selected = Signal(int, int)
+    measured = Signal(object)
+    failed = Signal(object)
+
+    def __init__(self, source: Callable[[], Source | None]) -> None:
+        super().__init__()
+        self._source = source
+        self._objects: Table = {}
+        self._tracks: Table = {}
+        self._selected: tuple[int, ...] = ()
+        self.background = Background()
+        self.measure = button("Measure all", "Shapes and intensities of all objects in all frames")
+        self.cancel = button("Cancel", "Stop measuring; the numbers from before stay")
+        self.bar = QProgressBar()
+        self.quantity = combo_box("What to plot over the frames")
+        self.plot = Plot()
+        self.which = combo_box("What the table lists", (OBJECTS, TRACKS))
+        self.table = NumbersTable()
+        self._arrange()
+        self._connect()
+        self._show_running(False)
+
+    def close_section(self) -> None:
+        """Stop measuring."""
+        self.background.close()
+
+    @property
+    def objects(self) -> Table:
+        """The numbers that are shown, objects by frame."""
+        return self._objects
+
+    def show_numbers(self, objects: Table, tracks: Table) -> None:
+        """Show other numbers."""
+        self._objects, self._tracks = objects, tracks
+        chosen = self.quantity.currentText()
+        names = [
+            name
+            for name, column in objects.items()
+            if column.dtype.kind in "iuf" and name not in NOT_PLOTTED
+        ]
+        if names != [self.quantity.itemText(i) for i in range(self.quantity.count())]:
+            self.quantity.blockSignals(True)
+            self.quantity.clear()
+            self.quantity.addItems(names)
+            self.quantity.setCurrentIndex(max(0, names.index(chosen) if chosen in names else 0))
+            self.quantity.blockSignals(False)
+        self._show_table()
+        self._show_plot()
+
+    def select(self, object_ids: Iterable[int], frame: int | None) -> None:
+        """Show the curves of these objects, and mark a frame."""
+        selected = tuple(object_ids)
+        self.plot.show_frame(frame)
+        if selected != self._selected:
+            self._selected = selected
+            self._show_plot()
+            if len(selected) == 1:
+                self.table.select_object(selected[0])
+
+    def _arrange(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.addLayout(row(self.measure, self.cancel))
+        layout.addWidget(self.bar)
+        fields = form()
+        add_row(fields, "Plot", self.quantity)
+        layout.addLayout(fields)
+        layout.addWidget(self.plot, 1)
+        fields = form()
+        add_row(fields, "Table", self.which)
+        layout.addLayout(fields)
+        layout.addWidget(self.table, 2)
+        self.table.setMinimumHeight(140)
+
+    def _connect(self) -> None:
+        self.measure.clicked.connect(self._start)
+        self.cancel.clicked.connect(self.background.cancel)
+        self.quantity.currentIndexChanged.connect(self._show_plot)
+        self.which.currentIndexChanged.connect(self._show_table)
+        self.table.place_selected.connect(self.place_selected)
+        self.plot.frame_clicked.connect(partial(self.place_selected.emit, 0))
+        self.background.progressed.connect(self._show_progress)
+        self.background.finished.connect(self._finished)
+        self.background.failed.connect(self._failed)
+        self.background.stopped.connect(partial(self._show_running, False))
+
+    def _start(self) -> None:
+        source = self._source()
+        if source is not None and self.background.run(partial(_measure, source)):
+            self._show_running(True)
+
+    def _show_progress(self, done: int, total: int) -> None:
+        self.bar.setRange(0, total)
+        self.bar.setValue(done)
+
+    def _finished(self, tables: tuple[Table, Table]) -> None:
+        self._show_running(False)
+        self.show_numbers(*tables)
+        self.measured.emit(tables[0])
+
+    def _failed(self, error: Exception) -> None:
+        self._show_running(False)
+        self.failed.emit(error)
+
+    def _show_running(self, running: bool) -> None:
+        self.measure.setEnabled(not running)
+        self.cancel.setEnabled(running)
+        self.bar.setVisible(running)
+
+    def _show_table(self) -> None:
+        is_tracks = self.which.currentText() == TRACKS
+        self.table.show_table(self._tracks if is_tracks else self._objects)
+
+    def _show_plot(self) -> None:
+        name = self.quantity.currentText()
+        self.plot.show_curves(curves(self._objects, name, self._selected[:MOST_CURVES]), name)
+
+
+def curves(objects: Table, name: str, object_ids: Iterable[int]) -> dict[int, Curve]:
+    """Take frames and values of a quantity for each object out of a table."""
+    if name not in objects:
+        return {}
+    found = {}
+    for object_id in object_ids:
+        own = objects["object"] == object_id
+        frames, values = objects["frame"][own], objects[name][own].astype(float)
+        order = np.argsort(frames, kind="stable")
+        found[object_id] = (frames[order].astype(float), values[order])
+    return found
+
+
+def _measure(source: Source, progress: Callable[[int, int], None]) -> tuple[Table, Table]:
+    rows = []
+    for frame, found in enumerate(measured_frames(source.tracked, source.channels)):
+        rows += found
+        progress(frame + 1, source.tracked.n_frames)
+    objects = collect(rows)
+    return objects, measure_tracks(source.tracked, objects)

@@ -1,0 +1,116 @@
+"""The list of what may have happened: accepted or dismissed."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+
+from napari_sam2.suggestions import Kind, Suggestion
+from napari_sam2.widgets.sections import button, row
+
+_TEXTS = {
+    Kind.DIVISION: "divides",
+    Kind.DEATH: "dies, or is lost",
+    Kind.EXIT: "leaves",
+    Kind.ENTRY: "enters",
+    Kind.DOUBLE: "has two masks",
+}
+
+
+class SuggestionList(QWidget):
+    """Shows suggestions, and says what the user makes of them.
+
+    Parameters
+    ----------
+    name
+        Gets an object's name.
+
+    Signals
+    -------
+    wanted
+        Suggestions are to be looked for.
+    shown
+        A suggestion was clicked on.
+    accepted
+        A suggestion was accepted; it is not in the list any more.
+    """
+
+    wanted = Signal()
+    shown = Signal(object)
+    accepted = Signal(object)
+
+    def __init__(self, name: Callable[[int], str]) -> None:
+        super().__init__()
+        self._name = name
+        self._dismissed: set[tuple[int, Kind, tuple[int, ...]]] = set()
+        self.search = button("Find", "Look for divisions, deaths, entries, exits and doubles")
+        self.accept = button("Accept", "Make it so")
+        self.dismiss = button("Dismiss", "Say that it is not so")
+        self.list = QListWidget()
+        self.list.setToolTip("What may have happened; a click goes there.")
+        self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.list.setMinimumHeight(90)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(row(self.search, self.accept, self.dismiss))
+        layout.addWidget(self.list)
+        self.search.clicked.connect(self.wanted)
+        self.accept.clicked.connect(partial(self._decide, True))
+        self.dismiss.clicked.connect(partial(self._decide, False))
+        self.list.currentItemChanged.connect(self._current_changed)
+        self._sync()
+
+    @property
+    def suggestions(self) -> list[Suggestion]:
+        """What is in the list."""
+        items = (self.list.item(i) for i in range(self.list.count()))
+        return [item.data(Qt.ItemDataRole.UserRole) for item in items if item is not None]
+
+    def show_suggestions(self, suggestions: Sequence[Suggestion]) -> None:
+        """List these, but for those that were dismissed before."""
+        self.list.blockSignals(True)
+        self.list.clear()
+        for suggestion in suggestions:
+            if _identity(suggestion) not in self._dismissed:
+                self.list.addItem(self._item(suggestion))
+        self.list.blockSignals(False)
+        self._sync()
+
+    def forget(self) -> None:
+        """Empty the list, and forget what was dismissed: of another image."""
+        self._dismissed.clear()
+        self.show_suggestions([])
+
+    def _item(self, suggestion: Suggestion) -> QListWidgetItem:
+        first, *others = (self._name(i) for i in suggestion.object_ids)
+        text = f"{suggestion.frame}: {first} {_TEXTS[suggestion.kind]}"
+        text += f", {' and '.join(others)}" if others else ""
+        item = QListWidgetItem(f"{text} ({suggestion.score:.0%})")
+        item.setData(Qt.ItemDataRole.UserRole, suggestion)
+        item.setToolTip(item.text())
+        return item
+
+    def _decide(self, accepted: bool) -> None:
+        item = self.list.currentItem()
+        if item is None:
+            return
+        suggestion = item.data(Qt.ItemDataRole.UserRole)
+        self._dismissed.add(_identity(suggestion))
+        self.list.takeItem(self.list.row(item))
+        self._sync()
+        if accepted:
+            self.accepted.emit(suggestion)
+
+    def _current_changed(self, item: QListWidgetItem | None) -> None:
+        self._sync()
+        if item is not None:
+            self.shown.emit(item.data(Qt.ItemDataRole.UserRole))
+
+    def _sync(self) -> None:
+        for push in (self.accept, self.dismiss):
+            push.setEnabled(self.list.currentItem() is not None)
+
+
+def _identity(suggestion: Suggestion) -> tuple[int, Kind, tuple[int, ...]]:
+    return suggestion.frame, suggestion.kind, suggestion.object_ids

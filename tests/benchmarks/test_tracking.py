@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tracking
+
+from napari_sam2.images import Movie
+from napari_sam2.io.label_movies import tracked_labels
+from napari_sam2.tracked import Tracked
+from sam2_torch import MaskPrompt, PointPrompt
+
+
+def labels() -> np.ndarray:
+    """Two squares that move; the second one comes in frame 1."""
+    movie = np.zeros((4, 40, 52), np.uint16)
+    for frame, image in enumerate(movie):
+        image[5:15, 5 + frame : 17 + frame] = 1
+        if frame:
+            image[22:36, 20 + frame : 30 + frame] = 2
+    return movie
+
+
+def tracked(pixels: np.ndarray) -> Tracked:
+    return tracked_labels(Movie(pixels, "TYX"))
+
+
+def test_the_truth_is_perfect_and_what_is_worse_counts_less(tmp_path: Path) -> None:
+    truth = tracked(labels())
+    assert tracking.measure(tmp_path / "a", truth, tracked(labels())) == dict.fromkeys(
+        tracking.METRICS, 1.0
+    )
+    swapped = labels()
+    swapped[3] = np.array([0, 2, 1])[swapped[3]]
+    worse = tracking.measure(tmp_path / "b", truth, tracked(swapped))
+    assert worse["DET"] == worse["SEG"] == 1 and worse["LNK"] < 1 > worse["TRA"]
+    smaller = labels()
+    smaller[:, :8] = 0
+    assert tracking.measure(tmp_path / "c", truth, tracked(smaller))["SEG"] < 0.9
+
+
+def test_each_way_begins_as_it_says() -> None:
+    truth = tracked(labels())
+    at = {way: tracking.prompts_of(way, truth) for way in ("mask0", "mask", "click")}
+    assert [(said.object_id, said.frame) for said in at["mask0"]] == [(1, 0)]
+    assert [(said.object_id, said.frame) for said in at["mask"]] == [(1, 0), (2, 1)]
+    assert isinstance(at["mask"][1].prompts[0], MaskPrompt)
+    (click,) = at["click"][1].prompts
+    assert isinstance(click, PointPrompt)
+    y, x = click.points_yx[0].astype(int)
+    assert labels()[1, y, x] == 2
+
+
+def test_identities_are_lost_and_masks_are_not() -> None:
+    lost = tracking.without_identities(np.repeat(labels()[2:3], 30, axis=0))
+    firsts = {lost.masklets.get(1, frame).area for frame in range(30)}
+    assert firsts == {120, 140}
+
+
+@pytest.mark.parametrize("way", tracking.WAYS)
+def test_every_way_is_told(way: str) -> None:
+    assert f"\n{way} " in tracking.__doc__

@@ -1,0 +1,33 @@
+import numpy as np
+from napari.layers import Image
+
+from napari_sam2.images import Calibration
+from napari_sam2.layers.geometry import FrameGeometry
+from napari_sam2.layers.tracked_image import layer_axes, layer_calibration
+from napari_sam2.sample_data import sample_dividing_nuclei, sample_embryo_nuclei
+
+
+def read(image: Image) -> tuple[str, Calibration]:
+    geometry = FrameGeometry.of(image)
+    return layer_axes(image, geometry), layer_calibration(image, geometry)
+
+
+def test_the_samples_are_a_movie_and_a_stack() -> None:
+    data, settings, _ = sample_dividing_nuclei()[0]
+    assert read(Image(data, **settings)) == ("TYX", Calibration((0.65, 0.65), "um", None, 300.0))
+    data, settings, _ = sample_embryo_nuclei()[0]
+    axes, calibration = read(Image(data, **settings))
+    z, y, x = settings["scale"]
+    assert (axes, calibration) == ("ZYX", Calibration((y, x), "um", z))
+
+
+def test_times_in_the_scale_count() -> None:
+    units = ("minute", "nanometer", "nanometer")
+    labels = ("time", "y", "x")
+    image = Image(np.zeros((3, 8, 9)), scale=(2, 100, 50), units=units, axis_labels=labels)
+    assert read(image) == ("TYX", Calibration((100.0, 50.0), "nm", None, 2.0, "min"))
+
+
+def test_pixels_are_no_unit() -> None:
+    assert read(Image(np.zeros((3, 8, 9)), scale=(1, 2, 3))) == ("TYX", Calibration())
+    assert read(Image(np.zeros((8, 9)))) == ("YX", Calibration())

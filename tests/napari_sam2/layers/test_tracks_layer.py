@@ -1,0 +1,81 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Image, Tracks
+
+from napari_sam2.layers.geometry import FrameGeometry
+from napari_sam2.layers.tracks_layer import TracksLayer
+from napari_sam2.lineage import Lineage
+from napari_sam2.masklets import Masklets
+from napari_sam2.measurements import outline_numbers
+from napari_sam2.tracked import Tracked
+from sam2_torch.predictions import SparseMask
+
+SHAPE = (40, 56)
+
+
+def tracked(divided: bool = True) -> Tracked:
+    masklets = Masklets(6, SHAPE)
+    frames = {1: range(3), 2: range(3, 6), 3: range(3, 5), 7: range(5, 6)}
+    for object_id, own in frames.items():
+        for frame in own:
+            mask = SparseMask.from_window(SHAPE, np.ones((3, 5)), (4 * object_id, 2 * frame))
+            masklets.set(object_id, frame, mask)
+    lineage = Lineage().fork(1, 3, (2, 3)).lineage if divided else Lineage()
+    return Tracked(masklets, lineage)
+
+
+@pytest.fixture
+def scene() -> tuple[ViewerModel, Image, list[int]]:
+    """An image with a channel axis, scale and translation, and where clicks are told."""
+    viewer = ViewerModel()
+    settings = {"scale": (1, 1, 0.5, 0.25), "translate": (0, 0, 10, 20)}
+    image = viewer.add_image(np.zeros((2, 6, *SHAPE)), name="cells", **settings)
+    return viewer, image, []
+
+
+def make(scene: Any) -> TracksLayer:
+    viewer, image, clicked = scene
+    return TracksLayer(viewer, image, FrameGeometry.of(image, frame_axis=1), clicked.append)
+
+
+def show(layer: TracksLayer, of: Tracked) -> Tracks:
+    layer.show(*outline_numbers(of), of.tracks)
+    assert layer.layer is not None
+    return layer.layer
+
+
+def test_tracks_lie_on_the_masks_with_graph_and_features(scene: Any) -> None:
+    layer = show(make(scene), tracked())
+    assert set(layer.data[:, 0]) == {1, 2, 3}  # 7 is in one frame only
+    assert layer.data[0].tolist() == [1, 0, 0, 5, 2]  # id, channel, frame, y, x
+    assert {d: list(m) for d, m in layer.graph.items()} == {2: [1], 3: [1]}
+    assert layer.features["area_px2"].tolist() == [15] * 8
+    assert layer.scale.tolist() == [1, 1, 0.5, 0.25]
+    assert layer.translate.tolist() == [0, 0, 10, 20]
+
+
+def test_tracks_follow_the_masks_in_the_same_layer(scene: Any) -> None:
+    tracks = make(scene)
+    before = show(tracks, tracked())
+    after = show(tracks, tracked(divided=False))
+    assert before is after and after.graph == {} and scene[0].layers.index(after) == 1
+    tracks.show({}, np.zeros((0, 2)), Lineage())
+    assert tracks.layer is None and len(scene[0].layers) == 1
+
+
+def test_a_layer_that_was_deleted_is_made_anew(scene: Any) -> None:
+    tracks = make(scene)
+    before = show(tracks, tracked())
+    scene[0].layers.remove(before)
+    assert tracks.layer is None
+    assert show(tracks, tracked()) is not before
+
+
+def test_the_layer_that_the_user_works_in_stays_active(scene: Any) -> None:
+    viewer, image, _ = scene
+    viewer.layers.selection.active = image
+    show(make(scene), tracked())
+    assert viewer.layers.selection.active is image
