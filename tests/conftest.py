@@ -26,6 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(folder.cleanup)
     os.environ["NAPARI_SAM2_CACHE"] = os.path.join(folder.name, "cache")
     os.environ["NAPARI_CONFIG"] = os.path.join(folder.name, "settings.yaml")
+    os.environ["NAPARI_SAM2_SESSIONS"] = os.path.join(folder.name, "sessions")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -208,6 +208,19 @@ class VideoSession:
         self._prompt_points.pop((object_id, frame), None)
         self._changed.setdefault(object_id, set()).add(frame)
 
+    def forget_tracked(self, object_id: int) -> None:
+        """Forget where an object was followed to; what was said of it stays.
+
+        Raises
+        ------
+        KeyError
+            If there is no such object.
+        """
+        bank = self._bank(object_id)
+        bank.tracked.clear()
+        bank.directions.clear()
+        self._changed.setdefault(object_id, set()).update(bank.prompted_frames())
+
     def remove_object(self, object_id: int) -> None:
         """Forget an object altogether, also while it is propagated.
 
@@ -272,22 +285,32 @@ class VideoSession:
         ways(direction)  # tell a wrong word now, not when the first frame is asked for
         return self._propagate(direction, span, wanted, object_ids is None, start)
 
-    def propagate_changes(self) -> Iterator[FrameResult]:
+    def propagate_changes(
+        self, *, object_ids: Iterable[int] | None = None
+    ) -> Iterator[FrameResult]:
         """Run again what changed prompts can have changed, and no more.
 
         Only objects whose prompts changed since they were last propagated run, from the
         changed frames in both directions, each until its new masks have rejoined the old
         ones (three frames in a row with an IoU of 0.99). Closing the generator stops it.
 
+        Parameters
+        ----------
+        object_ids
+            Which objects; all whose prompts changed if None.
+
         Yields
         ------
         FrameResult
             Of each frame that was run again.
         """
+        wanted = None if object_ids is None else set(object_ids)
         while changed := {
-            i: frames for i, frames in self._changed.items() if self._banks[i].prompted_frames()
+            i: frames
+            for i, frames in self._changed.items()
+            if (wanted is None or i in wanted) and self._banks[i].prompted_frames()
         }:
-            self._changed = {}
+            self._changed = {i: f for i, f in self._changed.items() if i not in changed}
             for run in correction_runs(changed, self.n_frames):
                 yield from self._run(run)
 

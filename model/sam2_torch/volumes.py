@@ -5,7 +5,7 @@ the object's largest plane is carried to the next time point, along which its ot
 found again, each remembering its neighbour and itself at the time before.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -166,9 +166,14 @@ class VolumeSession(VideoSession):
             )
         self.n_planes = n_planes
 
-    def propagate_changes(self) -> Iterator[FrameResult]:
+    def propagate_changes(
+        self, *, object_ids: Iterable[int] | None = None
+    ) -> Iterator[FrameResult]:
         """Follow those objects again whose prompts changed since they were last followed."""
-        while changed := list(self._prompted(self._changed)):
+        wanted = None if object_ids is None else set(object_ids)
+        while changed := [
+            i for i in self._prompted(self._changed) if wanted is None or i in wanted
+        ]:
             self._changed = {i: f for i, f in self._changed.items() if i not in changed}
             yield from self._follow("both", changed, (0, self.n_frames), None)
 

@@ -3,81 +3,20 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from napari_sam2.masklets import Masklets
+from napari_sam2.marks import ObjectFrame
+from napari_sam2.masklets import Confidence, Masklets
+from napari_sam2.objects import Objects
 from sam2_torch.predictions import FrameResult, MaskPrediction, SparseMask
-from sam2_torch.prompts import MaskPrompt, PointPrompt, Prompt
+from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 
 if TYPE_CHECKING:
     from sam2_torch.session import VideoSession
 
 Direction: TypeAlias = Literal["forward", "backward", "both"]
-
-
-class Confidence(NamedTuple):
-    """What the network thinks of one mask: predicted IoU, 0 to 1, and object score (logit)."""
-
-    iou: float
-    object_score: float
-
-
-class Objects:
-    """The objects of a movie by id, with their names; an id is never given twice."""
-
-    def __init__(self) -> None:
-        self._names: dict[int, str] = {}
-        self._largest = 0
-
-    @property
-    def ids(self) -> tuple[int, ...]:
-        """List the object ids, ascending."""
-        return tuple(sorted(self._names))
-
-    def new(self, name: str | None = None) -> int:
-        """Make an object and return its id; it is called `Object <id>` by default."""
-        object_id = self._largest + 1
-        self.include(object_id)
-        if name is not None:
-            self._names[object_id] = name
-        return object_id
-
-    def include(self, object_id: int) -> None:
-        """Make the object of this id unless it is there."""
-        self._names.setdefault(object_id, f"Object {object_id}")
-        self._largest = max(self._largest, object_id)
-
-    def name(self, object_id: int) -> str:
-        """Look up an object's name.
-
-        Raises
-        ------
-        KeyError
-            If there is no such object.
-        """
-        self._check(object_id)
-        return self._names[object_id]
-
-    def rename(self, object_id: int, name: str) -> None:
-        """Give an object another name.
-
-        Raises
-        ------
-        KeyError
-            If there is no such object.
-        """
-        self._check(object_id)
-        self._names[object_id] = name
-
-    def remove(self, object_id: int) -> None:
-        """Forget an object; nothing happens if it is not there."""
-        self._names.pop(object_id, None)
-
-    def _check(self, object_id: int) -> None:
-        if object_id not in self._names:
-            raise KeyError(f"object {object_id} is not there; the objects are {list(self.ids)}")
 
 
 class Annotation:
@@ -88,8 +27,8 @@ class Annotation:
     session
         The network's state on this movie.
     masklets, objects, confidence
-        Where masks, names and scores, by (object id, frame), are kept; new ones by default.
-        Given ones outlive the session: that is how a movie goes on with another model.
+        Where masks, names and scores are kept; new ones by default. Given ones outlive the
+        session: that is how a movie goes on with another model.
 
     Notes
     -----
@@ -102,16 +41,16 @@ class Annotation:
         *,
         masklets: Masklets | None = None,
         objects: Objects | None = None,
-        confidence: dict[tuple[int, int], Confidence] | None = None,
+        confidence: dict[ObjectFrame, Confidence] | None = None,
     ) -> None:
         self.session = session
         if masklets is None:
             masklets = Masklets(session.n_frames, session.frame_shape)
         self.masklets = masklets
         self.objects = Objects() if objects is None else objects
-        self._prompts: dict[tuple[int, int], tuple[Prompt, ...]] = {}
+        self._prompts: dict[ObjectFrame, tuple[Prompt, ...]] = {}
         self._confidence = {} if confidence is None else confidence
-        self._given: dict[tuple[int, int], SparseMask] = {}
+        self._given: dict[ObjectFrame, SparseMask] = {}
 
     @property
     def object_ids(self) -> tuple[int, ...]:
@@ -154,21 +93,41 @@ class Annotation:
         if not prompts:
             self._forget(key)
             return None
-        added = added_clicks(self.prompts(*key), prompts)
-        if added is not None:
-            prediction = self.session.add_prompt(object_id, frame, added)
+        return self._keep(key, self._say(key, prompts))
+
+    def restate(
+        self,
+        object_id: int,
+        frame: int,
+        prompts: Sequence[Prompt],
+        mask: SparseMask | None,
+        confidence: Confidence | None = None,
+    ) -> None:
+        """Say what was said before, with the mask that was there then: as an undo does.
+
+        The session hears of the prompts, so that others can follow them; the mask is the
+        given one, whatever the network answers. None forgets the mask.
+        """
+        key = (object_id, frame)
+        if not prompts:
+            self._forget(key)
+        elif self._prompts.get(key) != tuple(prompts):
+            self._say(key, prompts)
+        if mask is None:
+            self.masklets.remove(*key)
+            self._confidence.pop(key, None)
+            return
+        if confidence is None:
+            self._confidence.pop(key, None)
         else:
-            first, then = _in_turn(prompts)
-            prediction = self.session.add_prompt(object_id, frame, first, replace=True)
-            if then:
-                prediction = self.session.add_prompt(object_id, frame, then)
-        self.objects.include(object_id)
-        self._prompts[key] = tuple(prompts)
-        self._given.pop(key, None)
-        if len(prompts) == 1 and isinstance(prompts[0], MaskPrompt):
-            # the network's rendering of it has a quarter of the detail
-            self._given[key] = SparseMask.from_dense(prompts[0].mask)
-        return self._keep(key, prediction)
+            self._confidence[key] = confidence
+        self.masklets.set(*key, mask)
+
+    def forget_tracked(self, object_ids: Iterable[int]) -> None:
+        """Let the session forget where it has followed objects; prompts and masks stay."""
+        for object_id in object_ids:
+            if object_id in self.session.object_ids:
+                self.session.forget_tracked(object_id)
 
     def remove_object(self, object_id: int) -> None:
         """Forget an object, its prompts and its masks; nothing happens if it is not there."""
@@ -176,7 +135,7 @@ class Annotation:
             self.session.remove_object(object_id)
         self.objects.remove(object_id)
         self.masklets.remove(object_id)
-        for key in [key for key in self._confidence if key[0] == object_id]:
+        for key in [key for key in {*self._confidence, *self._prompts} if key[0] == object_id]:
             self._drop(key)
 
     def frame_count(
@@ -187,7 +146,8 @@ class Annotation:
         object_ids: Iterable[int] | None = None,
     ) -> int:
         """Count the frames that `propagate` will yield with the same arguments."""
-        return self.session.frame_count(direction, frames=frames, object_ids=object_ids)
+        wanted = self._unlocked(object_ids)
+        return self.session.frame_count(direction, frames=frames, object_ids=wanted)
 
     def propagate(
         self,
@@ -197,6 +157,8 @@ class Annotation:
     ) -> Iterator[FrameResult]:
         """Follow the objects through the movie, frame by frame.
 
+        Prompted and locked frames keep their masks.
+
         Parameters
         ----------
         direction
@@ -204,35 +166,77 @@ class Annotation:
         frames
             First frame and the one after the last; the whole movie by default.
         object_ids
-            The objects to follow; all that have a prompt by default.
+            The objects to follow; all that have a prompt by default. Locked ones are left out.
 
         Yields
         ------
         The masks of one frame, which `masklets` holds from then on. Closing the generator
         stops; what is done stays.
-        """
-        return self._keep_all(
-            self.session.propagate(direction, frames=frames, object_ids=object_ids)
-        )
 
-    def propagate_changes(self) -> Iterator[FrameResult]:
+        Raises
+        ------
+        ValueError
+            If no object is left to follow.
+        """
+        wanted = self._unlocked(object_ids)
+        results = self.session.propagate(direction, frames=frames, object_ids=wanted)
+        yield from self._kept(results)
+
+    def propagate_changes(self, object_ids: Iterable[int] | None = None) -> Iterator[FrameResult]:
         """Follow again only what changed prompts can have changed.
+
+        Parameters
+        ----------
+        object_ids
+            The objects to follow; all whose prompts changed by default. Locked ones are left
+            out.
 
         Yields
         ------
         As `propagate`.
         """
-        return self._keep_all(self.session.propagate_changes())
+        wanted = self._unlocked(object_ids)
+        yield from self._kept(self.session.propagate_changes(object_ids=wanted))
 
-    def _keep_all(self, results: Iterator[FrameResult]) -> Iterator[FrameResult]:
+    def _kept(self, results: Iterator[FrameResult]) -> Iterator[FrameResult]:
         # the session's generator holds memories on the device: let go of them at once
         with closing(results):  # type: ignore[type-var]
             for result in results:
                 for object_id, prediction in zip(
                     result.object_ids, result.predictions, strict=True
                 ):
-                    self._keep((object_id, result.frame), prediction)
+                    if not self.objects.is_locked(object_id):  # it may be so since it began
+                        self._keep((object_id, result.frame), prediction)
                 yield result
+
+    def _unlocked(self, object_ids: Iterable[int] | None) -> list[int] | None:
+        """Leave out locked objects; None where that leaves all that there are, and will be."""
+        wanted = self.session.object_ids if object_ids is None else tuple(object_ids)
+        locked = [i for i in wanted if self.objects.is_locked(i)]
+        if object_ids is None and not locked:
+            return None
+        left = [i for i in wanted if i not in locked and self.session.prompted_frames(i)]
+        if not left:
+            raise ValueError(
+                "nothing to propagate: "
+                + ("unlock an object first" if locked else "prompt the object on some frame first")
+            )
+        return left
+
+    def _say(self, key: ObjectFrame, prompts: Sequence[Prompt]) -> MaskPrediction:
+        """Let the session know; what the user gave as a mask is kept as it is."""
+        added = added_clicks(self.prompts(*key), prompts)
+        if added is not None:
+            prediction = self.session.add_prompt(*key, added)
+        else:
+            prediction = say(self.session, *key, prompts)
+        self.objects.include(key[0])
+        self._prompts[key] = tuple(prompts)
+        self._given.pop(key, None)
+        if len(prompts) == 1 and isinstance(prompts[0], MaskPrompt):
+            # the network's rendering of it has a quarter of the detail
+            self._given[key] = SparseMask.from_dense(prompts[0].mask)
+        return prediction
 
     def _keep(self, key: tuple[int, int], prediction: MaskPrediction) -> MaskPrediction:
         if key in self._given:
@@ -269,11 +273,27 @@ def added_clicks(before: Sequence[Prompt], after: Sequence[Prompt]) -> PointProm
     return PointPrompt(new[n:, :2], new[n:, 2])
 
 
-def _in_turn(prompts: Sequence[Prompt]) -> tuple[list[Prompt], list[Prompt]]:
-    """Order prompts in two steps: a mask comes alone, what else there is refines it."""
+def say(
+    session: "VideoSession", object_id: int, frame: int, prompts: Sequence[Prompt]
+) -> MaskPrediction:
+    """Say all of an object in a frame, anew.
+
+    A mask comes alone, what else there is refines it. Of several boxes each is segmented by
+    itself, and their masks together are the object.
+
+    Returns
+    -------
+    The mask after all prompts.
+    """
     masks: list[Prompt] = [prompt for prompt in prompts if isinstance(prompt, MaskPrompt)]
-    rest: list[Prompt] = [prompt for prompt in prompts if not isinstance(prompt, MaskPrompt)]
-    return (masks, rest) if masks else (rest, [])
+    boxes: list[Prompt] = [prompt for prompt in prompts if isinstance(prompt, BoxPrompt)]
+    clicks: list[Prompt] = [prompt for prompt in prompts if isinstance(prompt, PointPrompt)]
+    if not masks and len(boxes) > 1:
+        parts = [session.add_prompt(object_id, frame, box, replace=True).mask for box in boxes]
+        masks = [MaskPrompt(np.logical_or.reduce(parts))]
+    first, then = (masks, clicks) if masks else ([*boxes, *clicks], [])
+    prediction = session.add_prompt(object_id, frame, first, replace=True)
+    return session.add_prompt(object_id, frame, then) if then else prediction
 
 
 def _clicks(prompts: Sequence[Prompt]) -> np.ndarray:

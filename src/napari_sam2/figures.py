@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_sam2.masklets import Masklets
 
 if TYPE_CHECKING:
-    from napari_sam2.annotation import Confidence
+    from napari_sam2.masklets import Confidence
 
 
 @dataclass(frozen=True)

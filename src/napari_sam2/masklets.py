@@ -34,7 +34,15 @@ class Outline(NamedTuple):
     centroid_yx: tuple[float, float]
 
 
-def _pack(mask: SparseMask) -> bytes:
+class Confidence(NamedTuple):
+    """What the network thinks of one mask: predicted IoU, 0 to 1, and object score (logit)."""
+
+    iou: float
+    object_score: float
+
+
+def pack(mask: SparseMask) -> bytes:
+    """Pack a mask into bytes that `Masklets` keeps; they are for this process alone."""
     bits = mask.bits.tobytes()
     if len(bits) >= _COMPRESS_FROM_BYTES:
         bits = min(bits, zlib.compress(bits, 1), key=len)
@@ -53,10 +61,11 @@ def _centroid(mask: SparseMask) -> tuple[float, float]:
     )
 
 
-def _unpack(packed: bytes, shape: tuple[int, int]) -> SparseMask:
+def unpack(packed: bytes, shape: tuple[int, int]) -> SparseMask:
+    """Unpack a mask of frames of this shape."""
     y, x, h, w, *_ = _HEADER.unpack_from(packed)
     bits = packed[_HEADER.size :]
-    if len(bits) != (h * w + 7) // 8:  # only then was it compressed: see `min` in _pack
+    if len(bits) != (h * w + 7) // 8:  # only then was it compressed: see `min` in pack
         bits = zlib.decompress(bits)
     return SparseMask(shape, (y, x), (h, w), np.frombuffer(bits, np.uint8))
 
@@ -99,8 +108,9 @@ class Masklets:
 
     @property
     def object_ids(self) -> tuple[int, ...]:
-        """List the objects, ascending."""
-        return tuple(sorted(self._packed))
+        """List the objects that have a mask, ascending; an empty one counts."""
+        # a copy first: another thread may add an object meanwhile
+        return tuple(sorted(i for i, by_frame in tuple(self._packed.items()) if by_frame))
 
     @property
     def dtype(self) -> np.dtype[np.unsignedinteger]:
@@ -124,7 +134,7 @@ class Masklets:
     def get(self, object_id: int, frame: int) -> SparseMask | None:
         """Look up an object's mask in a frame; None if it was never computed."""
         packed = self._packed.get(object_id, {}).get(frame)
-        return None if packed is None else _unpack(packed, self.frame_shape)
+        return None if packed is None else unpack(packed, self.frame_shape)
 
     def outline(self, object_id: int, frame: int) -> Outline | None:
         """Look up where a mask is and how large, quickly; None if it was never computed."""
@@ -151,7 +161,7 @@ class Masklets:
                 f"mask: expected the shape of the frames {self.frame_shape}, "
                 f"found {tuple(mask.shape)}"
             )
-        self._packed.setdefault(int(object_id), {})[int(frame)] = _pack(mask)
+        self._packed.setdefault(int(object_id), {})[int(frame)] = pack(mask)
         self._note(object_id, (frame,))
 
     def paint(self, object_id: int, frame: int, mask: ArrayLike) -> None:
@@ -166,6 +176,16 @@ class Masklets:
         if pixels.ndim != 2:
             raise ValueError(f"mask: expected shape {self.frame_shape}, found {pixels.shape}")
         self.set(object_id, frame, SparseMask.from_dense(pixels))
+
+    def packed(self, object_id: int, frame: int) -> bytes | None:
+        """Look up a mask as it is kept, see `pack`; the same object until it changes."""
+        return self._packed.get(object_id, {}).get(frame)
+
+    def put(self, object_id: int, frame: int, packed: bytes) -> None:
+        """Keep a mask that is packed already, of frames of this shape."""
+        self._check_frame(frame)
+        self._packed.setdefault(int(object_id), {})[int(frame)] = packed
+        self._note(object_id, (frame,))
 
     def remove(self, object_id: int, frame: int | None = None) -> None:
         """Forget an object, or its mask in one frame; nothing happens if it is not there."""

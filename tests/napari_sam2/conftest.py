@@ -66,6 +66,15 @@ class StubSession:
         self.log.append(("remove_prompts", object_id, frame))
         self.masks[object_id].pop(frame)
 
+    def prompted_frames(self, object_id: int) -> tuple[int, ...]:
+        return tuple(sorted(self.masks[object_id]))
+
+    def forget_tracked(self, object_id: int) -> None:
+        self.log.append(("forget_tracked", object_id))
+
+    def propagate_changes(self, *, object_ids: Any = None) -> Iterator[FrameResult]:
+        return self.propagate("both", object_ids=object_ids)
+
     def remove_object(self, object_id: int) -> None:
         self.log.append(("remove_object", object_id))
         del self.masks[object_id]
@@ -79,7 +88,7 @@ class StubSession:
         if not any(self.masks.values()):
             raise ValueError("nothing to propagate: prompt an object on some frame first")
         for frame in self._order(direction, frames):
-            ids = tuple(i for i in self.masks if self.masks[i])
+            ids = tuple(i for i in object_ids or self.masks if self.masks[i])
             masks = [self._carried(i, frame) for i in ids]
             yield FrameResult(frame, ids, tuple(map(self._prediction, masks)))
 

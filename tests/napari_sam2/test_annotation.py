@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from napari_sam2.annotation import Annotation, Confidence, Objects, added_clicks
-from napari_sam2.masklets import Masklets
+from napari_sam2.annotation import Annotation, added_clicks
+from napari_sam2.masklets import Confidence, Masklets
+from napari_sam2.objects import Objects
 from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt
 
 FRAMES = np.zeros((6, 30, 50), np.uint16)

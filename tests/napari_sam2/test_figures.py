@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from napari_sam2.annotation import Confidence
 from napari_sam2.figures import FigureTable
-from napari_sam2.masklets import Masklets
+from napari_sam2.masklets import Confidence, Masklets
 
 SHAPE = (40, 60)
 

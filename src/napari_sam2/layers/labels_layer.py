@@ -1,13 +1,14 @@
 """Masklets -> Labels layers: one for each object, or one for all."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from napari_sam2.annotation import Objects
 from napari_sam2.layers.colours import object_colormap
 from napari_sam2.layers.geometry import FrameGeometry, placement
 from napari_sam2.layers.masklet_view import MaskletView
 from napari_sam2.masklets import Masklets
+from napari_sam2.objects import Objects
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -17,6 +18,34 @@ if TYPE_CHECKING:
 MAX_OBJECT_LAYERS = 20
 OPACITY = 0.5
 ALL = 0  # the key of the layer of all objects
+
+
+def _always(object_id: int, frame: int) -> bool:
+    return True
+
+
+def _without(layer: Any, bind: bool) -> None:
+    """Bind no keys."""
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What the layers ask and tell.
+
+    Parameters
+    ----------
+    on_paint
+        Called with (object id, frame) of each mask that was painted into.
+    may_paint
+        Whether the mask of (object id, frame) may be painted into.
+    bind
+        Called with each new layer, to bind keys to it; and with False as second argument when
+        it is let go of.
+    """
+
+    on_paint: Callable[[int, int], None]
+    may_paint: Callable[[int, int], bool] = _always
+    bind: "Callable[[Labels, bool], None]" = _without
 
 
 class OutputLayers:
@@ -30,8 +59,8 @@ class OutputLayers:
         The image and its axes; the layers lie where it lies.
     masklets, objects
         What they show. The layers are views: they hold no pixel of their own.
-    on_paint
-        Called with (object id, frame) of each mask that was painted into.
+    hooks
+        What the layers ask and tell.
 
     Attributes
     ----------
@@ -46,14 +75,14 @@ class OutputLayers:
         geometry: FrameGeometry,
         masklets: Masklets,
         objects: Objects,
-        on_paint: Callable[[int, int], None],
+        hooks: Hooks,
     ) -> None:
         self._viewer = viewer
         self._image = image
         self._geometry = geometry
         self._masklets = masklets
         self._objects = objects
-        self._on_paint = on_paint
+        self._hooks = hooks
         self._layers: dict[int, Labels] = {}
         self._per_object = True
         self.hidden: set[int] = set()
@@ -103,6 +132,22 @@ class OutputLayers:
         for key in keys.intersection(self.layers):
             self._layers[key].refresh(extent=False, highlight=False)
 
+    def remove(self, object_id: int) -> None:
+        """Take the object's own layer out of the viewer, if it has one."""
+        layer = self.layers.get(object_id)
+        self._release(object_id)
+        if layer is not None:
+            self._viewer.layers.remove(layer)
+        self.refresh()
+
+    def show_records(self) -> None:
+        """Make what is shown, and the names of objects' own layers, what is said of them."""
+        records = {i: self._objects.record(i) for i in self._objects.ids}
+        self.set_hidden(i for i, record in records.items() if not record.is_visible)
+        for object_id, layer in self.layers.items():
+            if object_id in records and layer.name != records[object_id].name:
+                layer.name = records[object_id].name
+
     def set_hidden(self, object_ids: Iterable[int]) -> None:
         """Hide these objects, and show all others."""
         before, now = set(self.hidden), set(object_ids)
@@ -113,26 +158,36 @@ class OutputLayers:
         if before != now:
             self.refresh([ALL])
 
-    def remove(self, object_id: int) -> None:
-        """Take the object's own layer out of the viewer, if it has one."""
-        layer = self.layers.get(object_id)
-        self._layers.pop(object_id, None)
-        if layer is not None:
-            self._viewer.layers.remove(layer)
-        self.refresh()
-
     def clear(self) -> None:
         """Take all layers out of the viewer."""
-        for layer in self.layers.values():
+        layers = self.layers.values()
+        self.release()
+        for layer in layers:
             self._viewer.layers.remove(layer)
-        self._layers.clear()
+
+    def release(self) -> None:
+        """Let go of all layers; they stay in the viewer."""
+        for key in list(self._layers):
+            self._release(key)
+
+    def _release(self, key: int) -> None:
+        layer = self._layers.pop(key, None)
+        if layer is not None:
+            self._hooks.bind(layer, False)
 
     def _add(self, key: int) -> None:
         from napari.layers import Labels
 
         name = self._objects.name(key) if key else f"{self._image.name} objects"
         layer = Labels(
-            MaskletView(self._masklets, self._geometry, key or None, self._on_paint, self.hidden),
+            MaskletView(
+                self._masklets,
+                self._geometry,
+                key or None,
+                self._hooks.on_paint,
+                self.hidden,
+                self._hooks.may_paint,
+            ),
             name=name,
             colormap=object_colormap(),
             opacity=OPACITY,
@@ -140,6 +195,7 @@ class OutputLayers:
             **placement(self._image),
         )
         layer.selected_label = key or 1
+        self._hooks.bind(layer, True)
         insert_quietly(self._viewer, layer, above=[self._image, *self.layers.values()])
         self._layers[key] = layer
 

@@ -27,6 +27,8 @@ class MaskletView(NDArrayOperatorsMixin):
         Called with (object id, frame) of each mask that was painted into.
     hidden
         Objects that are left out where all are shown; read anew at each access.
+    may_paint
+        Whether the mask of (object id, frame) may be painted into; else it stays as it is.
 
     Notes
     -----
@@ -46,12 +48,14 @@ class MaskletView(NDArrayOperatorsMixin):
         object_id: int | None = None,
         on_paint: Callable[[int, int], None] = lambda object_id, frame: None,
         hidden: Set[int] = frozenset(),
+        may_paint: Callable[[int, int], bool] = lambda object_id, frame: True,
     ) -> None:
         self.masklets = masklets
         self.geometry = geometry
         self.object_id = object_id
         self._on_paint = on_paint
         self._hidden = hidden
+        self._may_paint = may_paint
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -182,6 +186,8 @@ class MaskletView(NDArrayOperatorsMixin):
                 self._store(object_id, frame, edited)
 
     def _store(self, object_id: int, frame: int, mask: NDArray[Any]) -> None:
+        if not self._may_paint(object_id, frame):
+            return
         self.masklets.paint(object_id, frame, mask)
         self._on_paint(object_id, frame)
 

@@ -1,77 +1,25 @@
 """Points and Shapes layers -> prompts: what the user drew, by object and frame."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.layers.colours import NEGATIVE, POSITIVE, object_colour
 from napari_sam2.layers.geometry import FrameGeometry, full_resolution, placement, to_image_pixels
-from sam2_torch.predictions import SparseMask
-from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
+from napari_sam2.marks import Click, Marks, ObjectFrame, Polygon
 
 if TYPE_CHECKING:
     from napari.layers import Image, Points, Shapes
 
 OBJECT, LABEL = "object", "label"  # columns of the features: object id, and 1 or 0
+SCRIBBLES = ("line", "path")
 POINT_SIZE_PX = 13  # on the screen, whatever the zoom
 ELLIPSE_CORNERS = 64
 DIGITS = 3  # a thousandth of a pixel: what is left below is rounding of the transforms
-
-ObjectFrame: TypeAlias = tuple[int, int]
-Polygon: TypeAlias = tuple[tuple[float, float], ...]
-
-
-@dataclass(frozen=True)
-class Marks:
-    """What is drawn of one object in one frame, in image pixels.
-
-    Parameters
-    ----------
-    clicks
-        (y, x, label) of each point, in the order they were made.
-    boxes
-        (y0, x0, y1, x1) of each rectangle.
-    outlines
-        The corners (y, x) of each polygon, lasso and ellipse.
-    painted
-        The mask that was painted; None if it was not.
-    """
-
-    clicks: tuple[tuple[float, float, int], ...] = ()
-    boxes: tuple[tuple[float, float, float, float], ...] = ()
-    outlines: tuple[Polygon, ...] = ()
-    painted: SparseMask | None = None
-
-    def prompts(self, frame_shape: tuple[int, int]) -> tuple[Prompt, ...]:
-        """Turn the marks into prompts.
-
-        Outlines and what is painted become one mask, which says more than a box could. Of
-        several boxes the last one counts, for the network takes one for an object.
-        """
-        prompts: list[Prompt] = []
-        if self.outlines or self.painted is not None:
-            mask = _fill(self.outlines, frame_shape)
-            if self.painted is not None:
-                mask |= self.painted.to_dense()
-            prompts.append(MaskPrompt(mask))
-        elif self.boxes:
-            prompts.append(BoxPrompt(*self.boxes[-1]))
-        if self.clicks:
-            clicks = np.array(self.clicks)
-            prompts.append(PointPrompt(clicks[:, :2], clicks[:, 2]))
-        return tuple(prompts)
-
-    def beyond(self, before: "Marks") -> "Marks":
-        """Leave out what was there before."""
-        return Marks(
-            tuple(click for click in self.clicks if click not in before.clicks),
-            tuple(box for box in self.boxes if box not in before.boxes),
-            tuple(outline for outline in self.outlines if outline not in before.outlines),
-        )
 
 
 def make_points_layer(image: "Image", name: str) -> "Points":
@@ -96,7 +44,7 @@ def make_shapes_layer(image: "Image", name: str) -> "Shapes":
     return Shapes(
         ndim=image.ndim,
         name=name,
-        features={OBJECT: np.zeros(0, int)},
+        features={OBJECT: np.zeros(0, int), LABEL: np.zeros(0, int)},
         face_color="transparent",
         edge_width=_longest_side(image) / 300,
         **placement(image),
@@ -133,14 +81,24 @@ def style_points(points: "Points") -> None:
     points.border_color = np.stack([object_colour(i) for i in points.features[OBJECT]])
 
 
-def tag_shapes(shapes: "Shapes", indices: Iterable[int], object_id: int) -> None:
-    """Say whose shapes these are."""
+def tag_shapes(shapes: "Shapes", indices: Iterable[int], object_id: int, label: int = 1) -> None:
+    """Say whose shapes these are; the label (1 or 0) counts for lines and paths."""
     features = shapes.features.copy()
     rows = np.arange(len(features))[list(indices)]
-    features.loc[rows, OBJECT] = object_id
+    features.loc[rows, [OBJECT, LABEL]] = object_id, label
     shapes.features = features.astype(int)
-    if len(features):
-        shapes.edge_color = np.stack([object_colour(i) for i in features[OBJECT]])
+    style_shapes(shapes)
+
+
+def style_shapes(shapes: "Shapes") -> None:
+    """Draw each shape in the colour of its object; a scribble beside the object as such."""
+    scribbled = np.isin(shapes.shape_type, SCRIBBLES) & (shapes.features[LABEL] == 0).to_numpy()
+    colours = [
+        _rgba(NEGATIVE) if beside else object_colour(i)
+        for beside, i in zip(scribbled, shapes.features[OBJECT], strict=True)
+    ]
+    if colours:
+        shapes.edge_color = np.stack(colours)
 
 
 def read_marks(
@@ -151,56 +109,120 @@ def read_marks(
     Returns
     -------
     What is drawn, by (object id, frame). Points outside of the image and what lies
-    on other planes than those of the movie is left out, and so are lines and paths.
+    on other planes than those of the movie is left out.
     """
     marks: defaultdict[ObjectFrame, Marks] = defaultdict(Marks)
     if points is not None:
-        _read_points(image, geometry, points, marks)
+        for key, click in _clicks(image, geometry, points):
+            if key is not None:
+                marks[key] = replace(marks[key], clicks=(*marks[key].clicks, click))
     if shapes is not None:
-        _read_shapes(image, geometry, shapes, marks)
+        for key, drawn in _shapes(image, geometry, shapes):
+            if key is not None:
+                marks[key] = _with(marks[key], drawn)
     return dict(marks)
 
 
-def _read_points(
-    image: "Image",
-    geometry: FrameGeometry,
-    points: "Points",
-    marks: defaultdict[ObjectFrame, Marks],
+def draw_clicks(
+    image: "Image", geometry: FrameGeometry, points: "Points", marks: Mapping[ObjectFrame, Marks]
 ) -> None:
+    """Make the clicks of these objects in these frames be exactly those; the others stay."""
+    keys = [key for key, _ in _clicks(image, geometry, points)]
+    kept = [row for row, key in enumerate(keys) if key not in marks]
+    rows = [
+        (*geometry.index(frame), y, x, object_id, label)
+        for (object_id, frame), drawn in marks.items()
+        for y, x, label in drawn.clicks
+    ]
+    new = np.array(rows, float).reshape(len(rows), image.ndim + 2)
+    before = points.features[[OBJECT, LABEL]].to_numpy()[kept]
+    features = np.concatenate([before, new[:, -2:]]).astype(int)
+    points.selected_data = set()
+    points.data = np.concatenate([points.data[kept], to_image_pixels(new[:, :-2], image, points)])
+    points.features = {OBJECT: features[:, 0], LABEL: features[:, 1]}
+
+
+def draw_shapes(
+    image: "Image", geometry: FrameGeometry, shapes: "Shapes", marks: Mapping[ObjectFrame, Marks]
+) -> None:
+    """Make the shapes of these objects in these frames be exactly those; the others stay."""
+    keys = [key for key, _ in _shapes(image, geometry, shapes)]
+    remove_items(shapes, [row for row, key in enumerate(keys) if key in marks])
+    for (object_id, frame), drawn in marks.items():
+        leading = geometry.index(frame)
+        for kind, label, corners_yx in _outlined(drawn):
+            corners = np.array([(*leading, *corner) for corner in corners_yx], float)
+            shapes.add(to_image_pixels(corners, image, shapes), shape_type=kind)
+            tag_shapes(shapes, [-1], object_id, label)
+
+
+def remove_items(layer: "Points | Shapes", indices: list[int]) -> None:
+    """Take points or shapes out of their layer."""
+    if indices:
+        layer.selected_data = set(indices)
+        layer.remove_selected()
+        layer.selected_data = set()
+
+
+def _clicks(
+    image: "Image", geometry: FrameGeometry, points: "Points"
+) -> Iterator[tuple[ObjectFrame | None, Click]]:
+    """Go through the points: whose each is, in which frame; None if it says nothing."""
     positions = to_image_pixels(points.data, points, image).round(DIGITS)
     rows = zip(positions, points.features[OBJECT], points.features[LABEL], strict=True)
     for position, object_id, label in rows:
         *leading, y, x = position.tolist()
         frame = geometry.frame_at(leading)
-        if frame is None or not _inside(y, x, geometry.frame_shape):
-            continue
-        key = (int(object_id), frame)
-        marks[key] = replace(marks[key], clicks=(*marks[key].clicks, (y, x, int(label))))
+        says = frame is not None and _inside(y, x, geometry.frame_shape)
+        yield (int(object_id), frame) if says else None, (y, x, int(label))  # type: ignore[misc]
 
 
-def _read_shapes(
-    image: "Image",
-    geometry: FrameGeometry,
-    shapes: "Shapes",
-    marks: defaultdict[ObjectFrame, Marks],
-) -> None:
-    rows = zip(shapes.data, shapes.shape_type, shapes.features[OBJECT], strict=True)
-    for vertices, kind, object_id in rows:
+def _shapes(
+    image: "Image", geometry: FrameGeometry, shapes: "Shapes"
+) -> Iterator[tuple[ObjectFrame | None, Marks]]:
+    """Go through the shapes: whose each is, in which frame; None if it says nothing."""
+    features = shapes.features
+    rows = zip(shapes.data, shapes.shape_type, features[OBJECT], features[LABEL], strict=True)
+    for vertices, kind, object_id, label in rows:
         corners = to_image_pixels(np.asarray(vertices), shapes, image).round(DIGITS)
         frame = geometry.frame_at(corners[0, :-2].tolist())
-        key = (int(object_id), frame or 0)
-        if frame is None or kind not in ("rectangle", "polygon", "ellipse"):
-            continue
-        corners_yx = corners[:, -2:]
-        if kind == "rectangle":
-            box = (*corners_yx.min(0).tolist(), *corners_yx.max(0).tolist())
-            if box[:2] == box[2:]:  # a click without a drag
-                continue
-            marks[key] = replace(marks[key], boxes=(*marks[key].boxes, box))
-        else:
-            outline = _ellipse(corners_yx) if kind == "ellipse" else corners_yx
-            polygon = tuple(map(tuple, outline.tolist()))
-            marks[key] = replace(marks[key], outlines=(*marks[key].outlines, polygon))
+        drawn = _read_shape(kind, int(label), corners[:, -2:])
+        says = frame is not None and bool(drawn)
+        yield (int(object_id), frame) if says else None, drawn  # type: ignore[misc]
+
+
+def _read_shape(kind: str, label: int, corners_yx: NDArray[Any]) -> Marks:
+    low, high = corners_yx.min(0).tolist(), corners_yx.max(0).tolist()
+    if low == high:  # a click without a drag
+        return Marks()
+    if kind == "rectangle":
+        return Marks(boxes=((*low, *high),))
+    outline = _ellipse(corners_yx) if kind == "ellipse" else corners_yx
+    polygon = tuple(map(tuple, outline.tolist()))
+    return Marks(scribbles=((label, polygon),)) if kind in SCRIBBLES else Marks(outlines=(polygon,))
+
+
+def _with(marks: Marks, drawn: Marks) -> Marks:
+    return replace(
+        marks,
+        boxes=marks.boxes + drawn.boxes,
+        outlines=marks.outlines + drawn.outlines,
+        scribbles=marks.scribbles + drawn.scribbles,
+    )
+
+
+def _outlined(marks: Marks) -> Iterator[tuple[str, int, Polygon]]:
+    """Go through the shapes to draw: kind, label and corners of each."""
+    for y0, x0, y1, x1 in marks.boxes:
+        yield "rectangle", 1, ((y0, x0), (y0, x1), (y1, x1), (y1, x0))
+    for outline in marks.outlines:
+        yield "polygon", 1, outline
+    for label, path in marks.scribbles:
+        yield "path", label, path
+
+
+def _rgba(colour: str) -> NDArray[np.float32]:
+    return np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)] + [1], np.float32)
 
 
 def _longest_side(image: "Image") -> int:
@@ -217,13 +239,3 @@ def _ellipse(box_yx: NDArray[Any]) -> NDArray[Any]:
     angle = np.linspace(0, 2 * np.pi, ELLIPSE_CORNERS, endpoint=False)[:, None]
     half_one, half_other = (box_yx[1] - box_yx[0]) / 2, (box_yx[3] - box_yx[0]) / 2
     return box_yx.mean(0) + np.cos(angle) * half_one + np.sin(angle) * half_other
-
-
-def _fill(outlines: Sequence[Polygon], frame_shape: tuple[int, int]) -> NDArray[np.bool_]:
-    from skimage.draw import polygon
-
-    mask = np.zeros(frame_shape, bool)
-    for outline in outlines:
-        y, x = np.transpose(outline)
-        mask[polygon(y, x, frame_shape)] = True  # type: ignore[no-untyped-call]
-    return mask

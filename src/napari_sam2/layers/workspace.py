@@ -1,32 +1,22 @@
 """All layers of one image that belong together: prompts in, masks out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2.annotation import Confidence, Objects
+from napari_sam2.history import Action, Changes, History, Key, Kind, StoredMask, Value
+from napari_sam2.layers.drawing import Drawing
 from napari_sam2.layers.geometry import FrameGeometry
-from napari_sam2.layers.labels_layer import OutputLayers
-from napari_sam2.layers.prompt_layers import (
-    Marks,
-    ObjectFrame,
-    fit_points,
-    make_points_layer,
-    make_shapes_layer,
-    read_marks,
-    style_points,
-    tag_points,
-    tag_shapes,
-)
-from napari_sam2.masklets import Masklets
+from napari_sam2.layers.labels_layer import Hooks, OutputLayers
+from napari_sam2.marks import Marks, ObjectFrame
+from napari_sam2.masklets import Confidence, Masklets
+from napari_sam2.objects import ObjectRecord, Objects
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Image, Points, Shapes
+    from napari.layers import Image, Labels, Points, Shapes
 
     from sam2_torch.predictions import SparseMask
-
-_PAST = ("added", "changed", "removed")
 
 
 def _nothing() -> None:
@@ -40,18 +30,22 @@ class Listener:
     Parameters
     ----------
     marks
-        Called with (object id, frame) and all that is drawn there now, whenever that changes.
+        Called when what is drawn changes, with all that is drawn now of the objects in the
+        frames that are concerned; and whether it was painted.
     painting
         Called at each stroke of a brush, many times a second; `Workspace.take_painted` ends it.
     ignored
         Called when something was drawn that says nothing, because of where or what it is.
+    refused
+        Called when something was drawn or painted where it is locked; it is gone again.
     keys
-        What to call when a key is pressed while a prompt layer is active.
+        What to call when a key is pressed while a layer of the workspace is active.
     """
 
-    marks: Callable[[ObjectFrame, Marks], None]
+    marks: Callable[[dict[ObjectFrame, Marks], bool], None]
     painting: Callable[[], None] = _nothing
     ignored: Callable[[], None] = _nothing
+    refused: Callable[[], None] = _nothing
     keys: Mapping[str, Callable[[], None]] = field(default_factory=dict)
 
 
@@ -68,10 +62,15 @@ class Workspace:
     Attributes
     ----------
     objects, masklets, confidence, outputs
-        The objects, their masks, the network's scores of them by (object id, frame), and the
-        layers that show them.
+        The objects, their masks with the network's scores, and the layers that show them.
+    history
+        All that was done; `take` puts its values in place.
     current_object, label
         Whose the next mark is, and whether the next click is positive (1) or negative (0).
+    new_object_per_box
+        Whether a box makes a new object, unless the current one is still empty.
+    unanswered
+        The (object id, frame) of marks whose mask has not come yet.
     """
 
     def __init__(
@@ -87,27 +86,51 @@ class Workspace:
         self.objects = Objects()
         self.masklets = Masklets(geometry.n_frames, geometry.frame_shape)
         self.confidence: dict[ObjectFrame, Confidence] = {}
-        self.outputs = OutputLayers(
-            viewer, image, geometry, self.masklets, self.objects, self._painting
+        self.history = History()
+        self.drawing = Drawing(
+            viewer, image, geometry, self._owner_of_next, self._collect, self._bind_keys
         )
-        self.current_object = self.objects.new()
+        self.outputs = OutputLayers(
+            viewer,
+            image,
+            geometry,
+            self.masklets,
+            self.objects,
+            Hooks(self._painting, self._is_open_for_paint, self._bind_keys),
+        )
+        self.current_object = self._begin_object()
         self.label = 1
-        self.points: Points | None = None
-        self.shapes: Shapes | None = None
+        self.new_object_per_box = True
+        self.unanswered: set[ObjectFrame] = set()
         self._listener = listener
         self._marks: dict[ObjectFrame, Marks] = {}
-        # wet: painted since `take_painted`; painted: with what was drawn there before
-        self._wet: dict[ObjectFrame, SparseMask] = {}
-        self._painted: dict[ObjectFrame, tuple[SparseMask, Marks]] = {}
-        # napari before 0.9 has the camera in the viewer itself
-        self._camera = getattr(viewer, "scene", viewer).camera
-        self._camera.events.zoom.connect(self._fit_points)
-        viewer.layers.events.removed.connect(self._layer_removed)
+        self._tagged: set[int] = set()  # whose the marks are that `_collect` will read
+        self._wet: dict[ObjectFrame, SparseMask] = {}  # painted since `take_painted`
+
+    @property
+    def points(self) -> "Points | None":
+        """The layer of clicks; None if there is none."""
+        return self.drawing.points
+
+    @property
+    def shapes(self) -> "Shapes | None":
+        """The layer of boxes, outlines and scribbles; None if there is none."""
+        return self.drawing.shapes
 
     @property
     def marks(self) -> dict[ObjectFrame, Marks]:
-        """All that is drawn, by (object id, frame)."""
+        """All that is drawn or painted, by (object id, frame)."""
         return dict(self._marks)
+
+    @property
+    def locks(self) -> set[ObjectFrame]:
+        """The (object id, frame) whose mask the user locked."""
+        return {key.place for key in self.history.values if key.kind == Kind.LOCK}
+
+    def is_locked(self, object_id: int, frame: int) -> bool:
+        """Tell whether nothing may change an object's mask in a frame."""
+        locked = Key(Kind.LOCK, object_id, frame) in self.history.values
+        return locked or self.objects.is_locked(object_id)
 
     def is_marked(self, object_id: int) -> bool:
         """Tell whether anything is drawn of an object, or known of it already."""
@@ -136,26 +159,19 @@ class Workspace:
 
     def prompt_with_points(self) -> "Points":
         """Make the Points layer unless it is there, and let clicks add points."""
-        if self.points is None:
-            self.points = make_points_layer(self.image, f"{self.image.name} clicks")
-            self.points.events.data.connect(self._points_changed)
-            self._bind_keys(self.points)
-            self._fit_points()
-            self.viewer.add_layer(self.points)
-        self.viewer.layers.selection.active = self.points
-        self.points.mode = "add"
-        return self.points
+        points = self.drawing.with_points()
+        self.drawing.write(self._marks)
+        self.viewer.layers.selection.active = points
+        points.mode = "add"
+        return points
 
     def prompt_with_shapes(self) -> "Shapes":
         """Make the Shapes layer unless it is there, and let drags draw boxes."""
-        if self.shapes is None:
-            self.shapes = make_shapes_layer(self.image, f"{self.image.name} boxes")
-            self.shapes.events.data.connect(self._shapes_changed)
-            self._bind_keys(self.shapes)
-            self.viewer.add_layer(self.shapes)
-        self.viewer.layers.selection.active = self.shapes
-        self.shapes.mode = "add_rectangle"
-        return self.shapes
+        shapes = self.drawing.with_shapes()
+        self.drawing.write(self._marks)
+        self.viewer.layers.selection.active = shapes
+        shapes.mode = "add_rectangle"
+        return shapes
 
     def show_current(self) -> bool:
         """Make the current object's layer before its first mask comes.
@@ -172,111 +188,119 @@ class Workspace:
         """Make what was painted the mark of its frame, in place of what was drawn before."""
         if not self._wet:
             return
-        drawn = self._read()
-        for key, mask in self._wet.items():
-            self.objects.include(key[0])
-            self._painted[key] = (mask, drawn.get(key, Marks()))
+        changed = {key: Marks(painted=mask) for key, mask in self._wet.items()}
         self._wet.clear()
-        self._collect("painted")
+        for object_id, _ in changed:
+            self.objects.include(object_id)
+        self._marks.update(changed)
+        self.drawing.write(changed)
+        self._listener.marks(changed, True)
 
-    def give_masks(self, masks: "Mapping[int, Mapping[int, SparseMask]]") -> None:
-        """Take masks, by object id and frame, as if they had been painted.
+    def unknown_objects(self, object_ids: Iterable[int]) -> Changes:
+        """Give what is said of those objects that the history does not know yet."""
+        keys = {Key(Kind.OBJECT, i) for i in object_ids if i in self.objects.ids}
+        unknown = keys.difference(self.history.values)
+        return {key: self.objects.record(key.object_id) for key in unknown}
+
+    def stored_masks(self, places: Iterable[ObjectFrame]) -> Changes:
+        """Read masks with their scores, as values of a history."""
+        return {Key(Kind.MASK, *place): self._stored(place) for place in places}
+
+    def given_masks(self, masks: "Mapping[int, Mapping[int, SparseMask]]") -> Changes:
+        """Give the values that make masks, by object id and frame, the user's word.
 
         Raises
         ------
         ValueError
-            If a mask is not of the frames' shape, or a frame is outside of the movie; then
-            nothing is taken.
+            If a mask is not of the frames' shape, or a frame is outside of the movie.
         """
         trial = Masklets(self.geometry.n_frames, self.geometry.frame_shape)
-        given = {(i, frame): mask for i, frames in masks.items() for frame, mask in frames.items()}
-        for key, mask in given.items():
-            trial.set(*key, mask)
-        for key, mask in given.items():
-            self.masklets.set(*key, mask)
-        self._wet.update(given)
-        self.take_painted()
+        changes: dict[Key, Value | None] = {}
+        for object_id, by_frame in masks.items():
+            for frame, mask in by_frame.items():
+                trial.set(object_id, frame, mask)
+                packed = trial.packed(object_id, frame)
+                assert packed is not None, "it was put there just now"
+                changes[Key(Kind.MASK, object_id, frame)] = StoredMask(packed)
+                changes[Key(Kind.MARKS, object_id, frame)] = Marks(painted=mask)
+        return changes
 
-    def remove_object(self, object_id: int) -> None:
-        """Take an object's marks and layers out of the viewer, without a call of `on_marks`."""
-        for table in (self._marks, self._wet, self._painted):
-            for key in [key for key in table if key[0] == object_id]:
-                del table[key]
-        for layer, changed in (
-            (self.points, self._points_changed),
-            (self.shapes, self._shapes_changed),
-        ):
-            if layer is None:
-                continue
-            own = (layer.features["object"] == object_id).to_numpy().nonzero()[0].tolist()
-            with layer.events.data.blocker(changed):
-                _remove_items(layer, own)
-        self.objects.remove(object_id)
-        self.masklets.remove(object_id)
-        self.outputs.remove(object_id)
+    def take(self, changes: Changes) -> None:
+        """Put values of the history in place: objects, masks, and what is drawn."""
+        drawn = {key.place: value for key, value in changes.items() if key.kind == Kind.MARKS}
+        for key, value in sorted(changes.items(), key=lambda change: change[0]):
+            if isinstance(value, StoredMask):
+                self._put_mask(key.place, value)
+            elif isinstance(value, ObjectRecord):
+                self.objects.set(key.object_id, value)
+            elif value is None and key.kind == Kind.MASK:
+                self.masklets.remove(*key.place)
+                self.confidence.pop(key.place, None)
+            elif value is None and key.kind == Kind.OBJECT:
+                self._remove_object(key.object_id)
+        marks = {place: m if isinstance(m, Marks) else Marks() for place, m in drawn.items()}
+        self._wet = {place: mask for place, mask in self._wet.items() if place not in marks}
+        self.unanswered.difference_update(marks)
+        self._marks.update(marks)
+        self._marks = {place: m for place, m in self._marks.items() if m}
+        self.drawing.write(marks)
+        self._show(changes)
 
     def discard(self) -> None:
         """Take all layers of the workspace out of the viewer, and let go of it."""
-        for layer in (self.points, self.shapes):
-            if layer is not None:
-                self.viewer.layers.remove(layer)
+        self.drawing.remove_layers()
         self.outputs.clear()
         self.close()
 
     def close(self) -> None:
         """Let go of the viewer; all layers stay."""
-        self.viewer.layers.events.removed.disconnect(self._layer_removed)
-        self._camera.events.zoom.disconnect(self._fit_points)
-        self._release_points()
-        self._release_shapes()
-
-    def _fit_points(self) -> None:
-        if self.points is not None:
-            fit_points(self.points, self._camera.zoom)
-
-    def _points_changed(self, event: Any) -> None:
-        if self.points is not None and event.action in _PAST:
-            if event.action == "added":
-                tag_points(self.points, event.data_indices, self.current_object, self.label)
-            self._collect(event.action)  # first: the network works while the points are drawn
-            style_points(self.points)
-
-    def _shapes_changed(self, event: Any) -> None:
-        if self.shapes is not None and event.action in _PAST:
-            if event.action == "added":
-                tag_shapes(self.shapes, event.data_indices, self.current_object)
-            self._collect(event.action)
+        self.drawing.close()
+        self.outputs.release()
 
     def _collect(self, action: str) -> None:
-        before = self._marks
-        self._marks = self._effective(self._read())
-        keys = sorted(before.keys() | self._marks.keys())
-        changed = [k for k in keys if self._marks.get(k, Marks()) != before.get(k, Marks())]
-        for key in changed:
-            self._listener.marks(key, self._marks.get(key, Marks()))
-        if action == "added" and not changed:
+        """Find out what the user drew, and where that is not locked, say so."""
+        self._tagged.clear()
+        now, before = self._effective(), self._marks
+        keys = sorted(before.keys() | now.keys())
+        changed = {
+            key: now.get(key, Marks())
+            for key in keys
+            if now.get(key, Marks()) != before.get(key, Marks())
+        }
+        if any(self.is_locked(*key) for key in changed):
+            self.drawing.write({key: before.get(key, Marks()) for key in changed})
+            self._listener.refused()
+        elif changed:
+            self._marks = now
+            self._listener.marks(changed, False)
+        elif action == "added":
             self._listener.ignored()
 
-    def _layer_removed(self, event: Any) -> None:
-        # tidying up after the work is done: the masks that came of these marks stay
-        if event.value is self.points:
-            self._release_points()
-        elif event.value is self.shapes:
-            self._release_shapes()
-        else:
-            return
-        self._marks = self._effective(self._read())
+    def _effective(self) -> dict[ObjectFrame, Marks]:
+        """Read what is drawn, on top of what was painted; a choice among masks is over then."""
+        now = self.drawing.read()
+        for key, before in self._marks.items():
+            drawn = now.get(key, Marks())
+            same = replace(drawn, painted=before.painted, choice=before.choice)
+            effective = same if same == before else replace(drawn, painted=before.painted)
+            if effective:
+                now[key] = effective
+        return now
 
-    def _read(self) -> dict[ObjectFrame, Marks]:
-        return read_marks(self.image, self.geometry, self.points, self.shapes)
+    def _begin_object(self) -> int:
+        """Make an object without a step that could be undone: there always is one."""
+        object_id = self.objects.new()
+        record = self.objects.record(object_id)
+        self.history.note(Action.NEW, record.name, {Key(Kind.OBJECT, object_id): record})
+        return object_id
 
-    def _effective(self, drawn: dict[ObjectFrame, Marks]) -> dict[ObjectFrame, Marks]:
-        """Put what is painted first: only what was drawn on top of it counts."""
-        painted = {
-            key: replace(drawn.get(key, Marks()).beyond(before), painted=mask)
-            for key, (mask, before) in self._painted.items()
-        }
-        return drawn | painted
+    def _owner_of_next(self, is_box: bool) -> tuple[int, int]:
+        taken = self.current_object in self._tagged or self.is_marked(self.current_object)
+        if is_box and self.new_object_per_box and taken:
+            self.current_object = self.objects.new()
+        self.objects.include(self.current_object)
+        self._tagged.add(self.current_object)
+        return self.current_object, self.label
 
     def _painting(self, object_id: int, frame: int) -> None:
         # now, for a propagation may write its own mask at any time
@@ -285,19 +309,40 @@ class Workspace:
             self._wet[object_id, frame] = mask
             self._listener.painting()
 
-    def _release_points(self) -> None:
-        if self.points is not None:
-            self.points.events.data.disconnect(self._points_changed)
-            self._bind_keys(self.points, bind=False)
-            self.points = None
+    def _is_open_for_paint(self, object_id: int, frame: int) -> bool:
+        if self.is_locked(object_id, frame):
+            self._listener.refused()
+            return False
+        return True
 
-    def _release_shapes(self) -> None:
-        if self.shapes is not None:
-            self.shapes.events.data.disconnect(self._shapes_changed)
-            self._bind_keys(self.shapes, bind=False)
-            self.shapes = None
+    def _stored(self, place: ObjectFrame) -> StoredMask | None:
+        packed = self.masklets.packed(*place)
+        return None if packed is None else StoredMask(packed, self.confidence.get(place))
 
-    def _bind_keys(self, layer: "Points | Shapes", bind: bool = True) -> None:
+    def _put_mask(self, place: ObjectFrame, stored: StoredMask) -> None:
+        self.objects.include(place[0])
+        self.masklets.put(*place, stored.packed)
+        if stored.confidence is None:
+            self.confidence.pop(place, None)
+        else:
+            self.confidence[place] = stored.confidence
+
+    def _remove_object(self, object_id: int) -> None:
+        self.objects.remove(object_id)
+        self.masklets.remove(object_id)
+        self.outputs.remove(object_id)
+        for table in (self._wet, self.confidence):
+            for key in [key for key in table if key[0] == object_id]:
+                del table[key]
+
+    def _show(self, changes: Changes) -> None:
+        if any(key.kind == Kind.OBJECT for key in changes):
+            self.outputs.show_records()
+        if self.current_object not in self.objects.ids:
+            self.current_object = self.objects.ids[-1] if self.objects.ids else self._begin_object()
+        self.outputs.refresh()
+
+    def _bind_keys(self, layer: "Points | Shapes | Labels", bind: bool) -> None:
         for key, call in self._listener.keys.items():
             layer.bind_key(key, _ignoring_layer(call) if bind else None, overwrite=True)
 
@@ -307,10 +352,3 @@ def _ignoring_layer(call: Callable[[], None]) -> Callable[[Any], None]:
         call()
 
     return pressed
-
-
-def _remove_items(layer: Any, indices: list[int]) -> None:
-    if indices:
-        layer.selected_data = set(indices)
-        layer.remove_selected()
-        layer.selected_data = set()

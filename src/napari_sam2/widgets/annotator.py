@@ -1,18 +1,23 @@
 """From what is drawn to the session and back to the layers, through the worker."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam2.annotation import Direction
+from napari_sam2.history import Action, Changes, History, Key, Kind, StoredMask, Value
 from napari_sam2.layers.geometry import FrameGeometry, LayerFrames
 from napari_sam2.layers.labels_layer import MAX_OBJECT_LAYERS
-from napari_sam2.layers.prompt_layers import Marks, ObjectFrame
 from napari_sam2.layers.workspace import Listener, Workspace
+from napari_sam2.marks import Marks, ObjectFrame
+from napari_sam2.objects import ObjectRecord
+from napari_sam2.widgets.edits import Edits
 from napari_sam2.widgets.loaded_model import Opened
 from napari_sam2.widgets.session_owner import Progress, SessionOwner
+from napari_sam2.widgets.sessions import Sessions
 from napari_sam2.widgets.worker import SessionWorker
 
 if TYPE_CHECKING:
@@ -24,6 +29,30 @@ if TYPE_CHECKING:
 BRUSH_REST_MS = 250  # a brush that rests this long has ended its stroke
 REFRESH_MS, REFRESH_3D_MS = 40, 1000  # in 3-D all frames are drawn anew
 EMBEDDED_MODEL = ("cells_nano", "auto")
+
+
+class _Job:
+    """One step of the history, whose masks come later than its prompts."""
+
+    def __init__(self, action: Action, about: str) -> None:
+        self._action = action
+        self._about = about
+        self._history: History | None = None
+        self._step: int | None = None
+
+    def begin(self, workspace: Workspace) -> None:
+        """Write down that it begins: whatever comes of it, an undo takes that back."""
+        self._history = workspace.history
+        self._step = workspace.history.begin(self._action, self._about)
+
+    def record(self, workspace: Workspace, changes: Changes) -> None:
+        """Write down what is different; nothing happens if the step was undone meanwhile."""
+        history = workspace.history
+        if self._history not in (None, history):  # another session was opened
+            return
+        step = history.record(self._action, changes, self._about, self._step)
+        if self._step is None and step is not None:
+            self._history, self._step = history, step
 
 
 class Annotator(QObject):
@@ -83,18 +112,19 @@ class Annotator(QObject):
         self._owner = owner or SessionOwner()
         self._workspaces: dict[tuple[Image, int | None], Workspace] = {}
         self._opened: tuple[Workspace, tuple[str, str]] | None = None
+        self._models: WeakKeyDictionary[Workspace, tuple[str, str]] = WeakKeyDictionary()
+        self._waiting: list[Callable[[], None]] = []
         self._done_frames: set[int] = set()
         self._shown_by_us: int | None = None
         self._run = 0
         self._last_progress: Progress | None = None
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self._show_done_frames)
-        self._brush = QTimer(self)
-        self._brush.setSingleShot(True)
+        self._timer = self._timer_to(self._show_done_frames)
+        self._brush = self._timer_to(self._take_painted)
         self._brush.setInterval(BRUSH_REST_MS)
-        self._brush.timeout.connect(self._take_painted)
         self.worker.failed.connect(self._fail)
+        self.edit = Edits(lambda: self.workspace, self._put, self._when_idle)
+        self.sessions = Sessions(lambda: self.model[0], self._put_history)
+        self._connect_sessions()
         viewer.layers.events.removed.connect(self._layer_removed)
 
     @property
@@ -102,23 +132,41 @@ class Annotator(QObject):
         """All images that were worked on, the first one first."""
         return tuple(self._workspaces.values())
 
+    def _timer_to(self, call: Callable[[], None]) -> QTimer:
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.timeout.connect(call)
+        return timer
+
+    def _connect_sessions(self) -> None:
+        sessions = self.sessions
+        sessions.changed.connect(self.changed)
+        sessions.noticed.connect(self.noticed)
+        sessions.failed.connect(self.failed)
+        self.changed.connect(sessions.later)
+
     def choose_image(self, image: "Image | None", frame_axis: int | None = None) -> None:
         """Go to an image; what was done on it before is there again. None leaves all."""
         workspace = None if image is None else self._workspace(image, frame_axis)
         if workspace is not None and workspace is self.workspace:
             return
         self.worker.clear()
+        self._waiting.clear()
         if self._opened is not None:
             self.worker.submit(self._owner.close)
             self._opened = None
         self.is_loading = self.is_propagating = False
         self.workspace = workspace
+        self.sessions.choose(workspace)
         self.changed.emit()
 
     def forget_image(self, image: "Layer") -> None:
         """Let go of an image that left the viewer; the layers that were made for it stay."""
         for key in [key for key in self._workspaces if key[0] is image]:
-            self._workspaces.pop(key).close()
+            workspace = self._workspaces.pop(key)
+            workspace.take_painted()
+            self.sessions.forget(workspace)
+            workspace.close()
         if self.workspace is not None and self.workspace.image is image:
             self.choose_image(None)
 
@@ -150,8 +198,15 @@ class Annotator(QObject):
             ),
             then=self._show_opened,
         )
+        job = _Job(Action.MODEL, model[0])
+        again = self._models.get(workspace) in (None, model)
         for key, marks in workspace.marks.items():
-            self._prompt(workspace, key, marks)
+            is_known = workspace.masklets.packed(*key) is not None
+            if again and is_known and key not in workspace.unanswered:
+                self._restate(workspace, key)
+            else:
+                self._prompt(workspace, key, marks, job)
+        self._models[workspace] = model
         self.changed.emit()
         # the first Labels layer takes napari a second: let this be seen before
         QTimer.singleShot(REFRESH_MS, partial(self._show_current, workspace))
@@ -227,13 +282,16 @@ class Annotator(QObject):
         workspace = self.workspace
         if workspace is None or not masks:
             return
-        workspace.give_masks(masks)
-        for object_id, name in (names or {}).items():
-            workspace.objects.rename(object_id, name)
-        if not workspace.outputs.show(masks):
-            self._tell_limit()
-        workspace.outputs.refresh()
-        self.changed.emit()
+        changes: dict[Key, Value | None] = dict(workspace.given_masks(masks))
+        known = names or {}
+        for object_id in masks:
+            key = Key(Kind.OBJECT, object_id)
+            if object_id in known or key not in workspace.history.values:
+                name = known.get(object_id, f"Object {object_id}")
+                changes[key] = ObjectRecord(name)
+        n = len(masks)
+        workspace.history.record(Action.ADD_MASKS, changes, f"{n} object{'s' * (n != 1)}")
+        self._put(workspace, changes)
 
     def new_object(self) -> None:
         """Start on another object, unless the current one is still empty."""
@@ -241,9 +299,8 @@ class Annotator(QObject):
         if workspace is None:
             return
         if workspace.is_marked(workspace.current_object):
-            workspace.current_object = workspace.objects.new()
+            self.edit.new()
             self._show_current(workspace)
-            self.changed.emit()
         else:
             name = workspace.objects.name(workspace.current_object)
             self.noticed.emit(f"{name} is still empty: click inside a cell first.")
@@ -256,18 +313,7 @@ class Annotator(QObject):
 
     def delete_object(self, object_id: int) -> None:
         """Delete an object, its prompts and its masks."""
-        workspace = self.workspace
-        if workspace is None:
-            return
-        workspace.remove_object(object_id)
-        ids = workspace.objects.ids
-        workspace.current_object = ids[-1] if ids else workspace.objects.new()
-        self._show_current(workspace)
-        self.worker.submit(
-            partial(self._owner.remove_object, object_id),
-            then=lambda _: workspace.outputs.refresh(),
-        )
-        self.changed.emit()
+        self.edit.delete([object_id])
 
     def set_label(self, label: int) -> None:
         """Choose whether the next click is positive (1) or negative (0)."""
@@ -293,23 +339,27 @@ class Annotator(QObject):
         frames: tuple[int, int] | None,
         object_ids: Sequence[int] | None = None,
     ) -> None:
-        """Carry masks to other frames, those of all objects by default."""
-        self._carry(partial(self._owner.propagate, direction, frames, object_ids))
+        """Carry masks to other frames, those of all objects by default; locked ones stay."""
+        about = direction if frames is None else f"{direction}, frames {frames[0]} to {frames[1]}"
+        job = _Job(Action.PROPAGATE, about)
+        self._carry(partial(self._owner.propagate, direction, frames, object_ids), job)
 
-    def propagate_changes(self) -> None:
+    def propagate_changes(self, object_ids: Sequence[int] | None = None) -> None:
         """Carry on what was corrected since, in both directions, as far as it changes anything."""
-        self._carry(self._owner.propagate_changes)
+        job = _Job(Action.CORRECT, "")
+        self._carry(partial(self._owner.propagate_changes, object_ids), job)
 
-    def _carry(self, propagation: Callable[[], Iterator[Progress]]) -> None:
+    def _carry(self, propagation: Callable[[], Iterator[Progress]], job: "_Job") -> None:
         workspace = self.workspace
         if workspace is None or self.is_propagating:
             return
         self.is_propagating = True
         self._run += 1
         self._shown_by_us = workspace.shown_frame
+        job.begin(workspace)
         self.worker.stream(
             propagation,
-            each=partial(self._take_progress, workspace),
+            each=partial(self._take_progress, workspace, job),
             then=partial(self._end, self._run),
         )
         self.changed.emit()
@@ -336,11 +386,14 @@ class Annotator(QObject):
         self.viewer.layers.events.removed.disconnect(self._layer_removed)
         self._timer.stop()
         self._brush.stop()
+        self.worker.close()
+        for workspace in self._workspaces.values():
+            workspace.take_painted()
+        self.sessions.close()
         for workspace in self._workspaces.values():
             workspace.close()
         self._workspaces.clear()
         self.workspace = None
-        self.worker.close()
         self.closed.emit()
 
     def _layer_removed(self, event: Any) -> None:
@@ -359,30 +412,99 @@ class Annotator(QObject):
             marks=partial(self._marked, at),
             painting=self._brush.start,
             ignored=partial(self._tell_ignored, at),
-            keys={"T": self.switch_label, "N": self.new_object},
+            refused=self._tell_locked,
+            keys={
+                "T": self.switch_label,
+                "N": self.new_object,
+                "Control-Z": self.edit.undo,
+                "Control-Shift-Z": self.edit.redo,
+            },
         )
         self._workspaces[at] = Workspace(self.viewer, image, geometry, listener)
         return self._workspaces[at]
 
-    def _marked(self, at: "tuple[Image, int | None]", key: ObjectFrame, marks: Marks) -> None:
+    def _marked(
+        self, at: "tuple[Image, int | None]", marks: dict[ObjectFrame, Marks], painted: bool
+    ) -> None:
         workspace = self._workspaces[at]
+        job = _Job(Action.PAINT if painted else Action.PROMPT, _places(workspace, marks))
+        changes: dict[Key, Value | None] = {
+            Key(Kind.MARKS, *key): drawn or None for key, drawn in marks.items()
+        }
+        changes |= workspace.unknown_objects(object_id for object_id, _ in marks)
+        if painted:
+            changes |= workspace.stored_masks(marks)
+        job.record(workspace, changes)
+        workspace.unanswered.update(marks)
         # what is drawn on another image waits until that one is chosen
         if workspace is self.workspace and self.is_unloaded:
             self.open()
         elif workspace is self.workspace and self._opened is not None:
-            self._prompt(workspace, key, marks)
-            self.changed.emit()
+            for key, drawn in marks.items():
+                self._prompt(workspace, key, drawn, job)
+        self.changed.emit()
 
     def _take_painted(self) -> None:
         for workspace in self._workspaces.values():
             workspace.take_painted()
 
-    def _prompt(self, workspace: Workspace, key: ObjectFrame, marks: Marks) -> None:
+    def _prompt(self, workspace: Workspace, key: ObjectFrame, marks: Marks, job: "_Job") -> None:
         self.worker.submit(
             partial(self._owner.prompt, key, marks, workspace.geometry.frame_shape),
-            then=partial(self._show_mask, workspace, key),
+            then=partial(self._show_mask, workspace, key, job),
             topic=key,
         )
+
+    def _restate(self, workspace: Workspace, key: ObjectFrame) -> None:
+        marks, shape = workspace.marks.get(key, Marks()), workspace.geometry.frame_shape
+        stored = workspace.stored_masks([key])[Key(Kind.MASK, *key)]
+        mask = stored if isinstance(stored, StoredMask) else None
+        self.worker.submit(partial(self._owner.restate, key, marks, shape, mask), topic=key)
+
+    def _put(self, workspace: Workspace, changes: Changes) -> None:
+        """Put values of the history in place, and tell the network."""
+        workspace.take(changes)
+        if not workspace.outputs.show(workspace.masklets.object_ids):
+            self._tell_limit()
+        workspace.outputs.refresh()
+        if self._opened is not None and self._opened[0] is workspace:
+            self._tell_network(workspace, changes)
+        self.changed.emit()
+
+    def _tell_network(self, workspace: Workspace, changes: Changes) -> None:
+        ids = set(workspace.objects.ids)
+        for key, value in changes.items():
+            if key.kind == Kind.OBJECT and value is None:
+                self.worker.submit(partial(self._owner.remove_object, key.object_id))
+        drawn = {key.place for key in changes if key.kind == Kind.MARKS and key.object_id in ids}
+        followed = {
+            key.object_id
+            for key in changes
+            if key.kind == Kind.MASK and key.object_id in ids and key.place not in drawn
+        }
+        if followed:
+            self.worker.submit(partial(self._owner.forget_tracked, followed))
+        for place in sorted(drawn):
+            self._restate(workspace, place)
+
+    def _put_history(self, workspace: Workspace, history: History) -> None:
+        """Go on with another history, in place of what was done so far."""
+
+        def put() -> None:
+            gone = dict.fromkeys(set(workspace.history.values) - set(history.values))
+            workspace.history = history
+            self._put(workspace, gone | history.values)
+            self.open()
+
+        self._when_idle(put)
+
+    def _when_idle(self, call: Callable[[], None]) -> None:
+        """Call at once, or as soon as the propagation that is running is cancelled."""
+        if self.is_propagating:
+            self._waiting.append(call)
+            self.cancel()
+        else:
+            call()
 
     def _show_opened(self, opened: Opened) -> None:
         self.is_loading, self.device, self.dtype = False, opened.device, opened.dtype
@@ -392,10 +514,14 @@ class Annotator(QObject):
             self.failed.emit(opened.failure)
         self.changed.emit()
 
-    def _show_mask(self, workspace: Workspace, key: ObjectFrame, prediction: Any) -> None:
+    def _show_mask(
+        self, workspace: Workspace, key: ObjectFrame, job: "_Job", prediction: Any
+    ) -> None:
         object_id, frame = key
         if object_id not in workspace.objects.ids:  # deleted meanwhile
             return
+        workspace.unanswered.discard(key)
+        job.record(workspace, workspace.stored_masks([key]))
         if prediction is not None and not workspace.outputs.show([object_id]):
             self._tell_limit()
         if workspace.shown_frame == frame or self._is_3d:
@@ -405,7 +531,10 @@ class Annotator(QObject):
             self.noticed.emit("Nothing was found there: click again, or draw a box.")
         self.changed.emit()
 
-    def _take_progress(self, workspace: Workspace, progress: Progress) -> None:
+    def _take_progress(self, workspace: Workspace, job: "_Job", progress: Progress) -> None:
+        ids = [i for i in progress.object_ids if i in workspace.objects.ids]
+        job.record(workspace, workspace.stored_masks((i, progress.frame) for i in ids))
+        self.sessions.later()
         if workspace is not self.workspace:
             return
         self._done_frames.add(progress.frame)
@@ -436,21 +565,35 @@ class Annotator(QObject):
         self._show_done_frames()
         self.ended.emit(completed)
         self.changed.emit()
+        self._call_waiting()
 
     def _fail(self, error: Exception) -> None:
         if self.is_loading:
             self.is_loading, self._opened = False, None
         self.is_propagating = self.is_propagating and self.worker.is_streaming
+        if not self.is_propagating:
+            self._call_waiting()
         self.failed.emit(error)
         self.changed.emit()
+
+    def _call_waiting(self) -> None:
+        """Do what waited for the end of the propagation."""
+        waiting, self._waiting = self._waiting, []
+        for call in waiting:
+            call()
+        if self.workspace is not None:
+            self.workspace.history.drop_empty()
 
     def _tell_ignored(self, at: "tuple[Image, int | None]") -> None:
         others = self._workspaces[at].geometry.place()
         place = f", or on another plane than {others}" if others else ""
         self.noticed.emit(
-            f"That says nothing: it is outside of the image{place}, or a line. "
-            "Take a point, a box, a polygon or an ellipse."
+            f"That says nothing: it is outside of the image{place}. "
+            "Take a point, a box, a polygon, an ellipse or a path."
         )
+
+    def _tell_locked(self) -> None:
+        self.noticed.emit("That is locked: unlock it first.")
 
     def _show_current(self, workspace: Workspace) -> None:
         if workspace is self.workspace and not workspace.show_current():
@@ -465,3 +608,8 @@ class Annotator(QObject):
     @property
     def _is_3d(self) -> bool:
         return bool(self.viewer.dims.ndisplay == 3)
+
+
+def _places(workspace: Workspace, keys: Iterable[ObjectFrame]) -> str:
+    places = [f"{workspace.objects.name(i)}, frame {frame}" for i, frame in keys]
+    return places[0] if len(places) == 1 else f"{len(places)} masks"

@@ -1,16 +1,18 @@
 """What the worker's thread owns: the network and the annotation of the open image."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from napari_sam2.annotation import Annotation, Confidence, Direction, Objects
+from napari_sam2.annotation import Annotation, Direction
+from napari_sam2.history import StoredMask
 from napari_sam2.layers.geometry import LayerFrames
-from napari_sam2.layers.prompt_layers import Marks, ObjectFrame
-from napari_sam2.masklets import Masklets
+from napari_sam2.marks import Marks, ObjectFrame
+from napari_sam2.masklets import Confidence, Masklets, unpack
+from napari_sam2.objects import Objects
 from napari_sam2.widgets.loaded_model import LoadedModel, LoadModel, Opened
 from sam2_torch.predictions import FrameResult, MaskPrediction
 
@@ -148,10 +150,29 @@ class SessionOwner:
             return None
         return self._annotation.prompt(*key, marks.prompts(frame_shape))
 
+    def restate(
+        self,
+        key: ObjectFrame,
+        marks: Marks,
+        frame_shape: tuple[int, int],
+        mask: StoredMask | None,
+    ) -> None:
+        """Say what was drawn before, with the mask that was there then."""
+        if self._annotation is None:
+            return
+        known = None if mask is None else unpack(mask.packed, frame_shape)
+        confidence = None if mask is None else mask.confidence
+        self._annotation.restate(*key, marks.prompts(frame_shape), known, confidence)
+
     def remove_object(self, object_id: int) -> None:
         """Forget an object."""
         if self._annotation is not None:
             self._annotation.remove_object(object_id)
+
+    def forget_tracked(self, object_ids: Iterable[int]) -> None:
+        """Forget where objects were followed to."""
+        if self._annotation is not None:
+            self._annotation.forget_tracked(object_ids)
 
     def propagate(
         self,
@@ -165,10 +186,10 @@ class SessionOwner:
         total = self._annotation.frame_count(direction, frames=frames, object_ids=object_ids)
         yield from _progress(self._annotation.propagate(direction, frames, object_ids), total)
 
-    def propagate_changes(self) -> Iterator[Progress]:
-        """Follow again what changed prompts can have changed."""
+    def propagate_changes(self, object_ids: Sequence[int] | None = None) -> Iterator[Progress]:
+        """Follow again what changed prompts can have changed, of all objects by default."""
         if self._annotation is not None:
-            yield from _progress(self._annotation.propagate_changes(), None)
+            yield from _progress(self._annotation.propagate_changes(object_ids), None)
 
 
 def _progress(results: Iterator[FrameResult], total: int | None) -> Iterator[Progress]:

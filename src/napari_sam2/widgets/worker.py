@@ -28,6 +28,11 @@ class _Request:
 class SessionWorker(QObject):
     """Runs requests one after the other, and a stream between them, step by step.
 
+    Parameters
+    ----------
+    name
+        Of the thread.
+
     A request may have a topic: then only the newest of its topic counts. Older ones that
     wait are left out, and the answer of one that is running is dropped.
 
@@ -239,7 +244,8 @@ class SessionWorker(QObject):
         self._settle()
 
     def _deliver_step(self, request: _Request, value: Any) -> None:
-        if not self._closing and not request.cancelled and request.each is not None:
+        # also of one that is cancelled: what it did, it did
+        if not self._closing and request.each is not None:
             request.each(value)
 
     def _deliver_error(self, request: _Request, error: Exception) -> None:

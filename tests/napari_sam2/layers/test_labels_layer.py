@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from napari_sam2.annotation import Objects
 from napari_sam2.layers.colours import object_colour
 from napari_sam2.layers.geometry import FrameGeometry
-from napari_sam2.layers.labels_layer import MAX_OBJECT_LAYERS, OutputLayers
+from napari_sam2.layers.labels_layer import MAX_OBJECT_LAYERS, Hooks, OutputLayers
 from napari_sam2.masklets import Masklets
+from napari_sam2.objects import Objects
 
 
 class Setting:
@@ -20,7 +20,7 @@ class Setting:
             FrameGeometry.of(movie),
             self.masklets,
             self.objects,
-            lambda *key: self.painted.append(key),
+            Hooks(lambda *key: self.painted.append(key)),
         )
 
     def paint(self, object_id, frame):

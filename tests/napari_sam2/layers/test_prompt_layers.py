@@ -7,7 +7,8 @@ from napari.layers import Points, Shapes
 from napari_sam2.layers.colours import NEGATIVE, POSITIVE, object_colour
 from napari_sam2.layers.geometry import FrameGeometry
 from napari_sam2.layers.prompt_layers import (
-    Marks,
+    draw_clicks,
+    draw_shapes,
     fit_points,
     make_points_layer,
     make_shapes_layer,
@@ -16,6 +17,7 @@ from napari_sam2.layers.prompt_layers import (
     tag_points,
     tag_shapes,
 )
+from napari_sam2.marks import Marks
 from sam2_torch.predictions import SparseMask
 from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt
 
@@ -83,13 +85,13 @@ def test_a_rectangle_is_a_box(movie, shapes):
     tag_shapes(shapes, [0, 1], 3)
     marks = read(movie, shapes=shapes)[3, 2]
     assert marks.boxes == ((5, 8, 15, 40), (6, 9, 16, 41))
-    assert marks.prompts((40, 60)) == (BoxPrompt(6, 9, 16, 41),)
+    assert marks.prompts((40, 60)) == (BoxPrompt(5, 8, 15, 40), BoxPrompt(6, 9, 16, 41))
     np.testing.assert_allclose(shapes.edge_color, [object_colour(3)] * 2)
 
 
 def test_a_rectangle_in_world_coordinates(movie):
     world = np.array([movie.data_to_world(p) for p in corners(5, 8, 15, 40)])
-    shapes = Shapes([world], shape_type="rectangle", features={"object": [1]})
+    shapes = Shapes([world], shape_type="rectangle", features={"object": [1], "label": [1]})
     assert read(movie, shapes=shapes) == {(1, 2): Marks(boxes=((5, 8, 15, 40),))}
 
 
@@ -112,11 +114,34 @@ def test_outlines_are_one_mask(movie, shapes):
     assert prompt.mask[10:31].sum() == pytest.approx(np.pi * 10 * 15, rel=0.05)
 
 
-def test_lines_say_nothing(movie, shapes):
+def test_scribbles_are_clicks_along_them(movie, shapes):
     shapes.add_paths(np.array([[2, 0, 0], [2, 0, 9], [2, 9, 9]]))
-    shapes.add_lines(np.array([[2, 0, 0], [2, 5, 9]]))
-    tag_shapes(shapes, range(2), 1)
-    assert read(movie, shapes=shapes) == {}
+    shapes.add_lines(np.array([[2, 10, 20], [2, 12, 20]]))
+    tag_shapes(shapes, [0], 1, 1)
+    tag_shapes(shapes, [1], 1, 0)
+    marks = read(movie, shapes=shapes)[1, 2]
+    assert marks.scribbles == ((1, ((0, 0), (0, 9), (9, 9))), (0, ((10, 20), (12, 20))))
+    (clicks,) = marks.prompts((40, 60))
+    inside, beside = clicks.points_yx[:5].tolist(), clicks.points_yx[5:].tolist()
+    assert inside == [[0, 0], [0, 4.5], [0, 9], [4.5, 9], [9, 9]]
+    assert beside == [[10, 20], [12, 20]]
+    assert clicks.labels.tolist() == [1] * 5 + [0] * 2
+    np.testing.assert_allclose(shapes.edge_color[1, :3], [1, 0x2D / 255, 0x55 / 255], atol=1e-6)
+
+
+def test_marks_are_drawn_as_they_were_read(movie, points, shapes):
+    shapes.add_rectangles(corners(5, 8, 15, 40))
+    shapes.add_paths(np.array([[2, 0, 0], [2, 0, 9], [2, 9, 9]]))
+    shapes.add_polygons(np.array([[3, 0, 0], [3, 0, 9], [3, 9, 9]]))
+    tag_shapes(shapes, range(3), 1, 0)
+    before, geometry = read(movie, points, shapes), FrameGeometry.of(movie)
+    other = {(1, 2): Marks(((1.5, 2, 0),)), (5, 4): Marks(((7, 8, 1),), ((0, 0, 9, 9),))}
+    draw_clicks(movie, geometry, points, other)
+    draw_shapes(movie, geometry, shapes, other)
+    assert read(movie, points, shapes) == before | other
+    draw_clicks(movie, geometry, points, {**before, (5, 4): Marks()})
+    draw_shapes(movie, geometry, shapes, {**before, (5, 4): Marks()})
+    assert read(movie, points, shapes) == before
 
 
 def test_points_and_shapes_come_together(movie, points, shapes):
@@ -131,14 +156,8 @@ def test_points_and_shapes_come_together(movie, points, shapes):
 def test_what_is_painted_is_a_mask_with_the_outlines():
     painted = SparseMask.from_window((40, 60), np.ones((3, 4)), (10, 20))
     outline = ((0, 0), (0, 4), (4, 4), (4, 0))
-    mask, clicks = Marks(((1, 2, 1),), (), (outline,), painted).prompts((40, 60))
+    mask, clicks = Marks(((1, 2, 1),), (), (outline,), painted=painted).prompts((40, 60))
     assert mask.mask.sum() == 12 + 25
     assert clicks.points_yx.tolist() == [[1, 2]]
     (empty,) = Marks(painted=SparseMask.empty((40, 60))).prompts((40, 60))
     assert not empty.mask.any()
-
-
-def test_what_is_drawn_beyond_what_was_there():
-    before = Marks(((1, 2, 1),), ((0, 0, 1, 1),))
-    after = Marks(((1, 2, 1), (3, 4, 0)), ())
-    assert after.beyond(before) == Marks(((3, 4, 0),))

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from napari_sam2.history import Key, Kind
 from napari_sam2.layers.geometry import FrameGeometry
-from napari_sam2.layers.prompt_layers import Marks
 from napari_sam2.layers.workspace import Listener, Workspace
+from napari_sam2.marks import Marks
 
 
 class Told(list):
@@ -13,7 +14,7 @@ class Told(list):
 
     def listener(self, **keys):
         return Listener(
-            marks=lambda key, marks: self.append((key, marks)),
+            marks=lambda marks, painted: self.extend(marks.items()),
             painting=lambda: self.append("painting"),
             ignored=lambda: self.append("ignored"),
             keys=keys,
@@ -87,7 +88,7 @@ def test_boxes_and_their_removal(workspace, told):
 
 def test_what_says_nothing_is_told(workspace, told):
     workspace.prompt_with_points().add((2, -7, 30))
-    workspace.prompt_with_shapes().add_lines(np.array([[2, 0, 0], [2, 5, 9]]))
+    workspace.prompt_with_shapes().add_rectangles(np.full((4, 3), 2))
     assert told == ["ignored", "ignored"]
 
 
@@ -111,7 +112,20 @@ def test_removing_a_prompt_layer_keeps_what_came_of_it(viewer, workspace, told):
     assert told == [((1, 3), Marks(((10, 30, 1),)))]
 
 
+def test_a_box_is_a_new_object_or_one_more_of_the_current_one(workspace):
+    shapes = workspace.prompt_with_shapes()
+    box = np.array([[2, 5, 8], [2, 5, 40], [2, 15, 40], [2, 15, 8]])
+    shapes.add_rectangles([box, box + np.array([0, 3, 3])])
+    shapes.add_polygons(box)  # only boxes make new objects
+    assert shapes.features["object"].tolist() == [1, 2, 2]
+    workspace.new_object_per_box = False
+    shapes.add_rectangles(box)
+    assert shapes.features["object"].tolist() == [1, 2, 2, 2]
+    assert workspace.objects.ids == (1, 2)
+
+
 def test_removing_an_object_takes_its_marks(viewer, workspace, told):
+    workspace.new_object_per_box = False
     points, shapes = workspace.prompt_with_points(), workspace.prompt_with_shapes()
     points.add((2, 10, 30))
     shapes.add_rectangles(np.array([[2, 5, 8], [2, 5, 40], [2, 15, 40], [2, 15, 8]]))
@@ -120,7 +134,7 @@ def test_removing_an_object_takes_its_marks(viewer, workspace, told):
     workspace.masklets.paint(1, 2, np.ones((40, 60)))
     workspace.outputs.show([1])
     told.clear()
-    workspace.remove_object(1)
+    workspace.take(dict.fromkeys([Key(Kind.OBJECT, 1), Key(Kind.MARKS, 1, 2)]))
     assert told == []
     assert points.data.tolist() == [[2, 20, 50]]
     assert len(shapes.data) == 0

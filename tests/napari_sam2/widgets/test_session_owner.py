@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from napari_sam2.annotation import Objects
-from napari_sam2.layers.prompt_layers import Marks
+from napari_sam2.marks import Marks
 from napari_sam2.masklets import Masklets
+from napari_sam2.objects import Objects
 from napari_sam2.widgets.loaded_model import Opened
 from napari_sam2.widgets.session_owner import SessionOwner
 

@@ -6,10 +6,9 @@ from qtpy.QtCore import QEvent, QPoint, Qt
 from qtpy.QtGui import QColor, QHelpEvent
 from qtpy.QtWidgets import QToolTip
 
-from napari_sam2.annotation import Confidence
 from napari_sam2.doubt import DoubtTable
 from napari_sam2.figures import FigureTable
-from napari_sam2.masklets import Masklets
+from napari_sam2.masklets import Confidence, Masklets
 from napari_sam2.widgets.timeline import GUTTER_PX, LINE, ConfidenceTimeline
 from napari_sam2.widgets.timeline_cells import (
     ABSENT,

@@ -1,0 +1,99 @@
+"""What a user drew of one object in one frame, and the prompts that it makes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sam2_torch.predictions import SparseMask
+from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
+
+CLICKS_PER_SCRIBBLE = 5  # the networks were trained with up to eight clicks
+
+ObjectFrame: TypeAlias = tuple[int, int]
+"""Object id and frame."""
+Polygon: TypeAlias = tuple[tuple[float, float], ...]
+"""Corners (y, x)."""
+Click: TypeAlias = tuple[float, float, int]
+"""y, x, and 1 inside of the object or 0 beside it."""
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What is drawn of one object in one frame, in image pixels.
+
+    Parameters
+    ----------
+    clicks
+        (y, x, label) of each point, in the order they were made.
+    boxes
+        (y0, x0, y1, x1) of each rectangle.
+    outlines
+        The corners (y, x) of each polygon, lasso and ellipse.
+    scribbles
+        The label of each line and path, 1 or 0, and its corners (y, x).
+    painted
+        The mask that was painted; None if it was not.
+    choice
+        Which of the three masks of an ambiguous click the user chose; None for the best.
+    """
+
+    clicks: tuple[Click, ...] = ()
+    boxes: tuple[tuple[float, float, float, float], ...] = ()
+    outlines: tuple[Polygon, ...] = ()
+    scribbles: tuple[tuple[int, Polygon], ...] = ()
+    painted: SparseMask | None = None
+    choice: int | None = None
+
+    def __bool__(self) -> bool:
+        return self.painted is not None or bool(
+            self.clicks or self.boxes or self.outlines or self.scribbles
+        )
+
+    def prompts(self, frame_shape: tuple[int, int]) -> tuple[Prompt, ...]:
+        """Turn the marks into prompts.
+
+        Outlines and what is painted become one mask, which says more than boxes could. A
+        scribble becomes clicks along it.
+        """
+        prompts: list[Prompt] = []
+        if self.outlines or self.painted is not None:
+            mask = _fill(self.outlines, frame_shape)
+            if self.painted is not None:
+                mask |= self.painted.to_dense()
+            prompts.append(MaskPrompt(mask))
+        else:
+            prompts += [BoxPrompt(*box) for box in self.boxes]
+        along = [click for label, path in self.scribbles for click in clicks_along(path, label)]
+        clicks = np.array([*along, *self.clicks])
+        if len(clicks):
+            prompts.append(PointPrompt(clicks[:, :2], clicks[:, 2]))
+        return tuple(prompts)
+
+
+def clicks_along(path: Polygon, label: int) -> list[Click]:
+    """Spread clicks along a path, (y, x) of its corners: its ends and, evenly, in between.
+
+    Returns
+    -------
+    Up to `CLICKS_PER_SCRIBBLE`, fewer on a path of few pixels.
+    """
+    corners = np.asarray(path, float)
+    steps = np.hypot(*np.diff(corners, axis=0).T)
+    at = np.concatenate([[0.0], np.cumsum(steps)])
+    n = int(np.clip(np.ceil(at[-1]), 1, CLICKS_PER_SCRIBBLE))
+    where = np.linspace(0, at[-1], n) if n > 1 else at[-1:] / 2
+    y, x = (np.interp(where, at, corners[:, axis]) for axis in (0, 1))
+    return [(float(row), float(column), label) for row, column in zip(y, x, strict=True)]
+
+
+def _fill(outlines: Sequence[Polygon], frame_shape: tuple[int, int]) -> NDArray[np.bool_]:
+    from skimage.draw import polygon
+
+    mask = np.zeros(frame_shape, bool)
+    for outline in outlines:
+        y, x = np.transpose(outline)
+        mask[polygon(y, x, frame_shape)] = True  # type: ignore[no-untyped-call]
+    return mask

@@ -1,0 +1,104 @@
+"""The objects of a movie: their ids, and what the user says of each."""
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class ObjectRecord:
+    """What is said of one object.
+
+    Parameters
+    ----------
+    name, category
+        What the user calls it, and its class, such as a type of cell.
+    is_locked
+        Whether nothing may change its masks.
+    is_visible
+        Whether the layers show it.
+    """
+
+    name: str
+    category: str = ""
+    is_locked: bool = False
+    is_visible: bool = True
+
+
+class Objects:
+    """The objects of a movie by id; an id is never given twice."""
+
+    def __init__(self) -> None:
+        self._records: dict[int, ObjectRecord] = {}
+        self._largest = 0
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """List the object ids, ascending."""
+        return tuple(sorted(self._records))
+
+    def new(self, name: str | None = None) -> int:
+        """Make an object and return its id; it is called `Object <id>` by default."""
+        object_id = self.next_id()
+        self.include(object_id)
+        if name is not None:
+            self.rename(object_id, name)
+        return object_id
+
+    def next_id(self) -> int:
+        """Give the id that the next new object gets."""
+        return self._largest + 1
+
+    def include(self, object_id: int) -> None:
+        """Make the object of this id unless it is there."""
+        self._records.setdefault(object_id, default_record(object_id))
+        self._largest = max(self._largest, object_id)
+
+    def name(self, object_id: int) -> str:
+        """Look up an object's name.
+
+        Raises
+        ------
+        KeyError
+            If there is no such object.
+        """
+        return self.record(object_id).name
+
+    def record(self, object_id: int) -> ObjectRecord:
+        """Look up what is said of an object.
+
+        Raises
+        ------
+        KeyError
+            If there is no such object.
+        """
+        if object_id not in self._records:
+            raise KeyError(f"object {object_id} is not there; the objects are {list(self.ids)}")
+        return self._records[object_id]
+
+    def set(self, object_id: int, record: ObjectRecord) -> None:
+        """Say something else of an object; it is made unless it is there."""
+        self.include(object_id)
+        self._records[object_id] = record
+
+    def rename(self, object_id: int, name: str) -> None:
+        """Give an object another name.
+
+        Raises
+        ------
+        KeyError
+            If there is no such object.
+        """
+        self._records[object_id] = replace(self.record(object_id), name=name)
+
+    def is_locked(self, object_id: int) -> bool:
+        """Tell whether nothing may change an object's masks; False if there is no such object."""
+        record = self._records.get(object_id)
+        return record is not None and record.is_locked
+
+    def remove(self, object_id: int) -> None:
+        """Forget an object; nothing happens if it is not there."""
+        self._records.pop(object_id, None)
+
+
+def default_record(object_id: int) -> ObjectRecord:
+    """Say what is said of an object that is new."""
+    return ObjectRecord(f"Object {object_id}")
