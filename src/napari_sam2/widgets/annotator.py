@@ -457,7 +457,8 @@ class Annotator(QObject):
 
     def _restate(self, workspace: Workspace, key: ObjectFrame) -> None:
         marks, shape = workspace.marks.get(key, Marks()), workspace.geometry.frame_shape
-        stored = workspace.stored_masks([key])[Key(Kind.MASK, *key)]
+        # not from the masklets: what the worker is at may have been written there just now
+        stored = workspace.history.values.get(Key(Kind.MASK, *key))
         mask = stored if isinstance(stored, StoredMask) else None
         self.worker.submit(partial(self._owner.restate, key, marks, shape, mask), topic=key)
 
