@@ -38,12 +38,12 @@ class Speed:
     def __str__(self) -> str:
         return (
             f"{_milliseconds(self.encode_s)} an image, {_milliseconds(self.click_s)} a click "
-            f"on {self.device}"
+            f"on {self.device} in {self.dtype}"
         )
 
 
 def recall_speeds(config: SAM2Config) -> tuple[Speed, ...]:
-    """List what was measured of a network on this machine, one for each device."""
+    """List what was measured of a network on this machine, one for each device and precision."""
     wanted = (platform.node(), _digest(config))
     return tuple(
         Speed(**record["speed"])
@@ -53,7 +53,7 @@ def recall_speeds(config: SAM2Config) -> tuple[Speed, ...]:
 
 
 def remember_speed(config: SAM2Config, speed: Speed) -> None:
-    """Keep what was measured; it takes the place of what was known of this device.
+    """Keep what was measured, instead of what was known of this device in this precision.
 
     Raises
     ------
@@ -92,8 +92,9 @@ def _records() -> Iterator[dict[str, Any]]:
         yield record
 
 
-def _place(record: dict[str, Any]) -> tuple[str, str, str]:
-    return record["machine"], record["network"], record["speed"]["device"]
+def _place(record: dict[str, Any]) -> tuple[str, ...]:
+    speed = record["speed"]
+    return record["machine"], record["network"], speed["device"], speed["dtype"]
 
 
 def _digest(config: SAM2Config) -> str:

@@ -33,6 +33,13 @@ def test_each_network_and_device_has_its_speed(folder):
     assert [path.name for path in folder.iterdir()] == ["speeds.json"]
 
 
+def test_precisions_are_told_apart():
+    quick = replace(CPU, dtype="bfloat16", encode_s=0.1)
+    remember_speed(TINY, CPU)
+    remember_speed(TINY, quick)
+    assert recall_speeds(TINY) == (CPU, quick)
+
+
 def test_speeds_of_another_machine_are_not_ours(monkeypatch):
     """Homes are shared among the nodes of a cluster."""
     monkeypatch.setattr("platform.node", lambda: "node-1")
@@ -55,8 +62,8 @@ def test_broken_file_is_as_good_as_none(content):
 
 
 def test_words():
-    assert str(CPU) == "210 ms an image, 12 ms a click on cpu"
-    assert str(GPU) == "1.2 s an image, 2 ms a click on cuda:1"
+    assert str(CPU) == "210 ms an image, 12 ms a click on cpu in float32"
+    assert str(GPU) == "1.2 s an image, 2 ms a click on cuda:1 in bfloat16"
 
 
 def test_a_network_is_measured(model):

@@ -122,7 +122,7 @@ def _speed(device: str) -> Iterator[str]:
         yield f"{path} ({path.stat().st_size / 1e6:.0f} MB)"
     model = load_sam2("cells_nano", device, "fast")
     speed = measure_speed(model)
-    yield f"{speed} ({speed.dtype})"
+    yield str(speed)
     remember_speed(model.config, speed)
 
 

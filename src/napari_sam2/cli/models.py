@@ -157,7 +157,7 @@ def _speed(arguments: argparse.Namespace) -> int:
                 )
             speed = measure_speed(model)
             remember_speed(model.config, speed)
-            print(f"{entry.name}: {speed} ({speed.product}, {speed.dtype})", flush=True)
+            print(f"{entry.name}: {speed} ({speed.product})", flush=True)
     return DONE
 
 
