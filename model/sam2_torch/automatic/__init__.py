@@ -1,12 +1,50 @@
-"""Objects without prompts: segment everything, track everything, find all like these."""
+"""Objects without prompts: segment everything, track everything, find all like these.
 
-from sam2_torch.automatic.everything import Everything, SeedsDone, segment_everything
-from sam2_torch.automatic.exemplar import Likeness, find_alike
-from sam2_torch.automatic.masks import AutomaticMask
-from sam2_torch.automatic.options import Doubts, EverythingOptions, ObjectRules, SeedGrid
-from sam2_torch.automatic.overlaps import Division
-from sam2_torch.automatic.seeds import blob_seeds, grid_seeds, label_seeds
-from sam2_torch.automatic.tracking import TrackedObject, TrackEverything, TrackOptions, TrackStep
+The names are imported on first use: the options alone cost no `import torch`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sam2_torch.automatic.everything import Everything, SeedsDone, segment_everything
+    from sam2_torch.automatic.exemplar import Likeness, find_alike
+    from sam2_torch.automatic.masks import AutomaticMask
+    from sam2_torch.automatic.options import (
+        Doubts,
+        EverythingOptions,
+        ObjectRules,
+        SeedGrid,
+        TrackOptions,
+    )
+    from sam2_torch.automatic.overlaps import Division
+    from sam2_torch.automatic.seeds import blob_seeds, grid_seeds, label_seeds
+    from sam2_torch.automatic.tracking import (
+        TrackedObject,
+        TrackEverything,
+        TrackStep,
+    )
+
+_HOME = {
+    "AutomaticMask": "masks",
+    "Division": "overlaps",
+    "Doubts": "options",
+    "Everything": "everything",
+    "EverythingOptions": "options",
+    "Likeness": "exemplar",
+    "ObjectRules": "options",
+    "SeedGrid": "options",
+    "SeedsDone": "everything",
+    "TrackEverything": "tracking",
+    "TrackOptions": "options",
+    "TrackStep": "tracking",
+    "TrackedObject": "tracking",
+    "blob_seeds": "seeds",
+    "find_alike": "exemplar",
+    "grid_seeds": "seeds",
+    "label_seeds": "seeds",
+    "segment_everything": "everything",
+}
 
 __all__ = [
     "AutomaticMask",
@@ -28,3 +66,9 @@ __all__ = [
     "label_seeds",
     "segment_everything",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"sam2_torch.automatic.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'sam2_torch.automatic' has no attribute {name!r}")

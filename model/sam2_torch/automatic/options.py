@@ -7,6 +7,7 @@ Contrast: TypeAlias = Literal["any", "bright", "dark"]
 
 MIN_SCORE = 0.35  # for cells_nano, see docs/automatic.md
 Ranking: TypeAlias = Literal["score", "iou"]
+SeedFrames: TypeAlias = Literal["first", "every", "coverage"]
 
 
 @dataclass(frozen=True)
@@ -156,3 +157,51 @@ class EverythingOptions:
             min_score=0.0,
             ranking="iou",
         )
+
+
+@dataclass(frozen=True)
+class TrackOptions:
+    """How to track everything.
+
+    Parameters
+    ----------
+    everything
+        How to segment the seed frames.
+    seed_frames
+        Where to look for new objects: in the "first" frame only, in "every" n-th one (`every`),
+        or of these only where "coverage" drops: where the followed objects cover less than
+        `least_coverage` of what they covered in the seed frame before.
+    every
+        Distance of the seed frames.
+    least_coverage
+        See `seed_frames`.
+    max_covered
+        What is found in a seed frame is a new object if the known ones cover at most this
+        share of it.
+    patience
+        After how many frames in a row an object that is not seen has left, or one that is the
+        same as another is dropped.
+
+    Raises
+    ------
+    ValueError
+        If `seed_frames` is none of the three words, or a count is below 1.
+    """
+
+    everything: EverythingOptions = field(default_factory=EverythingOptions)
+    seed_frames: SeedFrames = "every"
+    every: int = 10
+    least_coverage: float = 0.9
+    max_covered: float = 0.3
+    patience: int = 3
+
+    def __post_init__(self) -> None:
+        if self.seed_frames not in ("first", "every", "coverage"):
+            raise ValueError(
+                f"seed frames: expected first, every or coverage, found {self.seed_frames!r}"
+            )
+        if min(self.every, self.patience) < 1:
+            raise ValueError(
+                f"seed frames: expected a distance and a patience of 1 or more, found "
+                f"{self.every} and {self.patience}"
+            )

@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from sam2_torch.automatic.everything import Everything
 from sam2_torch.automatic.masks import AutomaticMask
-from sam2_torch.automatic.options import EverythingOptions
+from sam2_torch.automatic.options import TrackOptions
 from sam2_torch.automatic.overlaps import (
     Division,
     covered_shares,
@@ -25,58 +25,9 @@ from sam2_torch.predictions import FrameResult, MaskPrediction, SparseMask
 from sam2_torch.prompts import MaskPrompt
 from sam2_torch.session import VideoSession
 
-SeedFrames: TypeAlias = Literal["first", "every", "coverage"]
 Masks: TypeAlias = Mapping[int, SparseMask]
 
 AT_ONCE = 4  # frames to follow before objects that ended are left out
-
-
-@dataclass(frozen=True)
-class TrackOptions:
-    """How to track everything.
-
-    Parameters
-    ----------
-    everything
-        How to segment the seed frames.
-    seed_frames
-        Where to look for new objects: in the "first" frame only, in "every" n-th one (`every`),
-        or of these only where "coverage" drops: where the followed objects cover less than
-        `least_coverage` of what they covered in the seed frame before.
-    every
-        Distance of the seed frames.
-    least_coverage
-        See `seed_frames`.
-    max_covered
-        What is found in a seed frame is a new object if the known ones cover at most this
-        share of it.
-    patience
-        After how many frames in a row an object that is not seen has left, or one that is the
-        same as another is dropped.
-
-    Raises
-    ------
-    ValueError
-        If `seed_frames` is none of the three words, or a count is below 1.
-    """
-
-    everything: EverythingOptions = field(default_factory=EverythingOptions)
-    seed_frames: SeedFrames = "every"
-    every: int = 10
-    least_coverage: float = 0.9
-    max_covered: float = 0.3
-    patience: int = 3
-
-    def __post_init__(self) -> None:
-        if self.seed_frames not in ("first", "every", "coverage"):
-            raise ValueError(
-                f"seed frames: expected first, every or coverage, found {self.seed_frames!r}"
-            )
-        if min(self.every, self.patience) < 1:
-            raise ValueError(
-                f"seed frames: expected a distance and a patience of 1 or more, found "
-                f"{self.every} and {self.patience}"
-            )
 
 
 @dataclass

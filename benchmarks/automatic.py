@@ -1,0 +1,259 @@
+"""Measure objects that nobody prompted: average precision, speed, SEG and TRA.
+
+    python benchmarks/automatic.py --model cells_nano --data FOLDER [--limit N] [--json F]
+
+FOLDER is as for accuracy.py. Segment everything on single images, and on the middle frame of
+each movie and stack, beside Otsu's threshold with a watershed (scikit-image) as a user would
+do, and beside cellpose if that is installed and its weights are on the disk. Average precision
+is TP / (TP + FP + FN) at an IoU above 0.5 and 0.75, as for cellpose and StarDist: per image,
+then averaged over the images of a modality, then over modalities, which count alike.
+
+`--split tune` takes every source but those in `REPORT_SOURCES`, `--split report` only those:
+the thresholds were chosen on the first. `--thresholds` lists the precision at other scores.
+"""
+
+import argparse
+import csv
+import json
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from accuracy import modality_key
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
+from skimage.feature import peak_local_max
+from skimage.filters import gaussian, threshold_otsu
+from skimage.measure import label
+from skimage.segmentation import watershed
+from tqdm import tqdm
+
+from napari_sam2.automatic import track_all
+from napari_sam2.images import Movie
+from napari_sam2.io.label_movies import tracked_labels
+from napari_sam2.tracked import Tracked
+from sam2_torch import SAM2, EverythingOptions, load_sam2, segment_everything
+from sam2_torch.automatic import AutomaticMask
+from sam2_torch.automatic.masks import share_out
+from sam2_torch.automatic.options import MIN_SCORE, ObjectRules
+
+IOUS = {"ap50": 0.5, "ap75": 0.75}
+REPORT_SOURCES = (
+    "oist/Usiigaci",
+    "axondeepseg/data-testing",
+    "julianpietsch/baby",
+    "NEUBIAS/training-resources",
+    "joowson/SynEmbTrack",
+    "kreshuklab/plant-seg",
+)
+SCORES = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
+OTSU = "otsu_watershed"
+TIMED_POINTS, TIMED_SIDE = 256, 1024
+TRACKED_FRAMES = 20
+
+Image = NDArray[Any]
+Figures = dict[str, list[float]]
+
+
+def read_items(folder: Path, split: str, limit: int | None) -> list[dict[str, str]]:
+    """List the items of a split; with a limit about so many, evenly from each modality."""
+    with open(folder / "manifest.csv", newline="") as file:
+        items = [item for item in csv.DictReader(file) if (folder / item["file"]).is_file()]
+    if split != "all":
+        reported = split == "report"
+        items = [i for i in items if (i.get("source_repo") in REPORT_SOURCES) == reported]
+    if not limit:
+        return items
+    groups: dict[str, list[dict[str, str]]] = defaultdict(list)
+    for item in items:
+        groups[item["modality"]].append(item)
+    each = max(1, round(limit / len(groups)))
+    return [i for g in groups.values() for i in g[:: max(1, len(g) // each)][:each]]
+
+
+def read_image(path: Path, kind: str) -> tuple[Image, Image]:
+    """Read an image and its labels; of movies and stacks the middle frame."""
+    with np.load(path) as arrays:
+        image, labels = arrays["image"], arrays["labels"]
+    middle = len(image) // 2
+    return (image, labels) if kind == "2d" else (image[middle], labels[middle])
+
+
+def otsu_watershed(image: Image) -> Image:
+    """Segment as with scikit-image's own example: Otsu, distances, watershed."""
+    grey = gaussian(image.mean(-1) if image.ndim == 3 else image.astype(float), 1)
+    inside = grey > threshold_otsu(grey)
+    if inside.mean() > 0.5:  # dark objects on bright background
+        inside = ~inside
+    distance = distance_transform_edt(inside)
+    peaks = peak_local_max(gaussian(distance, 1), min_distance=5, labels=label(inside))
+    markers = np.zeros(inside.shape, int)
+    markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
+    found = watershed(-distance, markers, mask=inside)
+    areas = np.bincount(found.ravel())
+    return np.where(areas[found] >= 20, found, 0)
+
+
+def load_cellpose() -> tuple[Callable[[Image], Image] | None, str]:
+    """Get cellpose if it can run here without a download, or the reason why not."""
+    try:
+        from cellpose import models
+    except ImportError:
+        return None, "cellpose is not installed"
+    known = [Path(p) for p in Path(models.MODEL_DIR).glob("*")] if models.MODEL_DIR else []
+    if not known:
+        return None, f"cellpose has no weights in {models.MODEL_DIR}"
+    network = models.CellposeModel(gpu=torch.cuda.is_available())
+    return lambda image: network.eval(image)[0], ""
+
+
+def labels_of(masks: list[AutomaticMask], shape: tuple[int, ...]) -> Image:
+    """Draw masks that do not overlap."""
+    labels = np.zeros(shape[:2], np.int32)
+    for number, mask in enumerate(masks, start=1):
+        labels[mask.sparse.slices][mask.sparse.window()] = number
+    return labels
+
+
+def precision(found: Image, truth: Image) -> dict[str, float]:
+    """Count matches: TP / (TP + FP + FN) at each IoU."""
+    n_found, n_true = (len(np.unique(labels[labels > 0])) for labels in (found, truth))
+    both = (found > 0) & (truth > 0)
+    pairs, shared = np.unique(np.stack([found[both], truth[both]]), axis=1, return_counts=True)
+    areas = np.bincount(found.ravel()), np.bincount(truth.ravel())
+    ious = shared / (areas[0][pairs[0]] + areas[1][pairs[1]] - shared)
+    hits = {key: int((ious > least).sum()) for key, least in IOUS.items()}
+    return {key: n / max(n_found + n_true - n, 1) for key, n in hits.items()}
+
+
+def measure_images(
+    name: str, model: SAM2, folder: Path, items: list[dict[str, str]], thresholds: bool
+) -> Figures:
+    """Measure all sides on all images."""
+    figures: Figures = defaultdict(list)
+    cellpose, reason = load_cellpose()
+    if cellpose is None:
+        print(f"cellpose: left out, {reason}", file=sys.stderr)
+    least = min(SCORES) if thresholds else MIN_SCORE
+    options = EverythingOptions(rules=ObjectRules(overlapping=thresholds), min_score=least)
+    for item in tqdm(items, file=sys.stderr):
+        image, truth = read_image(folder / item["file"], item["kind"])
+        if not truth.any():
+            continue
+        began = time.perf_counter()
+        masks = segment_everything(model, image, options)
+        figures[f"{name}.seconds_per_image"].append(time.perf_counter() - began)
+        sides = {name: labels_of(at_score(masks, MIN_SCORE), image.shape)}
+        sides[OTSU] = otsu_watershed(image)
+        if cellpose is not None:
+            sides["cellpose"] = cellpose(image)
+        for score in SCORES if thresholds else ():
+            sides[f"{name}.score{score:g}"] = labels_of(at_score(masks, score), image.shape)
+        for side, labels in sides.items():
+            for key, value in precision(labels, truth).items():
+                figures[f"{side}.{key}.{modality_key(item)}"].append(value)
+    return figures
+
+
+def at_score(masks: list[AutomaticMask], score: float) -> list[AutomaticMask]:
+    """Take the masks of at least a score, without overlaps."""
+    return share_out([mask for mask in masks if mask.score >= score], ObjectRules())
+
+
+def measure_decoder(model: SAM2) -> float:
+    """Time 32 x 32 seeds on an image of 1024 x 1024 after it is encoded; seconds for 256."""
+    from sam2_torch import Everything, SeedGrid
+
+    noise = np.random.default_rng(0).random((TIMED_SIDE, TIMED_SIDE), np.float32)
+    image = gaussian(noise, 12)
+    options = EverythingOptions(SeedGrid(32, crop_layers=0))
+    times = []
+    for _ in range(3):
+        everything = Everything(model, image, options)
+        run = everything.run()
+        next(run)
+        next(run)  # the image is encoded, and the first seeds are done
+        first = time.perf_counter()
+        n = sum(1 for _ in run)
+        if model.device.type == "cuda":
+            torch.cuda.synchronize()
+        times.append((time.perf_counter() - first) / n)
+    per_step = everything.n_seeds / (n + 1)
+    return min(times) * TIMED_POINTS / per_step
+
+
+def measure_tracking(
+    name: str, model: SAM2, folder: Path, items: list[dict[str, str]], n_frames: int
+) -> Figures:
+    """Track everything in the movies, and measure it as the Cell Tracking Challenge does."""
+    from tracking import measure  # needs py-ctcmetrics
+
+    figures: Figures = defaultdict(list)
+    for item in tqdm([i for i in items if i["kind"] == "time"], file=sys.stderr):
+        with np.load(folder / item["file"]) as arrays:
+            movie, labels = (arrays[key][:n_frames] for key in ("image", "labels"))
+        movie, truth = Movie(movie, "TYX"), tracked_labels(Movie(labels, "TYX"))
+        began = time.perf_counter()
+        found = Tracked.of(movie, track_all(model, movie).masklets)
+        seconds = (time.perf_counter() - began) / movie.n_frames
+        figures[f"{name}.track.seconds_per_frame"].append(seconds)
+        with TemporaryDirectory() as place:
+            measured = measure(Path(place), truth, found)
+        for metric, value in measured.items():
+            figures[f"{name}.track.{metric.lower()}"].append(value)
+            figures[f"{name}.track.{metric.lower()}.{Path(item['file']).stem}"].append(value)
+    return figures
+
+
+def means_of(figures: Figures) -> dict[str, float]:
+    """Average each key; precisions over the modalities, too."""
+    means = {key: float(np.mean(values)) for key, values in figures.items()}
+    modalities: Figures = defaultdict(list)
+    for key, value in means.items():
+        parts = key.split(".")
+        at = next((i for i, part in enumerate(parts) if part in IOUS), None)
+        if at is not None and len(parts) > at + 1:
+            modalities[".".join(parts[: at + 1])].append(value)
+    means |= {key: float(np.mean(values)) for key, values in modalities.items()}
+    return {key: round(value, 4) for key, value in sorted(means.items())}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="cells_nano", help="name or checkpoint file")
+    parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--split", choices=("all", "tune", "report"), default="all")
+    parser.add_argument("--limit", type=int, help="about so many images, and 20 frames of movies")
+    parser.add_argument("--thresholds", action="store_true", help="measure other scores, too")
+    parser.add_argument(
+        "--parts", nargs="+", choices=("images", "decoder", "track"), default=["images", "decoder"]
+    )
+    parser.add_argument("--json", type=Path, help="file for the figures")
+    arguments = parser.parse_args()
+    model = load_sam2(arguments.model, arguments.device)
+    name = Path(arguments.model).stem
+    items = read_items(arguments.data, arguments.split, arguments.limit)
+    figures: Figures = {}
+    if "images" in arguments.parts:
+        figures |= measure_images(name, model, arguments.data, items, arguments.thresholds)
+    if "decoder" in arguments.parts:
+        figures[f"{name}.decoder_s_per_256_points"] = [measure_decoder(model)]
+    if "track" in arguments.parts:
+        n_frames = TRACKED_FRAMES if arguments.limit else 10**9
+        figures |= measure_tracking(name, model, arguments.data, items, n_frames)
+    means = means_of(figures)
+    for key, value in means.items():
+        print(f"{key:80s} {value:.3f}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(means, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,409 @@
+"""The dock widget "Segment everything (SAM 2)"."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Points
+from qtpy.QtCore import QEvent, QTimer
+from qtpy.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
+
+from napari_sam2.layers.found_layer import FoundLayer
+from napari_sam2.layers.geometry import LayerFrames
+from napari_sam2.layers.seed_layers import labels_in, point_seeds
+from napari_sam2.layers.workspace import Workspace
+from napari_sam2.widgets.annotators import annotator_of
+from napari_sam2.widgets.automatic_jobs import CompareJob, Seeds, SegmentJob, Step, TrackJob
+from napari_sam2.widgets.automatic_sections import (
+    ALL_FRAMES,
+    BRIGHT_BLOBS,
+    DARK_BLOBS,
+    GRID,
+    LEAST_SCORE,
+    AlikeSection,
+    ObjectsWanted,
+    ProgressSection,
+    SegmentSection,
+    TrackSection,
+)
+from napari_sam2.widgets.image_choice import ImageChoice
+from napari_sam2.widgets.notices import report
+from napari_sam2.widgets.session_owner import SessionOwner
+from sam2_torch.automatic.options import EverythingOptions
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+LOAD_AFTER_MS = 60
+REFRESH_MS = 100
+BLOB_DIAMETERS = (6.0, 40.0)  # pixels, where no diameters are given
+
+
+class SegmentEverything(QWidget):
+    """Find all objects without a click; keep the good ones; follow them.
+
+    Parameters
+    ----------
+    viewer
+        The napari viewer that the dock belongs to.
+    owner
+        What the worker's thread owns; tests give one without a network.
+
+    Notes
+    -----
+    Shares the viewer's `Annotator` with the other docks: "Make objects of these" and "Track
+    everything" make ordinary objects there.
+    """
+
+    def __init__(self, viewer: "napari.viewer.Viewer", owner: SessionOwner | None = None) -> None:
+        super().__init__()
+        # napari gives plugins a proxy, through which one layer is never the same object twice
+        self._viewer = getattr(viewer, "__wrapped__", viewer)
+        self.annotator = annotator_of(self._viewer, owner)
+        workspace = self.annotator.workspace
+        self.image = (
+            ImageChoice(self._viewer)
+            if workspace is None
+            else ImageChoice(self._viewer, workspace.image, workspace.geometry.frame_axis)
+        )
+        self.wanted = ObjectsWanted()
+        self.segment = SegmentSection()
+        self.alike = AlikeSection()
+        self.track = TrackSection()
+        self.progress = ProgressSection()
+        self._found: dict[Workspace, FoundLayer] = {}
+        self._is_running = False
+        self._is_closed = False
+        self._tracked: set[int] = set()
+        self._refresh = QTimer(self)
+        self._refresh.setSingleShot(True)
+        self._refresh.setInterval(REFRESH_MS)
+        self._refresh.timeout.connect(self._show_tracked)
+        self._arrange()
+        self._connect()
+        self._layers_changed()
+        self._sync()
+
+    @property
+    def found(self) -> FoundLayer | None:
+        """What was found in the chosen image; None if nothing was looked for."""
+        workspace = self.annotator.workspace
+        return None if workspace is None else self._found.get(workspace)
+
+    def release(self) -> None:
+        """Let go of the viewer; what was done, and what runs, goes on without the dock."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._refresh.stop()
+        self.image.close_choice()
+        for signal, slot in self._connections():
+            signal.disconnect(slot)
+        events = self._viewer.layers.events
+        for emitter in (events.inserted, events.removed):
+            emitter.disconnect(self._layers_changed)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Notice when napari takes the widget out of its dock, which does not close it."""
+        handled = bool(super().event(event))
+        if event is not None and event.type() == QEvent.Type.ParentChange:
+            if self.parent() is None:
+                self.release()
+        return handled
+
+    def _arrange(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 4, 8, 4)
+        layout.setSpacing(6)
+        title = QLabel(
+            "Finds all objects of an image without a click. Hide the doubtful ones, then "
+            "<b>make objects</b> of the rest; or <b>track everything</b>."
+        )
+        title.setWordWrap(True)
+        widgets: list[QWidget] = [title, self.image, self.wanted, _line(), self.segment]
+        widgets += [self.alike, _line(), self.track, _line(), self.progress]
+        for widget in widgets:
+            layout.addWidget(widget)
+        layout.addStretch()
+
+    def _connect(self) -> None:
+        self.image.chosen.connect(self._image_chosen)
+        self.segment.started.connect(self._segment)
+        self.segment.made.connect(self._make_objects)
+        self.segment.least_changed.connect(self._least_changed)
+        self.alike.started.connect(self._find_alike)
+        self.alike.least_changed.connect(self._least_changed)
+        self.track.started.connect(self._track)
+        self.progress.cancelled.connect(self.annotator.cancel)
+        for signal, slot in self._connections():
+            signal.connect(slot)
+        events = self._viewer.layers.events
+        for emitter in (events.inserted, events.removed):
+            emitter.connect(self._layers_changed)
+
+    def _connections(self) -> list[tuple[Any, Callable[..., None]]]:
+        """List what of the annotator is shown here, for as long as the dock is open."""
+        annotator = self.annotator
+        return [
+            (annotator.changed, self._sync),
+            (annotator.failed, self._failed),
+            (annotator.closed, self.release),
+        ]
+
+    def _layers_changed(self, event: Any = None) -> None:
+        own = {found.layer for found in self._found.values()}
+        self.wanted.show_seed_layers([each for each in self._viewer.layers if each not in own])
+
+    def _image_chosen(self) -> None:
+        self.annotator.choose_image(self.image.image, self.image.frame_axis)
+        self._sync()
+
+    def _open(self) -> Workspace | None:
+        """Get the chosen image and the model ready."""
+        workspace = self.annotator.workspace
+        if workspace is None or workspace.image is not self.image.image:
+            self.annotator.choose_image(self.image.image, self.image.frame_axis)
+        self.annotator.open()
+        return self.annotator.workspace
+
+    def _start(self, doing: str) -> Workspace | None:
+        """Begin something long, unless something runs."""
+        if self._is_running or self.image.image is None:
+            return None
+        workspace = self._open()
+        if workspace is not None:
+            self._is_running = True
+            self.progress.show_progress(0, 1, doing)
+            self._sync()
+        return workspace
+
+    def _segment(self) -> None:
+        workspace = self._start("Segmenting …")
+        if workspace is not None:
+            self._run_segment(workspace, self._taken)
+
+    def _run_segment(
+        self, workspace: Workspace, then: Callable[[Workspace, SegmentJob, bool], None]
+    ) -> None:
+        try:
+            options = self._options(workspace)
+            numbers = self._numbers(workspace)
+            seeds = {number: self._seeds(workspace, number) for number in numbers}
+        except ValueError as error:
+            self._finish("")
+            report(error)
+            return
+        frames = LayerFrames(workspace.image, workspace.geometry)
+        job = SegmentJob(frames, numbers, options, lambda number: seeds[number])
+        self.annotator.stream(job.run, each=self._show_step, then=partial(then, workspace, job))
+
+    def _options(self, workspace: Workspace) -> EverythingOptions:
+        height, width = (float(s) for s in workspace.image.scale[-2:])
+        return self.wanted.options((height, width), LEAST_SCORE)
+
+    def _numbers(self, workspace: Workspace) -> list[int]:
+        if self.segment.frames.currentText() == ALL_FRAMES:
+            return list(range(workspace.geometry.n_frames))
+        shown = workspace.shown_frame
+        return [0 if shown is None else shown]
+
+    def _seeds(self, workspace: Workspace, frame: int) -> Seeds:
+        """Decide what makes the seeds of a frame, on the worker's thread."""
+        choice = self.wanted.seeds.currentData()
+        if choice == GRID or choice is None:
+            return None
+        if choice in (BRIGHT_BLOBS, DARK_BLOBS):
+            return partial(_blobs, self._diameters(workspace), choice == DARK_BLOBS)
+        if isinstance(choice, Points):
+            points = point_seeds(choice, workspace.image, workspace.geometry, frame)
+            return lambda pixels: points
+        labels = labels_in(choice, workspace.image, workspace.geometry, frame)
+        return partial(_label_seeds, labels)
+
+    def _diameters(self, workspace: Workspace) -> tuple[float, float]:
+        pixel = float(np.sqrt(np.prod(workspace.image.scale[-2:])))
+        smallest = self.wanted.smallest.value() / pixel or BLOB_DIAMETERS[0]
+        return smallest, self.wanted.largest.value() / pixel or max(BLOB_DIAMETERS[1], smallest)
+
+    def _show_step(self, step: Step) -> None:
+        self.progress.show_progress(step.done, step.total, step.doing)
+
+    def _taken(self, workspace: Workspace, job: SegmentJob, completed: bool) -> None:
+        self._take(workspace, job)
+        self._finish("Done." if completed else "Cancelled; what was done is kept.")
+
+    def _take(self, workspace: Workspace, job: SegmentJob) -> FoundLayer:
+        if workspace not in self._found:
+            self._found[workspace] = FoundLayer(self._viewer, workspace.image, workspace.geometry)
+        found = self._found[workspace]
+        found.min_score, found.min_likeness = self._least()
+        for frame, objects in job.found.items():
+            found.replace(frame, objects)
+        return found
+
+    def _least(self) -> tuple[float, float]:
+        return float(self.segment.score.value()), float(self.alike.likeness.value())
+
+    def _least_changed(self) -> None:
+        if self.found is not None:
+            self.found.set_least(*self._least())
+        self._sync()
+
+    def _make_objects(self) -> None:
+        workspace, found = self.annotator.workspace, self.found
+        if workspace is None or found is None or workspace.shown_frame is None:
+            return
+        frame = workspace.shown_frame
+        shown = found.shown(frame)
+        if not shown:
+            self.annotator.noticed.emit("No mask is shown in this frame: go to one that has some.")
+            return
+        self.annotator.add_masks(
+            {workspace.objects.new(): {frame: one.mask} for one in shown.values()}
+        )
+        found.remove(shown)
+        self._sync()
+
+    def _find_alike(self) -> None:
+        workspace = self._start("Comparing …")
+        if workspace is None:
+            return
+        example = self._example(workspace)
+        if example is None:
+            self._finish("")
+            self.annotator.noticed.emit(
+                "There is no current object yet: click one in “Segment and track” first."
+            )
+            return
+        found = self.found
+        numbers = self._numbers(workspace)
+        if found is not None and {o.frame for o in found.objects.values()}.issuperset(numbers):
+            self._compare(workspace, example)
+        else:
+            self._run_segment(workspace, partial(self._compare_found, example))
+
+    def _example(self, workspace: Workspace) -> tuple[int, Any] | None:
+        """Find a mask of the current object: in the shown frame, or the first one."""
+        masklets, current = workspace.masklets, workspace.current_object
+        frames = masklets.frames(current)
+        shown = workspace.shown_frame
+        for frame in sorted(frames, key=lambda f: f != shown):
+            mask = masklets.get(current, frame)
+            if mask:
+                return frame, mask
+        return None
+
+    def _compare_found(
+        self, example: tuple[int, Any], workspace: Workspace, job: SegmentJob, completed: bool
+    ) -> None:
+        self._take(workspace, job)
+        if completed:
+            self._compare(workspace, example)
+        else:
+            self._finish("Cancelled; what was done is kept.")
+
+    def _compare(self, workspace: Workspace, example: tuple[int, Any]) -> None:
+        found, numbers = self._found[workspace], self._numbers(workspace)
+        masks = {
+            frame: {i: one.mask for i, one in found.objects.items() if one.frame == frame}
+            for frame in numbers
+        }
+        frames = LayerFrames(workspace.image, workspace.geometry)
+        frame, mask = example
+        job = CompareJob(frames, frame, [mask], lambda: masks)
+        self.annotator.stream(
+            job.run, each=self._show_step, then=partial(self._compared, found, job)
+        )
+
+    def _compared(self, found: FoundLayer, job: CompareJob, completed: bool) -> None:
+        found.compare(job.likenesses)
+        self._finish("Done: move the slider." if completed else "Cancelled.")
+
+    def _track(self) -> None:
+        workspace = self._start("Segmenting the first frame …")
+        if workspace is None:
+            return
+        try:
+            height, width = (float(s) for s in workspace.image.scale[-2:])
+            everything = self.wanted.options((height, width), float(self.segment.score.value()))
+        except ValueError as error:
+            self._finish("")
+            report(error)
+            return
+        frames = LayerFrames(workspace.image, workspace.geometry)
+        job = TrackJob(frames, self.track.options(everything), workspace.confidence)
+        self.annotator.stream(
+            job.run,
+            each=partial(self._show_tracking, workspace),
+            then=partial(self._end_tracking, workspace, job),
+        )
+
+    def _show_tracking(self, workspace: Workspace, step: Step) -> None:
+        self._show_step(step)
+        if workspace is self.annotator.workspace and step.object_ids:
+            self._tracked.update(step.object_ids)
+            if not self._refresh.isActive():
+                self._refresh.start()
+
+    def _show_tracked(self) -> None:
+        workspace = self.annotator.workspace
+        if workspace is not None and self._tracked:
+            workspace.outputs.show(self._tracked)
+            workspace.outputs.refresh()
+        self._tracked.clear()
+
+    def _end_tracking(self, workspace: Workspace, job: TrackJob, completed: bool) -> None:
+        self._tracked.clear()
+        if workspace is self.annotator.workspace:
+            self.annotator.add_masks(job.seeds)
+        n, d = len(job.seeds), len(job.divisions)
+        said = f"{n} object{'s' * (n != 1)}, {d} division{'s' * (d != 1)} proposed."
+        self._finish(said if completed else f"Cancelled; what was done is kept: {said}")
+
+    def _failed(self, error: Exception) -> None:
+        if self._is_running:
+            self._finish("")
+
+    def _finish(self, text: str) -> None:
+        self._is_running = False
+        self.progress.show_end(text)
+        self._sync()
+
+    def _sync(self) -> None:
+        """Show the state that things are in."""
+        image, workspace, found = self.image.image, self.annotator.workspace, self.found
+        free = image is not None and not self._is_running and not self.annotator.is_propagating
+        for widget in (self.segment.run, self.alike.run, self.track.run):
+            widget.setEnabled(free)
+        if image is not None:
+            self.wanted.show_unit(_short(str(image.units[-1])))
+        is_movie = workspace is not None and workspace.geometry.n_frames > 1
+        self.track.setVisible(is_movie)
+        self.segment.frames.setEnabled(is_movie)
+        shown = {} if found is None else found.shown()
+        self.segment.show_count(len(shown), 0 if found is None else len(found.objects))
+
+
+def _blobs(diameters: tuple[float, float], dark: bool, pixels: Any) -> Any:
+    from sam2_torch.automatic import blob_seeds
+
+    return blob_seeds(pixels, *diameters, dark=dark)
+
+
+def _label_seeds(labels: Any, pixels: Any) -> Any:
+    from sam2_torch.automatic import label_seeds
+
+    return label_seeds(labels)
+
+
+def _short(unit: str) -> str:
+    return {"pixel": "px", "micrometer": "µm", "nanometer": "nm", "millimeter": "mm"}.get(
+        unit, unit
+    )
+
+
+def _line() -> QFrame:
+    line = QFrame()
+    line.setFrameShape(QFrame.Shape.HLine)
+    return line
