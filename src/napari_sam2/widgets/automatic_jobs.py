@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2.annotation import Annotation, Confidence
+from napari_sam2.annotation import Annotation
 from napari_sam2.layers.found_layer import FoundObject
+from napari_sam2.masklets import Confidence
 from sam2_torch.automatic.options import EverythingOptions, TrackOptions
 from sam2_torch.predictions import SparseMask
 
