@@ -77,12 +77,12 @@ def doubt(figures: Figures) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
 
 
 class DoubtTable:
-    """Doubts that are kept up with a table of figures.
+    """Doubts that are kept up with figures.
 
     Parameters
     ----------
     table
-        The figures; whoever changes them says so here.
+        The figures; objects come and go, and are read, through this class from now on.
 
     Attributes
     ----------
@@ -92,14 +92,35 @@ class DoubtTable:
 
     def __init__(self, table: FigureTable) -> None:
         self.table = table
-        self.judge()
+        self.doubts, self.reasons = doubt(table.figures)
 
-    def judge(self) -> None:
-        """Find all doubts anew."""
-        self.doubts, self.reasons = doubt(self.table.figures)
+    def set_objects(self, object_ids: Iterable[int]) -> list[int]:
+        """Make these objects the rows; returns the new ones, which are to be read."""
+        rows = {object_id: row for row, object_id in enumerate(self.table.object_ids)}
+        new = self.table.set_objects(object_ids)
+        now = self.table.object_ids
+        if tuple(rows) != now:
+            kept = [i for i in now if i in rows]
+            old, to = [rows[i] for i in kept], [now.index(i) for i in kept]
+            doubts = np.zeros(self.table.figures.shape, np.float32)
+            reasons = np.zeros(self.table.figures.shape, np.uint8)
+            doubts[to], reasons[to] = self.doubts[old], self.reasons[old]
+            self.doubts, self.reasons = doubts, reasons
+        return new
 
-    def judge_frames(self, frames: Iterable[int]) -> None:
-        """Find the doubts that figures of these frames can have changed."""
+    def read(self, object_id: int) -> None:
+        """Read all frames of an object anew; nothing happens if it has no row."""
+        row = self.table.row(object_id)
+        if row is not None:
+            self.table.read(object_id)
+            self._judge_row(row)
+
+    def update(self, changed: Iterable[tuple[int, int]]) -> None:
+        """Read the masks of these (object id, frame) anew."""
+        frames = set()
+        for object_id, frame in changed:
+            self.table.update(frame, (object_id,))
+            frames.add(frame)
         n_frames = self.doubts.shape[1]
         for first, stop in _stretches(frames, n_frames):
             begin, end = max(first - CONTEXT, 0), min(stop + CONTEXT, n_frames)
@@ -107,6 +128,15 @@ class DoubtTable:
             inner = slice(first - begin, stop - begin)
             self.doubts[:, first:stop] = doubts[:, inner]
             self.reasons[:, first:stop] = reasons[:, inner]
+
+    def set_given(self, given: Iterable[tuple[int, int]]) -> None:
+        """Say of which (object id, frame) the mask is the user's word."""
+        for row in self.table.set_given(given):
+            self._judge_row(row)
+
+    def _judge_row(self, row: int) -> None:
+        rows = slice(row, row + 1)
+        self.doubts[rows], self.reasons[rows] = doubt(self.table.figures.objects(rows))
 
 
 def _stretches(frames: Iterable[int], n_frames: int) -> list[tuple[int, int]]:

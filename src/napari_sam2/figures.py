@@ -104,14 +104,16 @@ class FigureTable:
         """Find an object's row; None if it has none."""
         return self._rows.get(object_id)
 
-    def set_objects(self, object_ids: Iterable[int]) -> bool:
-        """Make these objects the rows; returns whether that changed anything.
+    def set_objects(self, object_ids: Iterable[int]) -> list[int]:
+        """Make these objects the rows; what is known of objects that stay is kept.
 
-        What is known of objects that stay is kept; new ones are read.
+        Returns
+        -------
+        The new ones, of which nothing is known until `read`.
         """
         wanted = tuple(object_ids)
         if wanted == self.object_ids:
-            return False
+            return []
         before, rows = self._all, dict(self._rows)
         # room for as many again, so that objects that come one by one are not copied each time
         n_rows = max(len(wanted), before.shape[0])
@@ -122,10 +124,7 @@ class FigureTable:
         old, new = [rows[i] for i in kept], [self._rows[i] for i in kept]
         for field in fields(Figures):
             getattr(self._all, field.name)[new] = getattr(before, field.name)[old]
-        for object_id in wanted:
-            if object_id not in rows:
-                self.read(object_id)
-        return True
+        return [i for i in wanted if i not in rows]
 
     def read(self, object_id: int) -> None:
         """Read all frames of an object anew."""
@@ -142,13 +141,15 @@ class FigureTable:
             if row is not None:
                 self._read_mask(row, object_id, frame)
 
-    def set_given(self, given: Iterable[tuple[int, int]]) -> None:
-        """Say of which (object id, frame) the mask is the user's word."""
+    def set_given(self, given: Iterable[tuple[int, int]]) -> list[int]:
+        """Say of which (object id, frame) the mask is the user's word; returns changed rows."""
+        before = self.figures.given.copy()
         self._all.given[:] = False
         for object_id, frame in given:
             row = self._rows.get(object_id)
             if row is not None:
                 self._all.given[row, frame] = True
+        return np.flatnonzero((before != self.figures.given).any(1)).tolist()
 
     def _read_mask(self, row: int, object_id: int, frame: int) -> None:
         table, at = self._all, (row, frame)

@@ -1,6 +1,7 @@
 """A session without a network: quick, and its masks are known."""
 
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ class StubSession:
         self.n_frames = len(frames)
         self.frame_shape = frames[0].shape[:2]
         self.log: list[tuple[Any, ...]] = []
+        self.delay_s = 0.0  # of each frame of a propagation
         self.masks: dict[int, dict[int, np.ndarray]] = {}
 
     @property
@@ -87,10 +89,17 @@ class StubSession:
     ) -> Iterator[FrameResult]:
         if not any(self.masks.values()):
             raise ValueError("nothing to propagate: prompt an object on some frame first")
+        wanted = None if object_ids is None else tuple(object_ids)
+        self.log.append(("propagate", direction, frames, wanted))
         for frame in self._order(direction, frames):
-            ids = tuple(i for i in object_ids or self.masks if self.masks[i])
+            time.sleep(self.delay_s)
+            ids = tuple(i for i in wanted or self.masks if self.masks[i])
             masks = [self._carried(i, frame) for i in ids]
             yield FrameResult(frame, ids, tuple(map(self._prediction, masks)))
+
+    def propagate_changes(self) -> Iterator[FrameResult]:
+        yield from self.propagate("both")
+        self.log.append(("propagate_changes",))
 
     def _order(self, direction: str, frames: Any) -> list[int]:
         first, stop = frames or (0, self.n_frames)

@@ -133,20 +133,34 @@ def test_doubts_are_kept_up_with_the_masks_that_change():
     rng = np.random.default_rng(1)
     masklets = Masklets(40, (60, 80))
     table = FigureTable(masklets, {})
-    table.set_objects((1, 2))
     doubts = DoubtTable(table)
+    doubts.set_objects((1, 2))
     for frame in (3, 4, 5, 6, 20, 39, 38, 4):
         for object_id in (1, 2):
             mask = np.zeros((60, 80), bool)
             y, x, size = rng.integers(2, 20, 3)
             mask[y : y + size, x : x + size] = True
             masklets.paint(object_id, frame, mask)
-        table.update(frame, (1, 2))
-        doubts.judge_frames([frame])
-    kept = doubts.doubts.copy(), doubts.reasons.copy()
-    doubts.judge()
-    assert kept[0].max() >= DOUBTFUL
-    np.testing.assert_array_equal(kept, (doubts.doubts, doubts.reasons))
+        doubts.update([(1, frame), (2, frame)])
+    doubts.set_given([(1, 5)])
+    assert doubts.doubts.max() >= DOUBTFUL
+    np.testing.assert_array_equal((doubts.doubts, doubts.reasons), doubt(table.figures))
+
+
+def test_objects_that_come_are_read_and_others_keep_their_doubts():
+    masklets = Masklets(6, (60, 80))
+    for object_id, frame in ((4, 1), (4, 2), (9, 0), (9, 3)):
+        masklets.paint(object_id, frame, np.eye(60, 80, 10 * frame))
+    doubts = DoubtTable(FigureTable(masklets, {}))
+    assert doubts.set_objects((9,)) == [9]
+    doubts.read(9)
+    doubts.read(4)  # has no row
+    assert doubts.set_objects((4, 9)) == [4]
+    assert not doubts.doubts[0].any()
+    doubts.read(4)
+    np.testing.assert_array_equal(doubts.doubts, doubt(doubts.table.figures)[0])
+    assert doubts.set_objects((4,)) == []
+    assert doubts.doubts.shape == (1, 6)
 
 
 def test_a_run_of_doubtful_frames_is_one_place():

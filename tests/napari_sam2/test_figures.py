@@ -22,7 +22,9 @@ def masklets():
 
 def test_areas_and_places(masklets):
     table = FigureTable(masklets, {(2, 1): Confidence(0.75, 3.0)})
-    assert table.set_objects((2, 7))
+    assert table.set_objects((2, 7)) == [2, 7]
+    table.read(2)
+    table.read(7)
     figures = table.figures
     assert figures.shape == (2, 5)
     np.testing.assert_array_equal(figures.known, [[0, 1, 1, 1, 0], [0, 1, 0, 0, 0]])
@@ -35,15 +37,16 @@ def test_areas_and_places(masklets):
 
 def test_objects_come_and_go(masklets):
     table = FigureTable(masklets, {})
-    table.set_objects((2,))
-    assert not table.set_objects((2,))
-    table.set_objects((2, 7))
-    table.set_objects((7,))
+    assert table.set_objects((2,)) == [2]
+    assert table.set_objects((2,)) == []
+    assert table.set_objects((2, 7)) == [7]
+    table.read(7)
+    assert table.set_objects((7,)) == []
     assert table.object_ids == (7,)
     assert (table.row(7), table.row(2)) == (0, None)
     np.testing.assert_array_equal(table.figures.area, [[0, 24, 0, 0, 0]])
-    table.set_objects((2, 7))
-    np.testing.assert_array_equal(table.figures.area[0], [0, 24, 24, 0, 0])
+    assert table.set_objects((2, 7)) == [2]
+    np.testing.assert_array_equal(table.figures.area, [[0] * 5, [0, 24, 0, 0, 0]])
 
 
 def test_only_what_is_told_is_read(masklets):
@@ -61,6 +64,7 @@ def test_only_what_is_told_is_read(masklets):
 def test_what_the_user_gave_is_marked(masklets):
     table = FigureTable(masklets, {})
     table.set_objects((2, 7))
-    table.set_given([(2, 1), (7, 0), (99, 0)])
-    table.set_given([(7, 1), (99, 0)])
+    assert table.set_given([(2, 1), (7, 0), (99, 0)]) == [0, 1]
+    assert table.set_given([(7, 1), (2, 1)]) == [1]
+    assert table.set_given([(7, 1), (99, 0)]) == [0]
     np.testing.assert_array_equal(table.figures.given, [[0] * 5, [0, 1, 0, 0, 0]])

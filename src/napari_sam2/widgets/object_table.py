@@ -40,7 +40,8 @@ class Column(IntEnum):
 
 
 TITLES = ("", "Name", "Class", "Frames", "Sure", "", "")
-WIDTHS_PX = (46, 80, 52, 46, 40, 22, 22)
+WIDTHS_PX = (40, 70, 44, 42, 40, 20, 20)
+HEADER_FONT_PX = 11
 TOOLTIPS = (
     "The object's number, which is its value in the Labels layers, and its colour.",
     "Double-click to rename.",
@@ -230,11 +231,14 @@ class ObjectTable(QTableView):
         Object id: it is to be the current one, and looked at.
     lock_wanted, show_wanted
         Object ids, and whether they are to be locked, or shown.
+    selection_changed
+        Other rows are selected.
     """
 
     chosen = Signal(int)
     lock_wanted = Signal(list, bool)
     show_wanted = Signal(list, bool)
+    selection_changed = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -296,6 +300,9 @@ class ObjectTable(QTableView):
         vertical.setDefaultSectionSize(ROW_PX)
         horizontal.setMinimumSectionSize(20)
         horizontal.setHighlightSections(False)
+        horizontal.setStyleSheet(
+            f"QHeaderView::section {{ font-size: {HEADER_FONT_PX}px; padding: 2px; }}"
+        )
         for column, width in zip(Column, WIDTHS_PX, strict=True):
             stretches = column == Column.NAME
             modes = QHeaderView.ResizeMode
@@ -336,6 +343,7 @@ class ObjectTable(QTableView):
         if not self._ours:
             rows = self._selection_model().selectedRows()
             self._selected = [self.objects.object_id(index.row()) for index in rows]
+            self.selection_changed.emit()
 
     def _switch(self, row: ObjectRow, column: Column) -> None:
         """Lock or show what was pressed on: the object, or all if it is one of several selected."""

@@ -4,23 +4,24 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, Qt, QTimer
-from qtpy.QtWidgets import QFrame, QLabel, QProgressBar, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QProgressBar, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
 from napari_sam2.annotation import Direction
 from napari_sam2.layers.workspace import Workspace
 from napari_sam2.widgets.annotators import annotator_of
 from napari_sam2.widgets.hints import Situation, next_step
 from napari_sam2.widgets.image_choice import ImageChoice
+from napari_sam2.widgets.keys import KeyBindings, KeyOverlay
 from napari_sam2.widgets.model_chooser import ModelChooser
 from napari_sam2.widgets.model_section import ModelSection
 from napari_sam2.widgets.model_words import short_name
-from napari_sam2.widgets.sections import (
-    ObjectSection,
-    OutputSection,
-    PromptSection,
-    PropagationSection,
-)
-from napari_sam2.widgets.session_owner import SessionOwner
+from napari_sam2.widgets.object_actions import ObjectActions
+from napari_sam2.widgets.object_section import ObjectSection
+from napari_sam2.widgets.propagation_section import PropagationSection, Which, duration
+from napari_sam2.widgets.review import Review
+from napari_sam2.widgets.review_section import ReviewSection
+from napari_sam2.widgets.sections import PromptSection, foldable, row
+from napari_sam2.widgets.session_owner import Progress, SessionOwner
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -51,6 +52,7 @@ class SegmentAndTrack(QWidget):
         self.annotator = annotator_of(self._viewer, owner)
         workspace = self.annotator.workspace
         self.hint = QLabel()
+        self.help = QToolButton()
         self.busy = QProgressBar()
         self.image = (
             ImageChoice(self._viewer)
@@ -61,10 +63,14 @@ class SegmentAndTrack(QWidget):
         self.chooser = ModelChooser(self.model, self.annotator)
         self.objects = ObjectSection()
         self.prompts = PromptSection()
-        self.output = OutputSection()
         self.propagation = PropagationSection()
+        self.checking = ReviewSection()
+        self.review = Review(self.annotator)
+        self.actions_of_objects = ObjectActions(self.annotator, self.review)
+        self._seconds_per_mask: float | None = None
         self._is_closed = False
         self._arrange()
+        self._keys = KeyBindings(self._viewer, self, self._key_actions())
         self._connect()
         self._image_chosen()
         self._sync()
@@ -76,6 +82,9 @@ class SegmentAndTrack(QWidget):
         self._is_closed = True
         self.image.close_choice()
         self.chooser.release()
+        self.review.close()
+        self._keys.release()
+        self._viewer.dims.events.current_step.disconnect(self._show_place)
         for signal, slot in self._connections():
             signal.disconnect(slot)
 
@@ -102,27 +111,74 @@ class SegmentAndTrack(QWidget):
         policy = self.busy.sizePolicy()
         policy.setRetainSizeWhenHidden(True)
         self.busy.setSizePolicy(policy)
-        layout = QVBoxLayout(self)
+        self.help.setText("?")
+        self.help.setToolTip("The keys. Key ?.")
+        self.content = QWidget()
+        layout = QVBoxLayout(self.content)
         layout.setContentsMargins(8, 4, 8, 4)
         layout.setSpacing(6)
-        sections = (self.image, self.model, self.objects, self.prompts, self.output)
-        for widget in (self.hint, self.busy, *sections, _line(), self.propagation):
+        layout.addLayout(row(self.hint, self.help))
+        for widget in (
+            self.busy,
+            self.image,
+            self.model,
+            self.prompts,
+            foldable("Objects", self.objects),
+            foldable("Propagate", self.propagation),
+            foldable("Check", self.checking),
+        ):
             layout.addWidget(widget)
         layout.addStretch()
+        scroll = QScrollArea()
+        scroll.setWidget(self.content)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(scroll)
+
+    def _key_actions(self) -> dict[str, Callable[[], object]]:
+        """Say what the keys do."""
+        actions = self.actions_of_objects
+        return {
+            "pick": actions.pick,
+            "go_to_current": actions.go_to_current,
+            "show_or_hide": actions.show_or_hide_current,
+            "next_doubtful": actions.go_to_doubtful,
+            "previous_doubtful": lambda: actions.go_to_doubtful(backward=True),
+            "lock_frame": actions.lock_or_unlock_frame,
+            "propagate": self._propagate_or_pause,
+            "explain": self._explain_keys,
+        }
 
     def _connect(self) -> None:
-        annotator = self.annotator
+        annotator, actions = self.annotator, self.actions_of_objects
+        self.help.clicked.connect(self._explain_keys)
         self.image.chosen.connect(self._image_chosen)
-        self.objects.selected.connect(annotator.select_object)
+        self.objects.table.chosen.connect(actions.go_to)
+        self.objects.table.objects.renamed.connect(annotator.edit.rename)
+        self.objects.table.objects.classified.connect(actions.classify)
+        self.objects.table.show_wanted.connect(annotator.edit.show)
+        self.objects.table.lock_wanted.connect(annotator.edit.lock)
+        self.objects.duplicated.connect(actions.duplicate)
+        self.objects.merged.connect(actions.merge)
         self.objects.created.connect(annotator.new_object)
-        self.objects.deleted.connect(annotator.delete_object)
+        self.objects.deleted.connect(actions.delete)
+        self.objects.per_object_chosen.connect(annotator.set_per_object)
         self.prompts.points_wanted.connect(self._draw_points)
         self.prompts.shapes_wanted.connect(self._draw_shapes)
         self.prompts.label_chosen.connect(annotator.set_label)
-        self.output.per_object_chosen.connect(annotator.set_per_object)
         self.propagation.started.connect(self._propagate)
+        self.propagation.from_here_wanted.connect(self._propagate_from_here)
+        self.propagation.everywhere_wanted.connect(self._propagate_changes)
+        self.propagation.paused.connect(annotator.pause)
         self.propagation.cancelled.connect(annotator.cancel)
+        self.propagation.changed.connect(self._estimate)
         self.propagation.follow.toggled.connect(self._follow_toggled)
+        self.checking.timeline.pointed.connect(actions.go_to)
+        self.checking.next_wanted.connect(actions.go_to_doubtful)
+        self._viewer.dims.events.current_step.connect(self._show_place)
         for signal, slot in self._connections():
             signal.connect(slot)
         self.busy.setVisible(annotator.worker.is_busy)
@@ -132,10 +188,11 @@ class SegmentAndTrack(QWidget):
         annotator = self.annotator
         return [
             (annotator.changed, self._sync),
-            (annotator.progressed, self.propagation.show_progress),
+            (annotator.progressed, self._show_progress),
             (annotator.ended, self._propagation_ended),
             (annotator.worker.busy, self.busy.setVisible),
             (annotator.closed, self.release),
+            (self.review.updated, self._show_review),
         ]
 
     def _image_chosen(self) -> None:
@@ -171,33 +228,106 @@ class SegmentAndTrack(QWidget):
         if not self._is_closed:
             self.annotator.open()
 
-    def _propagate(self, direction: Direction, frames: tuple[int, int] | None) -> None:
+    def _propagate(
+        self, direction: Direction, frames: tuple[int, int] | None, which: Which
+    ) -> None:
         self._open()  # unless it is; the last time may have failed
-        self.annotator.propagate(direction, frames)
+        self.annotator.propagate(direction, frames, self._objects_of(which))
+
+    def _propagate_from_here(self, frames: tuple[int, int] | None) -> None:
+        workspace = self.annotator.workspace
+        if workspace is None or workspace.shown_frame is None:
+            return
+        stop = workspace.geometry.n_frames if frames is None else frames[1]
+        here = workspace.shown_frame
+        self._propagate("forward", (here, max(stop, here + 1)), Which.CURRENT)
+
+    def _propagate_changes(self) -> None:
+        self._open()
+        self.annotator.propagate_changes()
+
+    def _propagate_or_pause(self) -> None:
+        if self.annotator.is_propagating:
+            self.annotator.pause(not self.annotator.is_paused)
+        elif self.propagation.run.isEnabled():
+            self.propagation.start()
+
+    def _objects_of(self, which: Which) -> list[int] | None:
+        """List the objects to carry on; None stands for all, also those that come meanwhile."""
+        workspace = self.annotator.workspace
+        if workspace is None or which == Which.ALL:
+            return None
+        if which == Which.CURRENT:
+            return [workspace.current_object]
+        drawn = {object_id for object_id, _ in workspace.marks}
+        return [i for i in self.objects.table.selected_ids if i in drawn]
 
     def _follow_toggled(self, follow: bool) -> None:
         self.annotator.follow = follow
 
     def _propagation_ended(self, completed: bool) -> None:
-        self.propagation.show_end("Done." if completed else "Cancelled; what was done is kept.")
+        self.propagation.show_end("Done." if completed else "Stopped; what was done is kept.")
+
+    def _show_progress(self, progress: Progress) -> None:
+        self.propagation.show_progress(progress)
+        if progress.seconds_per_frame is not None:
+            self._seconds_per_mask = progress.seconds_per_frame / max(len(progress.object_ids), 1)
+
+    def _estimate(self) -> None:
+        """Say before a run how long it will take, once it is known how fast it goes."""
+        workspace = self.annotator.workspace
+        if workspace is None or not workspace.marks:
+            return
+        objects = self._objects_of(self.propagation.chosen_objects)
+        n_objects = len({i for i, _ in workspace.marks} if objects is None else objects)
+        first, stop = self.propagation.frames or (0, workspace.geometry.n_frames)
+        text = "1 object" if n_objects == 1 else f"{n_objects} objects"
+        text += f" in up to {stop - first} frames: "
+        if self._seconds_per_mask is None:
+            text += "the time is known after a first run"
+        else:
+            text += duration(self._seconds_per_mask * n_objects * (stop - first))
+        self.propagation.show_estimate(text)
+
+    def _show_review(self) -> None:
+        """Show how sure the masks are."""
+        workspace = self.annotator.workspace
+        rows = self.review.rows()
+        current = None if workspace is None else workspace.current_object
+        self.objects.show_rows(rows, current)
+        names = {row.object_id: row.name for row in rows}
+        locks = frozenset() if workspace is None else frozenset(workspace.locks)
+        locked = frozenset(row.object_id for row in rows if row.is_locked)
+        self.checking.timeline.show_table(self.review.table, names, locks, locked)
+        self.checking.show_count(self.review.n_doubtful())
+        self._show_place()
+
+    def _show_place(self) -> None:
+        """Mark in the timeline where the viewer is."""
+        workspace = self.annotator.workspace
+        if workspace is not None:
+            self.checking.timeline.show_current(workspace.current_object, workspace.shown_frame)
+
+    def _explain_keys(self) -> None:
+        KeyOverlay(self).show_over(self.window() or self)
 
     def _sync(self) -> None:
         """Show the state that the annotator is in."""
         annotator, workspace = self.annotator, self.annotator.workspace
         self.hint.setText(next_step(self._situation()))
         self.prompts.setEnabled(workspace is not None)
-        self.output.setEnabled(workspace is not None)
         running = annotator.is_propagating
-        if running != self.propagation.cancel.isEnabled():
-            self.propagation.show_running(running)
+        if running or self.propagation.cancel.isEnabled():
+            self.propagation.show_running(running, annotator.is_paused)
+        self.objects.setEnabled(workspace is not None)
         if workspace is None:
-            self.objects.show_objects({}, None)
+            self.objects.show_rows([], None)
             return
-        names = {i: workspace.objects.name(i) for i in workspace.objects.ids}
-        self.objects.show_objects(names, workspace.current_object)
+        self.objects.show_rows(self.review.rows(), workspace.current_object)
         self.prompts.show_label(workspace.label)
-        self.output.show_per_object(workspace.outputs.per_object)
-        self.propagation.run.setEnabled(bool(workspace.marks) and not running)
+        self.objects.show_per_object(workspace.outputs.per_object)
+        self.propagation.show_ready(bool(workspace.marks) and not running)
+        self._estimate()
 
     def _situation(self) -> Situation:
         annotator, workspace = self.annotator, self.annotator.workspace
@@ -212,9 +342,3 @@ class SegmentAndTrack(QWidget):
             propagating=annotator.is_propagating,
             propagated=workspace.is_propagated(workspace.current_object),
         )
-
-
-def _line() -> QFrame:
-    line = QFrame()
-    line.setFrameShape(QFrame.Shape.HLine)
-    return line

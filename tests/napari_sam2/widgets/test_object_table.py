@@ -2,9 +2,10 @@
 
 import pytest
 from qtpy.QtCore import QPoint, Qt
+from qtpy.QtGui import QFont, QFontMetrics
 from qtpy.QtWidgets import QApplication, QLineEdit
 
-from napari_sam2.widgets.object_table import Column, ObjectRow, ObjectTable
+from napari_sam2.widgets.object_table import HEADER_FONT_PX, Column, ObjectRow, ObjectTable
 
 LEFT = Qt.MouseButton.LeftButton
 WIDTH_PX = 284  # what a dock of 300 pixels leaves
@@ -161,8 +162,11 @@ def test_only_rows_that_changed_are_drawn_again(qtbot):
 
 def test_no_column_is_cut_off(table):
     header = table.horizontalHeader()
+    font = QFont(header.font())
+    font.setPixelSize(HEADER_FONT_PX)
+    metrics = QFontMetrics(font)
     assert header.length() <= table.viewport().width()
     for column in (Column.FRAMES, Column.LOWEST, Column.CATEGORY):
         title = table.objects.headerData(int(column), Qt.Orientation.Horizontal)
-        needed = header.fontMetrics().horizontalAdvance(title)
+        needed = metrics.horizontalAdvance(title)
         assert table.columnWidth(int(column)) >= needed, title

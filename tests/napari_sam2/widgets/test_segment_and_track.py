@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QPoint, Qt
+from qtpy.QtWidgets import QStyle
 
 from napari_sam2.widgets import segment_and_track
 from napari_sam2.widgets.model_section import CHOOSE_FILE
 from napari_sam2.widgets.notices import report
+from napari_sam2.widgets.object_table import Column
 from napari_sam2.widgets.segment_and_track import SegmentAndTrack
 
 DOCK_WIDTH_PX = 300
@@ -59,7 +61,7 @@ def test_from_the_first_click_to_the_propagated_movie(dock, viewer, qtbot):
     assert "Propagate" in dock.hint.text()
     assert "Object 1" in viewer.layers
     dock.objects.new.click()
-    assert dock.objects.combo.currentText() == "Object 2"
+    assert dock.objects.table.selected_ids == [2]
     assert "Click inside a cell" in dock.hint.text()
     points.add((0, 20, 10))
     qtbot.waitUntil(lambda: idle(dock))
@@ -88,21 +90,24 @@ def test_positive_and_negative(dock, viewer, qtbot):
     qtbot.waitUntil(lambda: idle(dock))
 
 
+def press_row(qtbot, dock, row, column=Column.NAME, modifier=Qt.KeyboardModifier.NoModifier):
+    table = dock.objects.table
+    at = table.visualRect(table.objects.index(row, int(column))).center()
+    qtbot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, modifier, at)
+
+
 def test_choosing_and_deleting_objects(dock, viewer, qtbot):
     dock.prompts.points.click()
     points = viewer.layers["movie clicks"]
     points.add((0, 12, 33))
     dock.objects.new.click()
     points.add((0, 20, 10))
-    dock.objects.combo.setCurrentIndex(0)
-    dock.objects.combo.activated.emit(0)
+    press_row(qtbot, dock, 0)
     points.add((0, 13, 34))
     assert points.features["object"].tolist() == [1, 2, 1]
     dock.objects.delete.click()
     qtbot.waitUntil(lambda: idle(dock))
-    assert [dock.objects.combo.itemText(i) for i in range(dock.objects.combo.count())] == [
-        "Object 2"
-    ]
+    assert dock.objects.table.objects.object_ids == [2]
     assert "Object 1" not in viewer.layers
 
 
@@ -111,8 +116,8 @@ def test_one_layer_for_all(dock, viewer, qtbot):
     box = np.array([[0, 5, 5], [0, 5, 15], [0, 15, 15], [0, 15, 5]])
     viewer.layers["movie boxes"].add_rectangles(box)
     qtbot.waitUntil(lambda: idle(dock))
-    dock.output.combo.setCurrentIndex(1)
-    dock.output.combo.activated.emit(1)
+    dock.objects.layers.setCurrentIndex(1)
+    dock.objects.layers.activated.emit(1)
     assert "movie objects" in viewer.layers
     assert "Object 1" not in viewer.layers
     assert viewer.layers["movie objects"].data[0, 10, 10] == 1
@@ -221,7 +226,8 @@ def test_a_fault_of_ours_is_shown_in_full():
 def test_the_dock_fits_a_narrow_screen(dock, viewer):
     """300 pixels hold everything, long names included, and no label is cut."""
     viewer.layers["movie"].name = "a name of an image as files have them, long and longer.tif"
-    assert dock.minimumSizeHint().width() <= DOCK_WIDTH_PX
+    bar = dock.style().pixelMetric(QStyle.PixelMetric.PM_ScrollBarExtent)
+    assert dock.content.minimumSizeHint().width() <= DOCK_WIDTH_PX - bar
     dock.resize(DOCK_WIDTH_PX, 700)
     for button in (
         *(dock.prompts.points, dock.prompts.shapes, dock.prompts.positive, dock.prompts.negative),
@@ -252,7 +258,7 @@ def test_a_dock_that_is_opened_again_goes_on_where_it_was(dock, viewer, qtbot):
     assert set(again.annotator.workspace.masklets.frames(1)) == {0, 1}
     dock.hint.setText("not written any more")
     again.objects.new.click()
-    assert again.objects.combo.currentText() == "Object 2"
+    assert again.objects.table.selected_ids == [2]
     assert dock.hint.text() == "not written any more"
 
 

@@ -36,10 +36,11 @@ def make_table(object_ids=(1, 2, 5), n_frames=N_FRAMES):
             masklets.paint(object_id, frame, cell & (not gone))
             confidence[object_id, frame] = Confidence(0.95, -9.0 if gone else 9.0)
     confidence[5, 7] = Confidence(0.4, 9.0)
-    table = FigureTable(masklets, confidence)
-    table.set_objects(object_ids)
+    table = DoubtTable(FigureTable(masklets, confidence))
+    for object_id in table.set_objects(object_ids):
+        table.read(object_id)
     table.set_given([(1, 0), (5, 3)])
-    return DoubtTable(table)
+    return table
 
 
 @pytest.fixture
