@@ -75,7 +75,8 @@ class StubSession:
         self.log.append(("forget_tracked", object_id))
 
     def propagate_changes(self, *, object_ids: Any = None) -> Iterator[FrameResult]:
-        return self.propagate("both", object_ids=object_ids)
+        yield from self.propagate("both", object_ids=object_ids)
+        self.log.append(("propagate_changes",))
 
     def remove_object(self, object_id: int) -> None:
         self.log.append(("remove_object", object_id))
@@ -96,10 +97,6 @@ class StubSession:
             ids = tuple(i for i in wanted or self.masks if self.masks[i])
             masks = [self._carried(i, frame) for i in ids]
             yield FrameResult(frame, ids, tuple(map(self._prediction, masks)))
-
-    def propagate_changes(self) -> Iterator[FrameResult]:
-        yield from self.propagate("both")
-        self.log.append(("propagate_changes",))
 
     def _order(self, direction: str, frames: Any) -> list[int]:
         first, stop = frames or (0, self.n_frames)

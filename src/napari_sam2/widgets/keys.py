@@ -33,6 +33,7 @@ class Key(NamedTuple):
 KEYS = (
     Key("", "N", "N", "new object"),
     Key("", "T", "T", "next click: positive or negative"),
+    Key("", "Control-Z", "Ctrl+Z", "undo; with Shift: do it again"),
     Key("pick", "K", "K", "make the object under the mouse current"),
     Key("go_to_current", "G", "G", "go to the current object"),
     Key("show_or_hide", "H", "H", "hide or show the current object"),
@@ -97,7 +98,9 @@ class KeyOverlay(QFrame):
             name.setAlignment(Qt.AlignmentFlag.AlignRight)
             grid.addWidget(name, row, 0)
             grid.addWidget(QLabel(key.does), row, 1)
-        where = QLabel("In the canvas and in this dock. T and N: while clicks or boxes are active.")
+        where = QLabel(
+            "In the canvas and in this dock; N, T and Ctrl+Z while clicks or boxes are active."
+        )
         grid.addWidget(where, len(KEYS), 0, 1, 2)
 
     def show_over(self, widget: QWidget) -> None:

@@ -273,10 +273,13 @@ class ObjectTable(QTableView):
 
     def show_rows(self, rows: Sequence[ObjectRow], current: int | None) -> None:
         """Show the objects, and which one is current; what is selected stays selected."""
+        there = {row.object_id for row in rows}
+        still = [i for i in self._selected if i in there]
         changed = current != self._current
-        if changed:
-            self._current = current
-            self._selected = [] if current is None else [current]
+        self._current = current
+        if changed or not still:
+            still = [current] if current in there and current is not None else []
+        self._selected = still
         if self.objects.set_rows(rows) or not changed:
             return
         self._restore()

@@ -137,6 +137,15 @@ def test_objects_come_and_go(table):
     assert table.told == []
 
 
+def test_what_is_gone_is_not_selected(table, qtbot):
+    qtbot.mouseClick(table.viewport(), LEFT, pos=at(table, 1))
+    qtbot.mouseClick(table.viewport(), LEFT, Qt.KeyboardModifier.ShiftModifier, at(table, 3))
+    table.show_rows([row for row in rows() if row.object_id != 3], 4)
+    assert table.selected_ids == [2, 4]
+    table.show_rows(rows(1), 4)
+    assert table.selected_ids == []
+
+
 def test_a_menu_offers_what_can_be_done(table, qtbot):
     done = []
     table.menu_entries = lambda: [("Duplicate", lambda: done.append(table.selected_ids))]

@@ -276,3 +276,64 @@ def test_nothing_under_the_mouse_is_told(dock, viewer, qtbot):
     dock.actions_of_objects.go_to_doubtful()
     notification_manager.notification_ready.disconnect(told.append)
     assert "No mask is doubtful" in told[0].message
+
+
+def test_a_padlock_protects_an_object(dock, viewer, qtbot):
+    press_row(qtbot, dock, 0, Column.LOCKED)
+    propagate(dock, qtbot)
+    masklets = dock.annotator.workspace.masklets
+    assert (len(masklets.frames(1)), len(masklets.frames(2))) == (1, 8)
+    press_row(qtbot, dock, 0)
+    qtbot.mouseClick(dock.objects.delete, LEFT)
+    assert dock.annotator.workspace.objects.ids == (1, 2)
+    press_row(qtbot, dock, 0, Column.LOCKED)
+    qtbot.mouseClick(dock.objects.delete, LEFT)
+    qtbot.waitUntil(lambda: dock.annotator.workspace.objects.ids == (2,))
+
+
+def test_a_frame_is_locked_by_key_and_marked_in_the_timeline(dock, viewer, qtbot):
+    propagate(dock, qtbot)
+    viewer.dims.set_point(0, 4)
+    press_key(qtbot, viewer, Qt.Key.Key_U)
+    assert dock.annotator.workspace.locks == {(2, 4)}
+    qtbot.waitUntil(lambda: "by you" in dock.checking.timeline.describe(2, 4))
+    assert dock.checking.timeline._locked == {(2, 4)}
+    press_key(qtbot, viewer, Qt.Key.Key_U)
+    assert dock.annotator.workspace.locks == set()
+
+
+def test_a_frame_without_a_mask_cannot_be_locked(dock, viewer, qtbot):
+    told = []
+    notification_manager.notification_ready.connect(told.append)
+    viewer.dims.set_point(0, 6)
+    press_key(qtbot, viewer, Qt.Key.Key_U)
+    notification_manager.notification_ready.disconnect(told.append)
+    assert "has no mask in frame 6" in told[0].message
+
+
+def test_merging_and_copying_and_undoing_both(dock, viewer, qtbot):
+    propagate(dock, qtbot)
+    workspace = dock.annotator.workspace
+    assert not dock.objects.merge.isEnabled()
+    press_row(qtbot, dock, 0)
+    press_row(qtbot, dock, 1, modifier=SHIFT)
+    qtbot.mouseClick(dock.objects.merge, LEFT)
+    qtbot.waitUntil(lambda: workspace.objects.ids in ((1,), (2,)) and is_idle(dock))
+    (kept,) = workspace.objects.ids
+    mask = workspace.masklets.get(kept, 5).to_dense()
+    assert mask[15, 38]
+    assert mask[45, 15]
+    qtbot.mouseClick(dock.objects.copy, LEFT)
+    qtbot.waitUntil(lambda: texts(dock, Column.FRAMES) == ["8", "8"] and is_idle(dock))
+    assert texts(dock, Column.NAME)[1].endswith("copy")
+    press_key(qtbot, viewer, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    press_key(qtbot, viewer, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: workspace.objects.ids == (1, 2))
+    qtbot.waitUntil(lambda: texts(dock, Column.FRAMES) == ["8", "8"])
+
+
+def test_a_class_is_written_in_place(dock, qtbot):
+    model = dock.objects.table.objects
+    model.setData(model.index(1, int(Column.CATEGORY)), "mitotic")
+    assert texts(dock, Column.CATEGORY) == ["", "mitotic"]
+    assert dock.annotator.workspace.objects.record(2).category == "mitotic"
