@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from napari_sam2.annotation import say
 from napari_sam2.appearance import Appearance, Shown, open_session
 from napari_sam2.images import Movie
 from napari_sam2.io import ObjectPrompts
 from napari_sam2.masklets import Masklets
 from sam2_torch.predictions import SparseMask
-from sam2_torch.prompts import MaskPrompt, Prompt
+from sam2_torch.prompts import MaskPrompt
 
 if TYPE_CHECKING:
     from sam2_torch import SAM2, VideoSession
@@ -179,11 +180,7 @@ def _given_mask(said: ObjectPrompts) -> SparseMask | None:
 
 
 def _prompt(session: "VideoSession", said: ObjectPrompts) -> "MaskPrediction":
-    masks: list[Prompt] = [prompt for prompt in said.prompts if isinstance(prompt, MaskPrompt)]
-    others = [prompt for prompt in said.prompts if not isinstance(prompt, MaskPrompt)]
-    if masks and others:  # a mask comes alone, clicks refine it
-        session.add_prompt(said.object_id, said.frame, masks)
-    return session.add_prompt(said.object_id, said.frame, others or masks)
+    return say(session, said.object_id, said.frame, said.prompts)
 
 
 def _put_back(given: Masklets, masklets: Masklets) -> None:

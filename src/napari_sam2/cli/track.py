@@ -32,7 +32,8 @@ prompts: a CSV file with the header
   2,4,box,40,60,,75,102             corners y, x and y1, x1
 in pixels (the centre of the first one is 0, 0), frames counted from 0 (a movie of stacks needs
 a column z, too, for the plane); or a label image, of
-which each label on a frame is the mask of an object.
+which each label on a frame is the mask of an object; or a session of the plugin (.jsonl), whose
+prompts are replayed on this movie.
 
 Several inputs, or a pattern in quotes: -o is a folder that gets one output for each input, named
 like it. --prompts is then one file for all, or a folder with one file for each, named like it.

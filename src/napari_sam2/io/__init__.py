@@ -11,6 +11,8 @@ from napari_sam2.io.npy import read_npy
 from napari_sam2.io.object_prompts import ObjectPrompts
 from napari_sam2.io.pictures import PICTURES, read_folder, read_picture
 from napari_sam2.io.prompts_csv import read_prompts_csv
+from napari_sam2.io.session_files import SUFFIX
+from napari_sam2.io.session_prompts import prompts_from_session
 from napari_sam2.io.tiff import read_tiff, write_tiff
 from napari_sam2.io.videos import VIDEOS, read_video
 from napari_sam2.io.zarr_store import is_zarr, read_zarr
@@ -84,12 +86,13 @@ def _reader(path: Path) -> _Reader:
 
 
 def read_prompts(path: str | Path, movie: Movie) -> Iterable[ObjectPrompts]:
-    """Read the prompts for a movie from a CSV file or a label image.
+    """Read the prompts for a movie from a session, a CSV file or a label image.
 
     Parameters
     ----------
     path
-        `.csv` as `read_prompts_csv` says, or any label image that `read_movie` opens: its
+        `.jsonl`, a session of the plugin, made on this movie or on another one; `.csv` as
+        `read_prompts_csv` says; or any label image that `read_movie` opens: its
         labels are masks of frame 0, or of each frame.
     movie
         What they are for.
@@ -103,7 +106,11 @@ def read_prompts(path: str | Path, movie: Movie) -> Iterable[ObjectPrompts]:
     """
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"{path}: expected prompts (.csv or a label image), found nothing")
+        raise FileNotFoundError(
+            f"{path}: expected prompts (.jsonl, .csv or a label image), found nothing"
+        )
+    if suffix(path) == SUFFIX:
+        return prompts_from_session(path, movie)
     if suffix(path) == ".csv":
         return read_prompts_csv(path, movie)
     try:

@@ -68,6 +68,7 @@ class Autosave(QObject):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(REST_MS)
+        self._timer.setInterval(REST_MS)
         self._timer.timeout.connect(self._submit)
 
     @property

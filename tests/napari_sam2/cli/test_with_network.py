@@ -1,15 +1,19 @@
 """The command line with the embedded network, on a small part of the synthetic movie."""
 
 import re
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 from huggingface_hub import constants
 
 from napari_sam2.cli import main
+from napari_sam2.history import Action, History, Key, Kind
 from napari_sam2.io import read_movie
 from napari_sam2.io.label_images import boxes_from_labels, clicks_from_labels
 from napari_sam2.io.prompts_csv import write_prompts_csv
+from napari_sam2.io.session_files import Fingerprint, Header, write_session
+from napari_sam2.marks import Marks
 from napari_sam2.sample_data import dividing_nuclei_with_truth
 from sam2_torch import RELEASED
 
@@ -57,6 +61,25 @@ def test_a_mask_in_the_middle_runs_both_ways(truth):
     labels = list(read_movie("labels.tif"))
     assert mean_iou(labels, truth) > 0.8
     np.testing.assert_array_equal(labels[1], truth[1])
+
+
+def test_a_session_is_replayed_on_the_same_movie_and_on_another_one(truth, tmp_path, caplog):
+    movie = read_movie("movie.npy")
+    history = History()
+    for said in clicks_from_labels(truth[0]):
+        (clicks,) = said.prompts
+        drawn = Marks(tuple((float(y), float(x), 1) for y, x in clicks.points_yx))
+        history.record(Action.PROMPT, {Key(Kind.MARKS, said.object_id, 0): drawn})
+    header = Header(Fingerprint.of(movie, "movie"), "cells_nano", datetime.now(UTC), "tests")
+    write_session(tmp_path / "session.jsonl", header, history.entries)
+    assert main("track movie.npy --prompts session.jsonl -o labels.tif --device cpu".split()) == 0
+    assert mean_iou(read_movie("labels.tif"), truth) > 0.8
+    assert "another image" not in caplog.text
+    np.save("brighter.npy", np.load("movie.npy") + 7)
+    command = "track brighter.npy --prompts session.jsonl -o other.tif --device cpu"
+    assert main(command.split()) == 0
+    assert mean_iou(read_movie("other.tif"), truth) > 0.8
+    assert "another image, movie: it has the same size, but other pixels" in caplog.text
 
 
 def test_an_unknown_model_is_said(truth, capsys):
