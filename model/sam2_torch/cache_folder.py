@@ -3,8 +3,6 @@
 import os
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
 VARIABLE = "NAPARI_SAM2_CACHE"
 """Environment variable with the path of a folder to use instead."""
 
@@ -14,4 +12,6 @@ def cache_folder() -> Path:
     chosen = os.environ.get(VARIABLE)
     if chosen:
         return Path(chosen).expanduser()
+    from platformdirs import user_cache_path
+
     return user_cache_path("napari-sam2", appauthor=False)

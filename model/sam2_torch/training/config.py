@@ -42,7 +42,7 @@ class TrainingConfig:
     half
         Whether to compute in bfloat16 where autocast does; the weights are float32.
     compiled
-        Whether to compile encoder and decoder: minutes at the start, faster steps.
+        Whether to compile the image encoder: a minute at the start, faster steps.
     seed
         All that is drawn depends on it and on the number of the step alone.
     save_every, log_every, picture_every

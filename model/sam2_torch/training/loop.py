@@ -4,6 +4,7 @@ What a step does depends on the seed, its number and the weights alone, so a run
 into pieces is the run in one piece, bit for bit on a CPU.
 """
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -32,6 +33,11 @@ from sam2_torch.training.stream import ClipStream, batches
 
 STOP_FILE = "stop"
 """A file of this name in a run's folder ends the run after the step that it is at."""
+
+MAX_TOO_LARGE = 5
+"""Steps in a row for which the device has no memory, before the run gives up."""
+
+logger = logging.getLogger(__name__)
 
 Ending: TypeAlias = Literal["finished", "out of time", "stopped"]
 
@@ -140,6 +146,7 @@ class Run:
     movies: Sequence[LabelledMovie]
     workers: int = 0
     tensorboard: bool = False
+    _too_large: int = 0  # steps in a row that the device had no memory for
 
     def resume(self) -> bool:
         """Go on from the folder's checkpoint, if there is one."""
@@ -181,10 +188,11 @@ class Run:
         longest = 0.0
         for batch in batches(stream, self.config, self.state.step, self.workers, pinned):
             begin = time.monotonic()
-            losses, norm = self._step(step_module, batch.to(device))
+            done = self._try_step(step_module, batch.to(device))
             self.state.step += 1
-            meter.note(losses, norm, len(batch.images))
-            self._draw(step_module, batch)
+            if done is not None:
+                meter.note(*done, len(batch.images))
+                self._draw(step_module, batch)
             seconds = time.monotonic() - begin
             self.state.seconds = processes.of_first(self.state.seconds + seconds, device)
             longest = max(longest, seconds) if self.state.step % 50 else seconds
@@ -198,6 +206,21 @@ class Run:
             if processes.any_says(not budget.leaves_time_for(longest), device):
                 return "out of time"
         return "finished"
+
+    def _try_step(self, step_module: nn.Module, batch: Batch) -> tuple[Losses, Tensor] | None:
+        """Do a step; one that the device has no memory for is left out, if few are."""
+        try:
+            done = self._step(step_module, batch)
+        except torch.OutOfMemoryError:
+            self._too_large += 1
+            if processes.count() > 1 or self._too_large > MAX_TOO_LARGE:
+                raise
+            self.state.optimizer.zero_grad(set_to_none=True)
+            torch.cuda.empty_cache()
+            logger.warning("Step %d left out: no memory for it", self.state.step)
+            return None
+        self._too_large = 0
+        return done
 
     def _step(self, step_module: nn.Module, batch: Batch) -> tuple[Losses, Tensor]:
         state = self.state
@@ -251,6 +274,5 @@ class _Meter:
 
 
 def _compile(model: SAM2) -> None:
-    """Compile what needs no complex numbers, which the compiler does not know."""
-    for part in (model.image_encoder, model.sam_mask_decoder, model.memory_encoder):
-        part.compile(dynamic=False)
+    """Compile the encoder: its batches have few sizes; those of the objects differ all the time."""
+    model.image_encoder.compile(dynamic=False)

@@ -1,8 +1,7 @@
 """From a network and labelled movies to a better network: measure, train, measure, save."""
 
 import json
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -176,8 +175,8 @@ def tune(
         after, new = _measure(model, split.held_out, "measuring after", watcher)
         result = Result(ending, state.step, before, after, product.path)
         if processes.first():
-            about = _metadata(model, config, product, split, result)
-            write_checkpoint(product.path, _half(model), about)
+            about = {"steps": state.step, "iou_before": before, "iou_after": after}
+            save_model(model, product, config, split, about)
     if processes.first():
         save_picture(workshop.folder / COMPARISON_FILE, draw_comparison(split.held_out, old, new))
         result.write(workshop.folder)
@@ -209,11 +208,6 @@ def prepare_folder(folder: Path, config: TrainingConfig) -> None:
         config.write(path)
 
 
-def forget_run(folder: Path) -> None:
-    """Delete a run's folder with its checkpoints and pictures."""
-    shutil.rmtree(folder)
-
-
 def _device(name: str) -> str:
     from sam2_torch.devices import choose_device
 
@@ -231,33 +225,30 @@ def _measure(
     return scores, segment_examples(model, movies)
 
 
-def _half(model: SAM2) -> dict[str, torch.Tensor]:
-    """Give the weights as they are shipped: half precision is enough for them."""
-    return {name: tensor.half() for name, tensor in merged_state(model).items()}
-
-
-def _metadata(
-    model: SAM2, config: TrainingConfig, product: NewModel, split: Split, result: Result
-) -> dict[str, str]:
-    """Say in the file what it is and where it comes from."""
+def save_model(
+    model: SAM2,
+    product: NewModel,
+    config: TrainingConfig,
+    split: Split,
+    results: Mapping[str, Any],
+) -> None:
+    """Write a network, in half precision, with what there is to know of where it comes from."""
     provenance: dict[str, Any] = {
         "from": config.model,
         "trained": config.trained,
-        "steps": result.steps,
         "date": datetime.now(UTC).date().isoformat(),
         "sources": sorted({movie.source for movie in split.training}),
         "masks": sum(movie.count_masks() for movie in split.training),
         "synthetic": config.synthetic,
         "held_out": sorted({movie.name for movie in split.held_out}),
-        "iou_before": result.before,
-        "iou_after": result.after,
+        **results,
     }
-    return about_checkpoint(
-        model.config,
-        {
-            "name": product.name,
-            "licence": product.licence,
-            "notes": product.notes,
-            "provenance": json.dumps(provenance),
-        },
-    )
+    about = {
+        "name": product.name,
+        "description": f"{Path(config.model).stem}, tuned to {provenance['masks']} masks",
+        "licence": product.licence,
+        "notes": product.notes,
+        "provenance": json.dumps(provenance),
+    }
+    state = {name: tensor.half() for name, tensor in merged_state(model).items()}
+    write_checkpoint(product.path, state, about_checkpoint(model.config, about))

@@ -1,0 +1,35 @@
+"""The accuracy benchmark on a small folder, with the embedded network."""
+
+import json
+
+import numpy as np
+import pytest
+
+from sam2_torch import load_sam2
+
+
+@pytest.fixture
+def folder(tmp_path):
+    y, x = np.mgrid[:96, :128]
+    labels = ((y - 40) ** 2 + (x - 60) ** 2 < 400).astype(np.uint16)
+    image = (40 + 150 * labels + np.random.default_rng(0).normal(0, 10, labels.shape)).astype("u1")
+    np.savez(tmp_path / "still.npz", image=image, labels=labels)
+    np.savez(tmp_path / "movie.npz", image=np.stack([image] * 3), labels=np.stack([labels] * 3))
+    (tmp_path / "manifest.csv").write_text(
+        "file,kind,modality\nstill.npz,2d,bright discs (a lab)\nmovie.npz,time,bright discs\n"
+    )
+    return tmp_path
+
+
+def test_an_easy_disc_is_found_by_every_prompt(folder, tmp_path, capsys):
+    import accuracy
+
+    scores = accuracy.measure(load_sam2("cells_nano", "cpu"), folder)
+    accuracy.report(scores, tmp_path / "figures.json")
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    kinds = ["image.click", "image.3clicks", "image.box"]
+    kinds += ["sequence.click", "sequence.box", "sequence.mask"]
+    assert {f"{kind}.miou" for kind in kinds} < figures.keys()
+    assert all(figures[f"{kind}.miou.bright_discs"] > 0.8 for kind in kinds)
+    assert figures["image.clicks_to_85"] == 1
+    assert "image.clicks_to_85" in capsys.readouterr().out
