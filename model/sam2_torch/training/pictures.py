@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,14 @@ from sam2_torch.training.movies import LabelledMovie
 from sam2_torch.transforms import PERCENTILES
 
 TRUTH_COLOUR, FOUND_COLOUR = (80, 220, 100), (255, 150, 40)
-TILE_PX = 192
+TILE_PX = 240
+TINT = 0.25
 MAX_ROWS = 4
 GAP_PX = 4
 
-Picture = NDArray[np.uint8]
+Picture: TypeAlias = NDArray[np.uint8]
+Layer: TypeAlias = tuple[Sequence[NDArray[np.bool_]] | NDArray[np.bool_], tuple[int, int, int]]
+"""Masks, and the colour to draw them in."""
 
 
 def draw_answers(batch: Batch, answers: Sequence[Answer]) -> Picture:
@@ -32,22 +35,19 @@ def draw_answers(batch: Batch, answers: Sequence[Answer]) -> Picture:
     for clip in range(min(MAX_ROWS, len(batch.images))):
         tiles = []
         for frame in range(batch.n_frames):
-            image = batch.images[clip, frame].permute(1, 2, 0).cpu().numpy()
+            image = _rgb(batch.images[clip, frame].permute(1, 2, 0).cpu().numpy())
             own = (batch.owner == clip).nonzero()[:, 0]
-            truth = batch.masks(frame)[own, 0].cpu().numpy() > 0
-            tile = _outlined(_rgb(image), truth, TRUTH_COLOUR)
+            layers = [(batch.masks(frame)[own, 0].cpu().numpy() > 0, TRUTH_COLOUR)]
             if frame in last:
                 logits = last[frame].chosen.logits[own].detach().float().cpu().numpy()
-                scale = image.shape[0] // logits.shape[-1]
-                found = (logits > 0).repeat(scale, axis=1).repeat(scale, axis=2)
-                tile = _outlined(tile, found, FOUND_COLOUR)
-            tiles.append(_tile(tile))
+                layers.append((logits > 0, FOUND_COLOUR))
+            tiles.append(_tile(image, layers))
         rows.append(tiles)
     return _mosaic(rows)
 
 
 def segment_examples(model: SAM2, movies: Sequence[LabelledMovie]) -> list[list[NDArray[np.bool_]]]:
-    """Click once at each object of the first labelled frame of a few movies; their masks."""
+    """Click once at each object of a few frames; their masks."""
     examples = []
     for movie, frame in _examples(movies):
         session = ImageSession(model, movie.images[frame])
@@ -68,7 +68,7 @@ def draw_comparison(
         image = _rgb(_stretched(movie.images[frame]))
         truth = [movie.labels[frame] == i for i in choose_objects(movie.labels[frame])]
         columns = ((truth, TRUTH_COLOUR), (old, FOUND_COLOUR), (new, FOUND_COLOUR))
-        rows.append([_tile(_outlined(image, masks, colour)) for masks, colour in columns])
+        rows.append([_tile(image, [layer]) for layer in columns])
     return _mosaic(rows)
 
 
@@ -80,12 +80,13 @@ def save_picture(path: Path, picture: Picture) -> None:
 
 
 def _examples(movies: Sequence[LabelledMovie]) -> list[tuple[LabelledMovie, int]]:
-    """Choose some movies, and the first frame of each that shows objects."""
-    found = []
-    for movie in movies:
-        frame = next((t for t in range(movie.n_frames) if choose_objects(movie.labels[t])), None)
-        if frame is not None:
-            found.append((movie, frame))
+    """Choose some frames with objects: the first ones of movies, or of few movies any."""
+    found = [
+        (movie, frame)
+        for movie in movies
+        for frame in range(movie.n_frames)
+        if (len(movies) < MAX_ROWS or frame == 0) and choose_objects(movie.labels[frame])
+    ]
     chosen = np.linspace(0, len(found) - 1, min(MAX_ROWS, len(found))).round().astype(int)
     return [found[i] for i in chosen]
 
@@ -101,30 +102,31 @@ def _rgb(image: Picture) -> Picture:
     return np.broadcast_to(image, (*image.shape[:2], 3)).copy()
 
 
-def _outlined(
-    image: Picture, masks: Sequence[NDArray[np.bool_]] | NDArray[np.bool_], colour: tuple[int, ...]
-) -> Picture:
-    image = image.copy()
-    for mask in masks:
-        image[mask & ~binary_erosion(mask)] = colour
-    return image
-
-
-def _tile(image: Picture) -> Picture:
-    """Fit an image into a square tile."""
+def _tile(image: Picture, layers: Sequence[Layer]) -> Picture:
+    """Fit an image into a tile, and draw masks on it: outlines, and a tint inside."""
     from PIL import Image
 
     height, width = image.shape[:2]
     scale = TILE_PX / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    tile = np.zeros((TILE_PX, TILE_PX, 3), np.uint8)
-    small = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))
-    tile[: small.shape[0], : small.shape[1]] = small
+    tile = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)).copy()
+    for masks, colour in layers:
+        for mask in masks:
+            small = np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
+            rim = small & ~binary_erosion(small)
+            tile[small] = (1 - TINT) * tile[small] + TINT * np.array(colour)
+            tile[rim] = colour
     return tile
 
 
 def _mosaic(rows: Sequence[Sequence[Picture]]) -> Picture:
     if not rows:
         return np.zeros((TILE_PX, TILE_PX, 3), np.uint8)
-    padded = [[np.pad(tile, ((0, GAP_PX), (0, GAP_PX), (0, 0))) for tile in row] for row in rows]
-    return np.concatenate([np.concatenate(row, axis=1) for row in padded])
+    widest = max(sum(tile.shape[1] + GAP_PX for tile in row) for row in rows)
+    lines = []
+    for row in rows:
+        height = max(tile.shape[0] for tile in row) + GAP_PX
+        tiles = [np.pad(tile, ((0, height - tile.shape[0]), (0, GAP_PX), (0, 0))) for tile in row]
+        line = np.concatenate(tiles, axis=1)
+        lines.append(np.pad(line, ((0, 0), (0, widest - line.shape[1]), (0, 0))))
+    return np.concatenate(lines)

@@ -165,7 +165,7 @@ def choose_config(arguments: argparse.Namespace, device_type: str) -> "TrainingC
         half=quick,
         seed=arguments.seed,
         save_every=100 if quick else 20,
-        log_every=10 if quick else 5,
+        log_every=10 if quick else 2,
         picture_every=200 if quick else 50,
     )
 

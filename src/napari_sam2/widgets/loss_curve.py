@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 
 HEIGHT_PX = 84
 MARGIN_PX = 4
+HEADROOM = 1.3  # for the text above the lines
 LINE_COLOUR = "#3f8cff"  # seen on dark and on light
 SMOOTHING = 0.7  # share of what was shown before, from point to point
 
@@ -66,7 +67,7 @@ class LossCurve(QWidget):
 
     def _line(self, area: QRectF, losses: list[float]) -> QPolygonF:
         values = [loss for _, loss in self.points]
-        low, high = min(0.8 * min(values), min(values)), max(values)
+        low, high = 0.8 * min(values), HEADROOM * max(values)
         scale = area.height() / max(high - low, 1e-9)
         line = QPolygonF()
         for (progress, _), loss in zip(self.points, losses, strict=True):

@@ -221,7 +221,7 @@ class TuneToMyData(QWidget):
             Path(result["folder"]) / COMPARISON_FILE,
         )
         self.result.show_in_use(False)
-        self._end(f"{result['steps']} steps")
+        self._end(f"{result['steps']} steps done")
 
     def _show_failure(self, text: str) -> None:
         self._end(text)

@@ -207,9 +207,9 @@ class ResultSection(QWidget):
             if (old := item.widget()) is not None:
                 old.deleteLater()
         rows = [("held-out part", "before", "after")]
-        for key, value in before.items():
-            if key in after:
-                rows.append((PROMPTS.get(key, key), f"{value:.2f}", f"{after[key]:.2f}"))
+        for key, prompt in PROMPTS.items():
+            if key in before and key in after:
+                rows.append((prompt, f"{before[key]:.2f}", f"{after[key]:.2f}"))
         for y, cells in enumerate(rows):
             for x, text in enumerate(cells):
                 label = QLabel(text)

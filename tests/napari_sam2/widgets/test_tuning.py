@@ -125,7 +125,7 @@ def test_from_corrected_masks_to_a_model_in_use_and_back(dock, viewer, qtbot, tr
     wait_for_the_end(qtbot, dock)
     assert seen[-1] == "step 40, about 0 min left"
     assert dock.run.curve.points == [(0.25, 2.0), (0.5, 1.0), (0.75, 2 / 3), (1.0, 0.5)]
-    assert dock.run.status.text() == "40 steps"
+    assert dock.run.status.text() == "40 steps done"
     assert dock.result.headline.text() == "my_discs is saved."
     cells = [
         dock.result.figures.itemAt(i).widget().text() for i in range(dock.result.figures.count())
