@@ -96,6 +96,17 @@ class FrameEncoder:
         if len(missing) > 1 and self._at_once > 1:
             self._encode(missing[: self._at_once])
 
+    def n_known(self, frames: Iterable[int]) -> int:
+        """Count those of some frames whose embeddings are there."""
+        return sum((frame, None) in self._cache for frame in frames)
+
+    def bytes_with(self, n_images: int) -> int:
+        """Estimate the bytes of the cache once so many images have been encoded."""
+        config = self.model.config
+        # features of stride 16, and an eighth and a quarter of their width at 4 and 8
+        numbers = config.embedding_size**2 * config.d_model * (1 + 16 / 8 + 4 / 4)
+        return min(self._cache_bytes, round(n_images * numbers * self.model.dtype.itemsize))
+
     def seen(self, crop: Crop | None) -> FrameGeometry:
         """Tell how a part of the frames lies in the network's input."""
         if crop is None:

@@ -17,6 +17,7 @@ from sam2_torch.frames import Crop
 Direction: TypeAlias = Literal["forward", "backward"]
 
 RECENT_MEMORIES = 6
+FULL_MEMORY = 1 + RECENT_MEMORIES  # with a prompted frame
 RECENT_POINTERS = 15
 VISIBLE_LOGIT = -8.0  # below it a mask's probability is under 0.04 %
 
@@ -164,11 +165,11 @@ class MemoryBank:
         old = self.tracked.get(frame - step * (RECENT_MEMORIES + 1))
         if old is not None:
             old.spatial = None
+            if isinstance(old.logits, Tensor):
+                old.logits = PackedLogits.pack(old.logits)
         old = self.tracked.get(frame - step * (RECENT_POINTERS + 1))
         if old is not None:
             old.device_pointer = None
-            if isinstance(old.logits, Tensor):
-                old.logits = PackedLogits.pack(old.logits)
 
     def forget_prompts(self, frame: int) -> None:
         """Take back what was said of a frame; its mask stays as if it had been tracked."""

@@ -73,11 +73,12 @@ class VideoSession:
         resolution: float | None = None,
     ) -> None:
         self.model = model
-        self._embeddings = FrameEncoder(model, frames, contrast, cache_bytes)
-        crops = None
+        self.embeddings = FrameEncoder(model, frames, contrast, cache_bytes)
+        self.crops = None
         if resolution is not None:
-            crops = CropPlan.at_resolution(resolution, self.frame_shape, model.config.image_size)
-        self._tracker = Tracker(model, self._embeddings, max_prompted, windowed, crops)
+            size = model.config.image_size
+            self.crops = CropPlan.at_resolution(resolution, self.frame_shape, size)
+        self._tracker = Tracker(model, self.embeddings, max_prompted, windowed, self.crops)
         self._banks: dict[int, MemoryBank] = {}
         self._prompt_points: dict[tuple[int, int], PromptPoints] = {}
         self._changed: dict[int, set[int]] = {}  # frames whose prompts no run has taken up
@@ -85,17 +86,17 @@ class VideoSession:
     @property
     def n_frames(self) -> int:
         """Number of frames."""
-        return len(self._embeddings)
+        return len(self.embeddings)
 
     @property
     def frame_shape(self) -> tuple[int, int]:
         """(H, W) of each frame."""
-        return self._embeddings.geometry.image_shape
+        return self.embeddings.geometry.image_shape
 
     @property
     def contrast(self) -> Contrast:
         """Intensities that become black and white."""
-        return self._embeddings.contrast
+        return self.embeddings.contrast
 
     @property
     def object_ids(self) -> tuple[int, ...]:
@@ -177,9 +178,9 @@ class VideoSession:
         ignored = frame if before is None else None
         tries: list[tuple[PromptPoints, FrameMemory]] = []
         for _ in range(MAX_TRIES):
-            geometry, earlier = self._embeddings.seen(crop), before
+            geometry, earlier = self.embeddings.seen(crop), before
             if earlier is not None and previous is not None:
-                earlier = earlier.moved(self._embeddings.seen(previous.crop), geometry)
+                earlier = earlier.moved(self.embeddings.seen(previous.crop), geometry)
             said = PromptPoints.of(prompts, geometry, earlier)
             if isinstance(prompts[0], MaskPrompt):
                 memory = self._tracker.segment_mask(frame, prompts[0], crop)
@@ -322,9 +323,19 @@ class VideoSession:
         object_ids: Iterable[int] | None = None,
     ) -> int:
         """Count the results that `propagate` will yield, if nothing is said meanwhile."""
-        prompted = self._prompted(self._wanted(object_ids))
-        runs = whole_runs(direction, prompted, self._check_span(frames))
+        runs = self.runs(direction, frames=frames, object_ids=object_ids)
         return sum(len(run.order()) for run in runs)
+
+    def runs(
+        self,
+        direction: Directions = "both",
+        *,
+        frames: tuple[int, int] | None = None,
+        object_ids: Iterable[int] | None = None,
+    ) -> list[Run]:
+        """Plan which objects `propagate` will take through which frames."""
+        prompted = self._prompted(self._wanted(object_ids))
+        return whole_runs(direction, prompted, self._check_span(frames))
 
     def _propagate(
         self,
@@ -355,7 +366,7 @@ class VideoSession:
     def _run(self, run: Run) -> Iterator[FrameResult]:
         """Follow the objects of a run, frame by frame."""
         agreed = dict.fromkeys(run.frames, 0)
-        with self._embeddings.reading_ahead(run.order()):
+        with self.embeddings.reading_ahead(run.order()):
             for frame in run.order():
                 running = [
                     object_id

@@ -27,6 +27,11 @@ class Speed:
         Seconds for the embedding of an image; the same for every image, whatever its size.
     click_s
         Seconds for the mask of a click on an image that has its embedding.
+    follow_first_s, follow_s
+        Seconds to follow one object into one more frame, with the memory of one frame and
+        with a full memory.
+    follow_more_s
+        Seconds for each further object with a full memory that is followed along with it.
     """
 
     device: str
@@ -34,11 +39,14 @@ class Speed:
     dtype: str
     encode_s: float
     click_s: float
+    follow_first_s: float
+    follow_s: float
+    follow_more_s: float
 
     def __str__(self) -> str:
         return (
-            f"{_milliseconds(self.encode_s)} an image, {_milliseconds(self.click_s)} a click "
-            f"on {self.device} in {self.dtype}"
+            f"{_milliseconds(self.encode_s)} an image, {_milliseconds(self.click_s)} a click, "
+            f"{_milliseconds(self.follow_s)} an object and frame on {self.device} in {self.dtype}"
         )
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from sam2_torch.budget import objects_at_once
 from sam2_torch.crops import CropPlan, join, middle
 from sam2_torch.embeddings import FrameEncoder
 from sam2_torch.frames import Box, Crop
@@ -22,7 +23,6 @@ from sam2_torch.views import LOGITS_PER_TOKEN, reaches_border, view_origin, view
 logger = logging.getLogger(__name__)
 
 MAX_PREVIOUS_LOGIT = 32.0
-OBJECTS_AT_ONCE = 16
 MEMORY_DTYPE = torch.bfloat16  # as in the reference; masks tell no difference
 
 
@@ -63,7 +63,7 @@ class Tracker:
         self._crops = crops
         self._windowed = windowed
         self._max_prompted = max_prompted
-        self._at_once = OBJECTS_AT_ONCE
+        self._at_once = objects_at_once(model.config, model.device, model.dtype)
 
     def segment_mask(self, frame: int, prompt: MaskPrompt, crop: Crop | None) -> FrameMemory:
         """Take a mask prompt as a frame's truth, as far as it is seen."""

@@ -7,8 +7,8 @@ from sam2_torch import CELLS_NANO, RELEASED
 from sam2_torch.speed_check import measure_speed, speed_rounds
 from sam2_torch.speeds import Speed, recall_speeds, remember_speed, speeds_file
 
-CPU = Speed("cpu", "4 cores", "float32", 0.2104, 0.0121)
-GPU = Speed("cuda:1", "Quick", "bfloat16", 1.25, 0.002)
+CPU = Speed("cpu", "4 cores", "float32", 0.2104, 0.0121, 0.03, 0.0412, 0.04)
+GPU = Speed("cuda:1", "Quick", "bfloat16", 1.25, 0.002, 0.003, 0.006, 0.001)
 TINY = RELEASED["sam2.1_hiera_tiny"]
 
 
@@ -62,8 +62,10 @@ def test_broken_file_is_as_good_as_none(content):
 
 
 def test_words():
-    assert str(CPU) == "210 ms an image, 12 ms a click on cpu in float32"
-    assert str(GPU) == "1.2 s an image, 2 ms a click on cuda:1 in bfloat16"
+    on_cpu = "210 ms an image, 12 ms a click, 41 ms an object and frame on cpu in float32"
+    on_gpu = "1.2 s an image, 2 ms a click, 6 ms an object and frame on cuda:1 in bfloat16"
+    assert str(CPU) == on_cpu
+    assert str(GPU) == on_gpu
 
 
 def test_a_network_is_measured(model):
