@@ -1,6 +1,5 @@
 """Clocks, memory gauges and the order in which sides take turns."""
 
-import ctypes
 import gc
 import time
 from collections.abc import Callable, Mapping
@@ -8,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+
+from sam2_torch.devices import release_freed_memory
 
 FAILURES = (
     AssertionError,
@@ -86,7 +87,7 @@ class MemoryGauge:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         gc.collect()
-        _give_back_freed_memory()
+        release_freed_memory()  # or later work hides in it
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
             self._on_device = torch.cuda.memory_allocated(device)
@@ -100,14 +101,6 @@ class MemoryGauge:
         if self._on_host is None:
             return Memory(on_device, None)
         return Memory(on_device, _host_bytes("VmHWM") - self._on_host)
-
-
-def _give_back_freed_memory() -> None:
-    """Make glibc return what was freed, or later work hides in it."""
-    try:
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
-    except (OSError, AttributeError):
-        return  # another C library: peaks of the host may come out too small
 
 
 def _reset_host_peak() -> int | None:

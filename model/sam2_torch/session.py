@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 
 from sam2_torch.crops import CropPlan
+from sam2_torch.devices import release_freed_memory
 from sam2_torch.embeddings import CACHE_BYTES, FrameEncoder
 from sam2_torch.frames import Frames
 from sam2_torch.memory_bank import Direction, FrameMemory, MemoryBank, Selection
@@ -21,6 +22,7 @@ MAX_TRIES = 8  # windows for one prompt
 MAX_DOUBTED, DOUBTFUL_IOU = 2, 0.5  # how often a larger one is tried, and when
 REJOINED_IOU = 0.99
 REJOINED_FRAMES = 3  # in a row
+RELEASE_EVERY = 16  # frames
 
 
 class VideoSession:
@@ -367,7 +369,9 @@ class VideoSession:
         """Follow the objects of a run, frame by frame."""
         agreed = dict.fromkeys(run.frames, 0)
         with self.embeddings.reading_ahead(run.order()):
-            for frame in run.order():
+            for done, frame in enumerate(run.order(), start=1):
+                if done % RELEASE_EVERY == 0:
+                    release_freed_memory()
                 running = [
                     object_id
                     for object_id, frames in run.frames.items()

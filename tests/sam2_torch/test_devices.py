@@ -1,7 +1,16 @@
+import platform
+from pathlib import Path
+
 import pytest
 import torch
 
-from sam2_torch.devices import choose_device, choose_dtype, describe_devices, fast_dtype
+from sam2_torch.devices import (
+    choose_device,
+    choose_dtype,
+    describe_devices,
+    fast_dtype,
+    release_freed_memory,
+)
 
 
 def test_devices_that_are_there():
@@ -47,6 +56,18 @@ def test_devices_are_described_for_people():
     assert devices[-1].name == "cpu" and devices[-1].dtype == fast_dtype(torch.device("cpu"))
     assert str(devices[-1]).startswith("cpu: ") and "cores, " in str(devices[-1])
     assert choose_device(devices[0].name).type == choose_device("auto").type
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other libraries give it back")
+def test_freed_memory_among_small_blocks_is_given_back():
+    status = Path("/proc/self/statm")
+    blocks = [(bytearray(100_000), bytes(2000)) for _ in range(2000)]
+    kept = [small for _, small in blocks]
+    del blocks
+    before = int(status.read_text().split()[1])
+    release_freed_memory()
+    assert len(kept) == 2000
+    assert int(status.read_text().split()[1]) < before - 10_000  # pages
 
 
 @pytest.mark.gpu

@@ -1,0 +1,159 @@
+"""Measure what long movies and many objects cost: memory against length, estimate against fact.
+
+    python benchmarks/scale.py [--model M] [--device D] [--lengths 200 2000] [--objects 4]
+    python benchmarks/scale.py --drawn [--objects 300] [--lengths 500] [--side 2048]
+
+Follows discs through a movie whose frames are made when they are read, as `napari-sam2 track`
+would. With --drawn there is no network: its answers are drawn, so that what is kept of a very
+long movie with very many objects can be measured in minutes. Prints a table; --json writes it.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from timing import MEGABYTE, MemoryGauge
+
+from napari_sam2.annotation import Annotation
+from sam2_torch import SAM2, BoxPrompt, VideoSession, load_sam2
+from sam2_torch.estimate import estimate_propagation
+from sam2_torch.sam2 import ImageEmbedding, Segmentation
+from sam2_torch.speed_check import measure_speed
+
+RADIUS = 0.012  # of the frame's side: a disc covers 0.05 % of the frame
+CACHE_BYTES = 64 << 20  # embeddings of some frames: their cache is full in the shortest movie, too
+
+
+class Discs(Sequence[NDArray[np.uint8]]):
+    """A movie of bright discs on a grid that sway, drawn frame by frame."""
+
+    def __init__(self, n_frames: int, side: int, n_objects: int) -> None:
+        columns = int(np.ceil(np.sqrt(n_objects)))
+        cells = np.array([divmod(i, columns) for i in range(n_objects)])
+        self._centres_yx = (cells + 0.5) * side / columns
+        self.radius = max(3.0, RADIUS * side)
+        self._n_frames, self._side = n_frames, side
+
+    def __len__(self) -> int:
+        return self._n_frames
+
+    def __getitem__(self, frame: Any) -> Any:
+        pixels = np.full((self._side, self._side), 20, np.uint8)
+        reach = np.arange(-int(self.radius), int(self.radius) + 1)
+        disc = reach[:, None] ** 2 + reach**2 <= self.radius**2
+        for y, x in self.centres_yx(frame).round().astype(int):
+            y0, x0 = max(y + reach[0], 0), max(x + reach[0], 0)
+            part = pixels[y0 : y + reach[-1] + 1, x0 : x + reach[-1] + 1]
+            part[disc[: part.shape[0], : part.shape[1]]] = 200
+        return pixels
+
+    def centres_yx(self, frame: int) -> NDArray[np.float64]:
+        """Tell where the discs are in a frame, (N, 2)."""
+        return self._centres_yx + 1.5 * self.radius * np.sin(frame / 20)
+
+
+def draw_instead_of_computing(model: SAM2, movie: Discs) -> None:
+    """Let a network answer with the discs, in the order of the objects, and compute nothing."""
+    config = model.config
+    size, logits_size = config.embedding_size, config.logits_size
+    scale = movie._side / logits_size
+    state = {"frame": 0, "next": 0}
+    grid = torch.arange(logits_size) * scale
+    embedding = ImageEmbedding(
+        torch.zeros(1, config.d_model, size, size),
+        (torch.zeros(1, 1, 1, 1), torch.zeros(1, 1, 1, 1)),
+    )
+
+    def attend(features: torch.Tensor, memories: Any, view: Any = None) -> torch.Tensor:
+        return features.expand(len(memories.pointers), -1, -1, -1)
+
+    def segment(features: torch.Tensor, *_: Any, **__: Any) -> Segmentation:
+        n = len(features)
+        if state["next"] >= len(movie._centres_yx):
+            state.update(frame=state["frame"] + 1, next=0)
+        centres = torch.from_numpy(movie.centres_yx(state["frame"]))[state["next"] :][:n]
+        state["next"] += n
+        dy, dx = grid[None] - centres[:, :1], grid[None] - centres[:, 1:]
+        distance = (dy[:, :, None] ** 2 + dx[:, None, :] ** 2).sqrt().float()
+        logits = ((movie.radius - distance) / scale * 4).clamp(-12, 12)
+        ones = torch.ones(n)
+        return Segmentation(logits, ones, 10 * ones, torch.zeros(n, config.d_model))
+
+    def remember(features: torch.Tensor, logits: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+        return torch.zeros(len(logits), config.memory_dim, size, size)
+
+    model.encode_image = lambda _: embedding  # type: ignore[method-assign]
+    model.attend_to_memory, model.segment = attend, segment  # type: ignore[method-assign, assignment]
+    model.encode_memory = remember  # type: ignore[method-assign]
+
+
+def follow(model: SAM2, movie: Discs) -> tuple[Annotation, float | None, float]:
+    """Follow all discs to the end; returns the estimated and the measured seconds, too."""
+    annotation = Annotation(VideoSession(model, movie, cache_bytes=CACHE_BYTES))
+    for i, (y, x) in enumerate(movie.centres_yx(0), start=1):
+        r = movie.radius
+        annotation.prompt(i, 0, [BoxPrompt(y - r, x - r, y + r, x + r)])
+    drawn = "encode_image" in vars(model)
+    speed = None if drawn else measure_speed(model)
+    estimated = estimate_propagation(annotation.session, "forward", speed=speed).seconds
+    start = time.perf_counter()
+    for _ in annotation.propagate("forward"):
+        pass
+    return annotation, estimated, time.perf_counter() - start
+
+
+def measure(arguments: argparse.Namespace) -> Iterator[dict[str, float | int | None]]:
+    """Follow the objects through movies of each length."""
+    for length in arguments.lengths:
+        model = load_sam2(arguments.model, arguments.device, "fast")
+        movie = Discs(length, arguments.side, arguments.objects)
+        if arguments.drawn:
+            model = model.float()
+            draw_instead_of_computing(model, movie)
+        gauge = MemoryGauge(model.device)
+        annotation, estimated, seconds = follow(model, movie)
+        memory = gauge.read()
+        device = None if memory.device is None else memory.device / MEGABYTE
+        host = None if memory.host is None else memory.host / MEGABYTE
+        yield {
+            "frames": length,
+            "objects": arguments.objects,
+            "side": arguments.side,
+            "seconds": round(seconds, 1),
+            "estimated_seconds": estimated and round(estimated, 1),
+            "device_peak_mb": device,
+            "host_peak_mb": host,
+            "masks_mb": annotation.masklets.nbytes / MEGABYTE,
+        }
+        del annotation
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="cells_nano", help="name or checkpoint file")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--lengths", type=int, nargs="+", default=[200, 2000], help="frames")
+    parser.add_argument("--objects", type=int, default=1)
+    parser.add_argument("--side", type=int, default=512, help="rows and columns of a frame")
+    parser.add_argument("--drawn", action="store_true", help="draw masks, without a network")
+    parser.add_argument("--json", type=Path, help="file for the figures")
+    arguments = parser.parse_args()
+    rows = []
+    for row in measure(arguments):
+        if not rows:
+            print("| " + " | ".join(row) + " |\n|" + " ---: |" * len(row), flush=True)
+        cells = ("" if value is None else f"{value:.5g}" for value in row.values())
+        print("| " + " | ".join(cells) + " |", flush=True)
+        rows.append(row)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(rows, indent=1))
+
+
+if __name__ == "__main__":
+    main()
