@@ -1,6 +1,7 @@
 """One movie with its objects: prompts on any frame, masks on every frame."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from time import monotonic
 
 import torch
 
@@ -22,7 +23,7 @@ MAX_TRIES = 8  # windows for one prompt
 MAX_DOUBTED, DOUBTFUL_IOU = 2, 0.5  # how often a larger one is tried, and when
 REJOINED_IOU = 0.99
 REJOINED_FRAMES = 3  # in a row
-RELEASE_EVERY = 16  # frames
+RELEASE_EVERY_S = 1.0
 
 
 class VideoSession:
@@ -367,11 +368,12 @@ class VideoSession:
 
     def _run(self, run: Run) -> Iterator[FrameResult]:
         """Follow the objects of a run, frame by frame."""
-        agreed = dict.fromkeys(run.frames, 0)
+        agreed, released = dict.fromkeys(run.frames, 0), monotonic()
         with self.embeddings.reading_ahead(run.order()):
-            for done, frame in enumerate(run.order(), start=1):
-                if done % RELEASE_EVERY == 0:
+            for frame in run.order():
+                if monotonic() - released > RELEASE_EVERY_S:
                     release_freed_memory()
+                    released = monotonic()
                 running = [
                     object_id
                     for object_id, frames in run.frames.items()
