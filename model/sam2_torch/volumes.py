@@ -227,7 +227,7 @@ class VolumeSession(VideoSession):
         n = self.n_planes
         for planes, through in (range(n), "forward"), (range(n - 1, -1, -1), "backward"):
             order = range(time * n + planes[0], time * n + planes[-1] + planes.step, planes.step)
-            with self._embeddings.reading_ahead(order):
+            with self.embeddings.reading_ahead(order):
                 yield from self._sweep(time, begins, planes, through)  # type: ignore[arg-type]
 
     def _begin(self, object_id: int, time: int, way: Direction, has_come: bool) -> int:

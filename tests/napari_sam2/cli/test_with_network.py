@@ -112,7 +112,9 @@ def test_speed_of_a_model(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("NAPARI_SAM2_CACHE", str(tmp_path))
     assert main(["models", "speed", "cells_nano", "--device", "cpu"]) == 0
     said = capsys.readouterr().out
-    assert re.fullmatch(r"cells_nano: .* an image, .* a click, .* on cpu in \w+ \(\d+ cores\)\n", said)
+    assert re.fullmatch(
+        r"cells_nano: .* an image, .* a click, .* on cpu in \w+ \(\d+ cores\)\n", said
+    )
     assert main(["models", "speed", "cells_nano", "--device", "warp"]) == 2
     assert "expected auto, cuda, cuda:1, mps or cpu" in capsys.readouterr().err
 
