@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     )
     from sam2_torch.checkpoints import load_sam2, save_checkpoint
     from sam2_torch.config import CELLS_NANO, RELEASED, SAM2Config
+    from sam2_torch.embedding_store import EmbeddingStore
     from sam2_torch.image import ImageSession
     from sam2_torch.predictions import FrameResult, MaskPrediction, SparseMask
     from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from sam2_torch.volumes import VolumeSession
 
 _HOME = {
+    "EmbeddingStore": "embedding_store",
     "AutomaticMask": "automatic",
     "Doubts": "automatic",
     "Everything": "automatic",
@@ -59,6 +61,7 @@ __all__ = [
     "AutomaticMask",
     "BoxPrompt",
     "Doubts",
+    "EmbeddingStore",
     "Everything",
     "EverythingOptions",
     "FrameResult",

@@ -1,16 +1,19 @@
 """Frames on their way to the network: read ahead, normalised, encoded, kept for a while."""
 
-from collections import OrderedDict
+import logging
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Lock
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sam2_torch.embedding_cache import EmbeddingCache, Part
+from sam2_torch.embedding_store import EmbeddingStore
+from sam2_torch.fingerprints import fingerprint_input, fingerprint_model
 from sam2_torch.frames import (
     Crop,
     Frames,
@@ -27,10 +30,10 @@ from sam2_torch.transforms import (
     measure_contrast,
 )
 
-Part: TypeAlias = tuple[int, Crop | None]
-"""A frame and what is seen of it; None for the whole."""
+logger = logging.getLogger(__name__)
 
 CACHE_BYTES = 1 << 30
+HOST_BYTES = 2 << 30
 READ_AHEAD = 4
 ENCODED_AT_ONCE = {"cuda": 4}  # elsewhere one: a batch is no faster there
 
@@ -46,8 +49,11 @@ class FrameEncoder:
         The movie; a frame is read when it is encoded, and not kept.
     contrast
         Intensities that become black and white; measured on a few frames if None.
-    cache_bytes
-        How many bytes of embeddings to keep on the model's device.
+    cache_bytes, host_bytes
+        How many bytes of embeddings to keep on the model's device, and how many of those that
+        do not fit there in the computer's memory (see `EmbeddingCache`).
+    store
+        Where to keep them on disk, too; nowhere if None.
 
     Raises
     ------
@@ -55,12 +61,15 @@ class FrameEncoder:
         If the movie is empty or its first frame is no image.
     """
 
-    def __init__(
+    def __init__(  # the network, the movie, and what to keep where
         self,
         model: SAM2,
         frames: Frames,
         contrast: Contrast | None = None,
         cache_bytes: int = CACHE_BYTES,
+        *,
+        host_bytes: int = HOST_BYTES,
+        store: EmbeddingStore | None = None,
     ) -> None:
         self.model = model
         self.geometry = FrameGeometry.fit(shape_of_frames(frames), model.config)
@@ -68,8 +77,10 @@ class FrameEncoder:
         self._frames = frames
         self._reading = Lock()  # readers of files are seldom safe to share
         self._cache_bytes = cache_bytes
-        self._cache: OrderedDict[Part, ImageEmbedding] = OrderedDict()
-        self._used_bytes = 0
+        self._cache = EmbeddingCache(model.device, cache_bytes, host_bytes)
+        self._most_at_once = ENCODED_AT_ONCE.get(model.device.type, 1)
+        self.store = store
+        self._model_fingerprint: str | None = None
         self._order: range = range(0)
         self._ahead: dict[Part, Future[NDArray[Any] | Tensor]] = {}
         self._reader: ThreadPoolExecutor | None = None
@@ -86,15 +97,31 @@ class FrameEncoder:
         part = frame, crop
         if part not in self._cache:
             self._encode(self._batch(part))
-        self._cache.move_to_end(part)
         return self._cache[part]
 
     def prepare(self, frame: int, crops: Iterable[Crop | None]) -> None:
         """Encode some of the parts of a frame that will be asked for, together."""
         parts = [(frame, crop) for crop in dict.fromkeys(crops)]
         missing = [part for part in parts if part not in self._cache]
-        if len(missing) > 1 and self._at_once > 1:
-            self._encode(missing[: self._at_once])
+        if len(missing) > 1 and self._most_at_once > 1:
+            self._encode(missing[: self._most_at_once])
+
+    def encode_ahead(self, frames: range) -> Iterator[int]:
+        """Encode whole frames before they are asked for, and write them to the store.
+
+        Yields
+        ------
+        Each frame that is done. Closing the generator stops; what is done stays.
+        """
+        with self.reading_ahead(frames):
+            for frame in frames:
+                part = frame, None
+                with torch.inference_mode():
+                    if part in self._cache and self.store is not None:
+                        self.store.put(self._fingerprint(self._input(part)), self._cache[part])
+                    else:
+                        self.embedding(frame)
+                yield frame
 
     def n_known(self, frames: Iterable[int]) -> int:
         """Count those of some frames whose embeddings are there."""
@@ -125,14 +152,10 @@ class FrameEncoder:
                 reader.shutdown(cancel_futures=True)
                 self._ahead.clear()
 
-    @property
-    def _at_once(self) -> int:
-        return ENCODED_AT_ONCE.get(self.model.device.type, 1)
-
     def _batch(self, part: Part) -> list[Part]:
         """Choose what to encode together with a part: the same of the frames that follow."""
         frame, crop = part
-        following = [(f, crop) for f in self._following(frame, self._at_once - 1)]
+        following = [(f, crop) for f in self._following(frame, self._most_at_once - 1)]
         return [part, *(other for other in following if other not in self._cache)]
 
     def _following(self, frame: int, n: int) -> range:
@@ -142,12 +165,51 @@ class FrameEncoder:
         return self._order[place + 1 : place + 1 + n]
 
     def _encode(self, parts: list[Part]) -> None:
-        images = torch.cat([self._input(part) for part in parts])
+        inputs = {part: self._input(part) for part in parts}
         self._read_on(parts[-1])
-        features, skips = self.model.encode_image(images)
-        for i, part in enumerate(parts):
-            one = slice(i, i + 1)
-            self._keep(part, ImageEmbedding(features[one], (skips[0][one], skips[1][one])))
+        if self.store is None:
+            self._encode_together(inputs)
+            return
+        fingerprints = {part: self._fingerprint(image) for part, image in inputs.items()}
+        for part, fingerprint in fingerprints.items():
+            found = self.store.get(fingerprint)
+            if found is not None:
+                device = self.model.device
+                skips = (found.skips[0].to(device), found.skips[1].to(device))
+                self._cache[part] = ImageEmbedding(found.features.to(device), skips)
+                del inputs[part]
+        for part, embedding in self._encode_together(inputs).items():
+            self.store.put(fingerprints[part], embedding)
+
+    def _encode_together(self, inputs: dict[Part, Tensor]) -> dict[Part, ImageEmbedding]:
+        """Encode and keep some images, in as many batches as the device's memory takes."""
+        done: dict[Part, ImageEmbedding] = {}
+        waiting = list(inputs)
+        while waiting:
+            chunk = waiting[: self._most_at_once]
+            try:
+                features, skips = self.model.encode_image(torch.cat([inputs[p] for p in chunk]))
+            except torch.OutOfMemoryError:
+                if len(chunk) == 1:
+                    raise
+                self._most_at_once = len(chunk) // 2
+                torch.cuda.empty_cache()
+                logger.warning(
+                    "The device's memory is full: going on with %d images at a time",
+                    self._most_at_once,
+                )
+                continue
+            waiting = waiting[len(chunk) :]
+            for i, part in enumerate(chunk):
+                one = slice(i, i + 1)
+                done[part] = ImageEmbedding(features[one], (skips[0][one], skips[1][one]))
+                self._cache[part] = done[part]
+        return done
+
+    def _fingerprint(self, image: Tensor) -> str:
+        if self._model_fingerprint is None:
+            self._model_fingerprint = fingerprint_model(self.model)
+        return fingerprint_input(image, self._model_fingerprint)
 
     def _input(self, part: Part) -> Tensor:
         ahead = self._ahead.pop(part, None)
@@ -188,10 +250,3 @@ class FrameEncoder:
     def _normalise(self, pixels: NDArray[Any], crop: Crop | None) -> Tensor:
         content = self.seen(crop).content
         return image_to_input(pixels, self.contrast, self.model.config, content)
-
-    def _keep(self, part: Part, embedding: ImageEmbedding) -> None:
-        self._cache[part] = embedding
-        self._used_bytes += embedding.nbytes
-        while self._used_bytes > self._cache_bytes and len(self._cache) > 1:
-            _, oldest = self._cache.popitem(last=False)
-            self._used_bytes -= oldest.nbytes

@@ -7,6 +7,7 @@ import torch
 
 from sam2_torch.crops import CropPlan
 from sam2_torch.devices import release_freed_memory
+from sam2_torch.embedding_store import EmbeddingStore
 from sam2_torch.embeddings import CACHE_BYTES, FrameEncoder
 from sam2_torch.frames import Frames
 from sam2_torch.memory_bank import Direction, FrameMemory, MemoryBank, Selection
@@ -41,6 +42,9 @@ class VideoSession:
         0.1 and 99.9 of a few frames.
     cache_bytes
         How many bytes of image embeddings to keep on the model's device.
+    embeddings
+        Where to keep image embeddings on disk, too, for a second run of the same network on
+        the same frames: nothing is encoded then. Masks are the same with it and without.
     max_prompted
         How many prompted frames an object sees at once, the nearest; None for all.
     windowed
@@ -71,12 +75,13 @@ class VideoSession:
         *,
         contrast: Contrast | None = None,
         cache_bytes: int = CACHE_BYTES,
+        embeddings: EmbeddingStore | None = None,
         max_prompted: int | None = MAX_PROMPTED,
         windowed: bool = False,
         resolution: float | None = None,
     ) -> None:
         self.model = model
-        self.embeddings = FrameEncoder(model, frames, contrast, cache_bytes)
+        self.embeddings = FrameEncoder(model, frames, contrast, cache_bytes, store=embeddings)
         self.crops = None
         if resolution is not None:
             size = model.config.image_size
@@ -238,6 +243,33 @@ class VideoSession:
         self._changed.pop(object_id, None)
         for key in [key for key in self._prompt_points if key[0] == object_id]:
             del self._prompt_points[key]
+
+    def keep_embeddings(self, store: EmbeddingStore | None) -> None:
+        """Keep image embeddings on disk from now on, or, with None, no longer."""
+        self.embeddings.store = store
+
+    def embed(self, frames: tuple[int, int] | None = None) -> Iterator[int]:
+        """Encode whole frames before anything is prompted.
+
+        With a store (`embeddings`), that makes the first click on each of them, and a whole
+        run, as quick as a second one. Windows (`resolution`) depend on the objects: they are
+        encoded when they are known.
+
+        Parameters
+        ----------
+        frames
+            First frame and the one after the last; the whole movie if None.
+
+        Yields
+        ------
+        The index of each frame that is done. Closing the generator stops; what is done stays.
+
+        Raises
+        ------
+        ValueError
+            If the range is empty.
+        """
+        return self.embeddings.encode_ahead(range(*self._check_span(frames)))
 
     def reset(self) -> None:
         """Forget all objects; image embeddings are kept."""
