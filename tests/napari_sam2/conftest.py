@@ -115,6 +115,12 @@ class StubSession:
         return MaskPrediction(sparse, None, 0.9, 5.0 if mask.any() else -5.0)  # type: ignore[arg-type]
 
 
+@pytest.fixture(autouse=True)
+def own_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test find what another one saved."""
+    monkeypatch.setenv("NAPARI_SAM2_SESSIONS", str(tmp_path / "sessions"))
+
+
 @pytest.fixture
 def make_session() -> Any:
     """Make stub sessions: `make_session(frames)`."""

@@ -69,8 +69,6 @@ class Workspace:
         Whose the next mark is, and whether the next click is positive (1) or negative (0).
     new_object_per_box
         Whether a box makes a new object, unless the current one is still empty.
-    unanswered
-        The (object id, frame) of marks whose mask has not come yet.
     """
 
     def __init__(
@@ -101,7 +99,6 @@ class Workspace:
         self.current_object = self._begin_object()
         self.label = 1
         self.new_object_per_box = True
-        self.unanswered: set[ObjectFrame] = set()
         self._listener = listener
         self._marks: dict[ObjectFrame, Marks] = {}
         self._tagged: set[int] = set()  # whose the marks are that `_collect` will read
@@ -240,7 +237,6 @@ class Workspace:
                 self._remove_object(key.object_id)
         marks = {place: m if isinstance(m, Marks) else Marks() for place, m in drawn.items()}
         self._wet = {place: mask for place, mask in self._wet.items() if place not in marks}
-        self.unanswered.difference_update(marks)
         self._marks.update(marks)
         self._marks = {place: m for place, m in self._marks.items() if m}
         self.drawing.write(marks)

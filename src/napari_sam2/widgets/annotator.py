@@ -1,5 +1,6 @@
 """From what is drawn to the session and back to the layers, through the worker."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -113,6 +114,8 @@ class Annotator(QObject):
         self._workspaces: dict[tuple[Image, int | None], Workspace] = {}
         self._opened: tuple[Workspace, tuple[str, str]] | None = None
         self._models: WeakKeyDictionary[Workspace, tuple[str, str]] = WeakKeyDictionary()
+        # what was drawn, and has no mask yet: it is said again if the network was not there
+        self._unanswered: defaultdict[Workspace, dict[ObjectFrame, _Job]] = defaultdict(dict)
         self._waiting: list[Callable[[], None]] = []
         self._done_frames: set[int] = set()
         self._shown_by_us: int | None = None
@@ -165,6 +168,7 @@ class Annotator(QObject):
         for key in [key for key in self._workspaces if key[0] is image]:
             workspace = self._workspaces.pop(key)
             workspace.take_painted()
+            self._unanswered.pop(workspace, None)
             self.sessions.forget(workspace)
             workspace.close()
         if self.workspace is not None and self.workspace.image is image:
@@ -198,14 +202,14 @@ class Annotator(QObject):
             ),
             then=self._show_opened,
         )
-        job = _Job(Action.MODEL, model[0])
+        asked, job = self._unanswered[workspace], _Job(Action.MODEL, model[0])
         again = self._models.get(workspace) in (None, model)
         for key, marks in workspace.marks.items():
             is_known = workspace.masklets.packed(*key) is not None
-            if again and is_known and key not in workspace.unanswered:
+            if again and is_known and key not in asked:
                 self._restate(workspace, key)
             else:
-                self._prompt(workspace, key, marks, job)
+                self._prompt(workspace, key, marks, asked.get(key, job))
         self._models[workspace] = model
         self.changed.emit()
         # the first Labels layer takes napari a second: let this be seen before
@@ -393,6 +397,7 @@ class Annotator(QObject):
         for workspace in self._workspaces.values():
             workspace.close()
         self._workspaces.clear()
+        self._unanswered.clear()
         self.workspace = None
         self.closed.emit()
 
@@ -435,7 +440,7 @@ class Annotator(QObject):
         if painted:
             changes |= workspace.stored_masks(marks)
         job.record(workspace, changes)
-        workspace.unanswered.update(marks)
+        self._unanswered[workspace].update(dict.fromkeys(marks, job))
         # what is drawn on another image waits until that one is chosen
         if workspace is self.workspace and self.is_unloaded:
             self.open()
@@ -465,6 +470,9 @@ class Annotator(QObject):
     def _put(self, workspace: Workspace, changes: Changes) -> None:
         """Put values of the history in place, and tell the network."""
         workspace.take(changes)
+        for key in changes:
+            if key.kind == Kind.MARKS:
+                self._unanswered[workspace].pop(key.place, None)
         if not workspace.outputs.show(workspace.masklets.object_ids):
             self._tell_limit()
         workspace.outputs.refresh()
@@ -521,7 +529,7 @@ class Annotator(QObject):
         object_id, frame = key
         if object_id not in workspace.objects.ids:  # deleted meanwhile
             return
-        workspace.unanswered.discard(key)
+        self._unanswered[workspace].pop(key, None)
         job.record(workspace, workspace.stored_masks([key]))
         if prediction is not None and not workspace.outputs.show([object_id]):
             self._tell_limit()

@@ -21,7 +21,9 @@ from napari_sam2.widgets.propagation_section import PropagationSection, Which, d
 from napari_sam2.widgets.review import Review
 from napari_sam2.widgets.review_section import ReviewSection
 from napari_sam2.widgets.sections import PromptSection, foldable, row
+from napari_sam2.widgets.seeds_section import SeedsSection
 from napari_sam2.widgets.session_owner import Progress, SessionOwner
+from napari_sam2.widgets.session_section import SessionSection
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -63,6 +65,8 @@ class SegmentAndTrack(QWidget):
         self.chooser = ModelChooser(self.model, self.annotator)
         self.objects = ObjectSection()
         self.prompts = PromptSection()
+        self.seeds = SeedsSection(self._viewer, self.annotator)
+        self.session = SessionSection(self.annotator)
         self.propagation = PropagationSection()
         self.checking = ReviewSection()
         self.review = Review(self.annotator)
@@ -82,6 +86,7 @@ class SegmentAndTrack(QWidget):
         self._is_closed = True
         self.image.close_choice()
         self.chooser.release()
+        self.seeds.release()
         self.review.close()
         self._keys.release()
         self._viewer.dims.events.current_step.disconnect(self._show_place)
@@ -120,12 +125,15 @@ class SegmentAndTrack(QWidget):
         layout.addLayout(row(self.hint, self.help))
         for widget in (
             self.busy,
+            self.session.reopen,
             self.image,
             self.model,
             self.prompts,
+            foldable("Many at once", self.seeds, unfolded=False),
             foldable("Objects", self.objects),
             foldable("Propagate", self.propagation),
             foldable("Check", self.checking),
+            foldable("Session", self.session),
         ):
             layout.addWidget(widget)
         layout.addStretch()
@@ -316,6 +324,8 @@ class SegmentAndTrack(QWidget):
         annotator, workspace = self.annotator, self.annotator.workspace
         self.hint.setText(next_step(self._situation()))
         self.prompts.setEnabled(workspace is not None)
+        self.seeds.show_state()
+        self.session.show_state()
         running = annotator.is_propagating
         if running or self.propagation.cancel.isEnabled():
             self.propagation.show_running(running, annotator.is_paused)

@@ -131,6 +131,10 @@ class Sessions(QObject):
         if workspace is self._workspace and workspace.history.is_empty and paths:
             self.recoverable = paths[0]
             self.changed.emit()
+            self.noticed.emit(
+                f"You worked on {workspace.image.name} before: Reopen the last session, in the "
+                "dock, brings it back."
+            )
 
     def _take(
         self,
