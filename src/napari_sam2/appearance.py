@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Resolution: TypeAlias = float | Literal["auto", "whole"]
 LARGE_PX = 2048  # rows or columns, beyond which frames are seen in windows
+INPUT_PX = 512  # of the embedded network; others see windows twice as wide
 BLACK_AND_WHITE: Contrast = (0.0, 1.0)
 
 
@@ -63,6 +64,10 @@ class Appearance:
         object; "whole" squeezes the whole frame into the input; "auto" does so, but takes 1
         for frames of more than `LARGE_PX` rows or columns.
 
+    channels
+        Of a layer with an axis of channels: which one to take, or which two or three to be
+        red, green and blue; None for the one that is shown.
+
     Raises
     ------
     ValueError
@@ -73,6 +78,7 @@ class Appearance:
     gamma: float = 1.0
     per_frame: bool = False
     resolution: Resolution = "auto"
+    channels: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.gamma < math.inf:
@@ -102,10 +108,54 @@ class Appearance:
 
     def show(self, frames: MovieFrames) -> "Shown":
         """Decide what a session gets."""
-        resolution = self.input_pixels(frames.frame_shape)
+        resolution = self.input_pixels(shape_of_frames(frames))  # type: ignore[arg-type]
         if self.is_plain:  # the session measures the contrast itself unless it is given
             return Shown(frames, self.contrast, resolution)
         return Shown(ShownFrames(frames, self), BLACK_AND_WHITE, resolution)
+
+
+USUAL = Appearance()
+
+
+def preview(
+    frames: MovieFrames,
+    frame: int,
+    centre_yx: tuple[float, float],
+    appearance: Appearance,
+    side: int,
+) -> tuple[NDArray[np.float32], str]:
+    """Make a picture of what the network sees of a frame, and say how much that is.
+
+    Parameters
+    ----------
+    frames, frame
+        The movie, and which of its frames.
+    centre_yx
+        In image pixels, where a window would lie.
+    appearance
+        How it is seen.
+    side
+        Rows and columns of the picture at most.
+
+    Returns
+    -------
+    (h, w) or (h, w, 3) of 0 (black) to 1 (white), and a sentence.
+    """
+    resolution = appearance.input_pixels(frames.frame_shape)
+    length = max(frames.frame_shape) if resolution is None else round(INPUT_PX / resolution)
+    height, width = (min(length, n) for n in frames.frame_shape)
+    y, x = (
+        min(max(round(centre - part / 2), 0), n - part)
+        for centre, part, n in zip(centre_yx, (height, width), frames.frame_shape, strict=True)
+    )
+    step = max(height, width) / side
+    size = max(1, round(height / step)), max(1, round(width / step))
+    window = slice(y, y + height), slice(x, x + width)
+    pixels = ShownFrames(frames, appearance).window(frame, *window, size)
+    rows = np.arange(size[0]) * pixels.shape[0] // size[0]
+    columns = np.arange(size[1]) * pixels.shape[1] // size[1]
+    seen = "the whole frame" if resolution is None else f"a window of {height} x {width} pixels"
+    return pixels[rows[:, None], columns], f"Frame {frame}: {seen}"
 
 
 class Shown(NamedTuple):
@@ -191,6 +241,7 @@ def open_session(
     from sam2_torch import VideoSession, VolumeSession
 
     shown = (appearance or Appearance()).show(frames)
-    if frames.n_planes > 1:
-        return VolumeSession(model, shown.frames, frames.n_planes, **shown.options)
+    n_planes = getattr(frames, "n_planes", 1)
+    if n_planes > 1:
+        return VolumeSession(model, shown.frames, n_planes, **shown.options)
     return VideoSession(model, shown.frames, **shown.options)

@@ -2,15 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from napari_sam2.appearance import USUAL, Appearance
+from sam2_torch.frames import choose_level
 
 if TYPE_CHECKING:
     from napari.layers import Image, Layer
 
 _TIME_NAMES = ("t", "time", "frame", "frames")
+_DEPTH_NAMES = ("z", "depth", "plane", "planes", "slice")
+_CHANNEL_NAMES = ("c", "channel", "channels")
+
+Along: TypeAlias = int | tuple[int, int] | None
+"""The axis of the frames, or those of time and depth; None for a single image."""
 
 
 @dataclass(frozen=True)
@@ -22,19 +30,27 @@ class FrameGeometry:
     shape
         Of the image, without its RGB axis.
     frame_axis
-        The axis of the frames; None for a single image.
+        The axis of the frames, or of the time points of a movie of stacks; None for a single
+        image.
     position
         Index along each of the other leading axes, where the movie is; what it
-        says of `frame_axis` counts for nothing.
+        says of `frame_axis` and `plane_axis` counts for nothing.
+    plane_axis
+        The axis of the planes of each time point; None unless it is a movie of stacks, whose
+        frames are counted through all planes, time point by time point.
+    channel_axis
+        The axis of the channels, if there is one: all show the same objects.
     """
 
     shape: tuple[int, ...]
     frame_axis: int | None
     position: tuple[int, ...]
+    plane_axis: int | None = None
+    channel_axis: int | None = None
 
     @classmethod
     def of(
-        cls, image: "Image", *, frame_axis: int | None = None, point: Sequence[float] | None = None
+        cls, image: "Image", *, frame_axis: Along = None, point: Sequence[float] | None = None
     ) -> "FrameGeometry":
         """Read the geometry of an image layer.
 
@@ -43,8 +59,7 @@ class FrameGeometry:
         image
             Any image layer, RGB or not, multiscale or not.
         frame_axis
-            The axis of the frames; by default the one that is called time, else the first
-            that has more than one entry.
+            The axis of the frames, or those of time and depth; by default `likely_axes`.
         point
             Where the viewer stands, in world coordinates; the origin by default.
 
@@ -56,21 +71,46 @@ class FrameGeometry:
         array = full_resolution(image)
         shape = tuple(int(n) for n in array.shape[: image.ndim])
         n_leading = len(shape) - 2
-        if frame_axis is None:
-            frame_axis = _likely_frame_axis(shape, image.axis_labels)
-        elif not 0 <= frame_axis < n_leading:
+        along = likely_axes(shape, image.axis_labels) if frame_axis is None else frame_axis
+        times, planes = along if isinstance(along, tuple) else (along, None)
+        wanted = [axis for axis in (times, planes) if axis is not None]
+        if not all(0 <= axis < n_leading for axis in wanted) or len(set(wanted)) < len(wanted):
             raise ValueError(
                 f"frame axis: expected one of the {n_leading} axes in front of rows and columns, "
-                f"found {frame_axis}"
+                f"or two of them, found {frame_axis}"
             )
         where = np.zeros(len(shape)) if point is None else image.world_to_data(point)
         position = np.clip(np.rint(where), 0, np.array(shape) - 1).astype(int)
-        return cls(shape, frame_axis, tuple(position[:n_leading].tolist()))
+        channels = _named(shape, image.axis_labels, _CHANNEL_NAMES)
+        return cls(
+            shape,
+            times,
+            tuple(position[:n_leading].tolist()),
+            planes,
+            None if channels in wanted else channels,
+        )
+
+    @property
+    def along(self) -> Along:
+        """The axis, or the two axes, that the frames follow."""
+        if self.frame_axis is None or self.plane_axis is None:
+            return self.frame_axis
+        return self.frame_axis, self.plane_axis
+
+    @property
+    def n_times(self) -> int:
+        """Count the time points of a movie of stacks, and the frames of all else."""
+        return 1 if self.frame_axis is None else self.shape[self.frame_axis]
+
+    @property
+    def n_planes(self) -> int:
+        """Count the planes of each time point of a movie of stacks; 1 for all else."""
+        return 1 if self.plane_axis is None else self.shape[self.plane_axis]
 
     @property
     def n_frames(self) -> int:
         """Count the frames; a single image has one."""
-        return 1 if self.frame_axis is None else self.shape[self.frame_axis]
+        return self.n_times * self.n_planes
 
     @property
     def frame_shape(self) -> tuple[int, int]:
@@ -79,29 +119,39 @@ class FrameGeometry:
 
     def place(self) -> str:
         """Say where the movie is along the other axes; empty if there are none."""
+        moving = (self.frame_axis, self.plane_axis, self.channel_axis)
         return ", ".join(
             f"{index} of axis {axis}"
             for axis, index in enumerate(self.position)
-            if axis != self.frame_axis and self.shape[axis] > 1
+            if axis not in moving and self.shape[axis] > 1
         )
 
-    def index(self, frame: int) -> tuple[int, ...]:
-        """Give the leading index of a frame in the image."""
+    def index(self, frame: int, channel: int | None = None) -> tuple[int, ...]:
+        """Give the leading index of a frame in the image; of a channel, or of the shown one."""
         index = list(self.position)
+        time, plane = divmod(frame, self.n_planes)
         if self.frame_axis is not None:
-            index[self.frame_axis] = frame
+            index[self.frame_axis] = time
+        if self.plane_axis is not None:
+            index[self.plane_axis] = plane
+        if self.channel_axis is not None and channel is not None:
+            index[self.channel_axis] = channel
         return tuple(index)
 
     def frame_at(self, leading: Sequence[float]) -> int | None:
-        """Find the frame at a leading index; None where the movie is not."""
+        """Find the frame at a leading index, of any channel; None where the movie is not."""
         index = np.rint(np.asarray(leading, float)[: len(self.position)]).astype(int).tolist()
-        frame = 0 if self.frame_axis is None else index[self.frame_axis]
-        inside = 0 <= frame < self.n_frames
-        return frame if inside and tuple(index) == self.index(frame) else None
+        time = 0 if self.frame_axis is None else index[self.frame_axis]
+        plane = 0 if self.plane_axis is None else index[self.plane_axis]
+        if not (0 <= time < self.n_times and 0 <= plane < self.n_planes):
+            return None
+        frame = time * self.n_planes + plane
+        channel = None if self.channel_axis is None else index[self.channel_axis]
+        return frame if tuple(index) == self.index(frame, channel) else None
 
 
 class LayerFrames(Sequence[NDArray[Any]]):
-    """The frames of an image layer, read one at a time.
+    """The frames of an image layer, read one at a time, or in parts.
 
     Parameters
     ----------
@@ -109,20 +159,59 @@ class LayerFrames(Sequence[NDArray[Any]]):
         The layer; its data are held, so that it may leave the viewer meanwhile.
     geometry
         Which part of it is the movie.
+    appearance
+        What the network sees of it.
     """
 
-    def __init__(self, image: "Image", geometry: FrameGeometry) -> None:
-        self._array = full_resolution(image)
+    def __init__(
+        self, image: "Image", geometry: FrameGeometry, appearance: Appearance = USUAL
+    ) -> None:
+        self._levels = list(image.data) if image.multiscale else [image.data]
+        self._n_axes = image.ndim
         self._geometry = geometry
+        self.appearance = appearance
+
+    @property
+    def frame_shape(self) -> tuple[int, int]:
+        """Height and width of a frame in pixels."""
+        return self._geometry.frame_shape
+
+    @property
+    def n_planes(self) -> int:
+        """Planes of each time point of a movie of stacks; 1 for all else."""
+        return self._geometry.n_planes
 
     def __len__(self) -> int:
         return self._geometry.n_frames
 
     def __getitem__(self, frame: int) -> NDArray[Any]:  # type: ignore[override]  # no slices
         """Read one frame, (H, W) or (H, W, 3); transparency is left out."""
+        height, width = self.frame_shape
+        return self.window(frame, slice(0, height), slice(0, width))
+
+    def window(
+        self, frame: int, rows: slice, columns: slice, size: tuple[int, int] | None = None
+    ) -> NDArray[Any]:
+        """Read a part of a frame, as `images.Movie.window` does."""
         if not 0 <= frame < len(self):
             raise IndexError(f"frame {frame} is outside the movie (0..{len(self) - 1})")
-        pixels = np.asarray(self._array[self._geometry.index(frame)])
+        shapes = [
+            (int(a.shape[self._n_axes - 2]), int(a.shape[self._n_axes - 1])) for a in self._levels
+        ]
+        level, slices = choose_level((rows, columns), size, shapes)
+        channels = self.appearance.channels
+        if self._geometry.channel_axis is None or channels is None:
+            return self._read(level, (*self._geometry.index(frame), *slices))
+        images = [
+            self._read(level, (*self._geometry.index(frame, channel), *slices))
+            for channel in channels
+        ]
+        if len(images) == 1:
+            return images[0]
+        return np.stack([*images, *[np.zeros_like(images[0])] * (3 - len(images))], axis=-1)
+
+    def _read(self, level: int, index: tuple[int | slice, ...]) -> NDArray[Any]:
+        pixels = np.asarray(self._levels[level][index])
         return pixels[..., :3] if pixels.ndim == 3 else pixels
 
 
@@ -166,8 +255,24 @@ def to_image_pixels(positions: NDArray[Any], layer: "Layer", image: "Image") -> 
     return np.asarray(positions, float) @ matrix + origin
 
 
-def _likely_frame_axis(shape: tuple[int, ...], labels: Sequence[str]) -> int | None:
+def likely_axes(shape: Sequence[int], labels: Sequence[str]) -> Along:
+    """Guess what the frames of an image follow.
+
+    Time and depth if they have names; else the axis that is called time, else the first that
+    has more than one entry and is not called channel.
+    """
     leading = range(len(shape) - 2)
-    named = [axis for axis in leading if str(labels[axis]).lower() in _TIME_NAMES]
-    moving = [axis for axis in leading if shape[axis] > 1]
-    return next(iter([*named, *moving, *leading]), None)
+    time, depth = (_named(shape, labels, names) for names in (_TIME_NAMES, _DEPTH_NAMES))
+    if time is not None and depth is not None:
+        varying = [axis for axis in (time, depth) if shape[axis] > 1]
+        return (time, depth) if len(varying) == 2 else next(iter(varying), time)
+    channel = _named(shape, labels, _CHANNEL_NAMES)
+    moving = [axis for axis in leading if shape[axis] > 1 and axis != channel]
+    rest = [axis for axis in leading if axis != channel]
+    return next(iter([*([] if time is None else [time]), *moving, *rest]), None)
+
+
+def _named(shape: Sequence[int], labels: Sequence[str], names: Sequence[str]) -> int | None:
+    """Find the leading axis that has one of some names."""
+    leading = range(len(shape) - 2)
+    return next((axis for axis in leading if str(labels[axis]).lower() in names), None)

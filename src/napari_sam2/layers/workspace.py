@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from napari_sam2.appearance import USUAL
 from napari_sam2.history import Action, Changes, History, Key, Kind, StoredMask, Value
 from napari_sam2.layers.drawing import Drawing
 from napari_sam2.layers.geometry import FrameGeometry
@@ -81,6 +82,7 @@ class Workspace:
         self.viewer = viewer
         self.image = image
         self.geometry = geometry
+        self.appearance = USUAL
         self.objects = Objects()
         self.masklets = Masklets(geometry.n_frames, geometry.frame_shape)
         self.confidence: dict[ObjectFrame, Confidence] = {}
@@ -144,15 +146,26 @@ class Workspace:
         """The frame that the viewer shows; None where the movie is not."""
         return self.geometry.frame_at(self.image.world_to_data(self.viewer.dims.point)[:-2])
 
+    @property
+    def shown_centre(self) -> tuple[float, float]:
+        """Row and column of the image in the middle of the canvas."""
+        point = list(self.viewer.dims.point)
+        shown = list(self.viewer.dims.displayed)
+        camera = getattr(self.viewer, "scene", self.viewer).camera  # moved in napari 0.9
+        for axis, place in zip(shown, camera.center[-len(shown) :], strict=True):
+            point[axis] = place
+        y, x = self.image.world_to_data(point)[-2:]
+        return float(y), float(x)
+
     def go_to(self, frame: int) -> None:
         """Let the viewer show a frame."""
-        axis = self.geometry.frame_axis
-        if axis is None or frame == self.shown_frame:
+        axes = [a for a in (self.geometry.frame_axis, self.geometry.plane_axis) if a is not None]
+        if not axes or frame == self.shown_frame:
             return
         # layers of fewer dimensions are aligned at their last axes
         offset = self.viewer.dims.ndim - self.image.ndim
-        here = (*self.geometry.index(frame), 0, 0)
-        self.viewer.dims.set_point(axis + offset, self.image.data_to_world(here)[axis])
+        here = self.image.data_to_world((*self.geometry.index(frame), 0, 0))
+        self.viewer.dims.set_point([a + offset for a in axes], [here[a] for a in axes])
 
     def prompt_with_points(self) -> "Points":
         """Make the Points layer unless it is there, and let clicks add points."""

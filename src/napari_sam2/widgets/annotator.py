@@ -9,8 +9,9 @@ from weakref import WeakKeyDictionary
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam2.annotation import Direction
+from napari_sam2.appearance import Appearance, preview
 from napari_sam2.history import Action, Changes, History, Key, Kind, StoredMask, Value
-from napari_sam2.layers.geometry import FrameGeometry, LayerFrames
+from napari_sam2.layers.geometry import Along, FrameGeometry, LayerFrames
 from napari_sam2.layers.labels_layer import MAX_OBJECT_LAYERS
 from napari_sam2.layers.workspace import Listener, Workspace
 from napari_sam2.marks import Marks, ObjectFrame
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 BRUSH_REST_MS = 250  # a brush that rests this long has ended its stroke
 REFRESH_MS, REFRESH_3D_MS = 40, 1000  # in 3-D all frames are drawn anew
+PREVIEW_PX = 240
 EMBEDDED_MODEL = ("cells_nano", "auto")
 
 
@@ -111,7 +113,7 @@ class Annotator(QObject):
         self.is_unloaded = False
         self.follow = True
         self._owner = owner or SessionOwner()
-        self._workspaces: dict[tuple[Image, int | None], Workspace] = {}
+        self._workspaces: dict[tuple[Image, Along], Workspace] = {}
         self._opened: tuple[Workspace, tuple[str, str]] | None = None
         self._models: WeakKeyDictionary[Workspace, tuple[str, str]] = WeakKeyDictionary()
         # what was drawn, and has no mask yet: it is said again if the network was not there
@@ -148,7 +150,7 @@ class Annotator(QObject):
         sessions.failed.connect(self.failed)
         self.changed.connect(sessions.later)
 
-    def choose_image(self, image: "Image | None", frame_axis: int | None = None) -> None:
+    def choose_image(self, image: "Image | None", frame_axis: Along = None) -> None:
         """Go to an image; what was done on it before is there again. None leaves all."""
         workspace = None if image is None else self._workspace(image, frame_axis)
         if workspace is not None and workspace is self.workspace:
@@ -190,7 +192,7 @@ class Annotator(QObject):
         self._opened = (workspace, model)
         self.is_loading, self.is_propagating, self.is_unloaded = True, False, False
         self.device = self.dtype = ""
-        frames = LayerFrames(workspace.image, workspace.geometry)
+        frames = LayerFrames(workspace.image, workspace.geometry, workspace.appearance)
         self.worker.submit(
             partial(
                 self._owner.open,
@@ -223,6 +225,32 @@ class Annotator(QObject):
             self.open()
         else:
             self.changed.emit()
+
+    def choose_appearance(self, appearance: Appearance) -> None:
+        """Let the network see the image in another way; session and prompts stay."""
+        workspace = self.workspace
+        if workspace is None or workspace.appearance == appearance:
+            return
+        workspace.appearance = appearance
+        if self._opened is not None:
+            self._opened = None
+            self.open()
+
+    def preview(self, then: Callable[[tuple[Any, str]], None]) -> None:
+        """Make a picture of what the network sees of the frame that is shown."""
+        workspace = self.workspace
+        if workspace is None:
+            return
+        frames = LayerFrames(workspace.image, workspace.geometry, workspace.appearance)
+        picture = partial(
+            preview,
+            frames,
+            workspace.shown_frame or 0,
+            workspace.shown_centre,
+            workspace.appearance,
+            PREVIEW_PX,
+        )
+        self.worker.submit(picture, then=then, topic="preview")
 
     def unload(self) -> None:
         """Free the memory of the network; what is drawn next, or propagated, loads it again."""
@@ -343,8 +371,14 @@ class Annotator(QObject):
         frames: tuple[int, int] | None,
         object_ids: Sequence[int] | None = None,
     ) -> None:
-        """Carry masks to other frames, those of all objects by default; locked ones stay."""
+        """Carry masks to other frames, those of all objects by default; locked ones stay.
+
+        In a movie of stacks, `frames` counts time points.
+        """
         about = direction if frames is None else f"{direction}, frames {frames[0]} to {frames[1]}"
+        if frames is not None and self.workspace is not None:
+            n_planes = self.workspace.geometry.n_planes
+            frames = frames[0] * n_planes, frames[1] * n_planes
         job = _Job(Action.PROPAGATE, about)
         self._carry(partial(self._owner.propagate, direction, frames, object_ids), job)
 
@@ -404,9 +438,9 @@ class Annotator(QObject):
     def _layer_removed(self, event: Any) -> None:
         self.forget_image(event.value)
 
-    def _workspace(self, image: "Image", frame_axis: int | None) -> Workspace:
+    def _workspace(self, image: "Image", frame_axis: Along) -> Workspace:
         geometry = FrameGeometry.of(image, frame_axis=frame_axis, point=self.viewer.dims.point)
-        at = (image, geometry.frame_axis)
+        at = (image, geometry.along)
         workspace = self._workspaces.get(at)
         if workspace is not None:
             started = workspace.marks or workspace.masklets.object_ids
@@ -429,7 +463,7 @@ class Annotator(QObject):
         return self._workspaces[at]
 
     def _marked(
-        self, at: "tuple[Image, int | None]", marks: dict[ObjectFrame, Marks], painted: bool
+        self, at: "tuple[Image, Along]", marks: dict[ObjectFrame, Marks], painted: bool
     ) -> None:
         workspace = self._workspaces[at]
         job = _Job(Action.PAINT if painted else Action.PROMPT, _places(workspace, marks))
@@ -593,7 +627,7 @@ class Annotator(QObject):
         if self.workspace is not None:
             self.workspace.history.drop_empty()
 
-    def _tell_ignored(self, at: "tuple[Image, int | None]") -> None:
+    def _tell_ignored(self, at: "tuple[Image, Along]") -> None:
         others = self._workspaces[at].geometry.place()
         place = f", or on another plane than {others}" if others else ""
         self.noticed.emit(

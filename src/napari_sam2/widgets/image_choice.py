@@ -1,12 +1,13 @@
 """Which image layer to work on, and along which of its axes the frames run."""
 
-from typing import TYPE_CHECKING
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QWidget
 
-from napari_sam2.layers.geometry import FrameGeometry
+from napari_sam2.layers.geometry import Along, FrameGeometry, full_resolution
 from napari_sam2.widgets.sections import add_row, combo_box, form
 
 if TYPE_CHECKING:
@@ -35,14 +36,15 @@ class ImageChoice(QWidget):
         self,
         viewer: "ViewerModel",
         image: "Image | None" = None,
-        frame_axis: int | None = None,
+        frame_axis: Along = None,
     ) -> None:
         super().__init__()
         self._viewer = viewer
         self.images = combo_box("The movie, stack or image to work on.")
         self.axes = combo_box(
             "The axis that the masks are carried along; of the others the plane that the "
-            "viewer shows is taken."
+            "viewer shows is taken. Two axes, time and depth: one click finds a cell in all "
+            "planes and follows it in time."
         )
         layout = form()
         add_row(layout, "Image", self.images)
@@ -59,7 +61,7 @@ class ImageChoice(QWidget):
         if image is not None:
             self.images.setCurrentIndex(self.images.findData(image))
             self._fill_axes()
-            self.axes.setCurrentIndex(self.axes.findData(frame_axis))
+            self._choose_axes(frame_axis)
 
     @property
     def image(self) -> Image | None:
@@ -67,9 +69,9 @@ class ImageChoice(QWidget):
         return self.images.currentData()
 
     @property
-    def frame_axis(self) -> int | None:
-        """The axis of the frames; None for a single image."""
-        return self.axes.currentData()
+    def frame_axis(self) -> Along:
+        """The axis of the frames, or those of time and depth; None for a single image."""
+        return _as_along(self.axes.currentData())
 
     def close_choice(self) -> None:
         """Let go of the viewer."""
@@ -106,13 +108,29 @@ class ImageChoice(QWidget):
         with QSignalBlocker(self.axes):
             self.axes.clear()
             if self.image is not None:
-                geometry = FrameGeometry.of(self.image)
-                for axis in range(self.image.ndim - 2):
-                    label = f"{self.image.axis_labels[axis]} ({geometry.shape[axis]})"
-                    self.axes.addItem(label, axis)
-                self.axes.setCurrentIndex(self.axes.findData(geometry.frame_axis))
+                for along, text in self._ways(self.image):
+                    self.axes.addItem(text, along)
+                self._choose_axes(FrameGeometry.of(self.image).along)
         for widget in (self.axes, self._axes_label):
             widget.setVisible(self.axes.count() > 1)
+
+    def _ways(self, image: Image) -> list[tuple[Along, str]]:
+        """List what the frames may follow: each leading axis, then pairs of time and depth."""
+        shape, names = full_resolution(image).shape, image.axis_labels
+        axes = [axis for axis in range(image.ndim - 2) if shape[axis] > 1]
+        axes = axes or list(range(image.ndim - 2))
+        ways: list[tuple[Along, str]] = [(a, f"{names[a]} ({shape[a]})") for a in axes]
+        likely = FrameGeometry.of(image).along
+        # of axes without names, the one in front is taken for time
+        pairs = [likely] if isinstance(likely, tuple) else list(combinations(axes, 2))
+        for time, depth in pairs:
+            both = f"{names[time]} ({shape[time]}) and {names[depth]} ({shape[depth]})"
+            ways.append(((time, depth), both))
+        return ways
+
+    def _choose_axes(self, along: Along) -> None:
+        found = [i for i in range(self.axes.count()) if _as_along(self.axes.itemData(i)) == along]
+        self.axes.setCurrentIndex(found[0] if found else -1)
 
     def _watch_names(self, images: list[Image]) -> None:
         for image in self._named:
@@ -124,3 +142,8 @@ class ImageChoice(QWidget):
     def _show_names(self) -> None:
         for index, image in enumerate(self._named):
             self.images.setItemText(index, image.name)
+
+
+def _as_along(data: Any) -> Along:
+    """Take what a combo box holds: some Qt bindings make lists of tuples."""
+    return (int(data[0]), int(data[1])) if isinstance(data, list | tuple) else data

@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QLabel, QProgressBar, QScrollArea, QToolButton, QVBox
 from napari_sam2.annotation import Direction
 from napari_sam2.layers.workspace import Workspace
 from napari_sam2.widgets.annotators import annotator_of
+from napari_sam2.widgets.appearance_section import AppearanceSection
 from napari_sam2.widgets.hints import Situation, next_step
 from napari_sam2.widgets.image_choice import ImageChoice
 from napari_sam2.widgets.keys import KeyBindings, KeyOverlay
@@ -59,8 +60,9 @@ class SegmentAndTrack(QWidget):
         self.image = (
             ImageChoice(self._viewer)
             if workspace is None
-            else ImageChoice(self._viewer, workspace.image, workspace.geometry.frame_axis)
+            else ImageChoice(self._viewer, workspace.image, workspace.geometry.along)
         )
+        self.appearance = AppearanceSection(self.annotator)
         self.model = ModelSection()
         self.chooser = ModelChooser(self.model, self.annotator)
         self.objects = ObjectSection()
@@ -127,6 +129,7 @@ class SegmentAndTrack(QWidget):
             self.busy,
             self.session.reopen,
             self.image,
+            foldable("Contrast and detail", self.appearance, unfolded=False),
             self.model,
             self.prompts,
             foldable("Many at once", self.seeds, unfolded=False),
@@ -196,6 +199,7 @@ class SegmentAndTrack(QWidget):
         annotator = self.annotator
         return [
             (annotator.changed, self._sync),
+            (annotator.changed, self.appearance.show_state),
             (annotator.progressed, self._show_progress),
             (annotator.ended, self._propagation_ended),
             (annotator.worker.busy, self.busy.setVisible),
@@ -206,7 +210,7 @@ class SegmentAndTrack(QWidget):
     def _image_chosen(self) -> None:
         self.annotator.choose_image(self.image.image, self.image.frame_axis)
         workspace = self.annotator.workspace
-        self.propagation.show_movie(workspace.geometry.n_frames if workspace else 1)
+        self.propagation.show_movie(workspace.geometry.n_times if workspace else 1)
         self.propagation.show_end("")
         if workspace is not None and (workspace.points or workspace.shapes):
             self._open()  # it was left, and is worked on again
@@ -246,8 +250,8 @@ class SegmentAndTrack(QWidget):
         workspace = self.annotator.workspace
         if workspace is None or workspace.shown_frame is None:
             return
-        stop = workspace.geometry.n_frames if frames is None else frames[1]
-        here = workspace.shown_frame
+        stop = workspace.geometry.n_times if frames is None else frames[1]
+        here = workspace.shown_frame // workspace.geometry.n_planes
         self._propagate("forward", (here, max(stop, here + 1)), Which.CURRENT)
 
     def _propagate_changes(self) -> None:
@@ -288,7 +292,7 @@ class SegmentAndTrack(QWidget):
             return
         objects = self._objects_of(self.propagation.chosen_objects)
         n_objects = len({i for i, _ in workspace.marks} if objects is None else objects)
-        first, stop = self.propagation.frames or (0, workspace.geometry.n_frames)
+        first, stop = self.propagation.frames or (0, workspace.geometry.n_times)
         text = "1 object" if n_objects == 1 else f"{n_objects} objects"
         text += f" in up to {stop - first} frames: "
         if self._seconds_per_mask is None:

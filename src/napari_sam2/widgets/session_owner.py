@@ -7,6 +7,7 @@ from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from napari_sam2 import appearance
 from napari_sam2.annotation import Annotation, Direction
 from napari_sam2.history import StoredMask
 from napari_sam2.layers.geometry import LayerFrames
@@ -19,7 +20,7 @@ from sam2_torch.predictions import FrameResult, MaskPrediction
 if TYPE_CHECKING:
     from sam2_torch.session import VideoSession
 
-OpenSession: TypeAlias = "Callable[[Any, Sequence[Any]], VideoSession]"
+OpenSession: TypeAlias = "Callable[[Any, LayerFrames], VideoSession]"
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,9 @@ def load_model(name: str, device: str) -> Any:
     return load_sam2(name, device, "fast")
 
 
-def open_session(model: Any, frames: Sequence[Any]) -> "VideoSession":
+def open_session(model: Any, frames: LayerFrames) -> "VideoSession":
     """Start a session; looks at some frames for the contrast."""
-    from sam2_torch.session import VideoSession
-
-    return VideoSession(model, frames)
+    return appearance.open_session(model, frames, getattr(frames, "appearance", None))
 
 
 class SessionOwner:

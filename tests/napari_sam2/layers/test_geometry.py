@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from napari.layers import Image, Points
 
+from napari_sam2.appearance import Appearance
 from napari_sam2.layers.geometry import FrameGeometry, LayerFrames, placement, to_image_pixels
 
 
@@ -32,21 +33,28 @@ def test_rgb_is_no_axis():
 @pytest.mark.parametrize(
     ("shape", "labels", "axis"),
     [
-        ((3, 4, 6, 8), ("z", "t", "y", "x"), 1),
+        ((3, 4, 6, 8), ("z", "t", "y", "x"), (1, 0)),
+        ((3, 4, 6, 8), ("Time", "Z", "y", "x"), (0, 1)),
+        ((1, 4, 6, 8), ("t", "z", "y", "x"), 1),
+        ((3, 1, 6, 8), ("t", "z", "y", "x"), 0),
         ((3, 4, 6, 8), ("z", "c", "y", "x"), 0),
+        ((3, 4, 6, 8), ("c", "z", "y", "x"), 1),
         ((1, 4, 6, 8), ("c", "z", "y", "x"), 1),
+        ((3, 4, 6, 8), ("-4", "-3", "-2", "-1"), 0),
         ((1, 6, 8), ("z", "y", "x"), 0),
+        ((3, 6, 8), ("c", "y", "x"), None),
+        ((6, 8), ("y", "x"), None),
     ],
 )
-def test_the_likely_frame_axis(shape, labels, axis):
+def test_the_likely_axes(shape, labels, axis):
     image = Image(np.zeros(shape), axis_labels=labels)
-    assert FrameGeometry.of(image).frame_axis == axis
+    assert FrameGeometry.of(image).along == axis
 
 
 def test_the_other_axes_stay_where_the_viewer_stands():
     data = np.arange(3 * 4 * 6 * 8).reshape(3, 4, 6, 8)
     image = Image(data, scale=(1, 2, 1, 1), axis_labels=("t", "z", "y", "x"))
-    geometry = FrameGeometry.of(image, point=(2, 5.9, 0, 0))
+    geometry = FrameGeometry.of(image, frame_axis=0, point=(2, 5.9, 0, 0))
     assert geometry.index(1) == (1, 3)
     assert geometry.frame_at((1, 3)) == 1
     assert geometry.frame_at((1, 2)) is None
@@ -102,3 +110,39 @@ def test_positions_go_through_the_world(movie):
     positions = np.random.default_rng(0).random((20, 3)) * 30
     expected = [movie.world_to_data(points.data_to_world(p)) for p in positions]
     np.testing.assert_allclose(to_image_pixels(positions, points, movie), expected)
+
+
+def test_a_movie_of_stacks():
+    data = np.arange(4 * 3 * 6 * 8).reshape(4, 3, 6, 8)
+    image = Image(data, axis_labels=("z", "t", "y", "x"))
+    geometry = FrameGeometry.of(image)
+    assert (geometry.n_frames, geometry.n_planes, geometry.n_times) == (12, 4, 3)
+    assert geometry.index(6) == (2, 1)  # time 1, plane 2
+    assert geometry.frame_at((2, 1)) == 6
+    assert geometry.frame_at((4, 1)) is None
+    np.testing.assert_array_equal(LayerFrames(image, geometry)[6], data[2, 1])
+    with pytest.raises(ValueError, match="or two of them"):
+        FrameGeometry.of(image, frame_axis=(1, 1))
+
+
+def test_all_channels_show_the_same_objects():
+    data = np.random.default_rng(0).integers(0, 99, (3, 4, 6, 8))
+    image = Image(data, axis_labels=("c", "t", "y", "x"))
+    geometry = FrameGeometry.of(image, point=(1, 0, 0, 0))
+    assert geometry.place() == ""
+    assert [geometry.frame_at((c, 2)) for c in range(3)] == [2, 2, 2]
+    np.testing.assert_array_equal(LayerFrames(image, geometry)[2], data[1, 2])
+    one = LayerFrames(image, geometry, Appearance(channels=(2,)))
+    np.testing.assert_array_equal(one[2], data[2, 2])
+    two = LayerFrames(image, geometry, Appearance(channels=(2, 0)))[3]
+    np.testing.assert_array_equal(two, np.stack([data[2, 3], data[0, 3], 0 * data[0, 3]], -1))
+
+
+def test_windows_come_from_the_level_that_fits():
+    full = da.random.random((2, 64, 96), chunks=16)
+    image = Image([full, full[:, ::2, ::2], full[:, ::8, ::8]], multiscale=True)
+    frames = LayerFrames(image, FrameGeometry.of(image))
+    assert frames.frame_shape == (64, 96)
+    window = frames.window(1, slice(16, 64), slice(0, 64), (20, 30))
+    np.testing.assert_array_equal(window, full[1, 16:64:2, 0:64:2])
+    np.testing.assert_array_equal(frames[1], full[1])
