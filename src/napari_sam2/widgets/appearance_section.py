@@ -38,7 +38,7 @@ class AppearanceSection(QWidget):
     """
 
     def __init__(self, annotator: "Annotator") -> None:
-        super().__init__("What the network sees", expandedIcon="▾", collapsedIcon="▸")
+        super().__init__("Contrast and detail", expandedIcon="▾", collapsedIcon="▸")
         self._annotator = annotator
         self._workspace: Workspace | None = None
         self.contrast = combo_box(
@@ -162,5 +162,6 @@ class AppearanceSection(QWidget):
         self._annotator.preview(self._take_preview)
 
     def _take_preview(self, answer: tuple[NDArray[Any], str]) -> None:
-        if isalive(self):  # the dock may have been closed
+        # the dock may have been closed
+        if isalive(self):  # type: ignore[no-untyped-call]
             self.show_preview(*answer)

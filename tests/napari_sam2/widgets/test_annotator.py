@@ -321,10 +321,10 @@ def test_two_images_do_not_mix(annotator, viewer, points, settle, stub_owner):
 def test_a_volume_in_time_is_followed_in_the_plane_where_it_began(annotator, viewer, settle):
     image = viewer.add_image(np.zeros((3, 4, 30, 50)), name="4D", axis_labels=("t", "z", "y", "x"))
     viewer.dims.set_point(1, 1)
-    annotator.choose_image(image)
+    annotator.choose_image(image, 0)
     annotator.workspace.prompt_with_points()
     viewer.dims.set_point(1, 2)  # and only then to the cell
-    annotator.choose_image(image)
+    annotator.choose_image(image, 0)
     annotator.open(CELLS)
     points = annotator.workspace.prompt_with_points()
     assert [layer.name for layer in viewer.layers if "clicks" in layer.name] == ["4D clicks"]
