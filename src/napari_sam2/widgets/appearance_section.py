@@ -25,6 +25,7 @@ DETAIL: dict[str, Resolution] = {
     "Windows, 4 x finer": 4.0,
 }
 NO_CHANNEL = "-"
+CHANNEL_WIDTH_PX = 44  # three in a row of a narrow dock
 COLOURS = ("red", "green", "blue")
 
 
@@ -38,7 +39,7 @@ class AppearanceSection(QWidget):
     """
 
     def __init__(self, annotator: "Annotator") -> None:
-        super().__init__("Contrast and detail", expandedIcon="▾", collapsedIcon="▸")
+        super().__init__()
         self._annotator = annotator
         self._workspace: Workspace | None = None
         self.contrast = combo_box(
@@ -149,7 +150,8 @@ class AppearanceSection(QWidget):
             f"The channel that is {colour}. One alone is taken for grey; none: the one that "
             "the viewer shows when you begin."
         )
-        box.setMinimumContentsLength(2)
+        box.setMinimumContentsLength(1)
+        box.setMinimumWidth(CHANNEL_WIDTH_PX)
         box.activated.connect(self._emit)
         return box
 
