@@ -229,6 +229,7 @@ def main() -> None:
     parser.add_argument("--model", default="cells_nano", help="name or checkpoint file")
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", choices=("float32", "fast"), default="float32")
     parser.add_argument("--split", choices=("all", "tune", "report"), default="all")
     parser.add_argument("--limit", type=int, help="about so many images, and 20 frames of movies")
     parser.add_argument("--thresholds", action="store_true", help="measure other scores, too")
@@ -237,7 +238,8 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path, help="file for the figures")
     arguments = parser.parse_args()
-    model = load_sam2(arguments.model, arguments.device)
+    dtype = torch.float32 if arguments.precision == "float32" else "fast"
+    model = load_sam2(arguments.model, arguments.device, dtype)
     name = Path(arguments.model).stem
     items = read_items(arguments.data, arguments.split, arguments.limit)
     figures: Figures = {}

@@ -1,6 +1,7 @@
 """Segment everything: click everywhere, keep what is sure."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from sam2_torch.automatic.seeds import grid_seeds, to_grey
 from sam2_torch.automatic.suppression import box_ious, intersections, mask_ious, suppress
 from sam2_torch.embeddings import FrameEncoder
 from sam2_torch.frames import check_frame
+from sam2_torch.nn.point_decoder import PointDecoder
 from sam2_torch.predictions import SparseMask
 from sam2_torch.sam2 import SAM2
 from sam2_torch.transforms import (
@@ -146,9 +148,11 @@ class Everything:
         encoder = FrameEncoder(self._model, [self._image[crop.slices]], self._contrast)
         points_xy = encoder.geometry.to_input_xy(seeds)
         parts: list[Candidates] = []
+        decoder: PointDecoder | None = None
         try:
             for first, n in self._batches(len(seeds)):
-                parts.append(self._ask(encoder, points_xy[first : first + n], first))
+                decoder = decoder or self._decoder(encoder)
+                parts.append(self._ask(decoder, points_xy[first : first + n], first))
                 yield n
         finally:
             asked = seeds[: sum(n for _, n in self._batches(len(seeds))[: len(parts)])]
@@ -162,10 +166,16 @@ class Everything:
         return [(i, min(at_once, n_seeds - i)) for i in range(0, n_seeds, at_once)]
 
     @torch.inference_mode()
-    def _ask(self, encoder: FrameEncoder, points_xy: torch.Tensor, first: int) -> Candidates:
-        decoder = self._model.point_decoder(encoder[0])
+    def _decoder(self, encoder: FrameEncoder) -> PointDecoder:
+        return self._model.point_decoder(encoder[0])
+
+    @torch.inference_mode()
+    def _ask(self, decoder: PointDecoder, points_xy: torch.Tensor, first: int) -> Candidates:
+        doubts = self.options.doubts
+        if self.options.min_score > doubts.min_iou:  # no score is above the predicted IoU
+            doubts = replace(doubts, min_iou=self.options.min_score)
         decoded = decoder.decode(self._model.embed_clicks(points_xy))
-        return find_candidates(decoder, decoded, first, self.options.doubts)
+        return find_candidates(decoder, decoded, first, doubts)
 
     def _judge(
         self,
