@@ -10,6 +10,10 @@ then averaged over the images of a modality, then over modalities, which count a
 
 `--split tune` takes every source but those in `REPORT_SOURCES`, `--split report` only those:
 the thresholds were chosen on the first. `--thresholds` lists the precision at other scores.
+
+Parts: `images` as above; `decoder`, seconds for 256 seeds on an image of 1024 x 1024 that is
+encoded; `track`, SEG, TRA, DET and LNK of track-everything on the movies (py-ctcmetrics);
+`reference`, the time of the `sam2` package's SAM2AutomaticMaskGenerator beside ours.
 """
 
 import argparse
@@ -19,6 +23,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -43,6 +48,7 @@ from sam2_torch.automatic import AutomaticMask
 from sam2_torch.automatic.masks import share_out
 from sam2_torch.automatic.options import MIN_SCORE, ObjectRules
 
+PARTS = ("images", "decoder", "track", "reference")
 IOUS = {"ap50": 0.5, "ap75": 0.75}
 REPORT_SOURCES = (
     "oist/Usiigaci",
@@ -56,6 +62,8 @@ SCORES = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 OTSU = "otsu_watershed"
 TIMED_POINTS, TIMED_SIDE = 256, 1024
 TRACKED_FRAMES = 20
+REFERENCE_SIDE, REFERENCE_TURNS = 32, 3
+REFERENCE_LIMITS = (0.5, 0.7, 0.7)  # least IoU and stability, largest box IoU
 
 Image = NDArray[Any]
 Figures = dict[str, list[float]]
@@ -188,6 +196,47 @@ def measure_decoder(model: SAM2) -> float:
     return min(times) * TIMED_POINTS / per_step
 
 
+def measure_reference(name: str, model: SAM2) -> Figures:
+    """Time the reference's SAM2AutomaticMaskGenerator beside ours: same weights, image, limits.
+
+    Both start from the pixels and end with masks on the host; sides take turns, the first of
+    which warms up. float32 on the CPU; on CUDA the reference's usual autocast to bfloat16, and
+    bfloat16 weights of ours.
+    """
+    import references.protocol  # noqa: F401  # the way to the parity tests' modules
+    from reference import build_reference
+    from reference_automatic import mask_generator
+
+    network = build_reference(model.config)
+    network.load_state_dict(model.state_dict())
+    generator = mask_generator(network.to(model.device), REFERENCE_SIDE, REFERENCE_LIMITS)
+    options = EverythingOptions.like_reference(REFERENCE_SIDE)
+    doubts = replace(options.doubts, min_iou=REFERENCE_LIMITS[0], min_stability=REFERENCE_LIMITS[1])
+    options = replace(options, doubts=doubts)
+    y, x = np.mgrid[:TIMED_SIDE, :TIMED_SIDE]
+    image = np.where((y % 128 - 64) ** 2 + (x % 128 - 64) ** 2 < 40**2, 200, 40).astype(np.uint8)
+    image = np.repeat(image[:, :, None], 3, axis=2)
+    on_gpu = model.device.type == "cuda"
+    ours = model.to(torch.bfloat16) if on_gpu else model
+    times: Figures = {"reference": [], "ours": []}
+    for _ in range(REFERENCE_TURNS):
+        began = time.perf_counter()
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=on_gpu):
+            n_reference = len(generator.generate(image))
+        times["reference"].append(time.perf_counter() - began)
+        began = time.perf_counter()
+        n_ours = len(segment_everything(ours, image, options, contrast=(0, 255)))
+        times["ours"].append(time.perf_counter() - began)
+    reference, own = (min(times[side][1:]) for side in ("reference", "ours"))
+    return {
+        f"{name}.everything_s": [own],
+        f"{name}.everything_reference_s": [reference],
+        f"{name}.everything_ratio": [reference / own],
+        f"{name}.everything_masks": [n_ours],
+        f"{name}.everything_reference_masks": [n_reference],
+    }
+
+
 def measure_tracking(
     name: str, model: SAM2, folder: Path, items: list[dict[str, str]], n_frames: int
 ) -> Figures:
@@ -233,9 +282,7 @@ def main() -> None:
     parser.add_argument("--split", choices=("all", "tune", "report"), default="all")
     parser.add_argument("--limit", type=int, help="about so many images, and 20 frames of movies")
     parser.add_argument("--thresholds", action="store_true", help="measure other scores, too")
-    parser.add_argument(
-        "--parts", nargs="+", choices=("images", "decoder", "track"), default=["images", "decoder"]
-    )
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=["images", "decoder"])
     parser.add_argument("--json", type=Path, help="file for the figures")
     arguments = parser.parse_args()
     dtype = torch.float32 if arguments.precision == "float32" else "fast"
@@ -247,6 +294,8 @@ def main() -> None:
         figures |= measure_images(name, model, arguments.data, items, arguments.thresholds)
     if "decoder" in arguments.parts:
         figures[f"{name}.decoder_s_per_256_points"] = [measure_decoder(model)]
+    if "reference" in arguments.parts:
+        figures |= measure_reference(name, model)
     if "track" in arguments.parts:
         n_frames = TRACKED_FRAMES if arguments.limit else 10**9
         figures |= measure_tracking(name, model, arguments.data, items, n_frames)

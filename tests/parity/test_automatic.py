@@ -1,11 +1,7 @@
 """Segment everything against the reference's `SAM2AutomaticMaskGenerator`."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,11 +12,10 @@ from reference import (
     SMALL_2_0,
     build_ours,
     build_reference,
-    image_predictor,
     pair,
     random_tensor,
 )
-from torch import Tensor
+from reference_automatic import reference_masks, stand_in_for_torchvision
 
 from sam2_torch import (
     CELLS_NANO,
@@ -40,60 +35,6 @@ SIDE = 8
 RANDOM = (0.4, 0.15, 1.0)  # least IoU and stability, largest box IoU: random weights see one thing
 TRAINED = (0.5, 0.7, 0.7)
 NANO = replace(CELLS_NANO, image_size=256)
-
-
-def nms(boxes: Tensor, scores: Tensor, _: Tensor, iou_threshold: float) -> Tensor:
-    """Stand in for torchvision's `batched_nms` with a single category."""
-    order = scores.argsort(descending=True, stable=True)
-    kept: list[int] = []
-    for i in order.tolist():
-        if all(_iou(boxes[i], boxes[j]) <= iou_threshold for j in kept):
-            kept.append(i)
-    return torch.tensor(kept, dtype=torch.int64)
-
-
-def _iou(one: Tensor, other: Tensor) -> float:
-    extent = (torch.minimum(one[2:], other[2:]) - torch.maximum(one[:2], other[:2])).clamp(min=0)
-    shared = float(extent.prod())
-    union = float((one[2:] - one[:2]).prod() + (other[2:] - other[:2]).prod()) - shared
-    return shared / union if union else 0.0
-
-
-@contextmanager
-def stand_in_for_torchvision() -> Iterator[None]:
-    names = ("torchvision", "torchvision.ops", "torchvision.ops.boxes")
-    modules = {name: ModuleType(name) for name in names}
-    modules[names[-1]].batched_nms = nms  # type: ignore[attr-defined]
-    modules[names[-1]].box_area = None  # type: ignore[attr-defined]  # of crops only
-    before = {name: sys.modules.pop(name) for name in names if name in sys.modules}
-    sys.modules.update(modules)
-    try:
-        yield
-    finally:
-        for name in names:
-            del sys.modules[name]
-        sys.modules.update(before)
-
-
-def reference_masks(
-    network: Any, image: np.ndarray, limits: tuple[float, float, float]
-) -> list[dict[str, Any]]:
-    predictor = image_predictor(network)
-    with stand_in_for_torchvision():
-        from sam2 import automatic_mask_generator as module
-    before = module.SAM2ImagePredictor
-    module.SAM2ImagePredictor = lambda *_, **__: predictor
-    try:
-        generator = module.SAM2AutomaticMaskGenerator(
-            network,
-            points_per_side=SIDE,
-            pred_iou_thresh=limits[0],
-            stability_score_thresh=limits[1],
-            box_nms_thresh=limits[2],
-        )
-    finally:
-        module.SAM2ImagePredictor = before
-    return list(generator.generate(image))
 
 
 def our_masks(
@@ -149,7 +90,7 @@ def test_the_same_candidates_of_random_weights(config: SAM2Config) -> None:
     # an image as large as the grid of the logits: nothing is interpolated on either side
     network, model = pair(config)
     image = make_image(config.logits_size, config.logits_size)
-    expected = reference_masks(network, image, RANDOM)
+    expected = reference_masks(network, image, SIDE, RANDOM)
     assert len(expected) > 20
     assert_same(our_masks(model, image, RANDOM), expected)
 
@@ -157,7 +98,7 @@ def test_the_same_candidates_of_random_weights(config: SAM2Config) -> None:
 def test_the_same_masks_of_trained_weights_where_logits_are_pixels() -> None:
     network, model = embedded()
     image = make_discs(NANO.logits_size)
-    expected = reference_masks(network, image, TRAINED)
+    expected = reference_masks(network, image, SIDE, TRAINED)
     assert len(expected) >= 4
     assert_same(our_masks(model, image, TRAINED), expected)
 
@@ -166,7 +107,7 @@ def test_nearly_the_same_masks_of_another_size() -> None:
     # stability and boxes are measured on logits here, on interpolated pixels there
     network, model = embedded()
     image = make_discs(150)
-    expected = reference_masks(network, image, TRAINED)
+    expected = reference_masks(network, image, SIDE, TRAINED)
     found = our_masks(model, image, TRAINED)
     assert len(found) == pytest.approx(len(expected), rel=0.2)
     masks = np.stack([mask.sparse.to_dense() for mask in found]).reshape(len(found), -1)

@@ -35,8 +35,8 @@ from sam2_torch.automatic.options import EverythingOptions
 if TYPE_CHECKING:
     import napari.viewer
 
-LOAD_AFTER_MS = 60
 REFRESH_MS = 100
+FEW_OBJECTS = 3  # of more, a layer each would keep the window busy for seconds
 BLOB_DIAMETERS = (6.0, 40.0)  # pixels, where no diameters are given
 
 
@@ -259,6 +259,8 @@ class SegmentEverything(QWidget):
         if not shown:
             self.annotator.noticed.emit("No mask is shown in this frame: go to one that has some.")
             return
+        if len(shown) > FEW_OBJECTS:
+            self.annotator.set_per_object(False)
         self.annotator.add_masks(
             {workspace.objects.new(): {frame: one.mask} for one in shown.values()}
         )
@@ -331,6 +333,7 @@ class SegmentEverything(QWidget):
             self._finish("")
             report(error)
             return
+        self.annotator.set_per_object(False)
         frames = LayerFrames(workspace.image, workspace.geometry)
         job = TrackJob(frames, self.track.options(everything), workspace.confidence)
         self.annotator.stream(

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QLabel,
     QProgressBar,
+    QSizePolicy,
     QSpinBox,
     QVBoxLayout,
     QWidget,
@@ -18,7 +19,7 @@ from superqt import QCollapsible, QLabeledDoubleSlider
 
 from napari_sam2.automatic import in_pixels
 from napari_sam2.images import Calibration
-from napari_sam2.widgets.sections import add_row, button, combo_box, form, row
+from napari_sam2.widgets.sections import add_row, button, combo_box, form
 from sam2_torch.automatic.options import (
     MIN_SCORE,
     Contrast,
@@ -33,7 +34,11 @@ THIS_FRAME, ALL_FRAMES = "This frame", "All frames"
 GRID, BRIGHT_BLOBS, DARK_BLOBS = "Grid of points", "Bright blobs", "Dark blobs"
 CONTRASTS: dict[str, Contrast] = {"Any": "any", "Bright": "bright", "Dark": "dark"}
 CROPS: dict[str, int | None] = {"By image size": None, "None": 0, "2 x 2": 1, "4 x 4": 2}
-SEED_FRAMES = {"every": "Every", "coverage": "If masks leave", "first": "First only"}
+SEED_FRAMES = {
+    "every": "In every n-th frame",
+    "coverage": "Where masks leave",
+    "first": "In the first frame",
+}
 MAX_DIAMETER = 99999.0
 NO_LIMIT = "no limit"
 
@@ -54,12 +59,12 @@ class ObjectsWanted(QCollapsible):
         self.seeds = combo_box("Where the network is asked: on a grid, or at your own points.")
         self.points = QSpinBox()
         self.points.setRange(4, 128)
+        _widen(self.points)
         self.points.setValue(SeedGrid().points_per_side)
         self.points.setToolTip("Points along each side of the grid. More find smaller objects.")
         self.crops = combo_box(
             "Go over the image again in parts, for objects that are small in it.", list(CROPS)
         )
-        self.unit = QLabel()
         self._arrange()
 
     def show_unit(self, unit: str) -> None:
@@ -199,6 +204,8 @@ class TrackSection(QWidget):
             self.seed_frames.addItem(text, name)
         self.every = QSpinBox()
         self.every.setRange(1, 9999)
+        self.every.setSuffix(" frames")
+        _widen(self.every)
         self.every.setValue(TrackOptions().every)
         self.every.setToolTip("Distance of the frames in which new objects are looked for.")
         self.run = button(
@@ -206,7 +213,8 @@ class TrackSection(QWidget):
             "Find all objects and follow them both ways. The result are ordinary objects.",
         )
         layout = form()
-        add_row(layout, "New objects", row(self.seed_frames, self.every))
+        add_row(layout, "Look for new", self.seed_frames)
+        add_row(layout, "Every", self.every)
         layout.addRow(self.run)
         self.setLayout(layout)
         self.run.clicked.connect(self.started)
@@ -260,6 +268,7 @@ def _diameter(tooltip: str) -> QDoubleSpinBox:
     box.setRange(0, MAX_DIAMETER)
     box.setDecimals(2)
     box.setSpecialValueText(NO_LIMIT)
+    _widen(box)
     box.setToolTip(f"{tooltip} The diameter is that of a disc of the same area.")
     return box
 
@@ -271,3 +280,8 @@ def _slider(value: float, least: float, tooltip: str) -> QLabeledDoubleSlider:
     slider.setValue(value)
     slider.setToolTip(tooltip)
     return slider
+
+
+def _widen(box: QWidget) -> None:
+    """Let a box take its share of the row, as combo boxes do."""
+    box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)

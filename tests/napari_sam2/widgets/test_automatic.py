@@ -105,6 +105,7 @@ def test_everything_is_found_and_made_objects(dock, viewer, qtbot):
     assert not np.asarray(layer.data[0]).any()  # they are objects now
     made = [i for i in workspace.masklets.object_ids if workspace.masklets.get(i, 0)]
     assert len(made) == len(shown)
+    assert len(made) > 3 and not workspace.outputs.per_object  # many: one layer for all
     instance = workspace.masklets.labels(0)
     assert all(overlap(instance, centre) > 0.7 for centre in CENTRES)
 
