@@ -145,6 +145,12 @@ class ConfidenceTimeline(QAbstractScrollArea):
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Draw the rows that are seen, as one image, and the lines over it."""
         painter = QPainter(self._view)
+        try:
+            self._draw(painter)
+        finally:  # Qt crashes if it is still there when the event is over
+            painter.end()
+
+    def _draw(self, painter: QPainter) -> None:
         table = self._table
         if table is None or not self._rows:
             painter.setPen(self.palette().color(QPalette.ColorRole.Text))
@@ -158,9 +164,8 @@ class ConfidenceTimeline(QAbstractScrollArea):
         ratio = self.devicePixelRatioF()
         target = QRect(GUTTER_PX, 0, self._cells_width(), round(height / ratio))
         painter.drawImage(target, image)
-        self._draw_numbers(painter, table.table.object_ids[shown], first)
+        self._draw_numbers(painter, table.table.object_ids[shown])
         self._draw_current(painter, table, first)
-        painter.end()
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Scroll over what is not seen."""
@@ -221,7 +226,7 @@ class ConfidenceTimeline(QAbstractScrollArea):
         prompted = ticks_at(figures.given & ~locked, n_columns)
         return cell_image(codes, prompted, to_columns(locked, n_columns) > 0, round(ROW_PX * ratio))
 
-    def _draw_numbers(self, painter: QPainter, ids: tuple[int, ...], first: int) -> None:
+    def _draw_numbers(self, painter: QPainter, ids: tuple[int, ...]) -> None:
         font = painter.font()
         font.setPixelSize(9)
         painter.setFont(font)
