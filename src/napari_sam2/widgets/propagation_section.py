@@ -109,6 +109,10 @@ class PropagationSection(QWidget):
         """Which objects."""
         return Which(self.which.currentText())
 
+    def show_direction(self, direction: Direction) -> None:
+        """Set the direction."""
+        self.direction.setCurrentText(next(t for t, d in DIRECTIONS.items() if d == direction))
+
     def show_movie(self, n_frames: int) -> None:
         """Set the range of the frames; a single image cannot be propagated."""
         self.range.setRange(0, max(n_frames - 1, 1))

@@ -10,6 +10,7 @@ from napari_sam2.annotation import Direction
 from napari_sam2.layers.workspace import Workspace
 from napari_sam2.widgets.annotators import annotator_of
 from napari_sam2.widgets.appearance_section import AppearanceSection
+from napari_sam2.widgets.defaults import read_defaults
 from napari_sam2.widgets.hints import Situation, next_step
 from napari_sam2.widgets.image_choice import ImageChoice
 from napari_sam2.widgets.keys import KeyBindings, KeyOverlay
@@ -63,6 +64,9 @@ class SegmentAndTrack(QWidget):
             else ImageChoice(self._viewer, workspace.image, workspace.geometry.along)
         )
         self.appearance = AppearanceSection(self.annotator)
+        self._defaults = read_defaults()
+        if workspace is None and not self.annotator.device:  # nothing was done here yet
+            self.annotator.model = (self._defaults.model, self._defaults.device)
         self.model = ModelSection()
         self.chooser = ModelChooser(self.model, self.annotator)
         self.objects = ObjectSection()
@@ -78,6 +82,8 @@ class SegmentAndTrack(QWidget):
         self._arrange()
         self._keys = KeyBindings(self._viewer, self, self._key_actions())
         self._connect()
+        self.propagation.show_direction(self._defaults.direction)
+        self.propagation.follow.setChecked(self._defaults.follow)
         self._image_chosen()
         self._sync()
 
@@ -212,6 +218,8 @@ class SegmentAndTrack(QWidget):
         workspace = self.annotator.workspace
         self.propagation.show_movie(workspace.geometry.n_times if workspace else 1)
         self.propagation.show_end("")
+        if workspace is not None and not (workspace.marks or workspace.masklets.object_ids):
+            self.annotator.set_per_object(self._defaults.layer_for_each_object)
         if workspace is not None and (workspace.points or workspace.shapes):
             self._open()  # it was left, and is worked on again
 

@@ -1,0 +1,49 @@
+"""What the dock begins with: the user's settings, where napari keeps settings of plugins."""
+
+from dataclasses import dataclass, fields
+
+from napari_sam2.annotation import Direction
+
+PLUGIN = "napari-sam2"
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What the dock begins with.
+
+    Parameters
+    ----------
+    model, device
+        The network, and where it runs.
+    layer_for_each_object
+        Whether each object gets a Labels layer of its own.
+    direction
+        Which way masks are propagated.
+    follow
+        Whether the viewer goes along.
+    """
+
+    model: str = "cells_nano"
+    device: str = "auto"
+    layer_for_each_object: bool = True
+    direction: Direction = "both"
+    follow: bool = True
+
+
+def read_defaults() -> Defaults:
+    """Read napari's settings of this plugin (Preferences > Plugins).
+
+    Returns
+    -------
+    What is set there; the defaults in napari before 0.9, which has no settings of plugins, and
+    where the plugin is not installed as one.
+    """
+    try:
+        from napari.settings import get_plugin_settings
+    except ImportError:
+        return Defaults()
+    try:
+        start = get_plugin_settings(PLUGIN).start
+    except (AttributeError, KeyError):
+        return Defaults()
+    return Defaults(**{field.name: getattr(start, field.name) for field in fields(Defaults)})
