@@ -10,7 +10,7 @@ from napari_sam2.annotation import Direction
 from napari_sam2.layers.workspace import Workspace
 from napari_sam2.widgets.annotators import annotator_of
 from napari_sam2.widgets.appearance_section import AppearanceSection
-from napari_sam2.widgets.defaults import read_defaults
+from napari_sam2.widgets.defaults import Defaults, read_defaults
 from napari_sam2.widgets.hints import Situation, next_step
 from napari_sam2.widgets.image_choice import ImageChoice
 from napari_sam2.widgets.keys import KeyBindings, KeyOverlay
@@ -64,9 +64,7 @@ class SegmentAndTrack(QWidget):
             else ImageChoice(self._viewer, workspace.image, workspace.geometry.along)
         )
         self.appearance = AppearanceSection(self.annotator)
-        self._defaults = read_defaults()
-        if workspace is None and not self.annotator.device:  # nothing was done here yet
-            self.annotator.model = (self._defaults.model, self._defaults.device)
+        self._defaults = self._read_defaults()
         self.model = ModelSection()
         self.chooser = ModelChooser(self.model, self.annotator)
         self.objects = ObjectSection()
@@ -82,8 +80,6 @@ class SegmentAndTrack(QWidget):
         self._arrange()
         self._keys = KeyBindings(self._viewer, self, self._key_actions())
         self._connect()
-        self.propagation.show_direction(self._defaults.direction)
-        self.propagation.follow.setChecked(self._defaults.follow)
         self._image_chosen()
         self._sync()
 
@@ -199,6 +195,15 @@ class SegmentAndTrack(QWidget):
         for signal, slot in self._connections():
             signal.connect(slot)
         self.busy.setVisible(annotator.worker.is_busy)
+        self.propagation.show_direction(self._defaults.direction)
+        self.propagation.follow.setChecked(self._defaults.follow)
+
+    def _read_defaults(self) -> Defaults:
+        """Begin with the user's settings, unless something was done here before."""
+        defaults = read_defaults()
+        if self.annotator.workspace is None and not self.annotator.device:
+            self.annotator.model = (defaults.model, defaults.device)
+        return defaults
 
     def _connections(self) -> list[tuple[Any, Callable[..., None]]]:
         """List what of the annotator is shown here, for as long as the dock is open."""
