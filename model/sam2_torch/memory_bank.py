@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Literal, TypeAlias
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sam2_torch.frames import Crop
@@ -26,7 +27,8 @@ VISIBLE_LOGIT = -8.0  # below it a mask's probability is under 0.04 %
 class PackedLogits:
     """Mask logits without the far background, in half precision.
 
-    What lies below `VISIBLE_LOGIT` all around the object is replaced by its mean.
+    What lies below `VISIBLE_LOGIT` all around the object, but for a margin of 1, is replaced
+    by its mean: masks are the same but for the rounding.
     """
 
     shape: tuple[int, int]
@@ -36,17 +38,31 @@ class PackedLogits:
 
     @classmethod
     def pack(cls, logits: Tensor) -> "PackedLogits":
-        """Pack (h, w) logits of the host."""
+        """Pack (h, w) logits."""
+        return cls.pack_all(logits[None])[0]
+
+    @classmethod
+    def pack_all(cls, logits: Tensor) -> "list[PackedLogits]":
+        """Pack (N, h, w) logits where they are, and bring what is left of them to the host.
+
+        Two copies, whatever N: boxes and means, then all windows in a row.
+        """
+        _, height, width = logits.shape
         visible = logits > VISIBLE_LOGIT
-        rows, columns = visible.any(1).nonzero()[:, 0], visible.any(0).nonzero()[:, 0]
-        shape = (logits.shape[0], logits.shape[1])
-        if len(rows) == 0:
-            return cls(shape, (0, 0), logits.new_zeros(0, 0).half(), float(logits.mean()))
-        (y0, y1), (x0, x1) = ((int(i[0]), int(i[-1]) + 1) for i in (rows, columns))
-        window = logits[y0:y1, x0:x1]
-        outside = logits.numel() - window.numel()
-        background = float(logits.sum() - window.sum()) / outside if outside else VISIBLE_LOGIT
-        return cls(shape, (y0, x0), window.half(), background)
+        rows, columns = _span(visible.any(2)), _span(visible.any(1))
+        inside = rows[:, :, None] & columns[:, None, :]
+        n_outside = (~inside).sum(dim=(1, 2))
+        outside = torch.where(inside, 0.0, logits.float()).sum(dim=(1, 2)) / n_outside.clamp(min=1)
+        ends = [end for span in (rows, columns) for end in _ends(span)]
+        numbers = torch.stack([*ends, outside]).T.cpu()
+        windows = logits[inside].half().cpu()
+        packed, taken = [], 0
+        for y0, y1, x0, x1, background in numbers.tolist():
+            h, w = int(y1 - y0), int(x1 - x0)
+            window = windows[taken : taken + h * w].reshape(h, w).clone()
+            taken += h * w
+            packed.append(cls((height, width), (int(y0), int(x0)), window, background))
+        return packed
 
     def unpack(self) -> Tensor:
         """Return (h, w) float32."""
@@ -56,6 +72,18 @@ class PackedLogits:
         return logits
 
 
+def _span(seen: Tensor) -> Tensor:
+    """Fill (N, L) from the first to the last that is true, and one more on each side."""
+    wide = F.max_pool1d(seen[:, None].float(), 3, stride=1, padding=1)[:, 0]
+    return (wide.cummax(1).values * wide.flip(1).cummax(1).values.flip(1)) > 0
+
+
+def _ends(span: Tensor) -> tuple[Tensor, Tensor]:
+    """Find where the true part of each row of (N, L) begins and ends; 0, 0 without one."""
+    first = span.float().argmax(1)
+    return first.float(), (first + span.sum(1)).float()
+
+
 @dataclass(eq=False)
 class FrameMemory:
     """What is known of one object in one frame.
@@ -63,7 +91,8 @@ class FrameMemory:
     Parameters
     ----------
     logits
-        (h, w) float32 on the host, packed once the frame is no longer recent.
+        (h, w) float32 on the host, packed once the frame is no longer recent; packed from
+        the start if they come from another device.
     iou, object_score
         Predicted IoU, and the logit that the object is visible.
     pointer

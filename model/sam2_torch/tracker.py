@@ -384,19 +384,29 @@ class Tracker:
         crop: Crop | None = None,
     ) -> list[FrameMemory]:
         """Bring the answer for each object to the host."""
-        logits, pointers = answer.logits.cpu(), answer.pointers.float().cpu()
+        pointers = answer.pointers.float().cpu()
         numbers = torch.stack((answer.ious, answer.object_scores)).cpu()
-        size = self.model.config.logits_size
+        logits = self._logits_to_host(answer.logits, prompted, origins)
         memories = []
         for i, (iou, score) in enumerate(numbers.T.tolist()):
-            seen: Tensor | PackedLogits = logits[i]
-            if seen.shape[-1] < size:
-                y, x = (LOGITS_PER_TOKEN * o for o in origins[i])
-                seen = PackedLogits((size, size), (y, x), logits[i], -MASK_LOGIT)
-            memory = FrameMemory(seen, iou, score, pointers[i], answer.pointers[i])
+            memory = FrameMemory(logits[i], iou, score, pointers[i], answer.pointers[i])
             memory.prompted, memory.crop = prompted, crop
             memories.append(memory)
         return memories
+
+    def _logits_to_host(
+        self, logits: Tensor, prompted: bool, origins: Sequence[tuple[int, int]]
+    ) -> Sequence[Tensor | PackedLogits]:
+        """Bring logits to the host; those that no one may refine soon, as few bytes."""
+        size = self.model.config.logits_size
+        if logits.shape[-1] == size:
+            whole = prompted or logits.device.type == "cpu"
+            return list(logits.cpu()) if whole else PackedLogits.pack_all(logits)
+        corners = [(LOGITS_PER_TOKEN * y, LOGITS_PER_TOKEN * x) for y, x in origins]
+        return [
+            PackedLogits((size, size), corner, seen, -MASK_LOGIT)
+            for corner, seen in zip(corners, logits.cpu(), strict=True)
+        ]
 
 
 def _stack(rows: Iterable[Tensor]) -> Tensor:

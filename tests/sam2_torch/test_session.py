@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from sam2_torch import BoxPrompt, MaskPrompt, PointPrompt, VideoSession
+from sam2_torch.memory_bank import PackedLogits
+from sam2_torch.tracker import Tracker
 
 
 def overlap(mask, truth):
@@ -162,6 +164,19 @@ def test_half_precision_gives_nearly_the_same_masks(model, movie):
     click_both(session)
     for (object_id, t), prediction in collect(session.propagate()).items():
         assert overlap(prediction.mask, movie[1][t] == object_id) > 0.75
+
+
+def test_logits_that_come_packed_from_a_device_give_the_same_masks(model, movie, monkeypatch):
+    exact, packed = VideoSession(model, movie[0]), VideoSession(model, movie[0])
+    click_both(exact)
+    click_both(packed)
+    expected = collect(exact.propagate())
+    pack = lambda tracker, logits, prompted, origins: PackedLogits.pack_all(logits)  # noqa: E731
+    monkeypatch.setattr(Tracker, "_logits_to_host", pack)
+    for key, found in collect(packed.propagate()).items():
+        assert (found.mask != expected[key].mask).sum() <= 2  # rounded to half precision
+    correction = packed.add_prompt(1, 5, PointPrompt([(40, 80)], [1]))
+    assert overlap(correction.mask, movie[1][5] == 1) > 0.75
 
 
 def test_a_full_device_is_met_with_fewer_objects_at_a_time(session, monkeypatch, caplog):
