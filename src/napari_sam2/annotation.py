@@ -205,7 +205,9 @@ class Annotation:
                 for object_id, prediction in zip(
                     result.object_ids, result.predictions, strict=True
                 ):
-                    if not self.objects.is_locked(object_id):  # it may be so since it began
+                    # it may be locked, or have divided, since the run began
+                    is_locked = self.objects.is_locked(object_id)
+                    if self.objects.spans(object_id, result.frame) and not is_locked:
                         self._keep((object_id, result.frame), prediction)
                 yield result
 

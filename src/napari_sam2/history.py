@@ -1,7 +1,8 @@
 """All that was done to the objects of a movie, step by step: undo, redo, and what is saved.
 
 Everything that can be undone is a value under a key: what is said of an object, what is drawn
-of it in a frame, its mask there, and, if that is locked, what was drawn before. A step is what
+of it in a frame, its mask there, if that is locked, what was drawn before, and where its track
+begins and ends and which object it comes from. A step is what
 the user did, with the values it left behind. Nothing is computed again by an undo: masks are
 immutable bytes, and the history holds on to those that a step replaced.
 """
@@ -12,6 +13,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
+from napari_sam2.lineage import Track
 from napari_sam2.marks import Marks
 from napari_sam2.masklets import Confidence
 from napari_sam2.objects import ObjectRecord
@@ -24,6 +26,7 @@ class Kind(StrEnum):
     MARKS = "marks"
     MASK = "mask"
     LOCK = "lock"
+    TRACK = "track"
 
 
 class Key(NamedTuple):
@@ -47,7 +50,7 @@ class StoredMask:
     confidence: Confidence | None = None
 
 
-Value: TypeAlias = ObjectRecord | Marks | StoredMask
+Value: TypeAlias = ObjectRecord | Marks | StoredMask | Track
 Changes: TypeAlias = Mapping[Key, Value | None]
 """The values that keys have from now on; None if nothing is there any more."""
 
@@ -70,6 +73,12 @@ class Action(StrEnum):
     MERGE = "merge objects"
     ADD_MASKS = "add masks"
     CHOOSE = "choose another mask"
+    DIVIDE = "division"
+    CUT = "cut track"
+    SPLIT = "split object"
+    SWAP = "swap tracks"
+    END = "end track"
+    LINK = "link tracks"
     MODEL = "model"
 
 

@@ -29,6 +29,7 @@ class Objects:
     def __init__(self) -> None:
         self._records: dict[int, ObjectRecord] = {}
         self._largest = 0
+        self._bounds: dict[int, tuple[int | None, int | None]] = {}
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -94,9 +95,19 @@ class Objects:
         record = self._records.get(object_id)
         return record is not None and record.is_locked
 
+    def spans(self, object_id: int, frame: int) -> bool:
+        """Tell whether an object may be in a frame: it has not divided, ended or begun there."""
+        begin, end = self._bounds.get(object_id, (None, None))
+        return (begin is None or frame >= begin) and (end is None or frame <= end)
+
+    def bound(self, object_id: int, begin: int | None, end: int | None) -> None:
+        """Say in which frame an object begins and ends; None for as far as its masks go."""
+        self._bounds[object_id] = (begin, end)
+
     def remove(self, object_id: int) -> None:
         """Forget an object; nothing happens if it is not there."""
         self._records.pop(object_id, None)
+        self._bounds.pop(object_id, None)
 
 
 def default_record(object_id: int) -> ObjectRecord:

@@ -22,6 +22,7 @@ from platformdirs import user_data_path
 
 from napari_sam2.history import Action, Changes, Entry, History, Key, Kind, StoredMask, Value
 from napari_sam2.io.files import replacing
+from napari_sam2.lineage import Track
 from napari_sam2.marks import Marks
 from napari_sam2.masklets import Confidence, pack, unpack
 from napari_sam2.objects import ObjectRecord
@@ -239,10 +240,12 @@ def _entry(line: Mapping[str, Any], shape: tuple[int, int]) -> Entry:
 
 def _written(key: Key, value: Value | None, shape: tuple[int, int]) -> dict[str, Any]:
     written: dict[str, Any] = {"of": str(key.kind), "object": key.object_id}
-    if key.kind != Kind.OBJECT:
+    if key.kind not in (Kind.OBJECT, Kind.TRACK):
         written["frame"] = key.frame
     if isinstance(value, ObjectRecord):
         written["to"] = asdict(value)
+    elif isinstance(value, Track):
+        written["to"] = {"begin": value.begin, "end": value.end, "parent": value.parent}
     elif isinstance(value, Marks):
         written["to"] = _marks_written(value)
     elif isinstance(value, StoredMask):
@@ -280,6 +283,8 @@ def _read(change: Mapping[str, Any], shape: tuple[int, int]) -> tuple[Key, Value
         return key, None
     if key.kind == Kind.OBJECT:
         return key, ObjectRecord(**to)
+    if key.kind == Kind.TRACK:
+        return key, Track(key.object_id, **to)
     if key.kind == Kind.MASK:
         scores = Confidence(to["iou"], to["score"]) if "iou" in to else None
         return key, StoredMask(pack(_mask_read(to, shape)), scores)

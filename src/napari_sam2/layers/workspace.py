@@ -9,6 +9,7 @@ from napari_sam2.history import Action, Changes, History, Key, Kind, StoredMask,
 from napari_sam2.layers.drawing import Drawing
 from napari_sam2.layers.geometry import FrameGeometry
 from napari_sam2.layers.labels_layer import Hooks, OutputLayers
+from napari_sam2.lineage import Track
 from napari_sam2.marks import Marks, ObjectFrame
 from napari_sam2.masklets import Confidence, Masklets
 from napari_sam2.objects import ObjectRecord, Objects
@@ -243,6 +244,8 @@ class Workspace:
                 self._put_mask(key.place, value)
             elif isinstance(value, ObjectRecord):
                 self.objects.set(key.object_id, value)
+            elif key.kind == Kind.TRACK:
+                self._bound(key.object_id, value)
             elif value is None and key.kind == Kind.MASK:
                 self.masklets.remove(*key.place)
                 self.confidence.pop(key.place, None)
@@ -327,6 +330,12 @@ class Workspace:
     def _stored(self, place: ObjectFrame) -> StoredMask | None:
         packed = self.masklets.packed(*place)
         return None if packed is None else StoredMask(packed, self.confidence.get(place))
+
+    def _bound(self, object_id: int, track: Value | None) -> None:
+        if isinstance(track, Track):
+            self.objects.bound(object_id, track.begin, track.end)
+        else:
+            self.objects.bound(object_id, None, None)
 
     def _put_mask(self, place: ObjectFrame, stored: StoredMask) -> None:
         self.objects.include(place[0])

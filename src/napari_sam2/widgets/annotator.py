@@ -45,6 +45,8 @@ class _Job:
 
     def begin(self, workspace: Workspace) -> None:
         """Write down that it begins: whatever comes of it, an undo takes that back."""
+        if self._step is not None:  # it is part of a step that was written down
+            return
         self._history = workspace.history
         self._step = workspace.history.begin(self._action, self._about)
 
@@ -386,6 +388,41 @@ class Annotator(QObject):
         """Carry on what was corrected since, in both directions, as far as it changes anything."""
         job = _Job(Action.CORRECT, "")
         self._carry(partial(self._owner.propagate_changes, object_ids), job)
+
+    def carry_out(
+        self, action: Action, changes: Changes, about: str, follow: Sequence[int] = ()
+    ) -> None:
+        """Make a step of changed values; what is drawn without a mask is answered.
+
+        Parameters
+        ----------
+        action, about
+            What the user did.
+        changes
+            The values that the history holds from now on.
+        follow
+            Objects to follow then, from the shown frame on to the end, in the same step.
+        """
+        workspace = self.workspace
+        if workspace is None:
+            return
+        job = _Job(action, about)
+        job.record(workspace, changes)
+        places = (key.place for key, value in changes.items() if key.kind == Kind.MARKS and value)
+        unknown = {place for place in places if workspace.masklets.packed(*place) is None}
+        self._put(workspace, changes)
+        first = workspace.shown_frame
+        self.open()
+        if self._opened is not None and self._opened[0] is workspace:
+            for place in sorted(unknown):
+                self._prompt(workspace, place, workspace.marks[place], job)
+        if follow and first is not None:
+            span = (first, workspace.geometry.n_frames)
+            self._carry(partial(self._owner.propagate, "forward", span, follow), job)
+
+    def when_idle(self, call: Callable[[], None]) -> None:
+        """Call at once, or as soon as the propagation that is running is cancelled."""
+        self._when_idle(call)
 
     def _carry(self, propagation: Callable[[], Iterator[Progress]], job: "_Job") -> None:
         workspace = self.workspace

@@ -16,7 +16,7 @@ from napari_sam2.widgets.tracks_plot import Curve, Plot
 from napari_sam2.widgets.tracks_table import NumbersTable
 
 OBJECTS, TRACKS = "Objects by frame", "Tracks"
-NOT_PLOTTED = ("object", "frame", "parent")
+NOT_PLOTTED = ("object", "frame", "parent", "time_", "z_")
 MOST_CURVES = 12
 
 
@@ -83,7 +83,7 @@ class NumbersSection(QWidget):
         names = [
             name
             for name, column in objects.items()
-            if column.dtype.kind in "iuf" and name not in NOT_PLOTTED
+            if column.dtype.kind in "iuf" and not name.startswith(NOT_PLOTTED)
         ]
         if names != [self.quantity.itemText(i) for i in range(self.quantity.count())]:
             self.quantity.blockSignals(True)

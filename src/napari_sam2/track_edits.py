@@ -1,0 +1,264 @@
+"""What it means to divide, cut, split, merge, swap, end or link tracks: changed values.
+
+Pure functions of a history's values, as `edits` has them for objects; undo comes with it.
+"""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from napari_sam2.division import deepest_pixel
+from napari_sam2.edits import Values
+from napari_sam2.history import Changes, Key, Kind, StoredMask, Value
+from napari_sam2.lineage import NOWHERE, Edit, Lineage, Move, Track
+from napari_sam2.marks import Marks
+from napari_sam2.masklets import pack, unpack
+from napari_sam2.objects import ObjectRecord
+from napari_sam2.tracked import united
+from sam2_torch.predictions import SparseMask
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_MOVED = (Kind.MASK, Kind.MARKS, Kind.LOCK)
+
+
+def lineage_of(values: Values) -> Lineage:
+    """Read the lineage; daughters whose mother was deleted are without one."""
+    tracks = [
+        replace(value, object_id=key.object_id)  # a duplicated object has the row of the other
+        for key, value in values.items()
+        if isinstance(value, Track)
+    ]
+    known = {track.object_id for track in tracks}
+    return Lineage(track if track.parent in known else replace(track, parent=0) for track in tracks)
+
+
+def divide(
+    values: Values,
+    mother: int,
+    frame: int,
+    daughters: tuple[int, int],
+    seeds: tuple[SparseMask, SparseMask],
+) -> Changes:
+    """Let an object divide; a click into each seed, and one beside it, prompts its daughter.
+
+    Parameters
+    ----------
+    values
+        Of the history.
+    mother, frame, daughters
+        As `Lineage.fork` takes them.
+    seeds
+        Where the daughters are in the frame, about.
+
+    Raises
+    ------
+    ValueError
+        As `Lineage.fork`.
+    """
+    edit = lineage_of(values).fork(mother, frame, daughters)
+    changes = dict(apply(values, edit, seeds[0].shape))
+    name = _name(values, mother)
+    places = [deepest_pixel(seed) for seed in seeds]
+    for number, (daughter, letter) in enumerate(zip(daughters, "ab", strict=True)):
+        (y, x), (other_y, other_x) = places[number], places[1 - number]
+        changes[Key(Kind.OBJECT, daughter)] = ObjectRecord(f"{name}{letter}")
+        changes[Key(Kind.MARKS, daughter, frame)] = Marks(
+            clicks=((float(y), float(x), 1), (float(other_y), float(other_x), 0))
+        )
+    return changes
+
+
+def divide_into(
+    values: Values,
+    mother: int,
+    frame: int,
+    daughters: tuple[int, int],
+    shape: tuple[int, int],
+) -> Changes:
+    """Let an object divide into what comes of itself, a new object, and one that is there.
+
+    Raises
+    ------
+    ValueError
+        As `Lineage.part`.
+    """
+    edit = lineage_of(values).part(mother, frame, *daughters)
+    changes = dict(apply(values, edit, shape, anchor=frame))
+    changes[Key(Kind.OBJECT, daughters[0])] = ObjectRecord(f"{_name(values, mother)}a")
+    return changes
+
+
+def begin(values: Values, object_id: int, frame: int, shape: tuple[int, int]) -> Changes:
+    """Let an object begin with a frame.
+
+    Raises
+    ------
+    ValueError
+        As `Lineage.start`.
+    """
+    return apply(values, lineage_of(values).start(object_id, frame), shape)
+
+
+def split(
+    values: Values, object_id: int, frame: int, new_id: int, parts: tuple[SparseMask, SparseMask]
+) -> Changes:
+    """Take a second object out of one that was both, from a frame on.
+
+    Parameters
+    ----------
+    parts
+        The masks of the object and of the new one in the frame: the user's word.
+
+    Raises
+    ------
+    ValueError
+        As `Lineage.split`.
+    """
+    edit = lineage_of(values).split(object_id, frame, new_id)
+    changes = dict(apply(values, edit, parts[0].shape))
+    changes[Key(Kind.OBJECT, new_id)] = ObjectRecord(f"{_name(values, object_id)} part")
+    for owner, mask in zip((object_id, new_id), parts, strict=True):
+        changes[Key(Kind.MASK, owner, frame)] = StoredMask(pack(mask))
+        changes[Key(Kind.MARKS, owner, frame)] = Marks(painted=mask)
+    return changes
+
+
+def cut(values: Values, object_id: int, frame: int, new_id: int, shape: tuple[int, int]) -> Changes:
+    """Make a new object of a track's part from a frame on.
+
+    Raises
+    ------
+    ValueError
+        As `Lineage.cut`.
+    """
+    edit = lineage_of(values).cut(object_id, frame, new_id)
+    changes = dict(apply(values, edit, shape, anchor=frame))
+    changes[Key(Kind.OBJECT, new_id)] = ObjectRecord(f"{_name(values, object_id)} from {frame}")
+    return changes
+
+
+def swap(values: Values, first: int, second: int, frame: int, shape: tuple[int, int]) -> Changes:
+    """Exchange two objects from a frame on.
+
+    Raises
+    ------
+    ValueError
+        As `Lineage.swap`.
+    """
+    return apply(values, lineage_of(values).swap(first, second, frame), shape, anchor=frame)
+
+
+def merge(values: Values, first: int, second: int, shape: tuple[int, int]) -> Changes:
+    """Make one track of two.
+
+    Raises
+    ------
+    ValueError
+        As `Lineage.merge`.
+    """
+    changes = dict(apply(values, lineage_of(values).merge(first, second), shape))
+    changes |= {key: None for key in values if key.object_id == second}
+    return changes
+
+
+def finish(values: Values, object_id: int, frame: int, shape: tuple[int, int]) -> Changes:
+    """Let an object end with a frame.
+
+    Raises
+    ------
+    ValueError
+        As `Lineage.finish`.
+    """
+    return apply(values, lineage_of(values).finish(object_id, frame), shape)
+
+
+def link(values: Values, mother: int, daughter: int, frame: int, shape: tuple[int, int]) -> Changes:
+    """Make one object the daughter of another.
+
+    Raises
+    ------
+    ValueError
+        As `Lineage.link`.
+    """
+    return apply(values, lineage_of(values).link(mother, daughter, frame), shape)
+
+
+def unlink(values: Values, object_id: int, shape: tuple[int, int]) -> Changes:
+    """Let an object be without a mother."""
+    return apply(values, lineage_of(values).unlink(object_id), shape)
+
+
+def apply(values: Values, edit: Edit, shape: tuple[int, int], anchor: int | None = None) -> Changes:
+    """Turn an edit of the lineage into changed values.
+
+    Parameters
+    ----------
+    values
+        Of the history.
+    edit
+        What to do.
+    shape
+        (H, W) of a frame.
+    anchor
+        A frame in which masks that come to another object become its prompts, so that it is
+        followed from there on.
+
+    Returns
+    -------
+    Tracks, masks, marks and locks; all moves happen at once.
+    """
+    changes: dict[Key, Value | None] = {}
+    for move in edit.moves:
+        for key in _leaving(values, move):
+            changes.setdefault(key, None)
+    for move in edit.moves:
+        if move.target == NOWHERE:
+            continue
+        for key in _leaving(values, move):
+            to = key._replace(object_id=move.target)
+            there = changes[to] if to in changes else values.get(to)
+            changes[to] = _joined(there, values[key], shape)
+            if key.kind == Kind.MASK and key.frame == anchor:
+                _anchor(changes, to, shape)
+    return changes | _tracks(values, edit.lineage)
+
+
+def _leaving(values: Values, move: Move) -> list[Key]:
+    return [
+        key
+        for key in values
+        if key.kind in _MOVED
+        and key.object_id == move.source
+        and move.first <= key.frame < move.stop
+    ]
+
+
+def _joined(there: Value | None, coming: Value, shape: tuple[int, int]) -> Value:
+    """Put together what two objects have in one frame."""
+    if isinstance(there, StoredMask) and isinstance(coming, StoredMask):
+        both = united(unpack(there.packed, shape), unpack(coming.packed, shape))
+        return StoredMask(pack(both or SparseMask.empty(shape)), there.confidence)
+    if isinstance(there, Marks) and isinstance(coming, Marks) and there.painted and coming.painted:
+        return replace(there, painted=united(there.painted, coming.painted))
+    return coming if there is None else there
+
+
+def _anchor(changes: dict[Key, Value | None], key: Key, shape: tuple[int, int]) -> None:
+    stored = changes[key]
+    if isinstance(stored, StoredMask):
+        mask = unpack(stored.packed, shape)
+        if mask:
+            changes[key._replace(kind=Kind.MARKS)] = Marks(painted=mask)
+
+
+def _tracks(values: Values, lineage: Lineage) -> dict[Key, Value | None]:
+    before = {key: value for key, value in values.items() if key.kind == Kind.TRACK}
+    after: Mapping[Key, Value] = {Key(Kind.TRACK, track.object_id): track for track in lineage}
+    gone = dict.fromkeys(before.keys() - after.keys())
+    return gone | {key: value for key, value in after.items() if before.get(key) != value}
+
+
+def _name(values: Values, object_id: int) -> str:
+    record = values.get(Key(Kind.OBJECT, object_id))
+    return record.name if isinstance(record, ObjectRecord) else f"Object {object_id}"

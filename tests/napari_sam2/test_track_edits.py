@@ -1,0 +1,149 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from random_tracks import SHAPE, tracked_movies
+
+from napari_sam2 import edits, track_edits
+from napari_sam2.division import split_mask
+from napari_sam2.history import Action, History, Key, Kind, StoredMask
+from napari_sam2.lineage import Lineage, Track
+from napari_sam2.marks import Marks
+from napari_sam2.masklets import pack
+from napari_sam2.objects import ObjectRecord
+from napari_sam2.tracked import Tracked
+from sam2_torch.predictions import SparseMask
+
+
+def history_of(tracked: Tracked) -> History:
+    history = History()
+    changes = {}
+    for object_id in tracked.masklets.object_ids:
+        changes[Key(Kind.OBJECT, object_id)] = ObjectRecord(f"Object {object_id}")
+        changes[Key(Kind.TRACK, object_id)] = tracked.lineage[object_id]
+        for frame in tracked.masklets.frames(object_id):
+            mask = tracked.masklets.get(object_id, frame)
+            assert mask is not None
+            changes[Key(Kind.MASK, object_id, frame)] = StoredMask(pack(mask))
+        changes[Key(Kind.MARKS, object_id, tracked.masklets.frames(object_id)[0])] = Marks(
+            clicks=((1.0, 2.0, 1),)
+        )
+    history.record(Action.ADD_MASKS, changes)
+    return history
+
+
+def frames_of(history: History, object_id: int) -> list[int]:
+    keys = (k for k in history.values if k.kind == Kind.MASK and k.object_id == object_id)
+    return sorted(key.frame for key in keys)
+
+
+def wide() -> SparseMask:
+    return SparseMask.from_window(SHAPE, np.ones((4, 12)), (3, 2))
+
+
+@pytest.fixture
+def history() -> History:
+    """Objects 1 and 2 in the frames 0 to 5, each with a mask."""
+    history, changes = History(), {}
+    for object_id in (1, 2):
+        changes[Key(Kind.OBJECT, object_id)] = ObjectRecord(f"Object {object_id}")
+        for frame in range(6):
+            mask = SparseMask.from_window(SHAPE, np.ones((3, object_id)), (frame, 5 * object_id))
+            changes[Key(Kind.MASK, object_id, frame)] = StoredMask(pack(mask))
+    changes[Key(Kind.MARKS, 1, 0)] = Marks(clicks=((1.0, 5.0, 1),))
+    changes[Key(Kind.MARKS, 1, 4)] = Marks(clicks=((5.0, 5.0, 1),))
+    history.record(Action.ADD_MASKS, changes)
+    return history
+
+
+@given(tracked_movies(), st.data())
+def test_every_operation_is_undone_and_done_again_exactly(
+    tracked: Tracked, data: st.DataObject
+) -> None:
+    history = history_of(tracked)
+    ids = tracked.masklets.object_ids
+    new = max(ids) + 1
+    one, other = (data.draw(st.sampled_from(ids)) for _ in range(2))
+    frame, seeds = data.draw(st.integers(0, 6)), split_mask(wide())
+    operation = data.draw(
+        st.sampled_from(["divide", "split", "cut", "swap", "merge", "finish", "begin", "link"])
+    )
+    arguments = {
+        "divide": (one, frame, (new, new + 1), seeds),
+        "split": (one, frame, new, seeds),
+        "cut": (one, frame, new, SHAPE),
+        "swap": (one, other, frame, SHAPE),
+        "merge": (one, other, SHAPE),
+        "finish": (one, frame, SHAPE),
+        "begin": (one, frame, SHAPE),
+        "link": (one, other, frame, SHAPE),
+    }[operation]
+    before = dict(history.values)
+    try:
+        changes = getattr(track_edits, operation)(history.values, *arguments)
+    except ValueError:
+        return
+    if history.record(Action.LINK, changes) is None:
+        return
+    after = dict(history.values)
+    track_edits.lineage_of(after)  # whole
+    history.undo()
+    assert history.values == before
+    history.redo()
+    assert history.values == after
+
+
+def test_a_division_takes_the_mother_away_and_clicks_into_each_daughter(history: History) -> None:
+    seeds = split_mask(wide())
+    changes = track_edits.divide(history.values, 1, 3, (7, 8), seeds)
+    history.record(Action.DIVIDE, changes)
+    lineage = track_edits.lineage_of(history.values)
+    assert lineage == Lineage([Track(1, None, 2), Track(7, 3, None, 1), Track(8, 3, None, 1)])
+    assert frames_of(history, 1) == [0, 1, 2]
+    assert Key(Kind.MARKS, 1, 4) not in history.values and Key(Kind.MARKS, 1, 0) in history.values
+    for daughter, own, sister in ((7, *seeds), (8, *reversed(seeds))):
+        (y, x, label), (other_y, other_x, other_label) = edits.marks_of(
+            history.values, daughter, 3
+        ).clicks
+        assert (label, other_label) == (1, 0)
+        assert own.to_dense()[int(y), int(x)] and sister.to_dense()[int(other_y), int(other_x)]
+    assert edits.record_of(history.values, 7).name == "Object 1a"
+
+
+def test_a_cut_moves_masks_and_marks_and_prompts_the_new_object(history: History) -> None:
+    history.record(Action.CUT, track_edits.cut(history.values, 1, 2, 9, SHAPE))
+    assert (frames_of(history, 1), frames_of(history, 9)) == ([0, 1], [2, 3, 4, 5])
+    assert edits.marks_of(history.values, 9, 2).painted is not None
+    assert edits.marks_of(history.values, 9, 4).clicks == ((5.0, 5.0, 1),)
+    assert not edits.marks_of(history.values, 1, 4)
+
+
+def test_swapped_objects_prompt_each_other_there(history: History) -> None:
+    history.record(Action.SWAP, track_edits.swap(history.values, 1, 2, 3, SHAPE))
+    painted = edits.marks_of(history.values, 1, 3).painted
+    assert painted is not None and painted.origin_yx == (3, 10)
+    assert edits.marks_of(history.values, 2, 4).clicks == ((5.0, 5.0, 1),)
+
+
+def test_merged_masks_are_joined_and_the_second_object_is_gone(history: History) -> None:
+    history.record(Action.MERGE, track_edits.merge(history.values, 1, 2, SHAPE))
+    stored = edits.mask_of(history.values, 1, 3)
+    assert stored is not None and len(frames_of(history, 1)) == 6
+    assert not [key for key in history.values if key.object_id == 2]
+
+
+def test_an_object_that_is_there_becomes_the_second_daughter(history: History) -> None:
+    changes = track_edits.divide_into(history.values, 1, 3, (7, 2), SHAPE)
+    history.record(Action.DIVIDE, changes)
+    assert track_edits.lineage_of(history.values).parents == {2: 1, 7: 1}
+    assert (frames_of(history, 1), frames_of(history, 2)) == ([0, 1, 2], [3, 4, 5])
+    assert frames_of(history, 7) == [3, 4, 5]
+
+
+def test_a_lineage_without_a_deleted_mother_and_with_a_copy_is_whole(history: History) -> None:
+    seeds = split_mask(wide())
+    history.record(Action.DIVIDE, track_edits.divide(history.values, 1, 3, (7, 8), seeds))
+    history.record(Action.DUPLICATE, edits.duplicate(history.values, 7, 9))
+    assert track_edits.lineage_of(history.values).daughters(1) == (7, 8, 9)
+    history.record(Action.DELETE, edits.delete(history.values, [1]))
+    assert track_edits.lineage_of(history.values).parents == {}

@@ -1,0 +1,252 @@
+"""The dock "Tracks and numbers" on a viewer, with a session without a network."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from qtpy.QtCore import Qt
+
+from napari_sam2.io import read_tracked
+from napari_sam2.io.exports import FORMS
+from napari_sam2.track_edits import lineage_of
+from napari_sam2.widgets.tracks import TracksAndNumbers
+
+LEFT = Qt.MouseButton.LeftButton
+CELLS = ("cells_nano", "cpu")
+
+
+@pytest.fixture
+def viewer() -> Any:
+    viewer = ViewerModel()
+    settings = {"scale": (60, 0.5, 0.25), "units": ("s", "um", "um")}
+    settings |= {"axis_labels": ("t", "y", "x"), "translate": (0, 3, 7)}
+    viewer.add_image(np.zeros((6, 30, 50), np.uint16), name="movie", **settings)
+    viewer.dims.set_point(0, 0)
+    yield viewer
+    viewer.layers.clear()
+
+
+@pytest.fixture
+def dock(qtbot: Any, viewer: ViewerModel, stub_owner: Any) -> Any:
+    dock = TracksAndNumbers(viewer, stub_owner)
+    qtbot.addWidget(dock)
+    dock.told = []
+    for signal in (dock.annotator.noticed, dock.annotator.failed):
+        signal.connect(dock.told.append)
+    dock.annotator.choose_image(viewer.layers["movie"])
+    dock.annotator.open(CELLS)
+    yield dock
+    dock.close_dock()
+    dock.annotator.close()
+
+
+@pytest.fixture
+def settle(qtbot: Any, dock: Any) -> Any:
+    """Wait until nothing runs, and the dock shows it."""
+
+    def wait() -> None:
+        annotator = dock.annotator
+        qtbot.waitUntil(
+            lambda: (
+                not annotator.worker.is_busy
+                and not annotator._timer.isActive()
+                and not dock._timer.isActive()
+                and not dock._quick.is_running
+            ),
+            timeout=10_000,
+        )
+
+    return wait
+
+
+@pytest.fixture
+def cell(dock: Any, settle: Any) -> Any:
+    """One object that was clicked in frame 0 and followed to the end."""
+    points = dock.annotator.workspace.prompt_with_points()
+    points.add((0, 12, 15))
+    dock.annotator.propagate("forward", None)
+    settle()
+    return points
+
+
+@pytest.fixture
+def divided_twice(dock: Any, cell: Any, viewer: ViewerModel, settle: Any) -> None:
+    """Object 1 divides into 2 and 3 in frame 2, and 2 into 4 and 5 in frame 4."""
+    for object_id, frame in ((1, 2), (2, 4)):
+        dock.annotator.select_object(object_id)
+        dock.annotator.workspace.go_to(frame)
+        press_divide(viewer)
+        settle()
+
+
+def frames(dock: Any, object_id: int) -> list[int]:
+    masklets = dock.annotator.workspace.masklets
+    known = masklets.frames(object_id)
+    return [frame for frame in known if masklets.get(object_id, frame)]
+
+
+def press_divide(viewer: ViewerModel) -> None:
+    next(call for key, call in viewer.keymap.items() if str(key) == "D")(viewer)
+
+
+def lineage(dock: Any) -> Any:
+    return lineage_of(dock.annotator.workspace.history.values)
+
+
+def test_one_key_divides_and_follows_and_one_undo_takes_it_back(
+    dock: Any, viewer: ViewerModel, cell: Any, settle: Any
+) -> None:
+    assert frames(dock, 1) == [0, 1, 2, 3, 4, 5]
+    dock.annotator.workspace.go_to(3)
+    press_divide(viewer)
+    settle()
+    assert lineage(dock).parents == {2: 1, 3: 1}
+    assert [frames(dock, i) for i in (1, 2, 3)] == [[0, 1, 2], [3, 4, 5], [3, 4, 5]]
+    assert len(cell.data) == 5  # a click inside and one beside each daughter are ordinary clicks
+    assert "Divides" not in dock.lineage.family.text()  # a daughter is the current object now
+    assert "Daughter of Object 1." in dock.lineage.family.text()
+    dock.annotator.edit.undo()
+    settle()
+    assert lineage(dock).parents == {} and frames(dock, 1) == [0, 1, 2, 3, 4, 5]
+    assert dock.annotator.workspace.objects.ids == (1,) and len(cell.data) == 1
+    dock.annotator.edit.redo()
+    settle()
+    assert [frames(dock, i) for i in (1, 2, 3)] == [[0, 1, 2], [3, 4, 5], [3, 4, 5]]
+    assert dock.told == []
+
+
+def test_a_mother_is_not_followed_beyond_her_end(
+    dock: Any, viewer: ViewerModel, cell: Any, settle: Any
+) -> None:
+    dock.annotator.workspace.go_to(3)
+    press_divide(viewer)
+    settle()
+    dock.annotator.propagate("both", None)
+    settle()
+    assert [frames(dock, i) for i in (1, 2, 3)] == [[0, 1, 2], [3, 4, 5], [3, 4, 5]]
+
+
+@pytest.mark.parametrize("suffix", [".ctc", ".geff"])
+def test_every_division_made_with_the_key_is_in_the_export(
+    dock: Any, divided_twice: None, qtbot: Any, tmp_path: Path, suffix: str
+) -> None:
+    dock.export.form.setCurrentText(FORMS[suffix].name)
+    dock.export.path.setText(str(tmp_path / f"cells{suffix}"))
+    with qtbot.waitSignal(dock.export.background.finished, timeout=20_000):
+        qtbot.mouseClick(dock.export.start, LEFT)
+    read = read_tracked(tmp_path / f"cells{suffix}")
+    assert read.lineage.parents == {2: 1, 3: 1, 4: 2, 5: 2}
+    assert read.calibration.pixel_size_yx == pytest.approx((0.5, 0.25))
+    assert [(t.begin, t.end) for t in read.lineage] == [(0, 1), (2, 3), (2, 5), (4, 5), (4, 5)]
+
+
+def test_buttons_cut_swap_merge_and_end(
+    dock: Any, viewer: ViewerModel, cell: Any, settle: Any, qtbot: Any
+) -> None:
+    workspace = dock.annotator.workspace
+    workspace.go_to(2)
+    qtbot.mouseClick(dock.lineage.cut_here, LEFT)
+    settle()
+    assert (frames(dock, 1), frames(dock, 2)) == ([0, 1], [2, 3, 4, 5])
+    dock.lineage.other.setCurrentIndex(0)
+    qtbot.mouseClick(dock.lineage.merge, LEFT)
+    settle()
+    assert frames(dock, 1) == [0, 1, 2, 3, 4, 5] and workspace.objects.ids == (1,)
+    workspace.go_to(3)
+    qtbot.mouseClick(dock.lineage.end_here, LEFT)
+    settle()
+    assert frames(dock, 1) == [0, 1, 2, 3] and dock.lineage.family.text() == "Frames 0 to 3."
+    for _ in range(3):
+        dock.annotator.edit.undo()
+    settle()
+    assert frames(dock, 1) == [0, 1, 2, 3, 4, 5]
+    assert dock.told == []
+
+
+def test_split_parts_one_object_and_follows_both(
+    dock: Any, viewer: ViewerModel, cell: Any, settle: Any, qtbot: Any
+) -> None:
+    dock.annotator.workspace.go_to(2)
+    qtbot.mouseClick(dock.lineage.split_here, LEFT)
+    settle()
+    masklets = dock.annotator.workspace.masklets
+    assert frames(dock, 2) == [2, 3, 4, 5] and lineage(dock).parents == {}
+    whole, *parts = (masklets.get(i, f).area for i, f in ((1, 1), (1, 2), (2, 2)))
+    assert sum(parts) == whole and min(parts) > 0.3 * whole
+
+
+def test_what_makes_no_sense_is_told_in_a_sentence(
+    dock: Any, viewer: ViewerModel, cell: Any, settle: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Exception] = []
+    monkeypatch.setattr("napari_sam2.widgets.tracks.report", told.append)
+    dock.annotator.workspace.go_to(0)
+    press_divide(viewer)
+    settle()
+    assert "after its first frame" in str(told[0]) and frames(dock, 1) == [0, 1, 2, 3, 4, 5]
+
+
+def test_the_tracks_layer_follows_and_a_click_selects(
+    dock: Any, viewer: ViewerModel, cell: Any, settle: Any, qtbot: Any
+) -> None:
+    dock.lineage.tracks.setChecked(True)
+    settle()
+    layer = viewer.layers["movie tracks"]
+    assert set(layer.data[:, 0]) == {1} and layer.translate.tolist() == [0, 3, 7]
+    dock.annotator.workspace.go_to(3)
+    press_divide(viewer)
+    settle()
+    assert {d: list(m) for d, m in layer.graph.items()} == {2: [1], 3: [1]}
+    dock._layers[dock.annotator.workspace]._on_click(3)
+    assert dock.annotator.workspace.current_object == 3
+    dock.lineage.tracks.setChecked(False)
+    assert layer not in viewer.layers
+
+
+def test_numbers_are_there_at_once_and_a_row_leads_to_its_place(
+    dock: Any, viewer: ViewerModel, cell: Any, settle: Any, qtbot: Any
+) -> None:
+    numbers = dock.numbers
+    assert numbers.quantity.currentText() == "area_um2" and list(numbers.plot._curves) == [1]
+    with qtbot.waitSignal(numbers.measured, timeout=20_000):
+        qtbot.mouseClick(numbers.measure, LEFT)
+    settle()
+    assert "mean_movie" in numbers.objects  # and stays, for the masks are the same
+    numbers.place_selected.emit(1, 4)
+    assert dock.annotator.workspace.shown_frame == 4
+
+
+def test_suggestions_are_found_and_accepted(
+    dock: Any, viewer: ViewerModel, cell: Any, settle: Any, qtbot: Any
+) -> None:
+    masklets = dock.annotator.workspace.masklets
+    half = masklets.object_labels(1, 3) > 0
+    for frame in (3, 4, 5):
+        masklets.paint(1, frame, half & (np.arange(50) < 18))
+    qtbot.mouseClick(dock.suggestions.search, LEFT)
+    qtbot.waitUntil(lambda: len(dock.suggestions.suggestions) > 0, timeout=10_000)
+    (found,) = dock.suggestions.suggestions
+    assert (found.frame, found.kind) == (3, "division")
+    dock.suggestions.list.setCurrentRow(0)
+    assert dock.annotator.workspace.shown_frame == 3
+    qtbot.mouseClick(dock.suggestions.accept, LEFT)
+    settle()
+    assert lineage(dock).parents == {2: 1, 3: 1}
+
+
+def test_a_closed_dock_leaves_the_annotator_and_another_one_goes_on(
+    dock: Any, viewer: ViewerModel, cell: Any, settle: Any, qtbot: Any
+) -> None:
+    dock.close_dock()
+    dock.close_dock()
+    assert not dock.annotator.is_closed
+    again = TracksAndNumbers(viewer)
+    qtbot.addWidget(again)
+    assert again.annotator is dock.annotator
+    dock.annotator.workspace.go_to(3)
+    press_divide(viewer)
+    settle()
+    assert lineage(again).parents == {2: 1, 3: 1}
+    again.close_dock()
