@@ -2,6 +2,7 @@
 
     python -m sam2_torch.training train --data FOLDER --run RUN --minutes 28 --slice 9 [--pack OUT]
     python -m sam2_torch.training export OUT/pack.* -o cells_nano.safetensors --data FOLDER
+    python -m sam2_torch.training repack FOLDER SMALLER
 
 `train` goes on where the last slice of RUN paused; on a machine that has no RUN, from `--unpack`.
 `docs/training.md` tells it all. For tuning a model to one's own images there is
@@ -32,6 +33,7 @@ from sam2_torch.training.loop import Budget, Run, StepReport
 from sam2_torch.training.movies import LabelledMovie, Split, hold_out, read_dataset
 from sam2_torch.training.parameters import merged_state
 from sam2_torch.training.pieces import cut_file, join_file
+from sam2_torch.training.repack import repack
 from sam2_torch.training.run_state import STATE_FILE, RunState, pack_state, unpack_state
 from sam2_torch.training.tuning import NewModel, prepare_folder, save_model
 
@@ -111,6 +113,12 @@ def export(arguments: argparse.Namespace) -> None:
         print(f"{key:20s} {value:.3f}")
 
 
+def repack_data(arguments: argparse.Namespace) -> None:
+    """Copy a data set, packed more tightly."""
+    before, after = repack(arguments.folder, arguments.copy)
+    print(f"{arguments.copy}: {after / 1e6:.1f} MB instead of {before / 1e6:.1f}")
+
+
 def choose_config(arguments: argparse.Namespace, device: torch.device) -> TrainingConfig:
     """Take the recipe, and what the command line changes of it."""
     changes = {
@@ -169,27 +177,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sam2_torch.training", description=__doc__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     slices = commands.add_parser("train", help="run one slice")
-    slices.add_argument("--run", type=Path, required=True, help="folder of the run")
-    slices.add_argument("--slice", type=float, help="minutes, after which to pause")
-    slices.add_argument(
-        "--elapsed", type=float, default=0.0, help="seconds of the slice that are over already"
-    )
-    slices.add_argument("--pack", type=Path, help=f"folder for what travels, beside {STATE_FILE}")
-    slices.add_argument("--unpack", type=Path, nargs="+", help="pieces to go on from")
-    slices.add_argument("--measure", action="store_true", help="on the held-out part, at the end")
-    slices.add_argument("--tensorboard", action="store_true")
-    slices.add_argument("--workers", type=int, default=max(0, (os.cpu_count() or 1) - 1))
-    for name in ("steps", "clips", "images", "objects", "max_clicks", "warmup", "seed"):
-        slices.add_argument(f"--{name.replace('_', '-')}", type=int)
-    for name in ("minutes", "synthetic", "learning_rate", "average", "encoder_scale"):
-        slices.add_argument(f"--{name.replace('_', '-')}", type=float)
-    slices.add_argument("--frames", type=lambda text: tuple(int(n) for n in text.split(",")))
-    slices.add_argument("--from", dest="model", help=f"name, file or {SCRATCH} (cells_nano)")
-    slices.add_argument("--by-image-size", dest="by_object_size", action="store_const", const=False)
-    slices.add_argument("--compiled", action="store_const", const=True)
-    for name in ("save_every", "log_every", "picture_every"):
-        slices.add_argument(f"--{name.replace('_', '-')}", type=int)
-    slices.set_defaults(call=train)
+    _add_slice(slices)
+    _add_recipe(slices)
     exports = commands.add_parser("export", help="make a checkpoint of a pack")
     exports.add_argument("pieces", type=Path, nargs="+")
     exports.add_argument("-o", "--output", type=Path, required=True)
@@ -198,11 +187,43 @@ def _parser() -> argparse.ArgumentParser:
     exports.add_argument("--licence", default="BSD-3-Clause")
     exports.add_argument("--notes", default="see ATTRIBUTION.md for the data")
     exports.set_defaults(call=export)
+    repacks = commands.add_parser("repack", help="copy a data set, packed more tightly")
+    repacks.add_argument("folder", type=Path)
+    repacks.add_argument("copy", type=Path)
+    repacks.set_defaults(call=repack_data)
     for command in (slices, exports):
         command.add_argument("--data", type=Path, nargs="*", default=[], help="folders")
         command.add_argument("--hold-out", default=HELD_OUT, help="names, with * and ?")
         command.add_argument("--device", default="auto")
     return parser
+
+
+def _add_slice(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--run", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--slice", type=float, help="minutes, after which to pause")
+    parser.add_argument(
+        "--elapsed", type=float, default=0.0, help="seconds of the slice that are over already"
+    )
+    parser.add_argument("--pack", type=Path, help=f"folder for what travels, beside {STATE_FILE}")
+    parser.add_argument("--unpack", type=Path, nargs="+", help="pieces to go on from")
+    parser.add_argument("--measure", action="store_true", help="on the held-out part, at the end")
+    parser.add_argument("--tensorboard", action="store_true")
+    parser.add_argument("--workers", type=int, default=max(0, (os.cpu_count() or 1) - 1))
+    parser.set_defaults(call=train)
+
+
+def _add_recipe(parser: argparse.ArgumentParser) -> None:
+    """Add what may differ from the recipe."""
+    numbers = ("steps", "clips", "images", "objects", "max_clicks", "warmup", "seed")
+    intervals = ("save_every", "log_every", "picture_every")
+    for name in (*numbers, *intervals):
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int)
+    for name in ("minutes", "synthetic", "learning_rate", "average", "encoder_scale"):
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float)
+    parser.add_argument("--frames", type=lambda text: tuple(int(n) for n in text.split(",")))
+    parser.add_argument("--from", dest="model", help=f"name, file or {SCRATCH} (cells_nano)")
+    parser.add_argument("--by-image-size", dest="by_object_size", action="store_const", const=False)
+    parser.add_argument("--compiled", action="store_const", const=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -7,7 +7,7 @@ import torch
 from sam2_torch import SAM2, load_sam2
 from sam2_torch.checkpoints import save_checkpoint
 from sam2_torch.training.__main__ import HELD_OUT, main
-from sam2_torch.training.movies import hold_out
+from sam2_torch.training.movies import hold_out, read_dataset
 from sam2_torch.training.pieces import cut_file, join_file
 
 from .conftest import TINY, disc_movie
@@ -65,6 +65,14 @@ def test_a_missing_piece_is_noticed(tmp_path):
         join_file(pieces[:2], tmp_path / "again.bin")
     with pytest.raises(ValueError, match="expected a name like"):
         join_file([whole], tmp_path / "again.bin")
+
+
+def test_a_tighter_copy_is_read_like_the_data(tmp_path, data, capsys):
+    assert main(["repack", str(data), str(tmp_path / "small")]) == 0
+    assert "MB instead of" in capsys.readouterr().out
+    for one, two in zip(read_dataset(data), read_dataset(tmp_path / "small"), strict=True):
+        np.testing.assert_array_equal(one.images, two.images)
+        np.testing.assert_array_equal(one.labels, two.labels)
 
 
 def test_wrong_use_is_a_sentence(tmp_path, data, capsys):
