@@ -37,19 +37,26 @@ def iou(mask: Mask, truth: Mask) -> float:
 
 def deepest_point(region: Mask) -> NDArray[np.float64]:
     """Find the pixel of a region that is farthest from its outside, (row, column)."""
-    depth = distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
-    return np.array(np.unravel_index(depth.argmax(), depth.shape), float)
+    return _deepest(region)[1]
+
+
+def _deepest(region: Mask) -> tuple[float, NDArray[np.float64]]:
+    """Find how deep a region is, and where; an empty one is not deep at (0, 0)."""
+    rows, columns = np.flatnonzero(region.any(1)), np.flatnonzero(region.any(0))
+    if len(rows) == 0:
+        return 0.0, np.zeros(2)
+    corner = rows[0], columns[0]
+    window = region[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    depth = distance_transform_edt(np.pad(window, 1))[1:-1, 1:-1]
+    place = np.array(np.unravel_index(depth.argmax(), depth.shape), float)
+    return float(depth.max()), place + corner
 
 
 def next_click(mask: Mask, truth: Mask) -> PointPrompt:
     """Click into the middle of the larger error, as a person would."""
-    missing, excess = truth & ~mask, mask & ~truth
-    depths = [
-        distance_transform_edt(np.pad(error, 1)).max() if error.any() else 0.0
-        for error in (missing, excess)
-    ]
-    positive = depths[0] >= depths[1]
-    return PointPrompt([deepest_point(missing if positive else excess)], [int(positive)])
+    missing, excess = _deepest(truth & ~mask), _deepest(mask & ~truth)
+    positive = missing[0] >= excess[0]
+    return PointPrompt([(missing if positive else excess)[1]], [int(positive)])
 
 
 def box_of(truth: Mask) -> BoxPrompt:

@@ -27,6 +27,9 @@ CONFIG_FILE, RESULT_FILE, COMPARISON_FILE = "config.json", "result.json", "held_
 LEAST_MASKS = 5
 """Fewer masks than this teach nothing that could be relied on."""
 
+MEASURED = 12
+"""Of the held-out movies at most so many are measured, spread over all."""
+
 Examples: TypeAlias = list[list[NDArray[np.bool_]]]
 
 
@@ -160,9 +163,10 @@ def tune(
     check_enough(split.training, LEAST_MASKS)
     check_enough(split.held_out, 1)
     prepare_folder(workshop.folder, config)
+    held_out = _spread(split.held_out)
     device = processes.join(torch.device(_device(workshop.device)))
     model = load_sam2(config.model, device, torch.float32)
-    before, old = _measure(model, split.held_out, "measuring before", watcher)
+    before, old = _measure(model, held_out, "measuring before", watcher)
     state = RunState.begin(model, config)
     run = Run(
         workshop.folder, config, state, split.training, workshop.workers, workshop.tensorboard
@@ -172,13 +176,13 @@ def tune(
     ending = run.go(budget, watcher.step)
     with state.average.in_place():
         model.eval()
-        after, new = _measure(model, split.held_out, "measuring after", watcher)
+        after, new = _measure(model, held_out, "measuring after", watcher)
         result = Result(ending, state.step, before, after, product.path)
         if processes.first():
             about = {"steps": state.step, "iou_before": before, "iou_after": after}
             save_model(model, product, config, split, about)
     if processes.first():
-        save_picture(workshop.folder / COMPARISON_FILE, draw_comparison(split.held_out, old, new))
+        save_picture(workshop.folder / COMPARISON_FILE, draw_comparison(held_out, old, new))
         result.write(workshop.folder)
     return result
 
@@ -206,6 +210,12 @@ def prepare_folder(folder: Path, config: TrainingConfig) -> None:
     if processes.first():
         (folder / STOP_FILE).unlink(missing_ok=True)
         config.write(path)
+
+
+def _spread(movies: Sequence[LabelledMovie]) -> list[LabelledMovie]:
+    """Choose what is measured."""
+    chosen = np.linspace(0, len(movies) - 1, min(MEASURED, len(movies))).round().astype(int)
+    return [movies[i] for i in chosen]
 
 
 def _device(name: str) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sam2_torch.training.tuning import Result, Stage, Watcher, Workshop
 
 TRAINED = ("decoder", "everything", "adapters")
-RATES = {"decoder": 5e-5, "everything": 5e-5, "adapters": 5e-4}
+RATES = {"decoder": 1e-4, "everything": 2e-4, "adapters": 5e-4}
 HOLD_OUT = 0.2
 NO_LIMIT = 1_000_000  # of steps, where minutes limit the run
 

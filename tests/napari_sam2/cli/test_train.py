@@ -103,6 +103,19 @@ def test_a_model_is_made_measured_and_known_by_name(home, data, start, capsys):
     assert "expected a new file" in capsys.readouterr().err
 
 
+def test_of_much_that_is_held_out_some_is_measured(home, data, start, capsys):
+    for i in range(4, 20):
+        for folder in ("images", "labels"):
+            (data / folder / f"w{i}.tif").write_bytes((data / folder / "w0.tif").read_bytes())
+    arguments = ("--name", "discs", "--steps", "1", "--hold-out", "w?,w1?", "--json")
+    assert train(data, start, *arguments) == 2  # nothing would be left to learn from
+    arguments = ("--name", "discs", "--steps", "1", "--hold-out", "w?,w1[0-5]", "--json")
+    assert train(data, start, *arguments) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert events[0] == {"event": "stage", "name": "measuring before", "done": 0, "total": 12}
+    assert (home / "runs" / "discs" / "held_out.png").is_file()
+
+
 def test_a_run_goes_on_where_it_paused(home, data, start, capsys):
     arguments = ("--name", "discs", "--steps", "4", "--train", "adapters")
     assert train(data, start, *arguments, "--slice", "0") == 0
