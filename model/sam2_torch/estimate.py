@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from sam2_torch.budget import computing_bytes, kept_bytes, memory_bytes, objects_at_once
 from sam2_torch.memory_bank import FULL_MEMORY
 from sam2_torch.plans import Directions, Run
+from sam2_torch.sam2 import SAM2
 from sam2_torch.session import VideoSession
-from sam2_torch.speeds import Speed
+from sam2_torch.speeds import Speed, duration, recall_speeds
+
+GIGABYTE = 1e9
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,20 @@ class Estimate:
     seconds: float | None
     device_bytes: int
     host_bytes: int
+
+    def __str__(self) -> str:
+        time = "" if self.seconds is None else f"about {duration(self.seconds)}, "
+        device, host = self.device_bytes / GIGABYTE, self.host_bytes / GIGABYTE
+        return f"{time}up to {device:.1f} GB to compute and {host:.1f} GB for the masks"
+
+
+def known_speed(model: SAM2) -> Speed | None:
+    """Look up what was measured of a network where it is, in its precision; None if nothing."""
+    dtype = str(model.dtype).removeprefix("torch.")
+    for speed in recall_speeds(model.config):
+        if (speed.device, speed.dtype) == (str(model.device), dtype):
+            return speed
+    return None
 
 
 def estimate_propagation(

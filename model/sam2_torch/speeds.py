@@ -110,5 +110,15 @@ def _digest(config: SAM2Config) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def duration(seconds: float) -> str:
+    """Say how long something takes, in the unit that fits."""
+    if seconds < 1:
+        return "less than 1 s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
 def _milliseconds(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds >= 1 else f"{1000 * seconds:.0f} ms"

@@ -15,6 +15,7 @@ from sam2_torch.prompts import MaskPrompt
 
 if TYPE_CHECKING:
     from sam2_torch import SAM2, VideoSession
+    from sam2_torch.estimate import Estimate
     from sam2_torch.predictions import MaskPrediction
 
 __all__ = ["Direction", "Progress", "segment", "track"]
@@ -39,6 +40,7 @@ def track(  # noqa: PLR0913  # what a user may choose, by name
     frames: tuple[int, int] | None = None,
     progress: Progress = _silent,
     appearance: Appearance | None = None,
+    announce: Callable[["Estimate"], None] | None = None,
 ) -> Masklets:
     """Follow prompted objects through a movie, a stack, or a movie of stacks.
 
@@ -60,6 +62,9 @@ def track(  # noqa: PLR0913  # what a user may choose, by name
         Called after each frame.
     appearance
         What the network sees of the movie; the usual by default.
+    announce
+        Told before the objects are followed what that will take; the time if the network's
+        speed was measured here.
 
     Returns
     -------
@@ -80,6 +85,8 @@ def track(  # noqa: PLR0913  # what a user may choose, by name
         if mask is not None:
             given.set(said.object_id, said.frame, mask)
         masklets.set(said.object_id, said.frame, _prompt(session, said).sparse)
+    if announce is not None:
+        announce(estimate_run(session, direction, span))
     total = session.frame_count(direction, frames=span)
     for done, result in enumerate(session.propagate(direction, frames=span), start=1):
         for object_id, prediction in zip(result.object_ids, result.predictions, strict=True):
@@ -87,6 +94,16 @@ def track(  # noqa: PLR0913  # what a user may choose, by name
         progress(done, total)
     _put_back(given, masklets)
     return masklets
+
+
+def estimate_run(
+    session: "VideoSession", direction: Direction, frames: tuple[int, int] | None = None
+) -> "Estimate":
+    """Estimate what following all objects of a session takes here."""
+    from sam2_torch.estimate import estimate_propagation, known_speed
+
+    speed = known_speed(session.model)
+    return estimate_propagation(session, direction, frames=frames, speed=speed)
 
 
 def segment(

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 import sam2_torch
+from napari_sam2 import api
+from sam2_torch.estimate import Estimate
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 RADIUS = 7
@@ -18,7 +20,7 @@ class Follower:
     def __init__(self, model, frames):
         self.frames, self.answers = frames, {}
 
-    def add_prompt(self, object_id, frame, prompts):
+    def add_prompt(self, object_id, frame, prompts, **_):
         said = prompts[0]
         corner = getattr(said, "points_yx", None)
         y, x = (
@@ -60,7 +62,9 @@ def test_movies_are_tracked_and_counted_where_objects_are(data, monkeypatch, cap
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     import sequences
 
-    network = SimpleNamespace(device="cpu")
+    network = SimpleNamespace(device="cpu", dtype="float32")
+    estimate = Estimate(None, 10**9, 10**8)
+    monkeypatch.setattr(api, "estimate_run", lambda *_: estimate)
     monkeypatch.setitem(vars(sam2_torch), "load_sam2", lambda *_, **__: network)
     monkeypatch.setitem(vars(sam2_torch), "VideoSession", Follower)
     out = data / "figures.json"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import torch
 
     from sam2_torch import SAM2
+    from sam2_torch.estimate import Estimate
 
 _PROMPTS_HELP = """\
 prompts: a CSV file with the header
@@ -157,7 +158,7 @@ def channels(text: str) -> Channel:
 
 def run_track(arguments: argparse.Namespace) -> int:
     """Run `napari-sam2 track`."""
-    return _run(arguments, partial(api.track, direction=arguments.direction))
+    return _run(arguments, partial(api.track, direction=arguments.direction, announce=_announce))
 
 
 def run_segment(arguments: argparse.Namespace) -> int:
@@ -220,6 +221,13 @@ def _run_job(
     export(job.output, Tracked.of(movie, masklets))
     n = len(masklets.object_ids)
     print(f"{job.output}: {n} object{'s' * (n != 1)} in {movie.n_frames} frames", flush=True)
+
+
+def _announce(estimate: "Estimate") -> None:
+    """Say what is to come."""
+    tell(str(estimate))
+    if estimate.seconds is None:
+        tell("(how long, is told once `napari-sam2 models speed MODEL` has measured it)")
 
 
 def resolved_frames(frames: tuple[int, int | None] | None, movie: Movie) -> tuple[int, int] | None:

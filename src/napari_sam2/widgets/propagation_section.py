@@ -9,6 +9,7 @@ from superqt import QLabeledRangeSlider
 from napari_sam2.annotation import Direction
 from napari_sam2.widgets.sections import add_row, button, combo_box, form, row
 from napari_sam2.widgets.session_owner import Progress
+from sam2_torch.speeds import duration
 
 DIRECTIONS: dict[str, Direction] = {
     "Forward": "forward",
@@ -194,13 +195,3 @@ class PropagationSection(QWidget):
         self.which.activated.connect(self.changed)
         self.direction.activated.connect(self.changed)
         self.range.valueChanged.connect(self.changed)
-
-
-def duration(seconds: float) -> str:
-    """Say how long something takes, in the unit that fits."""
-    if seconds < 1:
-        return "less than 1 s"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"

@@ -19,13 +19,14 @@ from napari_sam2.widgets.model_section import ModelSection
 from napari_sam2.widgets.model_words import short_name
 from napari_sam2.widgets.object_actions import ObjectActions
 from napari_sam2.widgets.object_section import ObjectSection
-from napari_sam2.widgets.propagation_section import PropagationSection, Which, duration
+from napari_sam2.widgets.propagation_section import PropagationSection, Which
 from napari_sam2.widgets.review import Review
 from napari_sam2.widgets.review_section import ReviewSection
 from napari_sam2.widgets.sections import PromptSection, foldable, row
 from napari_sam2.widgets.seeds_section import SeedsSection
 from napari_sam2.widgets.session_owner import Progress, SessionOwner
 from napari_sam2.widgets.session_section import SessionSection
+from sam2_torch.speeds import duration
 
 if TYPE_CHECKING:
     import napari.viewer

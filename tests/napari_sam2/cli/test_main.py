@@ -7,11 +7,12 @@ import pytest
 import tifffile
 
 import sam2_torch
-from napari_sam2 import __version__
+from napari_sam2 import __version__, api
 from napari_sam2.cli import main
 from napari_sam2.images import Calibration
 from napari_sam2.io import read_movie
 from napari_sam2.io.tiff import write_tiff
+from sam2_torch.estimate import Estimate
 
 PROMPTS = "object,frame,kind,y,x,label,y1,x1\n1,0,point,20,20,1,,\n2,2,box,5,30,,12,40\n"
 PIXELS = np.random.default_rng(0).integers(0, 999, (5, 40, 60)).astype(np.uint16)
@@ -28,6 +29,7 @@ def quick(monkeypatch, make_session):
         loaded.append((name, device))
         return SimpleNamespace(device=device, dtype="float32")
 
+    monkeypatch.setattr(api, "estimate_run", lambda *_: Estimate(61.0, 2 * 10**9, 10**8))
     monkeypatch.setitem(vars(sam2_torch), "load_sam2", load)
     monkeypatch.setitem(vars(sam2_torch), "VideoSession", lambda _, frames: make_session(frames))
     return loaded
@@ -60,6 +62,7 @@ def test_a_movie_is_tracked(folder, quick, capsys):
     said = capsys.readouterr()
     assert said.out == "labels.tif: 2 objects in 5 frames\n"
     assert "5 frames of 40 x 60 uint16 (axes ZYX)" in said.err
+    assert "about 61 s, up to 2.0 GB to compute and 0.1 GB for the masks" in said.err
     assert "5/5" in said.err
 
 
