@@ -79,6 +79,7 @@ class Action(StrEnum):
     SWAP = "swap tracks"
     END = "end track"
     LINK = "link tracks"
+    OPEN = "open tracks"
     MODEL = "model"
 
 

@@ -4,6 +4,7 @@ Pure functions of a history's values, as `edits` has them for objects; undo come
 """
 
 from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING
 
 from napari_sam2.division import deepest_pixel
@@ -13,7 +14,7 @@ from napari_sam2.lineage import NOWHERE, Edit, Lineage, Move, Track
 from napari_sam2.marks import Marks
 from napari_sam2.masklets import pack, unpack
 from napari_sam2.objects import ObjectRecord
-from napari_sam2.tracked import united
+from napari_sam2.tracked import Tracked, united
 from sam2_torch.predictions import SparseMask
 
 if TYPE_CHECKING:
@@ -31,6 +32,44 @@ def lineage_of(values: Values) -> Lineage:
     ]
     known = {track.object_id for track in tracks}
     return Lineage(track if track.parent in known else replace(track, parent=0) for track in tracks)
+
+
+def bring_in(values: Values, tracked: Tracked, unused: int) -> Changes:
+    """Take in objects that were read from a file.
+
+    Parameters
+    ----------
+    values
+        Of the history.
+    tracked
+        The objects; those whose id is taken get the next ones from `unused` on.
+    unused
+        An id from which on none is taken.
+
+    Returns
+    -------
+    Names, tracks and masks; the first mask of each object is a prompt, so that it can be
+    followed and corrected.
+    """
+    taken = {key.object_id for key, value in values.items() if key.kind != Kind.OBJECT}
+    free = count(max(unused, *tracked.tracks.object_ids, 0) + 1)
+    ids = {i: next(free) if i in taken else i for i in tracked.tracks.object_ids}
+    changes: dict[Key, Value | None] = {}
+    for track in tracked.tracks:
+        own = ids[track.object_id]
+        changes[Key(Kind.OBJECT, own)] = ObjectRecord(tracked.name(track.object_id))
+        bounds = tracked.lineage[track.object_id]
+        parent = ids.get(track.parent, 0)
+        if parent or tracked.tracks.daughters(track.object_id):
+            bounds = track  # a link needs both of its ends
+        changes[Key(Kind.TRACK, own)] = Track(own, bounds.begin, bounds.end, parent)
+        for frame in tracked.masklets.frames(track.object_id):
+            mask = tracked.masklets.get(track.object_id, frame)
+            if mask and track.spans(frame):
+                changes[Key(Kind.MASK, own, frame)] = StoredMask(pack(mask))
+                if frame == track.begin:
+                    changes[Key(Kind.MARKS, own, frame)] = Marks(painted=mask)
+    return changes
 
 
 def divide(

@@ -30,7 +30,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "input",
         metavar="IN",
-        help="a label movie, a folder of the Cell Tracking Challenge, or a .geff",
+        help="a label movie, a Cell Tracking Challenge folder, a .geff, or a session (.jsonl)",
     )
     parser.add_argument(
         "-o",

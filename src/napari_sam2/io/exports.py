@@ -19,7 +19,9 @@ from napari_sam2.io.measurement_files import write_measurements
 from napari_sam2.io.mp4 import write_mp4
 from napari_sam2.io.ome_zarr_labels import write_ome_zarr_labels
 from napari_sam2.io.progress import Progress, silent
+from napari_sam2.io.session_files import SUFFIX
 from napari_sam2.io.tiff import write_tiff
+from napari_sam2.io.tracked_sessions import read_tracked_session
 from napari_sam2.io.trackmate import write_trackmate
 from napari_sam2.tracked import Tracked
 
@@ -126,8 +128,8 @@ def read_tracked(path: str | Path, movie: Movie | None = None) -> Tracked:
     Parameters
     ----------
     path
-        A folder of the Cell Tracking Challenge, a `.geff`, or any label image or movie that
-        `read_movie` opens: there the same label is the same object.
+        A folder of the Cell Tracking Challenge, a `.geff`, a session (`.jsonl`), or any label
+        image or movie that `read_movie` opens: there the same label is the same object.
     movie
         What the masks lie on, if it is at hand; its calibration counts then.
 
@@ -141,7 +143,7 @@ def read_tracked(path: str | Path, movie: Movie | None = None) -> Tracked:
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(
-            f"{path}: expected a label image, a folder .ctc or a .geff, found nothing"
+            f"{path}: expected a label image, a .ctc, a .geff or a session, found nothing"
         )
     tracked = _read(path)
     if movie is None:
@@ -163,6 +165,8 @@ def _read(path: Path) -> Tracked:
 
     if suffix(path) == ".geff":
         return read_geff(path)
+    if suffix(path) == SUFFIX:
+        return read_tracked_session(path)
     is_ctc = path.is_dir() and (
         (path / "TRA").is_dir() or any(path.glob("*_track.txt")) or suffix(path) == ".ctc"
     )

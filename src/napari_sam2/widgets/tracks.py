@@ -116,7 +116,7 @@ class TracksAndNumbers(QWidget):
         for widget, title in (
             (page, "Lineage"),
             (self.numbers, "Numbers"),
-            (self.export, "Export"),
+            (self.export, "Files"),
         ):
             self.tabs.addTab(widget, title)
         self.tabs.setElideMode(Qt.TextElideMode.ElideNone)
@@ -145,6 +145,7 @@ class TracksAndNumbers(QWidget):
         self.suggestions.accepted.connect(lambda said: self._try(self.edits.accept, said))
         self.numbers.place_selected.connect(self._go_to)
         self.numbers.measured.connect(self._show_tracks)
+        self.export.opened.connect(lambda tracked: self._try(self.edits.bring_in, tracked))
         for section in (self.numbers, self.export):
             section.failed.connect(report)
         self._connect_backgrounds()

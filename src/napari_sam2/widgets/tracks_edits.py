@@ -6,6 +6,7 @@ from napari_sam2 import track_edits
 from napari_sam2.division import daughter_masks, split_mask
 from napari_sam2.history import Action
 from napari_sam2.suggestions import Kind, Suggestion
+from napari_sam2.tracked import Tracked
 
 if TYPE_CHECKING:
     from napari_sam2.history import Changes
@@ -103,6 +104,21 @@ class TrackEdits:
         workspace = self._workspace()
         values, shape = workspace.history.values, workspace.geometry.frame_shape
         self._do(Action.LINK, track_edits.unlink(values, object_id, shape), object_id)
+
+    def bring_in(self, tracked: Tracked) -> None:
+        """Take in objects that were read from a file, of a movie of the same size."""
+        workspace = self._workspace()
+        wanted = (workspace.geometry.n_frames, *workspace.geometry.frame_shape)
+        found = (tracked.n_frames, *tracked.masklets.frame_shape)
+        if found != wanted:
+            raise ValueError(
+                f"expected masks for {wanted[0]} frames of {wanted[1]} x {wanted[2]} as in this "
+                f"image, found {found[0]} of {found[1]} x {found[2]}"
+            )
+        unused = workspace.objects.next_id()
+        changes = track_edits.bring_in(workspace.history.values, tracked, unused)
+        n = len(tracked.tracks)
+        self._annotator.carry_out(Action.OPEN, changes, f"{n} object{'s' * (n != 1)}")
 
     def accept(self, suggestion: Suggestion) -> None:
         """Do what a suggestion says."""

@@ -1,5 +1,6 @@
 """The dock "Tracks and numbers" on a viewer, with a session without a network."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,11 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from qtpy.QtCore import Qt
+from random_tracks import same_masks
 
-from napari_sam2.io import read_tracked
+from napari_sam2.io import export, read_tracked
 from napari_sam2.io.exports import FORMS
+from napari_sam2.io.session_files import Fingerprint, Header, write_session
 from napari_sam2.track_edits import lineage_of
 from napari_sam2.widgets.tracks import TracksAndNumbers
 
@@ -140,6 +143,41 @@ def test_every_division_made_with_the_key_is_in_the_export(
     assert read.lineage.parents == {2: 1, 3: 1, 4: 2, 5: 2}
     assert read.calibration.pixel_size_yx == pytest.approx((0.5, 0.25))
     assert [(t.begin, t.end) for t in read.lineage] == [(0, 1), (2, 3), (2, 5), (4, 5), (4, 5)]
+
+
+def test_tracks_that_were_written_are_opened_and_corrected(
+    dock: Any, divided_twice: None, settle: Any, qtbot: Any, tmp_path: Path
+) -> None:
+    before = lineage(dock).parents
+    export(tmp_path / "x.geff", dock._tracked())
+    dock.annotator.edit.delete(dock.annotator.workspace.objects.ids)
+    settle()
+    with qtbot.waitSignal(dock.export.opened, timeout=20_000):
+        dock.export.read(tmp_path / "x.geff")
+    settle()
+    assert lineage(dock).parents == before and frames(dock, 3) == [2, 3, 4, 5]
+    assert dock.annotator.workspace.objects.name(5) == "Object 1ab"
+    with qtbot.waitSignal(dock.export.opened, timeout=20_000):
+        dock.export.read(tmp_path / "x.geff")  # once more: beside those that are there
+    settle()
+    assert len(lineage(dock)) == 10 and len(set(lineage(dock).parents.values())) == 4
+    dock.annotator.edit.undo()
+    settle()
+    assert lineage(dock).parents == before
+    assert dock.told == []
+
+
+def test_a_saved_session_is_exported(
+    dock: Any, divided_twice: None, settle: Any, tmp_path: Path
+) -> None:
+    workspace = dock.annotator.workspace
+    image = Fingerprint.of(np.zeros((6, 30, 50), np.uint16), "movie", axes=("t", "y", "x"))
+    header = Header(image, "cells_nano", datetime.now(UTC), "test")
+    write_session(tmp_path / "x.jsonl", header, workspace.history.entries)
+    read = read_tracked(tmp_path / "x.jsonl")
+    assert read.lineage.parents == {2: 1, 3: 1, 4: 2, 5: 2}
+    assert same_masks(read.masklets, workspace.masklets)
+    assert (read.axes, read.name(2)) == ("TYX", "Object 1a")
 
 
 def test_buttons_cut_swap_merge_and_end(
