@@ -124,6 +124,7 @@ class NumbersSection(QWidget):
         self.quantity.currentIndexChanged.connect(self._show_plot)
         self.which.currentIndexChanged.connect(self._show_table)
         self.table.place_selected.connect(self.place_selected)
+        self.table.rows_selected.connect(self._show_plot)
         self.plot.frame_clicked.connect(partial(self.place_selected.emit, 0))
         self.background.progressed.connect(self._show_progress)
         self.background.finished.connect(self._finished)
@@ -159,7 +160,9 @@ class NumbersSection(QWidget):
 
     def _show_plot(self) -> None:
         name = self.quantity.currentText()
-        self.plot.show_curves(curves(self._objects, name, self._selected[:MOST_CURVES]), name)
+        together = self.table.selected_objects
+        shown = together if len(together) > 1 else self._selected
+        self.plot.show_curves(curves(self._objects, name, shown[:MOST_CURVES]), name)
 
 
 def curves(objects: Table, name: str, object_ids: Iterable[int]) -> dict[int, Curve]:

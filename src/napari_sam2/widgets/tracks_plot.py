@@ -25,7 +25,7 @@ def round_ticks(low: float, high: float, n: int = N_TICKS) -> list[float]:
     power = 10.0 ** np.floor(np.log10(rough))
     step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * (1 - 1e-9))
     first = np.ceil(low / step - 1e-9) * step
-    return [float(tick) for tick in np.arange(first, high + step * 1e-6, step)]
+    return [float(tick) + 0.0 for tick in np.arange(first, high + step * 1e-6, step)]  # no -0
 
 
 class Plot(QWidget):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
 from napari_sam2.suggestions import Kind, Suggestion
 from napari_sam2.widgets.sections import button, row
@@ -48,6 +48,8 @@ class SuggestionList(QWidget):
         self.accept = button("Accept", "Make it so")
         self.dismiss = button("Dismiss", "Say that it is not so")
         self.list = QListWidget()
+        self.state = QLabel()
+        self.state.setWordWrap(True)
         self.list.setToolTip("What may have happened; a click goes there.")
         self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.list.setMinimumHeight(90)
@@ -55,6 +57,7 @@ class SuggestionList(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(row(self.search, self.accept, self.dismiss))
         layout.addWidget(self.list)
+        layout.addWidget(self.state)
         self.search.clicked.connect(self.wanted)
         self.accept.clicked.connect(partial(self._decide, True))
         self.dismiss.clicked.connect(partial(self._decide, False))
@@ -75,12 +78,15 @@ class SuggestionList(QWidget):
             if _identity(suggestion) not in self._dismissed:
                 self.list.addItem(self._item(suggestion))
         self.list.blockSignals(False)
+        n = self.list.count()
+        self.state.setText(f"{n} found." if n else "Nothing found that is not said already.")
         self._sync()
 
     def forget(self) -> None:
         """Empty the list, and forget what was dismissed: of another image."""
         self._dismissed.clear()
         self.show_suggestions([])
+        self.state.clear()
 
     def _item(self, suggestion: Suggestion) -> QListWidgetItem:
         first, *others = (self._name(i) for i in suggestion.object_ids)

@@ -3,7 +3,15 @@
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
+from qtpy.QtCore import (
+    QAbstractTableModel,
+    QItemSelection,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    Qt,
+    Signal,
+)
 from qtpy.QtWidgets import QAbstractItemView, QTableView
 
 from napari_sam2.measurements import Table
@@ -84,9 +92,12 @@ class NumbersTable(QTableView):
     -------
     place_selected
         Object id and frame of the row that was clicked; -1 for a frame where it has none.
+    rows_selected
+        Other rows are selected.
     """
 
     place_selected = Signal(int, int)
+    rows_selected = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,7 +107,10 @@ class NumbersTable(QTableView):
         self.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.setToolTip("Click a row to go to its object and frame, a heading to sort by it.")
+        self.setToolTip(
+            "Click a row to go to its object and frame, a heading to sort by it; select rows of "
+            "several objects (Ctrl, Shift) to plot them together."
+        )
         header = self.verticalHeader()
         if header is not None:
             header.setVisible(False)
@@ -108,11 +122,24 @@ class NumbersTable(QTableView):
         self.numbers.set_table(table)
         self.resizeColumnsToContents()
 
+    @property
+    def selected_objects(self) -> tuple[int, ...]:
+        """List the objects of the selected rows, ascending."""
+        selection = self.selectionModel()
+        rows = [] if selection is None else selection.selectedRows()
+        found = {self.numbers.value(index.row(), "object") for index in rows}
+        return tuple(sorted(int(object_id) for object_id in found if object_id is not None))
+
     def select_object(self, object_id: int) -> None:
         """Go to the first row of an object unless one of its rows is selected."""
         rows = self.numbers.rows_of(object_id)
         if rows and self.currentIndex().row() not in rows:
             self.selectRow(rows[0])
+
+    def selectionChanged(self, selected: QItemSelection, deselected: QItemSelection) -> None:
+        """Show which rows are selected, and tell."""
+        super().selectionChanged(selected, deselected)
+        self.rows_selected.emit()
 
     def _clicked(self, index: QModelIndex) -> None:
         object_id = self.numbers.value(index.row(), "object")

@@ -126,6 +126,10 @@ def test_numbers_are_measured_plotted_and_listed(qtbot: Any, tracked: Tracked) -
     frames, values = section.plot._curves[3]
     assert frames.tolist() == [0, 1, 2, 3] and values.tolist() == [3, 3.5, 4, 4.5]
     assert section.table.numbers.rowCount() == 8
+    section.table.selectAll()
+    assert sorted(section.plot._curves) == [1, 3]
+    section.table.clearSelection()
+    assert list(section.plot._curves) == [3]
     section.which.setCurrentText(TRACKS)
     assert section.table.numbers.rowCount() == 2
     section.close_section()
