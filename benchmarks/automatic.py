@@ -62,7 +62,7 @@ SCORES = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 OTSU = "otsu_watershed"
 TIMED_POINTS, TIMED_SIDE = 256, 1024
 TRACKED_FRAMES = 20
-REFERENCE_SIDE, REFERENCE_TURNS = 32, 3
+REFERENCE_TURNS = 3
 REFERENCE_LIMITS = (0.5, 0.7, 0.7)  # least IoU and stability, largest box IoU
 
 Image = NDArray[Any]
@@ -196,7 +196,7 @@ def measure_decoder(model: SAM2) -> float:
     return min(times) * TIMED_POINTS / per_step
 
 
-def measure_reference(name: str, model: SAM2) -> Figures:
+def measure_reference(name: str, model: SAM2, per_side: int) -> Figures:
     """Time the reference's SAM2AutomaticMaskGenerator beside ours: same weights, image, limits.
 
     Both start from the pixels and end with masks on the host; sides take turns, the first of
@@ -209,8 +209,8 @@ def measure_reference(name: str, model: SAM2) -> Figures:
 
     network = build_reference(model.config)
     network.load_state_dict(model.state_dict())
-    generator = mask_generator(network.to(model.device), REFERENCE_SIDE, REFERENCE_LIMITS)
-    options = EverythingOptions.like_reference(REFERENCE_SIDE)
+    generator = mask_generator(network.to(model.device), per_side, REFERENCE_LIMITS)
+    options = EverythingOptions.like_reference(per_side)
     doubts = replace(options.doubts, min_iou=REFERENCE_LIMITS[0], min_stability=REFERENCE_LIMITS[1])
     options = replace(options, doubts=doubts)
     y, x = np.mgrid[:TIMED_SIDE, :TIMED_SIDE]
@@ -283,6 +283,9 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="about so many images, and 20 frames of movies")
     parser.add_argument("--thresholds", action="store_true", help="measure other scores, too")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=["images", "decoder"])
+    parser.add_argument(
+        "--points", type=int, default=32, help="of part reference, along each side (default: 32)"
+    )
     parser.add_argument("--json", type=Path, help="file for the figures")
     arguments = parser.parse_args()
     dtype = torch.float32 if arguments.precision == "float32" else "fast"
@@ -295,7 +298,7 @@ def main() -> None:
     if "decoder" in arguments.parts:
         figures[f"{name}.decoder_s_per_256_points"] = [measure_decoder(model)]
     if "reference" in arguments.parts:
-        figures |= measure_reference(name, model)
+        figures |= measure_reference(name, model, arguments.points)
     if "track" in arguments.parts:
         n_frames = TRACKED_FRAMES if arguments.limit else 10**9
         figures |= measure_tracking(name, model, arguments.data, items, n_frames)
