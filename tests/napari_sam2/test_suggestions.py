@@ -20,9 +20,15 @@ def suggestions(boxes: Boxes, n: int = 6, lineage: Lineage | None = None) -> lis
                 y, x, h, w = by_frame[frame]
                 image[y : y + h, x : x + w] = True
             masklets.paint(object_id, frame, image)
-    table = FigureTable(masklets, {})
-    table.set_objects(masklets.object_ids)
+    table = figures_of(masklets)
     return suggest(masklets, table.figures, table.object_ids, lineage or Lineage())
+
+
+def figures_of(masklets: Masklets) -> FigureTable:
+    table = FigureTable(masklets, {})
+    for object_id in table.set_objects(masklets.object_ids):
+        table.read(object_id)
+    return table
 
 
 def test_an_even_life_says_nothing() -> None:
@@ -47,8 +53,7 @@ def test_a_mask_that_falls_apart_is_a_division() -> None:
         image[10:20, 20:40] = True
         image[10:20, 29:31] = frame < 2
         masklets.paint(2, frame, image)
-    table = FigureTable(masklets, {})
-    table.set_objects((2,))
+    table = figures_of(masklets)
     (found,) = suggest(masklets, table.figures, (2,), Lineage())
     assert (found.frame, found.kind, found.score) == (2, Kind.DIVISION, 0.9)
 

@@ -334,6 +334,7 @@ def _find(
     progress: Callable[[int, int], None],
 ) -> list[Suggestion]:
     table = FigureTable(tracked.masklets, confidence)
-    table.set_objects(tracked.masklets.object_ids)
+    for object_id in table.set_objects(tracked.masklets.object_ids):
+        table.read(object_id)
     table.set_given(given)
     return suggest(tracked.masklets, table.figures, table.object_ids, tracked.lineage)
