@@ -1,6 +1,6 @@
 """What was found without prompts -> one Labels layer with a score for each object."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -76,20 +76,24 @@ class FoundLayer:
             if self._is_good(one) and (frame is None or one.frame == frame)
         }
 
-    def replace(self, frame: int, found: Iterable[FoundObject]) -> None:
-        """Take what was found in a frame instead of what was found there before."""
-        self.remove([i for i, one in self.objects.items() if one.frame == frame])
-        for one in found:
-            self._largest += 1
-            self.objects[self._largest] = one
-        self._show(self.objects)
+    def replace(self, found: Mapping[int, Iterable[FoundObject]]) -> None:
+        """Take what was found in some frames, by frame, instead of what was found there before."""
+        self._forget([i for i, one in self.objects.items() if one.frame in found])
+        first = self._largest + 1
+        for objects in found.values():
+            for one in objects:
+                self._largest += 1
+                self.objects[self._largest] = one
+        self._show(range(first, self._largest + 1))
+        self._describe()
 
-    def compare(self, likenesses: "dict[int, float]") -> None:
+    def compare(self, likenesses: Mapping[int, float]) -> None:
         """Note how like objects are to the examples, by label."""
         for i, likeness in likenesses.items():
             if i in self.objects:
                 self.objects[i].likeness = likeness
         self._show(self.objects)
+        self._describe()
 
     def set_least(self, min_score: float, min_likeness: float) -> None:
         """Choose what is good enough; what is not is hidden, and comes back when it is."""
@@ -99,11 +103,14 @@ class FoundLayer:
 
     def remove(self, labels: Iterable[int]) -> None:
         """Forget objects."""
-        gone = list(labels)
-        for i in gone:
+        self._forget(list(labels))
+        self._refresh()
+        self._describe()
+
+    def _forget(self, labels: list[int]) -> None:
+        for i in labels:
             one = self.objects.pop(i)
             self._masklets.remove(i, one.frame)
-        self._refresh()
 
     def _is_good(self, one: FoundObject) -> bool:
         likeness = 1.0 if one.likeness is None else one.likeness
@@ -123,11 +130,13 @@ class FoundLayer:
             self._add()
         elif self.layer is not None:
             self.layer.refresh(extent=False, highlight=False)
+
+    def _describe(self) -> None:
+        """Give napari the table that it shows for the label under the cursor."""
         if self.layer is not None:
             self.layer.features = self._features()
 
     def _features(self) -> dict[str, Any]:
-        """Make the table that napari shows for the label under the cursor."""
         ids = list(self.objects)
         ones = list(self.objects.values())
         likenesses = [np.nan if one.likeness is None else one.likeness for one in ones]

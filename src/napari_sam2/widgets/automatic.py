@@ -238,8 +238,7 @@ class SegmentEverything(QWidget):
             self._found[workspace] = FoundLayer(self._viewer, workspace.image, workspace.geometry)
         found = self._found[workspace]
         found.min_score, found.min_likeness = self._least()
-        for frame, objects in job.found.items():
-            found.replace(frame, objects)
+        found.replace(job.found)
         return found
 
     def _least(self) -> tuple[float, float]:
