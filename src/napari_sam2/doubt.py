@@ -46,7 +46,7 @@ class Reason(IntEnum):
     VANISHING = 4
 
 
-def doubt(figures: Figures) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+def doubt(figures: Figures, n_planes: int = 1) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Find how doubtful each mask is, and why.
 
     Parameters
@@ -54,6 +54,9 @@ def doubt(figures: Figures) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     figures
         N objects in T frames. The doubt of a frame depends on up to `CONTEXT` frames to both
         sides, so parts of a movie may be looked at alone if they overlap by that.
+    n_planes
+        In a movie of stacks, how many frames in a row are the planes of one time; a plane is
+        then compared with its neighbours at that time only.
 
     Returns
     -------
@@ -62,6 +65,9 @@ def doubt(figures: Figures) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     reason
         (N, T), the `Reason` of it.
     """
+    if n_planes > 1:
+        doubts, reasons = doubt(figures.stacks(n_planes))
+        return doubts.reshape(figures.shape), reasons.reshape(figures.shape)
     size, place = _jumps(figures)
     reasons = np.stack(
         [
@@ -83,6 +89,8 @@ class DoubtTable:
     ----------
     table
         The figures; objects come and go, and are read, through this class from now on.
+    n_planes
+        As for `doubt`.
 
     Attributes
     ----------
@@ -90,8 +98,9 @@ class DoubtTable:
         (N, T) as `doubt` returns them, in the order of the table's rows.
     """
 
-    def __init__(self, table: FigureTable) -> None:
+    def __init__(self, table: FigureTable, n_planes: int = 1) -> None:
         self.table = table
+        self._n_planes = n_planes
         self.doubts, self.reasons = doubt(table.figures)
 
     def set_objects(self, object_ids: Iterable[int]) -> list[int]:
@@ -121,13 +130,20 @@ class DoubtTable:
         for object_id, frame in changed:
             self.table.update(frame, (object_id,))
             frames.add(frame)
-        n_frames = self.doubts.shape[1]
-        for first, stop in _stretches(frames, n_frames):
-            begin, end = max(first - CONTEXT, 0), min(stop + CONTEXT, n_frames)
-            doubts, reasons = doubt(self.table.figures.frames(begin, end))
-            inner = slice(first - begin, stop - begin)
-            self.doubts[:, first:stop] = doubts[:, inner]
-            self.reasons[:, first:stop] = reasons[:, inner]
+        for first, stop in _stretches(frames, self.doubts.shape[1]):
+            self._judge_frames(first, stop)
+
+    def _judge_frames(self, first: int, stop: int) -> None:
+        n = self._n_planes
+        if n > 1:  # whole stacks, which depend on nothing else
+            begin, end = first // n * n, -(-stop // n) * n
+            first, stop = begin, end
+        else:
+            begin, end = max(first - CONTEXT, 0), min(stop + CONTEXT, self.doubts.shape[1])
+        doubts, reasons = doubt(self.table.figures.frames(begin, end), n)
+        inner = slice(first - begin, stop - begin)
+        self.doubts[:, first:stop] = doubts[:, inner]
+        self.reasons[:, first:stop] = reasons[:, inner]
 
     def set_given(self, given: Iterable[tuple[int, int]]) -> None:
         """Say of which (object id, frame) the mask is the user's word."""
@@ -136,7 +152,9 @@ class DoubtTable:
 
     def _judge_row(self, row: int) -> None:
         rows = slice(row, row + 1)
-        self.doubts[rows], self.reasons[rows] = doubt(self.table.figures.objects(rows))
+        self.doubts[rows], self.reasons[rows] = doubt(
+            self.table.figures.objects(rows), self._n_planes
+        )
 
 
 def _stretches(frames: Iterable[int], n_frames: int) -> list[tuple[int, int]]:

@@ -66,6 +66,10 @@ class Figures:
         """Take some of the frames; the arrays are views."""
         return Figures(*(getattr(self, field.name)[:, first:stop] for field in fields(self)))
 
+    def stacks(self, n_planes: int) -> "Figures":
+        """Give every stack of a movie of stacks a row of its own, (N * T / P, P)."""
+        return Figures(*(getattr(self, field.name).reshape(-1, n_planes) for field in fields(self)))
+
     def objects(self, rows: slice) -> "Figures":
         """Take some of the objects; the arrays are views."""
         return Figures(*(getattr(self, field.name)[rows] for field in fields(self)))

@@ -129,11 +129,22 @@ def test_a_part_of_the_movie_is_judged_as_in_the_whole():
     np.testing.assert_array_equal(why_part[:, CONTEXT:-CONTEXT], why[:, 20:30])
 
 
-def test_doubts_are_kept_up_with_the_masks_that_change():
+def test_the_last_plane_of_a_time_is_no_neighbour_of_the_first_of_the_next():
+    figures = steady(1, 12)
+    figures.area[0] = [400, 500, 600, 700, 800, 950] * 2
+    assert reasons(figures) == [(6, 0, Reason.AREA)]
+    doubts, _ = doubt(figures, n_planes=6)
+    assert doubts.max() < DOUBTFUL
+    figures.area[0, 8] = 100
+    assert doubt(figures, n_planes=6)[0][0, 8] == 1
+
+
+@pytest.mark.parametrize("n_planes", [1, 8])
+def test_doubts_are_kept_up_with_the_masks_that_change(n_planes):
     rng = np.random.default_rng(1)
     masklets = Masklets(40, (60, 80))
     table = FigureTable(masklets, {})
-    doubts = DoubtTable(table)
+    doubts = DoubtTable(table, n_planes)
     doubts.set_objects((1, 2))
     for frame in (3, 4, 5, 6, 20, 39, 38, 4):
         for object_id in (1, 2):
@@ -144,7 +155,7 @@ def test_doubts_are_kept_up_with_the_masks_that_change():
         doubts.update([(1, frame), (2, frame)])
     doubts.set_given([(1, 5)])
     assert doubts.doubts.max() >= DOUBTFUL
-    np.testing.assert_array_equal((doubts.doubts, doubts.reasons), doubt(table.figures))
+    np.testing.assert_array_equal((doubts.doubts, doubts.reasons), doubt(table.figures, n_planes))
 
 
 def test_objects_that_come_are_read_and_others_keep_their_doubts():

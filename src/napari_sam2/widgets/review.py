@@ -145,7 +145,9 @@ class Review(QObject):
         self._workspace = workspace
         if workspace is not None:
             self._changes = workspace.masklets.watch()
-            self.table = DoubtTable(FigureTable(workspace.masklets, workspace.confidence))
+            self.table = DoubtTable(
+                FigureTable(workspace.masklets, workspace.confidence), workspace.geometry.n_planes
+            )
 
     def _leave(self) -> None:
         if self._workspace is not None:

@@ -7,6 +7,7 @@ from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QLabel, QProgressBar, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
 from napari_sam2.annotation import Direction
+from napari_sam2.layers.warm_up import warm_up
 from napari_sam2.layers.workspace import Workspace
 from napari_sam2.widgets.annotators import annotator_of
 from napari_sam2.widgets.appearance_section import AppearanceSection
@@ -19,6 +20,7 @@ from napari_sam2.widgets.model_section import ModelSection
 from napari_sam2.widgets.model_words import short_name
 from napari_sam2.widgets.object_actions import ObjectActions
 from napari_sam2.widgets.object_section import ObjectSection
+from napari_sam2.widgets.preflight import Preflight
 from napari_sam2.widgets.propagation_section import PropagationSection, Which
 from napari_sam2.widgets.review import Review
 from napari_sam2.widgets.review_section import ReviewSection
@@ -26,7 +28,6 @@ from napari_sam2.widgets.sections import PromptSection, foldable, row
 from napari_sam2.widgets.seeds_section import SeedsSection
 from napari_sam2.widgets.session_owner import Progress, SessionOwner
 from napari_sam2.widgets.session_section import SessionSection
-from sam2_torch.speeds import duration
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -76,13 +77,14 @@ class SegmentAndTrack(QWidget):
         self.checking = ReviewSection()
         self.review = Review(self.annotator)
         self.actions_of_objects = ObjectActions(self.annotator, self.review)
-        self._seconds_per_mask: float | None = None
+        self.preflight = Preflight(self.annotator)
         self._is_closed = False
         self._arrange()
         self._keys = KeyBindings(self._viewer, self, self._key_actions())
         self._connect()
         self._image_chosen()
         self._sync()
+        QTimer.singleShot(LOAD_AFTER_MS, self._warm_up)
 
     def release(self) -> None:
         """Let go of the viewer; what was done, and what runs, goes on without the dock."""
@@ -93,6 +95,7 @@ class SegmentAndTrack(QWidget):
         self.chooser.release()
         self.seeds.release()
         self.review.close()
+        self.preflight.close()
         self._keys.release()
         self._viewer.dims.events.current_step.disconnect(self._show_place)
         for signal, slot in self._connections():
@@ -217,6 +220,7 @@ class SegmentAndTrack(QWidget):
             (annotator.worker.busy, self.busy.setVisible),
             (annotator.closed, self.release),
             (self.review.updated, self._show_review),
+            (self.preflight.told, self.propagation.show_estimate),
         ]
 
     def _image_chosen(self) -> None:
@@ -249,6 +253,11 @@ class SegmentAndTrack(QWidget):
         # importing torch keeps the interpreter busy: first let the layer be seen
         QTimer.singleShot(LOAD_AFTER_MS, self._open)
         return self.annotator.workspace
+
+    def _warm_up(self) -> None:
+        """Have napari's slow first steps done before the first prompt."""
+        if not self._is_closed:
+            self.annotator.worker.submit(warm_up)
 
     def _open(self) -> None:
         if not self._is_closed:
@@ -296,24 +305,13 @@ class SegmentAndTrack(QWidget):
 
     def _show_progress(self, progress: Progress) -> None:
         self.propagation.show_progress(progress)
-        if progress.seconds_per_frame is not None:
-            self._seconds_per_mask = progress.seconds_per_frame / max(len(progress.object_ids), 1)
+        self.preflight.note(progress)
 
     def _estimate(self) -> None:
-        """Say before a run how long it will take, once it is known how fast it goes."""
-        workspace = self.annotator.workspace
-        if workspace is None or not workspace.marks:
-            return
-        objects = self._objects_of(self.propagation.chosen_objects)
-        n_objects = len({i for i, _ in workspace.marks} if objects is None else objects)
-        first, stop = self.propagation.frames or (0, workspace.geometry.n_times)
-        text = "1 object" if n_objects == 1 else f"{n_objects} objects"
-        text += f" in up to {stop - first} frames: "
-        if self._seconds_per_mask is None:
-            text += "the time is known after a first run"
-        else:
-            text += duration(self._seconds_per_mask * n_objects * (stop - first))
-        self.propagation.show_estimate(text)
+        """Say before a run how much it is."""
+        section = self.propagation
+        which = self._objects_of(section.chosen_objects)
+        self.preflight.ask(section.chosen_direction, section.frames, which)
 
     def _show_review(self) -> None:
         """Show how sure the masks are."""
