@@ -109,12 +109,17 @@ def track_all(
     Raises
     ------
     ValueError
-        If the range of frames does not fit.
+        If the range of frames does not fit, or the movie is one of stacks.
     """
     from sam2_torch import VideoSession
     from sam2_torch.automatic import TrackEverything
 
     first, stop = _checked_span(frames, movie)
+    if movie.n_planes > 1:
+        raise ValueError(
+            f"track everything: expected a movie or a stack, found a movie of stacks of "
+            f"{movie.n_planes} planes; save one time point or one plane as a file of its own"
+        )
     span = Span(movie, first, stop)
     tracking = TrackEverything(VideoSession(model, span), span, options)
     found = Found(Masklets(movie.n_frames, movie.frame_shape), divisions=[])
@@ -192,10 +197,12 @@ def in_pixels(
 
 
 def _checked_span(frames: tuple[int, int] | None, movie: Movie) -> tuple[int, int]:
-    first, stop = frames or (0, movie.n_frames)
-    if not 0 <= first < stop <= movie.n_frames:
+    n_planes = movie.n_planes
+    n_times = movie.n_frames // n_planes
+    first, stop = frames or (0, n_times)
+    if not 0 <= first < stop <= n_times:
         raise ValueError(
             f"frames {first}:{stop}: expected a first frame before a last one (which is not "
-            f"taken) within 0:{movie.n_frames}"
+            f"taken) within 0:{n_times}"
         )
-    return first, stop
+    return first * n_planes, stop * n_planes

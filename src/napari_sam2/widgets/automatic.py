@@ -194,7 +194,7 @@ class SegmentEverything(QWidget):
             self._finish("")
             report(error)
             return
-        frames = LayerFrames(workspace.image, workspace.geometry)
+        frames = LayerFrames(workspace.image, workspace.geometry, workspace.appearance)
         job = SegmentJob(frames, numbers, options, lambda number: seeds[number])
         self.annotator.stream(job.run, each=self._show_step, then=partial(then, workspace, job))
 
@@ -310,7 +310,7 @@ class SegmentEverything(QWidget):
             frame: {i: one.mask for i, one in found.objects.items() if one.frame == frame}
             for frame in numbers
         }
-        frames = LayerFrames(workspace.image, workspace.geometry)
+        frames = LayerFrames(workspace.image, workspace.geometry, workspace.appearance)
         frame, mask = example
         job = CompareJob(frames, frame, [mask], lambda: masks)
         self.annotator.stream(
@@ -333,7 +333,7 @@ class SegmentEverything(QWidget):
             report(error)
             return
         self.annotator.set_per_object(False)
-        frames = LayerFrames(workspace.image, workspace.geometry)
+        frames = LayerFrames(workspace.image, workspace.geometry, workspace.appearance)
         job = TrackJob(frames, self.track.options(everything), workspace.confidence)
         self.annotator.stream(
             job.run,

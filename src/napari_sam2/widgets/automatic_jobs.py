@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_sam2.annotation import Annotation
 from napari_sam2.layers.found_layer import FoundObject
+from napari_sam2.layers.geometry import LayerFrames
 from napari_sam2.masklets import Confidence
 from sam2_torch.automatic.options import EverythingOptions, TrackOptions
 from sam2_torch.predictions import SparseMask
@@ -52,7 +53,7 @@ class SegmentJob:
         Objects by frame, as far as it came.
     """
 
-    frames: Sequence[Any]
+    frames: LayerFrames
     numbers: Sequence[int]
     options: EverythingOptions
     seeds: Callable[[int], Seeds] = lambda frame: None
@@ -67,7 +68,7 @@ class SegmentJob:
         from sam2_torch.automatic import Everything
 
         annotation = _annotation(owner)
-        pixels = self.frames[number]
+        pixels = shown_frames(self.frames)[number]
         seeds = self.seeds(number)
         everything = Everything(
             owner.model,
@@ -105,7 +106,7 @@ class CompareJob:
         By label, as far as it came.
     """
 
-    frames: Sequence[Any]
+    frames: LayerFrames
     example_frame: int
     examples: Sequence[SparseMask]
     masks: Callable[[], dict[int, dict[int, SparseMask]]]
@@ -116,7 +117,7 @@ class CompareJob:
         from sam2_torch.automatic import Likeness
 
         annotation = _annotation(owner)
-        likeness = Likeness(owner.model, self.frames, annotation.session.contrast)
+        likeness = Likeness(owner.model, shown_frames(self.frames), annotation.session.contrast)
         likeness.add_examples(self.example_frame, self.examples)
         masks = self.masks()
         for done, (frame, ones) in enumerate(masks.items(), start=1):
@@ -146,7 +147,7 @@ class TrackJob:
         Proposals.
     """
 
-    frames: Sequence[Any]
+    frames: LayerFrames
     options: TrackOptions
     confidence: dict[tuple[int, int], Confidence]
     seeds: dict[int, dict[int, SparseMask]] = field(default_factory=dict)
@@ -157,11 +158,16 @@ class TrackJob:
         from sam2_torch.automatic import TrackEverything
 
         annotation = _annotation(owner)
+        if self.frames.n_planes > 1:
+            raise ValueError(
+                "track everything: expected a movie or a stack, found a movie of stacks; choose "
+                "the axis to follow in “Along”, or make objects and propagate them"
+            )
         masklets = annotation.masklets
         known = annotation.object_ids
         tracking = TrackEverything(
             annotation.session,
-            self.frames,
+            shown_frames(self.frames),
             self.options,
             new_id=annotation.new_object,
             known=lambda frame: {i: mask for i in known if (mask := masklets.get(i, frame))},
@@ -183,6 +189,11 @@ class TrackJob:
             self.seeds = {
                 i: {one.seed_frame: one.seed.sparse} for i, one in tracking.objects.items()
             }
+
+
+def shown_frames(frames: LayerFrames) -> Any:
+    """Get the frames as the session sees them: with their contrast and gamma."""
+    return frames.appearance.show(frames).frames
 
 
 def _tidy(annotation: Annotation, tracking: Any) -> None:

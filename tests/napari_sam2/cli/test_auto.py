@@ -99,3 +99,14 @@ def test_unreadable_options_are_told(truth, capsys, options):
         main(f"auto movie.tif -o labels.tif {options}".split())
     assert exit_.value.code == 2
     assert "expected" in capsys.readouterr().err
+
+
+def test_a_movie_of_stacks_is_segmented_but_not_tracked(truth, capsys):
+    movie = np.stack([np.asarray(read_movie("movie.tif")[t]) for t in range(2)])
+    np.save("stacks.npy", np.stack([movie, movie]))  # two time points of two planes
+    command = f"auto stacks.npy --axes TZYX -o labels.tif {QUICK}"
+    assert main(f"{command} --track".split()) == 2
+    assert "found a movie of stacks" in capsys.readouterr().err
+    assert main(f"{command} --frames 1:2".split()) == 0
+    labels = list(read_movie("labels.tif", "TZYX"))
+    assert not labels[1].any() and labels[2].any() and labels[3].any()
