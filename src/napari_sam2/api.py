@@ -14,11 +14,11 @@ from sam2_torch.predictions import SparseMask
 from sam2_torch.prompts import MaskPrompt
 
 if TYPE_CHECKING:
-    from sam2_torch import SAM2, VideoSession
+    from sam2_torch import SAM2, EmbeddingStore, VideoSession
     from sam2_torch.estimate import Estimate
     from sam2_torch.predictions import MaskPrediction
 
-__all__ = ["Direction", "Progress", "segment", "track"]
+__all__ = ["Direction", "Progress", "embed", "segment", "track"]
 
 Direction: TypeAlias = Literal["forward", "backward", "both"]
 Progress: TypeAlias = Callable[[int, int], None]
@@ -41,6 +41,7 @@ def track(  # noqa: PLR0913  # what a user may choose, by name
     progress: Progress = _silent,
     appearance: Appearance | None = None,
     announce: Callable[["Estimate"], None] | None = None,
+    embeddings: "EmbeddingStore | None" = None,
 ) -> Masklets:
     """Follow prompted objects through a movie, a stack, or a movie of stacks.
 
@@ -65,6 +66,8 @@ def track(  # noqa: PLR0913  # what a user may choose, by name
     announce
         Told before the objects are followed what that will take; the time if the network's
         speed was measured here.
+    embeddings
+        Where to keep image embeddings on disk, for the next run; nowhere by default.
 
     Returns
     -------
@@ -79,7 +82,7 @@ def track(  # noqa: PLR0913  # what a user may choose, by name
     span = _checked_span(frames, movie)
     masklets = Masklets(movie.n_frames, movie.frame_shape)
     given = Masklets(movie.n_frames, movie.frame_shape)
-    session = open_session(model, movie, appearance)
+    session = open_session(model, movie, appearance, embeddings)
     for said in _within(span, prompts):
         mask = _given_mask(said)
         if mask is not None:
@@ -142,6 +145,47 @@ def segment(
             masklets.set(said.object_id, frame, mask)
         progress(frame - first + 1, stop - first)
     return masklets
+
+
+def embed(
+    model: "SAM2",
+    movie: Movie,
+    embeddings: "EmbeddingStore",
+    *,
+    frames: tuple[int, int] | None = None,
+    progress: Progress = _silent,
+    appearance: Appearance | None = None,
+) -> int:
+    """Write the image embeddings of a movie to disk; those that are there are not made again.
+
+    Parameters
+    ----------
+    model, movie, frames, progress, appearance
+        As for `track`.
+    embeddings
+        Where they go.
+
+    Returns
+    -------
+    The number of frames.
+
+    Raises
+    ------
+    ValueError
+        If the range of frames does not fit, or the network sees the movie in windows: which
+        ones depends on the objects.
+    """
+    first, stop = _checked_span(frames, movie)
+    look = appearance or Appearance()
+    if look.input_pixels(movie.frame_shape) is not None:
+        raise ValueError(
+            f"embeddings ahead of time: expected frames that are seen whole, found {movie} seen in "
+            "windows, which depend on the objects; --resolution whole sees it whole"
+        )
+    session = open_session(model, movie, look, embeddings)
+    for done, _ in enumerate(session.embed((first, stop)), start=1):
+        progress(done, stop - first)
+    return stop - first
 
 
 def _segment_frame(

@@ -17,7 +17,7 @@ from sam2_torch.frames import (
 )
 
 if TYPE_CHECKING:
-    from sam2_torch import SAM2, VideoSession
+    from sam2_torch import SAM2, EmbeddingStore, VideoSession
 
 Resolution: TypeAlias = float | Literal["auto", "whole"]
 LARGE_PX = 2048  # rows or columns, beyond which frames are seen in windows
@@ -225,7 +225,10 @@ class ShownFrames(Sequence[NDArray[np.float32]]):
 
 
 def open_session(
-    model: "SAM2", frames: MovieFrames, appearance: Appearance | None = None
+    model: "SAM2",
+    frames: MovieFrames,
+    appearance: Appearance | None = None,
+    embeddings: "EmbeddingStore | None" = None,
 ) -> "VideoSession":
     """Start the session that fits a movie: of frames, or of stacks.
 
@@ -237,11 +240,16 @@ def open_session(
         The movie; read when needed.
     appearance
         What the network sees of it; the usual by default.
+    embeddings
+        Where image embeddings are kept on disk; nowhere by default.
     """
     from sam2_torch import VideoSession, VolumeSession
 
     shown = (appearance or Appearance()).show(frames)
+    options = shown.options
+    if embeddings is not None:
+        options["embeddings"] = embeddings
     n_planes = getattr(frames, "n_planes", 1)
     if n_planes > 1:
-        return VolumeSession(model, shown.frames, n_planes, **shown.options)
-    return VideoSession(model, shown.frames, **shown.options)
+        return VolumeSession(model, shown.frames, n_planes, **options)
+    return VideoSession(model, shown.frames, **options)

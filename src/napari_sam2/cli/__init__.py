@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Sequence
 
 from napari_sam2 import __version__
-from napari_sam2.cli import auto, demo, doctor, export, link, models, track, train
+from napari_sam2.cli import auto, demo, doctor, embed, export, link, models, track, train
 from napari_sam2.cli.errors import EXPECTED, FAILED, report
 from napari_sam2.io.tiff import silence_tifffile
 
@@ -50,6 +50,6 @@ def _parser() -> argparse.ArgumentParser:
         "--traceback", action="store_true", help="after an error, print where it came from"
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (track, auto, link, train, export, models, demo, doctor):
+    for module in (track, auto, link, train, embed, export, models, demo, doctor):
         module.add_commands(commands)
     return parser

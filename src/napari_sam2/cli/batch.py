@@ -53,7 +53,7 @@ def plan_jobs(inputs: Sequence[str], prompts: str | None, output: str) -> list[J
     ValueError
         If the output does not fit the inputs.
     """
-    sources = [path for text in inputs for path in _expanded(text)]
+    sources = [path for text in inputs for path in expand_inputs(text)]
     several = len(sources) > 1 or not Path(inputs[0]).exists()
     is_folder = Path(output).is_dir() and suffix(Path(output)) not in FOLDERS
     folder = several or output.endswith(("/", os.sep)) or is_folder
@@ -77,7 +77,14 @@ def plan_jobs(inputs: Sequence[str], prompts: str | None, output: str) -> list[J
     return jobs
 
 
-def _expanded(text: str) -> list[Path]:
+def expand_inputs(text: str) -> list[Path]:
+    """Find the files that a path or a pattern stands for.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are none.
+    """
     if Path(text).exists():
         return [Path(text)]
     found = sorted(map(Path, glob.glob(text, recursive=True)), key=natural_key)

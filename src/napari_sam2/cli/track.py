@@ -12,6 +12,7 @@ from tqdm import tqdm
 from napari_sam2 import api
 from napari_sam2.cli.appearance import add_appearance, appearance_of
 from napari_sam2.cli.batch import Job, plan_jobs
+from napari_sam2.cli.embedding_folder import add_store, store_of
 from napari_sam2.cli.errors import DONE, EXPECTED, report
 from napari_sam2.cli.models import download_bar
 from napari_sam2.images import Channel, Movie
@@ -58,6 +59,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         default="both",
         help="which way from each object's own prompted frames (default: both)",
     )
+    add_store(track)
     track.set_defaults(run=run_track)
     segment = commands.add_parser(
         "segment",
@@ -158,7 +160,13 @@ def channels(text: str) -> Channel:
 
 def run_track(arguments: argparse.Namespace) -> int:
     """Run `napari-sam2 track`."""
-    return _run(arguments, partial(api.track, direction=arguments.direction, announce=_announce))
+    verb = partial(
+        api.track,
+        direction=arguments.direction,
+        announce=_announce,
+        embeddings=store_of(arguments),
+    )
+    return _run(arguments, verb)
 
 
 def run_segment(arguments: argparse.Namespace) -> int:

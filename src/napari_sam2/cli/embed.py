@@ -1,0 +1,92 @@
+"""`napari-sam2 embed`: image embeddings on disk, before anybody clicks."""
+
+import argparse
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_sam2 import api
+from napari_sam2.cli.appearance import add_appearance, appearance_of
+from napari_sam2.cli.batch import expand_inputs
+from napari_sam2.cli.embedding_folder import add_store, store_of
+from napari_sam2.cli.errors import DONE, EXPECTED, report
+from napari_sam2.cli.track import (
+    add_model,
+    channels,
+    frame_range,
+    load_model,
+    progress_bar,
+    resolved_frames,
+    tell,
+)
+from napari_sam2.io import read_movie
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sam2_torch import SAM2, EmbeddingStore
+
+_HELP = """\
+Embeddings are what the network makes of a frame before it knows of any object; that takes most of
+the time. They are found again by the pixels and by the network, here and in the widget (Model >
+More > Keep embeddings on disk), and by `napari-sam2 track --embeddings`. What is there already is
+not made again; stop with Ctrl-C and go on later. The folder, in the user's cache if none is given,
+holds at most 20 GB: what was not used for longest makes room.
+"""
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "embed",
+        help="encode movies ahead of time, so that clicks and runs need not wait for it",
+        description="Write the image embeddings of movies to disk, or delete them.",
+        epilog=_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("inputs", metavar="IN", nargs="*", help="movies, stacks or images")
+    add_store(parser)
+    parser.add_argument("--clear", action="store_true", help="delete all that is in the folder")
+    parser.add_argument("--frames", metavar="A:B", type=frame_range, help="only these")
+    parser.add_argument("--axes", help="of the input (default: what the file says)")
+    parser.add_argument("--channel", metavar="C", type=channels, help="which (default: 0)")
+    add_appearance(parser)
+    add_model(parser)
+    parser.set_defaults(run=run_embed)
+
+
+def run_embed(arguments: argparse.Namespace) -> int:
+    """Run `napari-sam2 embed`."""
+    if not arguments.inputs and not arguments.clear:
+        raise ValueError("embed: expected a movie, or --clear, found neither")
+    arguments.embeddings = arguments.embeddings or ""
+    store = store_of(arguments)
+    assert store is not None, "the option has been given"
+    if arguments.clear:
+        print(f"{store.folder}: {store.clear() / 1e6:.0f} MB freed")
+    sources = [source for text in arguments.inputs for source in expand_inputs(text)]
+    model, code = cache(lambda: load_model(arguments)), DONE
+    for source in sources:
+        try:
+            _embed(source, arguments, model, store)
+        except EXPECTED as error:  # one that fails does not stop the others
+            if len(sources) == 1:
+                raise
+            code = code or report(error, about=str(source))
+    return code
+
+
+def _embed(
+    source: Path,
+    arguments: argparse.Namespace,
+    model: "Callable[[], SAM2]",
+    store: "EmbeddingStore",
+) -> None:
+    movie = read_movie(source, arguments.axes, arguments.channel)
+    frames = resolved_frames(arguments.frames, movie)
+    look = appearance_of(arguments)
+    tell(f"{source}: {movie}")
+    network = model()
+    with progress_bar() as progress:
+        n = api.embed(network, movie, store, frames=frames, progress=progress, appearance=look)
+    print(f"{source}: {n} frame{'s' * (n != 1)} in {store.folder}", flush=True)
