@@ -64,6 +64,12 @@ class StubSession:
             mask[(y - py) ** 2 + (x - px) ** 2 <= RADIUS**2] = label == 1
         return mask
 
+    def keep_embeddings(self, store: Any) -> None:
+        self.store = store
+
+    def embed(self) -> Iterator[int]:
+        yield from range(self.n_frames)
+
     def remove_prompts(self, object_id: int, frame: int) -> None:
         self.log.append(("remove_prompts", object_id, frame))
         self.masks[object_id].pop(frame)

@@ -10,6 +10,7 @@ from qtpy.QtGui import QDesktopServices
 
 from napari_sam2.widgets import model_words
 from napari_sam2.widgets.annotator import Annotator
+from napari_sam2.widgets.embedding_actions import EmbeddingActions
 from napari_sam2.widgets.model_jobs import ModelJobs
 from napari_sam2.widgets.model_section import ModelSection
 from napari_sam2.widgets.notices import report
@@ -38,6 +39,7 @@ class ModelChooser(QObject):
         self.section = section
         self.jobs = ModelJobs()
         self._annotator = annotator
+        self._embeddings = EmbeddingActions(section, annotator)
         self._models: dict[str, ModelStatus] = {}
         self._problems: tuple[str, ...] = ()
         self._in_use = annotator.model
@@ -54,6 +56,7 @@ class ModelChooser(QObject):
         """Let go of the annotator; a download stops, and can be resumed."""
         for signal, slot in self._connections():
             signal.disconnect(slot)
+        self._embeddings.release()
         self.jobs.close()
 
     def sync(self) -> None:

@@ -67,6 +67,18 @@ class ModelSection(QCollapsible):
         self.verify = _action(menu, "Verify file", "Compare the file with its checksum.")
         self.remove = _action(menu, "Remove download", "Delete what was downloaded of it.")
         menu.addSeparator()
+        self.keep_embeddings = _action(
+            menu,
+            "Keep embeddings on disk",
+            "What the network makes of a frame is found again, also after a restart: the first "
+            "click and the run are quicker then. Up to 20 GB in the user's cache.",
+        )
+        self.keep_embeddings.setCheckable(True)
+        self.embed = _action(
+            menu, "Encode all frames now", "So that no click has to wait for it later."
+        )
+        self.clear_embeddings = _action(menu, "Delete embeddings", "Of all images, from the disk.")
+        menu.addSeparator()
         self.registry = _action(
             menu, "Open registry file", "List models of your own there: name, address, checksum."
         )

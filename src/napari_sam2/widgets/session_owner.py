@@ -18,6 +18,7 @@ from napari_sam2.widgets.loaded_model import LoadedModel, LoadModel, Opened
 from sam2_torch.predictions import FrameResult, MaskPrediction
 
 if TYPE_CHECKING:
+    from sam2_torch import EmbeddingStore
     from sam2_torch.session import VideoSession
 
 OpenSession: TypeAlias = "Callable[[Any, LayerFrames], VideoSession]"
@@ -79,6 +80,7 @@ class SessionOwner:
         self._loaded = LoadedModel(load)
         self._session = session
         self._annotation: Annotation | None = None
+        self._store: EmbeddingStore | None = None
 
     @property
     def model(self) -> Any:
@@ -123,6 +125,8 @@ class SessionOwner:
         if failure is None or self._annotation is None:
             self._annotation = None  # two sessions may not fit in memory
             session = self._session(self._loaded.model, frames)
+            if self._store is not None:
+                session.keep_embeddings(self._store)
             self._annotation = Annotation(
                 session, masklets=masklets, objects=objects, confidence=confidence
             )
@@ -136,6 +140,31 @@ class SessionOwner:
         """Let go of the image and of the model, and free their memory."""
         self.close()
         self._loaded.unload()
+
+    def keep_embeddings(self, keep: bool) -> str:
+        """Keep embeddings on disk from now on, or no longer; returns a sentence on it."""
+        from sam2_torch import EmbeddingStore
+
+        self._store = EmbeddingStore() if keep else None
+        if self._annotation is not None:
+            self._annotation.session.keep_embeddings(self._store)
+        if self._store is None:
+            return "Embeddings are not kept on disk any more; what is there stays."
+        return f"Embeddings are kept in {self._store.folder}"
+
+    def clear_embeddings(self) -> int:
+        """Delete the embeddings on disk; returns the bytes that this freed."""
+        from sam2_torch import EmbeddingStore
+
+        return (EmbeddingStore() if self._store is None else self._store).clear()
+
+    def embed(self) -> Iterator[tuple[int, int]]:
+        """Encode all frames of the open image; yields how many are done, and of how many."""
+        if self._annotation is None:
+            return
+        session = self._annotation.session
+        for done, _ in enumerate(session.embed(), start=1):
+            yield done, session.n_frames
 
     def measure(self) -> Iterator[Any]:
         """Measure the model's speed, step by step, and remember it."""

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import threading
 
 import numpy as np
 import pytest
@@ -271,6 +272,50 @@ def test_warnings_of_the_network_reach_the_user(dock, viewer, qtbot, messages):
     assert not handlers
 
 
+def test_embeddings_are_kept_made_ahead_and_deleted(dock, viewer, qtbot, stub_owner, tmp_path):
+    section = dock.model
+    assert not section.embed.isEnabled()
+    begin(dock, viewer, qtbot)
+    section.keep_embeddings.trigger()
+    qtbot.waitUntil(lambda: f"kept in {tmp_path / 'cache'}" in section.status.text())
+    session = stub_owner.sessions[-1]
+    assert session.store.folder == tmp_path / "cache" / "embeddings"
+    section.embed.trigger()
+    assert section.embed.text() == "Stop encoding"
+    qtbot.waitUntil(lambda: section.status.text() == "All frames are encoded.")
+    assert section.embed.text() == "Encode all frames now" and not section.bar.isVisibleTo(dock)
+    (session.store.folder / "ab").mkdir(parents=True)
+    (session.store.folder / "ab" / "abc.embedding").write_bytes(bytes(3_000_000))
+    section.clear_embeddings.trigger()
+    qtbot.waitUntil(lambda: section.status.text() == "3 MB of embeddings deleted.")
+    dock.annotator.choose_model("other", "cpu")
+    qtbot.waitUntil(lambda: dock.annotator.device == "cpu" and idle(dock))
+    assert stub_owner.sessions[-1].store is session.store  # of the next session, too
+    section.keep_embeddings.trigger()
+    qtbot.waitUntil(lambda: stub_owner.sessions[-1].store is None)
+
+
+def test_encoding_can_be_stopped(dock, viewer, qtbot, stub_owner, monkeypatch):
+    begin(dock, viewer, qtbot)
+    section, go_on, done = dock.model, threading.Event(), []
+
+    def embed():
+        for frame in range(6):
+            done.append(frame)
+            yield frame
+            go_on.wait(10)
+
+    monkeypatch.setattr(stub_owner.sessions[-1], "embed", embed)
+    section.embed.trigger()
+    qtbot.waitUntil(lambda: section.status.text() == "1 of 6 frames encoded")
+    assert section.bar.isVisibleTo(dock)
+    section.embed.trigger()
+    go_on.set()
+    qtbot.waitUntil(lambda: section.status.text() == "Stopped; what is encoded stays.")
+    assert len(done) <= 2 and section.embed.isEnabled()
+    still_answers(dock, viewer, qtbot)
+
+
 def test_the_registry_file_is_opened_and_read_again(dock, qtbot, registry, monkeypatch, messages):
     opened = []
     monkeypatch.setattr(
@@ -340,7 +385,7 @@ def test_the_real_network_is_measured_switched_and_unloaded(viewer, qtbot, regis
     dock.model.measure.trigger()
     assert not dock.model.measure.isEnabled()
     qtbot.waitUntil(lambda: "Measured: " in dock.model.status.text(), timeout=20_000)
-    qtbot.waitUntil(lambda: "a click on cpu" in dock.model.details.text())
+    qtbot.waitUntil(lambda: "on cpu in" in dock.model.details.text())
     first = viewer.layers["Object 1"].data[0].copy()
     assert (first[disc] == 1).mean() > 0.7
     dock.annotator.choose_model(str(tmp_path / "tuned.pt"), "cpu")
