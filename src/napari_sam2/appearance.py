@@ -155,7 +155,9 @@ def preview(
     rows = np.arange(size[0]) * pixels.shape[0] // size[0]
     columns = np.arange(size[1]) * pixels.shape[1] // size[1]
     seen = "the whole frame" if resolution is None else f"a window of {height} x {width} pixels"
-    return pixels[rows[:, None], columns], f"Frame {frame}: {seen}"
+    time, plane = divmod(frame, frames.n_planes)
+    where = f"Time {time}, plane {plane}" if frames.n_planes > 1 else f"Frame {frame}"
+    return pixels[rows[:, None], columns], f"{where}: {seen}"
 
 
 class Shown(NamedTuple):

@@ -185,7 +185,9 @@ def _shapes(
     rows = zip(shapes.data, shapes.shape_type, features[OBJECT], features[LABEL], strict=True)
     for vertices, kind, object_id, label in rows:
         corners = to_image_pixels(np.asarray(vertices), shapes, image).round(DIGITS)
-        frame = geometry.frame_at(corners[0, :-2].tolist())
+        frames = {geometry.frame_at(corner) for corner in corners[:, :-2].tolist()}
+        # drawn across the frames, in a view from the side, it says nothing of any one
+        frame = frames.pop() if len(frames) == 1 else None
         drawn = _read_shape(kind, int(label), corners[:, -2:])
         says = frame is not None and bool(drawn)
         yield (int(object_id), frame) if says else None, drawn  # type: ignore[misc]

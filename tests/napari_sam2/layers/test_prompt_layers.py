@@ -161,3 +161,18 @@ def test_what_is_painted_is_a_mask_with_the_outlines():
     assert clicks.points_yx.tolist() == [[1, 2]]
     (empty,) = Marks(painted=SparseMask.empty((40, 60))).prompts((40, 60))
     assert not empty.mask.any()
+
+
+def test_a_shape_across_frames_says_nothing(movie, shapes):
+    """Drawn while the viewer shows time against columns."""
+    geometry = FrameGeometry.of(movie)
+    before = read_marks(movie, geometry, None, shapes)
+    shapes.add([[1, 10, 30], [1, 10, 40], [3, 10, 40], [3, 10, 30]], shape_type="rectangle")
+    tag_shapes(shapes, [-1], 1, 1)
+    assert read_marks(movie, geometry, None, shapes) == before
+
+
+def test_clicks_count_with_any_order_of_the_axes(viewer, movie, points):
+    before = read(movie, points)
+    viewer.dims.order = (2, 0, 1)
+    assert read(movie, points) == before
