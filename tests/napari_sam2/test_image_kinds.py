@@ -10,6 +10,7 @@ from napari_sam2 import api
 from napari_sam2.cli import main
 from napari_sam2.images import Movie
 from napari_sam2.io import ObjectPrompts
+from sam2_torch.estimate import Estimate
 from sam2_torch.prompts import PointPrompt
 
 
@@ -24,6 +25,7 @@ def sessions(monkeypatch, make_session):
 
     monkeypatch.setitem(vars(sam2_torch), "VideoSession", open_stub)
     monkeypatch.setitem(vars(sam2_torch), "VolumeSession", open_stub)
+    monkeypatch.setattr(api, "estimate_run", lambda *_: Estimate(None, 0, 0))
     monkeypatch.setattr("napari_sam2.cli.track.load_model", lambda arguments: None)
 
 
