@@ -106,6 +106,8 @@ class FrameMemory:
         What was seen of the frame; None for the whole.
     prompted
         Whether the user said something about this frame.
+    others
+        What else an ambiguous prompt can mean, best first; taken away when it is kept.
     """
 
     logits: Tensor | PackedLogits
@@ -117,6 +119,7 @@ class FrameMemory:
     spatial_origin: tuple[int, int] = (0, 0)
     prompted: bool = False
     crop: Crop | None = None
+    others: tuple["FrameMemory", ...] = ()
 
     @cached_property
     def box(self) -> tuple[int, int, int, int] | None:

@@ -302,9 +302,11 @@ class SAM2(nn.Module):
             points = no_points(len(features), features.device)
         return self.choose(self.decode_masks(features, skips, points, mask_logits, multimask, view))
 
-    def choose(self, decoded: DecodedMasks) -> Segmentation:
-        """Take the best candidate of each object, or its absence."""
+    def choose(self, decoded: DecodedMasks, rank: int = 0) -> Segmentation:
+        """Take the best candidate of each object, or the one of another rank, or its absence."""
         best = decoded.ious.argmax(dim=1)
+        if rank:
+            best = decoded.ious.argsort(dim=1, descending=True, stable=True)[:, rank]
         rows = torch.arange(len(best), device=best.device)
         visible = decoded.object_scores > 0
         logits = decoded.logits[rows, best].float()

@@ -89,6 +89,7 @@ class VideoSession:
         self._tracker = Tracker(model, self.embeddings, max_prompted, windowed, self.crops)
         self._banks: dict[int, MemoryBank] = {}
         self._prompt_points: dict[tuple[int, int], PromptPoints] = {}
+        self._ranked: dict[tuple[int, int], tuple[FrameMemory, ...]] = {}
         self._changed: dict[int, set[int]] = {}  # frames whose prompts no run has taken up
 
     @property
@@ -165,6 +166,11 @@ class VideoSession:
         if replace:
             bank.prompted.pop(frame, None)
         bank.pending[frame] = memory
+        if memory.others:
+            self._ranked[object_id, frame] = (memory, *memory.others)
+            memory.others = ()
+        else:
+            self._ranked.pop((object_id, frame), None)
         self._banks[object_id] = bank
         self._prompt_points[object_id, frame] = said
         self._changed.setdefault(object_id, set()).add(frame)
@@ -205,6 +211,48 @@ class VideoSession:
             crop = larger
         return max(tries, key=lambda answer: answer[1].iou)
 
+    def alternatives(self, object_id: int, frame: int) -> list[MaskPrediction]:
+        """List the masks that a first click, which is ambiguous, can mean: best first.
+
+        Returns
+        -------
+        As a rule the whole, a part and a part of it; the mask alone after other prompts.
+
+        Raises
+        ------
+        KeyError
+            If there is no such object, or nothing was said of it on this frame.
+        """
+        memory = self._said_memory(object_id, frame)
+        ranked = self._ranked.get((object_id, frame), (memory,))
+        return [self._tracker.prediction(each) for each in ranked]
+
+    def choose_alternative(self, object_id: int, frame: int, rank: int) -> MaskPrediction:
+        """Take another of the `alternatives`: from then on it is the mask of the frame.
+
+        Raises
+        ------
+        KeyError
+            If there is no such object, or nothing was said of it on this frame.
+        IndexError
+            If there is no alternative of this rank.
+        """
+        memory = self._said_memory(object_id, frame)
+        ranked = self._ranked.get((object_id, frame), (memory,))
+        if not 0 <= rank < len(ranked):
+            raise IndexError(f"alternative {rank}: expected 0..{len(ranked) - 1}")
+        bank = self._bank(object_id)
+        bank.prompted.pop(frame, None)
+        bank.pending[frame] = ranked[rank]
+        self._changed.setdefault(object_id, set()).add(frame)
+        return self._tracker.prediction(ranked[rank])
+
+    def _said_memory(self, object_id: int, frame: int) -> FrameMemory:
+        memory = self._bank(object_id).latest(frame)
+        if memory is None or (object_id, frame) not in self._prompt_points:
+            raise KeyError(f"object {object_id} has no prompt on frame {frame}")
+        return memory
+
     def remove_prompts(self, object_id: int, frame: int) -> None:
         """Take back what was said of an object on a frame; its mask there stays.
 
@@ -215,6 +263,7 @@ class VideoSession:
         """
         self._bank(object_id).forget_prompts(frame)
         self._prompt_points.pop((object_id, frame), None)
+        self._ranked.pop((object_id, frame), None)
         self._changed.setdefault(object_id, set()).add(frame)
 
     def forget_tracked(self, object_id: int) -> None:
@@ -243,6 +292,7 @@ class VideoSession:
         self._changed.pop(object_id, None)
         for key in [key for key in self._prompt_points if key[0] == object_id]:
             del self._prompt_points[key]
+            self._ranked.pop(key, None)
 
     def keep_embeddings(self, store: EmbeddingStore | None) -> None:
         """Keep image embeddings on disk from now on, or, with None, no longer."""
@@ -275,6 +325,7 @@ class VideoSession:
         """Forget all objects; image embeddings are kept."""
         self._banks.clear()
         self._prompt_points.clear()
+        self._ranked.clear()
         self._changed.clear()
 
     def propagate(

@@ -109,10 +109,16 @@ class Tracker:
             mask_logits = mask_logits.clamp(-MAX_PREVIOUS_LOGIT, MAX_PREVIOUS_LOGIT)
         points, labels = said.points_xy[None], said.labels[None]
         # one click is ambiguous: choose among three masks (the reference's multimask_max_pt_num)
-        answer = self.model.segment(
-            features, skips, (points, labels), mask_logits, multimask=points.shape[1] <= 1
+        is_ambiguous = points.shape[1] <= 1
+        decoded = self.model.decode_masks(
+            features, skips, (points, labels), mask_logits, multimask=is_ambiguous
         )
-        return self._to_host(answer, prompted=True, crop=crop)[0]
+        ranked = [
+            self._to_host(self.model.choose(decoded, rank), prompted=True, crop=crop)[0]
+            for rank in range(decoded.ious.shape[1])
+        ]
+        ranked[0].others = tuple(ranked[1:])
+        return ranked[0]
 
     def track(
         self, frame: int, banks: Sequence[MemoryBank], selection: Selection, way: Direction

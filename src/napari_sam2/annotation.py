@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
+from napari_sam2.history import StoredMask
 from napari_sam2.marks import ObjectFrame
 from napari_sam2.masklets import Confidence, Masklets
 from napari_sam2.objects import Objects
@@ -50,6 +51,7 @@ class Annotation:
         self.objects = Objects() if objects is None else objects
         self._prompts: dict[ObjectFrame, tuple[Prompt, ...]] = {}
         self._confidence = {} if confidence is None else confidence
+        self._choices: dict[ObjectFrame, int | None] = {}
         self._given: dict[ObjectFrame, SparseMask] = {}
 
     @property
@@ -70,12 +72,21 @@ class Annotation:
         return self._confidence.get((object_id, frame))
 
     def prompt(
-        self, object_id: int, frame: int, prompts: Sequence[Prompt]
+        self, object_id: int, frame: int, prompts: Sequence[Prompt], choice: int | None = None
     ) -> MaskPrediction | None:
         """Say all that is to be said of an object in a frame, and get its mask there.
 
         Clicks that came on top of what was said before refine the mask. After any other
         change the frame starts afresh, and without a prompt its mask is forgotten.
+
+        Parameters
+        ----------
+        object_id, frame
+            Which object, and where.
+        prompts
+            All that is said.
+        choice
+            Which of the `alternatives` of the first click is meant; the best by default.
 
         Returns
         -------
@@ -93,15 +104,21 @@ class Annotation:
         if not prompts:
             self._forget(key)
             return None
-        return self._keep(key, self._say(key, prompts))
+        return self._keep(key, self._say(key, prompts, choice))
+
+    def alternatives(self, object_id: int, frame: int) -> list[SparseMask]:
+        """List the masks that a first click can mean, best first; empty without a prompt."""
+        if (object_id, frame) not in self._prompts:
+            return []
+        return [each.sparse for each in self.session.alternatives(object_id, frame)]
 
     def restate(
         self,
         object_id: int,
         frame: int,
         prompts: Sequence[Prompt],
-        mask: SparseMask | None,
-        confidence: Confidence | None = None,
+        mask: StoredMask | None,
+        choice: int | None = None,
     ) -> None:
         """Say what was said before, with the mask that was there then: as an undo does.
 
@@ -112,16 +129,16 @@ class Annotation:
         if not prompts:
             self._forget(key)
         elif self._prompts.get(key) != tuple(prompts):
-            self._say(key, prompts)
+            self._say(key, prompts, choice)
         if mask is None:
             self.masklets.remove(*key)
             self._confidence.pop(key, None)
             return
-        if confidence is None:
+        if mask.confidence is None:
             self._confidence.pop(key, None)
         else:
-            self._confidence[key] = confidence
-        self.masklets.set(*key, mask)
+            self._confidence[key] = mask.confidence
+        self.masklets.put(*key, mask.packed)
 
     def forget_tracked(self, object_ids: Iterable[int]) -> None:
         """Let the session forget where it has followed objects; prompts and masks stay."""
@@ -225,13 +242,16 @@ class Annotation:
             )
         return left
 
-    def _say(self, key: ObjectFrame, prompts: Sequence[Prompt]) -> MaskPrediction:
+    def _say(
+        self, key: ObjectFrame, prompts: Sequence[Prompt], choice: int | None = None
+    ) -> MaskPrediction:
         """Let the session know; what the user gave as a mask is kept as it is."""
         added = added_clicks(self.prompts(*key), prompts)
-        if added is not None:
+        if added is not None and choice == self._choices.get(key):
             prediction = self.session.add_prompt(*key, added)
         else:
-            prediction = say(self.session, *key, prompts)
+            prediction = say(self.session, *key, prompts, choice)
+        self._choices[key] = choice
         self.objects.include(key[0])
         self._prompts[key] = tuple(prompts)
         self._given.pop(key, None)
@@ -255,6 +275,7 @@ class Annotation:
 
     def _drop(self, key: tuple[int, int]) -> None:
         self._prompts.pop(key, None)
+        self._choices.pop(key, None)
         self._given.pop(key, None)
         self._confidence.pop(key, None)
 
@@ -276,12 +297,17 @@ def added_clicks(before: Sequence[Prompt], after: Sequence[Prompt]) -> PointProm
 
 
 def say(
-    session: "VideoSession", object_id: int, frame: int, prompts: Sequence[Prompt]
+    session: "VideoSession",
+    object_id: int,
+    frame: int,
+    prompts: Sequence[Prompt],
+    choice: int | None = None,
 ) -> MaskPrediction:
     """Say all of an object in a frame, anew.
 
     A mask comes alone, what else there is refines it. Of several boxes each is segmented by
-    itself, and their masks together are the object.
+    itself, and their masks together are the object. A choice among what the first click can
+    mean counts where there are clicks alone.
 
     Returns
     -------
@@ -293,9 +319,22 @@ def say(
     if not masks and len(boxes) > 1:
         parts = [session.add_prompt(object_id, frame, box, replace=True).mask for box in boxes]
         masks = [MaskPrompt(np.logical_or.reduce(parts))]
+    if choice and not (masks or boxes):
+        return _say_chosen(session, (object_id, frame), _clicks(clicks), choice)
     first, then = (masks, clicks) if masks else ([*boxes, *clicks], [])
     prediction = session.add_prompt(object_id, frame, first, replace=True)
     return session.add_prompt(object_id, frame, then) if then else prediction
+
+
+def _say_chosen(
+    session: "VideoSession", key: ObjectFrame, clicks: np.ndarray, choice: int
+) -> MaskPrediction:
+    """Say the first of the clicks, (P, 3), choose what it means, and say the others."""
+    session.add_prompt(*key, PointPrompt(clicks[:1, :2], clicks[:1, 2]), replace=True)
+    prediction = session.choose_alternative(*key, choice)
+    if len(clicks) > 1:
+        prediction = session.add_prompt(*key, PointPrompt(clicks[1:, :2], clicks[1:, 2]))
+    return prediction
 
 
 def _clicks(prompts: Sequence[Prompt]) -> np.ndarray:

@@ -241,7 +241,7 @@ def _given_mask(said: ObjectPrompts) -> SparseMask | None:
 
 
 def _prompt(session: "VideoSession", said: ObjectPrompts) -> "MaskPrediction":
-    return say(session, said.object_id, said.frame, said.prompts)
+    return say(session, said.object_id, said.frame, said.prompts, said.choice)
 
 
 def _put_back(given: Masklets, masklets: Masklets) -> None:

@@ -31,6 +31,7 @@ class StubSession:
         self.log: list[tuple[Any, ...]] = []
         self.delay_s = 0.0  # of each frame of a propagation
         self.masks: dict[int, dict[int, np.ndarray]] = {}
+        self.said: dict[tuple[int, int], np.ndarray] = {}
 
     @property
     def object_ids(self) -> tuple[int, ...]:
@@ -48,7 +49,7 @@ class StubSession:
         mask = np.zeros(self.frame_shape, bool) if mask is None else mask.copy()
         for said in prompts:
             mask = self._apply(mask, said)
-        by_frame[frame] = mask
+        by_frame[frame] = self.said[object_id, frame] = mask
         return self._prediction(mask)
 
     def _apply(self, mask: np.ndarray, said: Any) -> np.ndarray:
@@ -73,6 +74,15 @@ class StubSession:
     def remove_prompts(self, object_id: int, frame: int) -> None:
         self.log.append(("remove_prompts", object_id, frame))
         self.masks[object_id].pop(frame)
+
+    def alternatives(self, object_id: int, frame: int) -> list[MaskPrediction]:
+        whole = self.said[object_id, frame]
+        return [self._prediction(mask) for mask in (whole, whole & False, np.roll(whole, 9, 1))]
+
+    def choose_alternative(self, object_id: int, frame: int, rank: int) -> MaskPrediction:
+        chosen = self.alternatives(object_id, frame)[rank]
+        self.masks[object_id][frame] = chosen.mask
+        return chosen
 
     def prompted_frames(self, object_id: int) -> tuple[int, ...]:
         return tuple(sorted(self.masks[object_id]))

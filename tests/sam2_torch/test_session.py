@@ -295,3 +295,33 @@ def test_frames_of_different_shape_are_told(model):
         session.add_prompt(1, 1, PointPrompt([(1, 1)], [1]))
     with pytest.raises(ValueError, match="at least one frame"):
         VideoSession(model, [])
+
+
+def test_what_else_a_click_can_mean_can_be_chosen_and_is_followed(session):
+    best = session.add_prompt(1, 0, PointPrompt([(40, 50)], [1]))
+    ranked = session.alternatives(1, 0)
+    assert [each.iou for each in ranked] == sorted((each.iou for each in ranked), reverse=True)
+    assert len(ranked) == 3 and torch.equal(ranked[0].logits, best.logits)
+    chosen = session.choose_alternative(1, 0, 2)
+    assert torch.equal(chosen.logits, ranked[2].logits)
+    assert not torch.equal(chosen.logits, best.logits)
+    assert torch.equal(next(session.propagate("forward")).predictions[0].logits, chosen.logits)
+    session.choose_alternative(1, 0, 0)
+    assert torch.equal(next(session.propagate("forward")).predictions[0].logits, best.logits)
+    session.add_prompt(1, 0, PointPrompt([(42, 52)], [1]))
+    assert len(session.alternatives(1, 0)) == 1  # two clicks are no longer ambiguous
+    with pytest.raises(IndexError, match=r"alternative 1: expected 0\.\.0"):
+        session.choose_alternative(1, 0, 1)
+    with pytest.raises(KeyError, match="object 1 has no prompt on frame 3"):
+        session.alternatives(1, 3)
+
+
+def test_what_was_followed_can_be_forgotten(session):
+    click_both(session)
+    first = collect(session.propagate())
+    session.forget_tracked(1)
+    again = collect(session.propagate_changes(object_ids=[1]))
+    assert {i for i, _ in again} == {1}
+    assert {t for _, t in again} == set(range(8))
+    for key, prediction in again.items():
+        torch.testing.assert_close(prediction.logits, first[key].logits, rtol=0, atol=1e-2)

@@ -17,8 +17,11 @@ class ObjectPrompts:
         Index of the frame.
     prompts
         At least one.
+    choice
+        Which of the masks that a first click can mean; None for the best.
     """
 
     object_id: int
     frame: int
     prompts: tuple[Prompt, ...]
+    choice: int | None = None

@@ -59,6 +59,6 @@ def prompts_from_session(path: Path, movie: Movie) -> list[ObjectPrompts]:
             f"has painted masks, found {movie.frame_shape}"
         )
     return [
-        ObjectPrompts(object_id, frame, drawn.prompts(movie.frame_shape))
+        ObjectPrompts(object_id, frame, drawn.prompts(movie.frame_shape), drawn.choice)
         for (object_id, frame), drawn in sorted(marks.items(), key=lambda item: item[0][::-1])
     ]

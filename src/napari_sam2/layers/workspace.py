@@ -8,6 +8,7 @@ from napari_sam2.appearance import USUAL
 from napari_sam2.history import Action, Changes, History, Key, Kind, StoredMask, Value
 from napari_sam2.layers.drawing import Drawing
 from napari_sam2.layers.geometry import FrameGeometry
+from napari_sam2.layers.ghosts import Ghosts
 from napari_sam2.layers.labels_layer import Hooks, OutputLayers
 from napari_sam2.lineage import Track
 from napari_sam2.marks import Marks, ObjectFrame
@@ -63,6 +64,8 @@ class Workspace:
 
     Attributes
     ----------
+    ghosts
+        Outlines of masks that could be meant.
     objects, masklets, confidence, outputs
         The objects, their masks with the network's scores, and the layers that show them.
     history
@@ -99,6 +102,7 @@ class Workspace:
             self.objects,
             Hooks(self._painting, self._is_open_for_paint, self._bind_keys),
         )
+        self.ghosts = Ghosts(viewer, image, geometry)
         self.current_object = self._begin_object()
         self.label = 1
         self.new_object_per_box = True
@@ -266,6 +270,7 @@ class Workspace:
 
     def close(self) -> None:
         """Let go of the viewer; all layers stay."""
+        self.ghosts.hide()
         self.drawing.close()
         self.outputs.release()
 
@@ -289,12 +294,14 @@ class Workspace:
             self._listener.ignored()
 
     def _effective(self) -> dict[ObjectFrame, Marks]:
-        """Read what is drawn, on top of what was painted; a choice among masks is over then."""
+        """Read what is drawn, on top of what was painted."""
         now = self.drawing.read()
         for key, before in self._marks.items():
             drawn = now.get(key, Marks())
-            same = replace(drawn, painted=before.painted, choice=before.choice)
-            effective = same if same == before else replace(drawn, painted=before.painted)
+            # the choice is about the first click: more of them refine it
+            is_chosen = drawn.clicks[:1] == before.clicks[:1] and not _has_shapes(drawn)
+            choice = before.choice if is_chosen else None
+            effective = replace(drawn, painted=before.painted, choice=choice)
             if effective:
                 now[key] = effective
         return now
@@ -363,6 +370,10 @@ class Workspace:
     def _bind_keys(self, layer: "Points | Shapes | Labels", bind: bool) -> None:
         for key, call in self._listener.keys.items():
             layer.bind_key(key, _ignoring_layer(call) if bind else None, overwrite=True)
+
+
+def _has_shapes(marks: Marks) -> bool:
+    return bool(marks.boxes or marks.outlines or marks.scribbles)
 
 
 def _ignoring_layer(call: Callable[[], None]) -> Callable[[Any], None]:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from sam2_torch.predictions import SparseMask
 
 BRUSH_REST_MS = 250  # a brush that rests this long has ended its stroke
+GHOSTS_MS = 6000
+ALTERNATIVES = 3  # masks that the network makes of one click
 REFRESH_MS, REFRESH_3D_MS = 40, 1000  # in 3-D all frames are drawn anew
 PREVIEW_PX = 240
 EMBEDDED_MODEL = ("cells_nano", "auto")
@@ -128,6 +131,7 @@ class Annotator(QObject):
         self._timer = self._timer_to(self._show_done_frames)
         self._brush = self._timer_to(self._take_painted)
         self._brush.setInterval(BRUSH_REST_MS)
+        self._ghosts = self._timer_to(self._hide_ghosts)
         self.worker.failed.connect(self._fail)
         self.edit = Edits(lambda: self.workspace, self._put, self._when_idle)
         self.sessions = Sessions(lambda: self.model[0], self._put_history)
@@ -349,6 +353,32 @@ class Annotator(QObject):
         """Delete an object, its prompts and its masks."""
         self.edit.delete([object_id])
 
+    def choose_alternative(self) -> None:
+        """Take the next of the masks that the click shown can mean; the others are outlined."""
+        workspace = self.workspace
+        frame = None if workspace is None else workspace.shown_frame
+        if workspace is None or frame is None:
+            return
+        key = (workspace.current_object, frame)
+        marks = workspace.marks.get(key, Marks())
+        if marks != Marks(marks.clicks, choice=marks.choice) or len(marks.clicks) != 1:
+            self.noticed.emit("There is a choice after a single click: whole, part or sub-part.")
+            return
+        self.open()
+        choice = ((marks.choice or 0) + 1) % ALTERNATIVES
+        chosen = replace(marks, choice=choice or None)
+        job = _Job(Action.CHOOSE, f"{_places(workspace, [key])}, {choice + 1} of {ALTERNATIVES}")
+        changes = {Key(Kind.MARKS, *key): chosen}
+        job.record(workspace, changes)
+        workspace.take(changes)
+        self._unanswered[workspace][key] = job
+        self._prompt(workspace, key, chosen, job)
+        self.worker.submit(
+            partial(self._owner.alternatives, key),
+            then=partial(self._show_ghosts, workspace, frame, choice),
+            topic="ghosts",
+        )
+
     def set_label(self, label: int) -> None:
         """Choose whether the next click is positive (1) or negative (0)."""
         if self.workspace is not None:
@@ -461,6 +491,7 @@ class Annotator(QObject):
         self.viewer.layers.events.removed.disconnect(self._layer_removed)
         self._timer.stop()
         self._brush.stop()
+        self._ghosts.stop()
         self.worker.close()
         for workspace in self._workspaces.values():
             workspace.take_painted()
@@ -492,6 +523,7 @@ class Annotator(QObject):
             keys={
                 "T": self.switch_label,
                 "N": self.new_object,
+                "Tab": self.choose_alternative,
                 "Control-Z": self.edit.undo,
                 "Control-Shift-Z": self.edit.redo,
             },
@@ -503,6 +535,7 @@ class Annotator(QObject):
         self, at: "tuple[Image, Along]", marks: dict[ObjectFrame, Marks], painted: bool
     ) -> None:
         workspace = self._workspaces[at]
+        workspace.ghosts.hide()
         job = _Job(Action.PAINT if painted else Action.PROMPT, _places(workspace, marks))
         changes: dict[Key, Value | None] = {
             Key(Kind.MARKS, *key): drawn or None for key, drawn in marks.items()
@@ -540,6 +573,7 @@ class Annotator(QObject):
 
     def _put(self, workspace: Workspace, changes: Changes) -> None:
         """Put values of the history in place, and tell the network."""
+        workspace.ghosts.hide()
         workspace.take(changes)
         for key in changes:
             if key.kind == Kind.MARKS:
@@ -550,6 +584,17 @@ class Annotator(QObject):
         if self._opened is not None and self._opened[0] is workspace:
             self._tell_network(workspace, changes)
         self.changed.emit()
+
+    def _show_ghosts(
+        self, workspace: Workspace, frame: int, choice: int, masks: "list[SparseMask]"
+    ) -> None:
+        if workspace is self.workspace:
+            workspace.ghosts.show([mask for i, mask in enumerate(masks) if i != choice], frame)
+            self._ghosts.start(GHOSTS_MS)
+
+    def _hide_ghosts(self) -> None:
+        for workspace in self._workspaces.values():
+            workspace.ghosts.hide()
 
     def _tell_network(self, workspace: Workspace, changes: Changes) -> None:
         ids = set(workspace.objects.ids)

@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from napari.utils.notifications import show_info
-from qtpy.QtCore import QEvent, QObject
+from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtGui import QKeyEvent
+from qtpy.QtWidgets import QWidget
 
 from napari_sam2.widgets.annotator import Annotator
 from napari_sam2.widgets.model_warnings import ModelWarnings
@@ -46,7 +48,28 @@ def annotator_of(viewer: "ViewerModel", owner: SessionOwner | None = None) -> An
         window = getattr(viewer, "window", None)
         if window is not None:
             _EndWithWindow(window._qt_window, annotator)
+            _TabInCanvas(window._qt_viewer.canvas.native, annotator)
     return annotator
+
+
+class _TabInCanvas(QObject):
+    """Brings Tab in the canvas to the Annotator: Qt would go on to the next widget instead."""
+
+    def __init__(self, canvas: QWidget, annotator: Annotator) -> None:
+        super().__init__(canvas)
+        self._annotator = annotator
+        canvas.installEventFilter(self)
+        annotator.closed.connect(self.deleteLater)  # which ends the filter, too
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Take Tab where there is anything to choose among."""
+        if not isinstance(event, QKeyEvent) or event.type() != QEvent.Type.KeyPress:
+            return False
+        workspace = self._annotator.workspace
+        if event.key() != Qt.Key.Key_Tab or workspace is None or workspace.points is None:
+            return False
+        self._annotator.choose_alternative()
+        return True
 
 
 class _EndWithWindow(QObject):

@@ -33,7 +33,9 @@ class Key(NamedTuple):
 KEYS = (
     Key("", "N", "N", "new object"),
     Key("", "T", "T", "next click: positive or negative"),
-    Key("", "Control-Z", "Ctrl+Z", "undo; with Shift: do it again"),
+    Key("", "Tab", "Tab", "after a first click: whole, part or sub-part"),
+    Key("undo", "Control-Z", "Ctrl+Z", "undo"),
+    Key("redo", "Control-Shift-Z", "Ctrl+Shift+Z", "do it again"),
     Key("pick", "K", "K", "make the object under the mouse current"),
     Key("go_to_current", "G", "G", "go to the current object"),
     Key("show_or_hide", "H", "H", "hide or show the current object"),
@@ -99,7 +101,7 @@ class KeyOverlay(QFrame):
             grid.addWidget(name, row, 0)
             grid.addWidget(QLabel(key.does), row, 1)
         where = QLabel(
-            "In the canvas and in this dock; N, T and Ctrl+Z while clicks or boxes are active."
+            "In the canvas and in this dock; N, T and Tab while clicks or boxes are active."
         )
         grid.addWidget(where, len(KEYS), 0, 1, 2)
 

@@ -159,6 +159,8 @@ class SegmentAndTrack(QWidget):
         """Say what the keys do."""
         actions = self.actions_of_objects
         return {
+            "undo": self.annotator.edit.undo,
+            "redo": self.annotator.edit.redo,
             "pick": actions.pick,
             "go_to_current": actions.go_to_current,
             "show_or_hide": actions.show_or_hide_current,

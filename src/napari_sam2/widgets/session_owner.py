@@ -12,10 +12,10 @@ from napari_sam2.annotation import Annotation, Direction
 from napari_sam2.history import StoredMask
 from napari_sam2.layers.geometry import LayerFrames
 from napari_sam2.marks import Marks, ObjectFrame
-from napari_sam2.masklets import Confidence, Masklets, unpack
+from napari_sam2.masklets import Confidence, Masklets
 from napari_sam2.objects import Objects
 from napari_sam2.widgets.loaded_model import LoadedModel, LoadModel, Opened
-from sam2_torch.predictions import FrameResult, MaskPrediction
+from sam2_torch.predictions import FrameResult, MaskPrediction, SparseMask
 
 if TYPE_CHECKING:
     from sam2_torch import EmbeddingStore
@@ -176,7 +176,7 @@ class SessionOwner:
         """Say what is drawn of an object in a frame; None if no image could be opened."""
         if self._annotation is None:
             return None
-        return self._annotation.prompt(*key, marks.prompts(frame_shape))
+        return self._annotation.prompt(*key, marks.prompts(frame_shape), marks.choice)
 
     def restate(
         self,
@@ -188,9 +188,11 @@ class SessionOwner:
         """Say what was drawn before, with the mask that was there then."""
         if self._annotation is None:
             return
-        known = None if mask is None else unpack(mask.packed, frame_shape)
-        confidence = None if mask is None else mask.confidence
-        self._annotation.restate(*key, marks.prompts(frame_shape), known, confidence)
+        self._annotation.restate(*key, marks.prompts(frame_shape), mask, marks.choice)
+
+    def alternatives(self, key: ObjectFrame) -> list[SparseMask]:
+        """List the masks that the click on an object in a frame can mean, best first."""
+        return [] if self._annotation is None else self._annotation.alternatives(*key)
 
     def remove_object(self, object_id: int) -> None:
         """Forget an object."""

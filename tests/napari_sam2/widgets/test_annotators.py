@@ -6,6 +6,7 @@ import weakref
 import numpy as np
 import pytest
 from napari.utils import notifications
+from qtpy.QtCore import Qt
 
 from napari_sam2.widgets.annotators import annotator_of
 from sam2_torch.predictions import SparseMask
@@ -131,3 +132,25 @@ def test_other_work_gets_the_network_between_clicks(viewer, qtbot, stub_owner):
     settle(qtbot, annotator)
     assert answers == [("cells_nano", stub_owner.sessions[0])]
     assert (steps, ends) == (["c", "e", "l"], [True])
+
+
+def test_tab_and_undo_by_real_keys(make_napari_viewer, qtbot, stub_owner):
+    viewer = make_napari_viewer(show=True)
+    viewer.add_image(np.zeros((6, 30, 50), np.uint16), name="movie")
+    viewer.dims.set_point(0, 0)
+    annotator = annotator_of(viewer, stub_owner)
+    annotator.choose_image(viewer.layers["movie"])
+    annotator.open()
+    annotator.workspace.prompt_with_points().add((0, 12, 33))
+    settle(qtbot, annotator)
+    canvas = viewer.window._qt_viewer.canvas.native
+    canvas.setFocus()
+    qtbot.keyClick(canvas, Qt.Key.Key_Tab)
+    settle(qtbot, annotator)
+    assert annotator.edit.undo_text == "choose another mask: Object 1, frame 0, 2 of 3"
+    assert "movie alternatives" in viewer.layers
+    for _ in range(2):
+        qtbot.keyClick(canvas, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+        settle(qtbot, annotator)
+    assert annotator.edit.undo_text == ""
+    assert len(viewer.layers["movie clicks"].data) == 0

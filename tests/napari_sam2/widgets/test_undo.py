@@ -229,3 +229,43 @@ def test_nothing_to_propagate_where_all_is_locked(annotator, points, settle):
     assert [str(error) for error in annotator.told] == [
         "nothing to propagate: unlock an object first"
     ]
+
+
+def test_the_meanings_of_a_click_are_gone_through_with_tab(annotator, viewer, points, settle):
+    """The stub's second meaning is nothing, the third lies nine columns to the right."""
+    points.add((0, 12, 33))
+    settle()
+    best = annotator.workspace.masklets.packed(1, 0)
+    press(points, "Tab")
+    press(points, "Tab")
+    settle()
+    mask = annotator.workspace.masklets.get(1, 0).to_dense()
+    assert mask[12, 42] and not mask[12, 33]
+    ghosts = viewer.layers["movie alternatives"]
+    assert ghosts.data[0, 12, 33] and ghosts.contour
+    assert viewer.layers.selection.active is points
+    assert annotator.edit.undo_text == "choose another mask: Object 1, frame 0, 3 of 3"
+    annotator.edit.undo()
+    annotator.edit.undo()
+    settle()
+    assert "movie alternatives" not in viewer.layers
+    assert annotator.workspace.masklets.packed(1, 0) == best
+    for _ in range(2):
+        annotator.edit.redo()
+    settle()
+    points.add((0, 20, 10))  # refines what was chosen
+    settle()
+    mask = annotator.workspace.masklets.get(1, 0).to_dense()
+    assert mask[12, 42] and mask[20, 10] and not mask[12, 33]
+    assert annotator.told == []
+    press(points, "Tab")
+    assert "after a single click" in annotator.told[0]
+
+
+def test_outlines_of_other_meanings_go_away(annotator, viewer, points, settle, qtbot, monkeypatch):
+    monkeypatch.setattr("napari_sam2.widgets.annotator.GHOSTS_MS", 30)
+    points.add((0, 12, 33))
+    settle()
+    annotator.choose_alternative()
+    settle()
+    qtbot.waitUntil(lambda: "movie alternatives" not in viewer.layers)
