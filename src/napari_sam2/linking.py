@@ -85,8 +85,13 @@ def link_labels(
     Raises
     ------
     ValueError
-        If the shapes do not fit.
+        If the shapes do not fit, or the movie is one of stacks.
     """
+    if movie.n_planes > 1:
+        raise ValueError(
+            f"link: expected a movie or a stack, found a movie of stacks of {movie.n_planes} "
+            "planes; link one plane of it"
+        )
     shape = (movie.n_frames, *movie.frame_shape)
     if (labels.n_frames, *labels.masklets.frame_shape) != shape:
         raise ValueError(

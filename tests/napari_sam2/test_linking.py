@@ -79,3 +79,10 @@ def test_a_movie_of_another_shape_is_refused() -> None:
     labels = tracked_labels(Movie(np.zeros((2, 8, 9), np.uint8), "TYX"))
     with pytest.raises(ValueError, match="expected 3 frames of 8 x 9"):
         link_labels(None, Movie(np.zeros((3, 8, 9), np.uint8), "TYX"), labels)  # type: ignore[arg-type]
+
+
+def test_a_movie_of_stacks_is_refused() -> None:
+    stacks = np.zeros((2, 3, *SHAPE), np.uint16)
+    movie = Movie(stacks, "TZYX")
+    with pytest.raises(ValueError, match="link: expected a movie or a stack, found a movie of st"):
+        link_labels(None, movie, tracked_labels(movie))  # type: ignore[arg-type]
