@@ -19,8 +19,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-SCREEN = "1280x840"
-WINDOW = (1280, 840)
+SCREEN = "1280x1080"
+WINDOW = (1280, 1080)
 DOCK_WIDTH = 300
 STATE_EVERY_MS = 100
 TICK_MS = 5
@@ -260,7 +260,7 @@ def walk(person: Person) -> None:
     person.wait(lambda state: "File" in state["actions"])
     person.menu("File", "Open Sample", "SAM 2", "Dividing nuclei")
     person.wait(lambda state: state["layers"] == ["dividing nuclei"])
-    person.menu("Plugins", "Segment and track (SAM 2)")
+    person.menu("Plugins", "SAM 2", "Segment and track")
     person.wait(lambda state: "buttons" in state)
     person.click(person.pixel(180, 5))  # the keyboard to the canvas
     person.key("ctrl+r")
@@ -345,7 +345,10 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with virtual_screen(), tempfile.TemporaryDirectory() as scratch:
         state_file = Path(scratch) / "state.json"
-        settings = os.environ | {"NAPARI_CONFIG": f"{scratch}/settings.yaml"}
+        settings = os.environ | {
+            "NAPARI_CONFIG": f"{scratch}/settings.yaml",
+            "NAPARI_SAM2_SESSIONS": f"{scratch}/sessions",
+        }
         settings.pop("QT_QPA_PLATFORM", None)
         command = [sys.executable, __file__, "--napari", str(state_file)]
         app = subprocess.Popen(command, env=settings)

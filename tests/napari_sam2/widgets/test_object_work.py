@@ -337,3 +337,24 @@ def test_a_class_is_written_in_place(dock, qtbot):
     model.setData(model.index(1, int(Column.CATEGORY)), "mitotic")
     assert texts(dock, Column.CATEGORY) == ["", "mitotic"]
     assert dock.annotator.workspace.objects.record(2).category == "mitotic"
+
+
+def test_the_gui_does_not_follow_every_frame_of_a_fast_run(viewer, stub_owner, qtbot):
+    """However fast frames are done: they are shown a few times a second, and none is left out."""
+    viewer.add_image(np.zeros((300, 60, 100), np.uint16), name="movie")
+    viewer.dims.set_point(0, 0)
+    dock = SegmentAndTrack(viewer, stub_owner)
+    viewer.window.add_dock_widget(dock)
+    dock.prompts.points.click()
+    viewer.layers["movie clicks"].add((0, 15, 33))
+    qtbot.waitUntil(lambda: is_idle(dock))
+    shown, drawn, steps = [], [], []
+    dock.annotator.progressed.connect(shown.append)
+    dock.review.updated.connect(lambda: drawn.append(1))
+    viewer.dims.events.current_step.connect(lambda: steps.append(1))
+    propagate(dock, qtbot)
+    assert len(dock.annotator.workspace.masklets.frames(1)) == 300
+    assert texts(dock, Column.FRAMES) == ["300"]
+    assert 1 <= len(shown) < 150
+    assert len(steps) < 150
+    assert len(drawn) < 150
