@@ -116,6 +116,48 @@ def test_the_loss_falls(tmp_path):
     assert float(last["dice"]) < float(first["dice"])
 
 
+def test_half_precision_learns_nearly_the_same(tmp_path):
+    config = replace(SHORT, steps=4, frames=(3,), log_every=4)
+    seen = []
+    for half in (False, True):
+        begin(tmp_path / str(half), replace(config, half=half)).go(Budget(), seen.append)
+    exact, rounded = (report.loss for report in seen)
+    assert rounded == pytest.approx(exact, rel=0.05)
+    assert rounded != exact
+
+
+def test_compiled_parts_keep_their_names(tmp_path, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda part, **_: compiled.append(part))
+    run = begin(tmp_path / "run", replace(SHORT, steps=1, compiled=True))
+    run.go(Budget())
+    assert compiled == [run.state.model.image_encoder]
+
+
+def test_steps_without_memory_are_left_out_unless_they_are_many(tmp_path, monkeypatch, caplog):
+    run = begin(tmp_path / "run", replace(SHORT, steps=8))
+    step, calls = run._step, []
+
+    def short_of_memory(module, batch):
+        calls.append(run.state.step)
+        if run.state.step in (1, 2):
+            raise torch.OutOfMemoryError
+        return step(module, batch)
+
+    monkeypatch.setattr(run, "_step", short_of_memory)
+    assert run.go(Budget()) == "finished"
+    assert calls == list(range(8))
+    assert "Step 2 left out: no memory for it" in caplog.text
+    worse = begin(tmp_path / "worse", replace(SHORT, steps=8))
+
+    def never(module, batch):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(worse, "_step", never)
+    with pytest.raises(torch.OutOfMemoryError):
+        worse.go(Budget())
+
+
 def test_a_file_called_stop_and_the_end_of_time_end_a_run(tmp_path):
     run = begin(tmp_path / "run")
     (tmp_path / "run" / STOP_FILE).touch()
