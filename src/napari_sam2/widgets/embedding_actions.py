@@ -85,7 +85,7 @@ class EmbeddingActions(QObject):
         self._finish("Stopped; what is encoded stays." if stopped else "All frames are encoded.")
 
     def _fail(self, error: Exception) -> None:
-        if self._is_running:
+        if self._is_running and not self._annotator.worker.is_streaming:  # else it was a prompt
             self._finish(f"Not encoded: {error}")
 
     def _finish(self, text: str) -> None:

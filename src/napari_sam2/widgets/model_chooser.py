@@ -192,7 +192,7 @@ class ModelChooser(QObject):
         self._speed = speed
 
     def _stop_measuring(self, error: Exception) -> None:
-        if self._is_measuring:
+        if self._is_measuring and not self._annotator.worker.is_streaming:  # else it was a prompt
             self._is_measuring = False
             self._say(f"Not measured: {error}")
             self.sync()

@@ -316,6 +316,27 @@ def test_encoding_can_be_stopped(dock, viewer, qtbot, stub_owner, monkeypatch):
     still_answers(dock, viewer, qtbot)
 
 
+@pytest.mark.parametrize("action", ["embed", "measure"])
+def test_what_fails_is_told_and_can_be_begun_again(
+    dock, viewer, qtbot, stub_owner, messages, action
+):
+    begin(dock, viewer, qtbot)
+
+    def fail():
+        raise MemoryError("no room for that")
+        yield
+
+    entry = getattr(dock.model, action)
+    setattr(stub_owner, action, fail)
+    entry.trigger()
+    qtbot.waitUntil(lambda: len(messages) == 1 and entry.isEnabled())
+    assert dock.model.status.text() in (
+        "Not encoded: no room for that",
+        "Not measured: no room for that",
+    )
+    still_answers(dock, viewer, qtbot)
+
+
 def test_the_registry_file_is_opened_and_read_again(dock, qtbot, registry, monkeypatch, messages):
     opened = []
     monkeypatch.setattr(
