@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtWidgets import QLabel, QProgressBar, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
 from napari_sam2.annotation import Direction
@@ -146,11 +146,10 @@ class SegmentAndTrack(QWidget):
         ):
             layout.addWidget(widget)
         layout.addStretch()
-        scroll = QScrollArea()
+        scroll = _TallScroll()
         scroll.setWidget(self.content)
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(scroll)
@@ -370,3 +369,18 @@ class SegmentAndTrack(QWidget):
             propagating=annotator.is_propagating,
             propagated=workspace.is_propagated(workspace.current_object),
         )
+
+
+class _TallScroll(QScrollArea):
+    """Scrolls up and down alone: it is never narrower than what is in it, and its bar."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+
+    def minimumSizeHint(self) -> QSize:
+        """Leave room for the content's width."""
+        content, bar = self.widget(), self.verticalScrollBar()
+        width = 0 if content is None else content.minimumSizeHint().width()
+        width += 0 if bar is None else bar.sizeHint().width()
+        return QSize(width, super().minimumSizeHint().height())
