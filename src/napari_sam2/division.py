@@ -16,7 +16,9 @@ SECOND_PART = 0.2
 _ROUNDS = 20  # of k-means; it settles in a few
 
 
-def daughter_masks(masklets: Masklets, mother: int, frame: int) -> tuple[SparseMask, SparseMask]:
+def daughter_masks(
+    masklets: Masklets, mother: int, frame: int, step: int = 1
+) -> tuple[SparseMask, SparseMask]:
     """Guess the two daughters of an object in the frame in which they appear.
 
     The mother's mask there is taken apart: into its two largest parts, or else along its
@@ -30,6 +32,9 @@ def daughter_masks(masklets: Masklets, mother: int, frame: int) -> tuple[SparseM
         Object id.
     frame
         The first frame of the daughters.
+    step
+        How many frames before it to look for what the mother was: of a movie of stacks the
+        planes of a time point.
 
     Raises
     ------
@@ -37,7 +42,7 @@ def daughter_masks(masklets: Masklets, mother: int, frame: int) -> tuple[SparseM
         If there is no mask of the mother, or it has too few pixels to be two.
     """
     now = masklets.get(mother, frame)
-    before = masklets.get(mother, frame - 1) if frame else None
+    before = masklets.get(mother, frame - step) if frame >= step else None
     if before and now and now.area < ONE_DAUGHTER * before.area:
         left = _largest_part(before.to_dense() & ~binary_dilation(now.to_dense(), iterations=1))
         if left.sum() >= SECOND_PART * now.area:

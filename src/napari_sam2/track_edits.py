@@ -78,6 +78,7 @@ def divide(
     frame: int,
     daughters: tuple[int, int],
     seeds: tuple[SparseMask, SparseMask],
+    begin: int | None = None,
 ) -> Changes:
     """Let an object divide; a click into each seed, and one beside it, prompts its daughter.
 
@@ -89,13 +90,16 @@ def divide(
         As `Lineage.fork` takes them.
     seeds
         Where the daughters are in the frame, about.
+    begin
+        The first frame of the daughters: of a movie of stacks the first plane of the time
+        point that `frame` belongs to. By default the frame itself.
 
     Raises
     ------
     ValueError
         As `Lineage.fork`.
     """
-    edit = lineage_of(values).fork(mother, frame, daughters)
+    edit = lineage_of(values).fork(mother, frame if begin is None else begin, daughters)
     changes = dict(apply(values, edit, seeds[0].shape))
     name = _name(values, mother)
     places = [deepest_pixel(seed) for seed in seeds]

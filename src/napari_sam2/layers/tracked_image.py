@@ -28,7 +28,9 @@ _TIME_NAMES = ("t", "time", "frame", "frames")
 
 
 def layer_axes(image: "Image", geometry: FrameGeometry) -> str:
-    """Say what the frames follow: YX, TYX or ZYX."""
+    """Say what the frames follow: YX, TYX, ZYX or TZYX."""
+    if geometry.plane_axis is not None:
+        return "TZYX"
     axis = geometry.frame_axis
     if axis is None:
         return "YX"
@@ -48,15 +50,23 @@ def layer_calibration(image: "Image", geometry: FrameGeometry) -> Calibration:
     step = None if axis is None else abs(float(image.scale[axis]))
     step_unit = None if axis is None else _unit(image, axis)
     interval, time_unit = (step, step_unit) if step_unit in _TIMES else (None, "s")
-    if axes == "TYX" and interval is None:
+    depth = geometry.plane_axis if geometry.plane_axis is not None else axis
+    if axes.startswith("T") and interval is None:
         interval = image.metadata.get(TIME_INTERVAL_KEY)
     return Calibration(
         pixel_size_yx=(y, x) if unit else None,
         unit=unit or "um",
-        z_step=step if axes == "ZYX" and step_unit else None,
-        time_interval=interval if axes == "TYX" else None,
+        z_step=_step(image, depth) if "Z" in axes else None,
+        time_interval=interval if axes.startswith("T") else None,
         time_unit=time_unit or "s",
     )
+
+
+def _step(image: "Image", axis: int | None) -> float | None:
+    """Get the step along an axis of depth; None where it counts planes."""
+    if axis is None or _unit(image, axis) is None:
+        return None
+    return abs(float(image.scale[axis]))
 
 
 def _unit(image: "Image", axis: int) -> str | None:

@@ -117,7 +117,8 @@ def track_data(
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """Make the data of a Tracks layer, (N, 1 + D), and say which rows of the table they are.
 
-    Objects of one frame only are left out.
+    Objects of one frame only are left out. Of a movie of stacks, an object is at the mean of
+    its places in each time point.
     """
     if not objects:
         return np.zeros((0, 3)), np.zeros(0, np.intp)
@@ -126,7 +127,21 @@ def track_data(
     rows = order[counts[inverse[order]] >= LEAST_FRAMES]
     leading = np.array([geometry.index(int(frame)) for frame in objects["frame"][rows]], float)
     leading = leading.reshape(len(rows), len(geometry.shape) - 2)
-    return np.column_stack([objects["object"][rows], leading, places_yx[rows]]), rows
+    data = np.column_stack([objects["object"][rows], leading, places_yx[rows]])
+    return (data, rows) if geometry.plane_axis is None else _centres(data, rows, geometry)
+
+
+def _centres(
+    data: NDArray[np.float64], rows: NDArray[np.intp], geometry: FrameGeometry
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Put the planes of each object and time point together."""
+    keys = data[:, [0, 1 + (geometry.frame_axis or 0)]]
+    _, firsts, groups, counts = np.unique(
+        keys, axis=0, return_index=True, return_inverse=True, return_counts=True
+    )
+    sums = np.zeros((len(firsts), data.shape[1]))
+    np.add.at(sums, groups.ravel(), data)
+    return sums / counts[:, None], rows[firsts]
 
 
 def track_graph(lineage: Lineage, drawn: set[int]) -> dict[int, list[int]]:

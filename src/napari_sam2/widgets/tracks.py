@@ -185,6 +185,7 @@ class TracksAndNumbers(QWidget):
             layer_calibration(image, geometry),
             {i: workspace.objects.name(i) for i in workspace.objects.ids},
             LayerFrames(image, geometry),
+            geometry.n_planes,
         )
 
     def _source(self) -> Source | None:

@@ -38,11 +38,12 @@ class TrackEdits:
         The daughters' ids.
         """
         workspace = self._workspace()
-        seeds = daughter_masks(workspace.masklets, mother, frame)
+        step, begin = workspace.geometry.n_planes, self._begin(frame)
+        seeds = daughter_masks(workspace.masklets, mother, frame, step)
         first = workspace.objects.next_id()
         daughters = (first, first + 1)
         values = workspace.history.values
-        changes = track_edits.divide(values, mother, frame, daughters, seeds)
+        changes = track_edits.divide(values, mother, frame, daughters, seeds, begin)
         self._do(Action.DIVIDE, changes, mother, frame, follow=daughters)
         self._annotator.select_object(first)
         return daughters
@@ -50,7 +51,7 @@ class TrackEdits:
     def cut(self, object_id: int, frame: int) -> int:
         """Make another object of what comes from a frame on; returns its id."""
         workspace = self._workspace()
-        new_id = workspace.objects.next_id()
+        frame, new_id = self._begin(frame), workspace.objects.next_id()
         values, shape = workspace.history.values, workspace.geometry.frame_shape
         changes = track_edits.cut(values, object_id, frame, new_id, shape)
         self._do(Action.CUT, changes, object_id, frame)
@@ -72,6 +73,7 @@ class TrackEdits:
         """Exchange two objects from a frame on."""
         workspace = self._workspace()
         values, shape = workspace.history.values, workspace.geometry.frame_shape
+        frame = self._begin(frame)
         changes = track_edits.swap(values, first, second, frame, shape)
         self._do(Action.SWAP, changes, first, frame)
 
@@ -85,6 +87,7 @@ class TrackEdits:
         """Let an object end with a frame."""
         workspace = self._workspace()
         values, shape = workspace.history.values, workspace.geometry.frame_shape
+        frame = self._begin(frame) + workspace.geometry.n_planes - 1
         changes = track_edits.finish(values, object_id, frame, shape)
         self._do(Action.END, changes, object_id, frame)
 
@@ -145,6 +148,10 @@ class TrackEdits:
         values, shape = workspace.history.values, workspace.geometry.frame_shape
         changes = track_edits.divide_into(values, mother, frame, (new_id, others[0]), shape)
         self._do(Action.DIVIDE, changes, mother, frame)
+
+    def _begin(self, frame: int) -> int:
+        """Give the first frame of the time point that a frame belongs to."""
+        return frame - frame % self._workspace().geometry.n_planes
 
     def _workspace(self) -> "Workspace":
         workspace = self._annotator.workspace

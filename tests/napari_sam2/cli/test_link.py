@@ -20,8 +20,6 @@ def test_link_makes_tracks_of_labels(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "11 objects, 1 division" in capsys.readouterr().out
     rows = np.loadtxt(tmp_path / "x.ctc" / "res_track.txt", int)
     assert len(rows) == 11 and sorted(rows[:, 3])[-3:] == [0, rows[9, 3], rows[9, 3]]
-    assert main([*command, *options, "--no-divisions", "-o", str(tmp_path / "x.geff")]) == 0
-    assert "0 divisions" in capsys.readouterr().out
 
 
 def test_labels_of_another_movie_are_refused(

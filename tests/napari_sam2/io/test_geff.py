@@ -20,7 +20,7 @@ from sam2_torch.predictions import SparseMask
 ALL_CHECKS = ValidationConfig(graph=True, tracklet=True, lineage=True)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(tracked_movies(overlapping=True))
 def test_a_round_trip_loses_nothing_and_geff_finds_it_valid(tracked: Tracked) -> None:
     with TemporaryDirectory() as folder:

@@ -28,6 +28,13 @@ def test_times_in_the_scale_count() -> None:
     assert read(image) == ("TYX", Calibration((100.0, 50.0), "nm", None, 2.0, "min"))
 
 
+def test_a_movie_of_stacks_has_both_steps() -> None:
+    settings = {"scale": (30, 2, 0.5, 0.25), "units": ("s", "um", "um", "um")}
+    settings |= {"axis_labels": ("t", "z", "y", "x")}
+    found = read(Image(np.zeros((3, 4, 8, 9)), **settings))
+    assert found == ("TZYX", Calibration((0.5, 0.25), "um", 2.0, 30.0))
+
+
 def test_pixels_are_no_unit() -> None:
     assert read(Image(np.zeros((3, 8, 9)), scale=(1, 2, 3))) == ("TYX", Calibration())
     assert read(Image(np.zeros((8, 9)))) == ("YX", Calibration())

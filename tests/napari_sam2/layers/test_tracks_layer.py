@@ -6,7 +6,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Tracks
 
 from napari_sam2.layers.geometry import FrameGeometry
-from napari_sam2.layers.tracks_layer import TracksLayer
+from napari_sam2.layers.tracks_layer import TracksLayer, track_data
 from napari_sam2.lineage import Lineage
 from napari_sam2.masklets import Masklets
 from napari_sam2.measurements import outline_numbers
@@ -79,3 +79,15 @@ def test_the_layer_that_the_user_works_in_stays_active(scene: Any) -> None:
     viewer.layers.selection.active = image
     show(make(scene), tracked())
     assert viewer.layers.selection.active is image
+
+
+def test_tracks_of_a_movie_of_stacks_go_through_the_centres() -> None:
+    masklets = Masklets(6, SHAPE)
+    for time in range(2):
+        for plane in range(3):
+            mask = SparseMask.from_window(SHAPE, np.ones((1, 1)), (2 * plane, 10 * time))
+            masklets.set(4, 3 * time + plane, mask)
+    stacks = Tracked(masklets, axes="TZYX", n_planes=3)
+    geometry = FrameGeometry((2, 3, *SHAPE), 0, (0, 0), 1)
+    data, rows = track_data(*outline_numbers(stacks), geometry)
+    assert data.tolist() == [[4, 0, 1, 2, 0], [4, 1, 1, 2, 10]] and rows.tolist() == [0, 3]

@@ -288,3 +288,26 @@ def test_a_closed_dock_leaves_the_annotator_and_another_one_goes_on(
     settle()
     assert lineage(again).parents == {2: 1, 3: 1}
     again.close_dock()
+
+
+def test_in_a_movie_of_stacks_a_whole_time_point_divides(
+    dock: Any, viewer: ViewerModel, settle: Any
+) -> None:
+    settings = {"scale": (60, 2, 0.5, 0.25), "units": ("s", "um", "um", "um")}
+    settings |= {"axis_labels": ("t", "z", "y", "x"), "name": "stacks"}
+    image = viewer.add_image(np.zeros((2, 3, 30, 50), np.uint16), **settings)
+    dock.annotator.choose_image(image, (0, 1))
+    dock.annotator.open(CELLS)
+    workspace = dock.annotator.workspace
+    workspace.go_to(1)
+    workspace.prompt_with_points().add((0, 1, 12, 15))
+    dock.annotator.propagate("both", None)
+    settle()
+    assert frames(dock, 1) == [0, 1, 2, 3, 4, 5]
+    workspace.go_to(4)
+    press_divide(viewer)
+    settle()
+    assert frames(dock, 1) == [0, 1, 2]
+    assert [track.begin for track in lineage(dock)] == [None, 3, 3]
+    tracked = dock._tracked()
+    assert (tracked.axes, tracked.grid, tracked.calibration.z_step) == ("TZYX", (2, 3), 2)
