@@ -569,7 +569,11 @@ class Annotator(QObject):
         # not from the masklets: what the worker is at may have been written there just now
         stored = workspace.history.values.get(Key(Kind.MASK, *key))
         mask = stored if isinstance(stored, StoredMask) else None
-        self.worker.submit(partial(self._owner.restate, key, marks, shape, mask), topic=key)
+        self.worker.submit(
+            partial(self._owner.restate, key, marks, shape, mask),
+            then=lambda _: self._mend(workspace, [Key(Kind.MASK, *key)]),
+            topic=key,
+        )
 
     def _put(self, workspace: Workspace, changes: Changes) -> None:
         """Put values of the history in place, and tell the network."""
@@ -600,7 +604,7 @@ class Annotator(QObject):
         ids = set(workspace.objects.ids)
         for key, value in changes.items():
             if key.kind == Kind.OBJECT and value is None:
-                self.worker.submit(partial(self._owner.remove_object, key.object_id))
+                self._let_remove(workspace, key.object_id)
         drawn = {key.place for key in changes if key.kind == Kind.MARKS and key.object_id in ids}
         followed = {
             key.object_id
@@ -611,6 +615,29 @@ class Annotator(QObject):
             self.worker.submit(partial(self._owner.forget_tracked, followed))
         for place in sorted(drawn):
             self._restate(workspace, place)
+
+    def _let_remove(self, workspace: Workspace, object_id: int) -> None:
+        def mend(_: Any) -> None:
+            own = [key for key in workspace.history.values if key.object_id == object_id]
+            self._mend(workspace, own)
+
+        self.worker.submit(partial(self._owner.remove_object, object_id), then=mend)
+
+    def _mend(self, workspace: Workspace, keys: Iterable[Key]) -> None:
+        """Put back what the worker took away after the user had undone that already."""
+        values, ids = workspace.history.values, workspace.objects.ids
+        lost = {
+            key: values[key]
+            for key in keys
+            if key in values
+            and (
+                workspace.masklets.packed(*key.place) is None
+                if key.kind == Kind.MASK
+                else key.kind in (Kind.OBJECT, Kind.TRACK) and key.object_id not in ids
+            )
+        }
+        if lost:
+            workspace.take(lost)
 
     def _put_history(self, workspace: Workspace, history: History) -> None:
         """Go on with another history, in place of what was done so far."""

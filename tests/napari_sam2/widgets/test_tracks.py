@@ -203,6 +203,22 @@ def test_buttons_cut_swap_merge_and_end(
     assert dock.told == []
 
 
+def test_steps_that_are_undone_before_the_network_heard_of_them_leave_nothing(
+    dock: Any, cell: Any, settle: Any
+) -> None:
+    edit, workspace = dock.annotator.edit, dock.annotator.workspace
+    before = dict(workspace.history.values)
+    dock.edits.cut(1, 2)
+    dock.edits.merge(1, 2)
+    for _ in range(2):
+        edit.undo()
+    edit.delete([1])
+    edit.undo()
+    settle()
+    assert frames(dock, 1) == [0, 1, 2, 3, 4, 5] and frames(dock, 2) == []
+    assert {k: v for k, v in workspace.history.values.items() if k.object_id < 3} == before
+
+
 def test_split_parts_one_object_and_follows_both(
     dock: Any, viewer: ViewerModel, cell: Any, settle: Any, qtbot: Any
 ) -> None:
