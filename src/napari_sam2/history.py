@@ -128,12 +128,15 @@ class History:
     ----------
     values
         What is there now, by key. Read it, change it through `record`, `undo` and `redo`.
+    locks
+        The (object id, frame) whose mask is locked: asked for often, among many masks.
     entries
         The log.
     """
 
     def __init__(self) -> None:
         self.values: dict[Key, Value] = {}
+        self.locks: set[tuple[int, int]] = set()
         self.entries: list[Entry] = []
         self._last = 0
         self._done: list[_Step] = []
@@ -274,6 +277,8 @@ class History:
                 self.values.pop(key, None)
             else:
                 self.values[key] = value
+            if key.kind == Kind.LOCK:
+                (self.locks.discard if value is None else self.locks.add)(key.place)
         self.entries.append(entry)
         return entry.changes
 

@@ -52,6 +52,16 @@ def test_what_is_done_after_an_undo_ends_redo(history):
     assert history.redo() == {}
 
 
+def test_locks_are_known_without_going_through_all_masks(history):
+    lock = Key(Kind.LOCK, 1, 3)
+    history.record(Action.LOCK_FRAME, {lock: CLICK})
+    assert history.locks == {(1, 3)}
+    history.undo()
+    assert history.locks == set()
+    history.redo()
+    assert history.locks == {(1, 3)}
+
+
 def test_nothing_is_written_where_nothing_changes(history):
     n = len(history.entries)
     assert history.record(Action.PROMPT, {DRAWN: CLICKS, MASK: TWO}) is None

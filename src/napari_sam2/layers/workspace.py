@@ -129,7 +129,7 @@ class Workspace:
     @property
     def locks(self) -> set[ObjectFrame]:
         """The (object id, frame) whose mask the user locked."""
-        return {key.place for key in self.history.values if key.kind == Kind.LOCK}
+        return set(self.history.locks)
 
     def is_locked(self, object_id: int, frame: int) -> bool:
         """Tell whether nothing may change an object's mask in a frame."""
