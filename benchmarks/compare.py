@@ -124,7 +124,7 @@ ON_CPU = (
     ),
     Plan(
         "tiny",
-        (Track(1, range(1, 10), 1), Track(4, range(1, 10), 0)),
+        (Track(1, range(8, 12), 0), Track(4, range(8, 10), 0)),
         clicks=10,
         batches=(1, 4),
         encodings=2,
