@@ -28,14 +28,26 @@ TICK_MS = 5
 Point = tuple[float, float]
 
 
-def run_napari(state_file: Path) -> None:
-    """Run napari; everything that the other process has to know goes into `state_file`."""
+def run_napari(state_file: Path, movie: str = "", *scale: str) -> None:
+    """Run napari; everything that the other process has to know goes into `state_file`.
+
+    Parameters
+    ----------
+    state_file
+        Where to write what is where.
+    movie
+        A file to open; none if empty.
+    scale
+        Of the movie.
+    """
     import napari
     from qtpy.QtCore import Qt, QTimer
 
     viewer = napari.Viewer(show_welcome_screen=False)
     window = viewer.window._qt_window
     window.setGeometry(0, 0, *WINDOW)
+    if movie:
+        viewer.open(movie, scale=[float(step) for step in scale])
     watcher = Watcher(viewer)
     jobs = {
         lambda: watcher.write(state_file): STATE_EVERY_MS,
@@ -69,6 +81,8 @@ class Watcher:
         state = {
             "actions": self._actions(),
             "canvas": [*self._on_screen(self.canvas, 0, 0), *self._size(self.canvas)],
+            "frame": self.viewer.dims.current_step[0],
+            "n_frames": int(self.viewer.dims.nsteps[0]),
             "camera": [*camera.center[-2:], camera.zoom],
             "layers": [layer.name for layer in layers],
             "scale": list(layers[0].scale) if layers else [],
@@ -114,14 +128,14 @@ class Watcher:
 
         self._presses = Presses()
         self.canvas.installEventFilter(self._presses)
-        show = annotator._show_mask
+        show = annotator.conversation.show_mask
 
         def timed(*args: Any) -> None:
             show(*args)
             self.canvas.repaint()
             self.clicks_ms.append(round(1000 * (time.perf_counter() - self._press)))
 
-        annotator._show_mask = timed
+        annotator.conversation.show_mask = timed
 
     def _actions(self) -> dict[str, list[int]]:
         """Find the entries of all menus that are open."""
@@ -217,6 +231,17 @@ class Person:
         left, top, width, height = self.sees["buttons"]["slider"]
         y = top + height / 2
         self.drag((left + begin * width, y), (left + end * width, y))
+
+    def go_to(self, frame: int) -> None:
+        """Go to a frame: with the mouse near to it, then with the arrow keys."""
+        along = frame / max(1, self.sees["n_frames"] - 1)
+        self.press("slider", 0.02 + 0.96 * along)
+        for _ in range(30):
+            away = frame - self.sees["frame"]
+            if not away:
+                return
+            self.key("Right" if away > 0 else "Left", abs(away))
+        raise TimeoutError(f"frame {frame} is not reached; seen: {self.sees['frame']}")
 
     def key(self, name: str, times: int = 1) -> None:
         """Press a key."""
@@ -340,29 +365,40 @@ def virtual_screen() -> Iterator[None]:
         server.terminate()
 
 
-def main(folder: Path) -> None:
-    """Start napari on a virtual screen and walk through it."""
+@contextmanager
+def person_at(folder: Path, *movie: str) -> Iterator[tuple[Person, Path]]:
+    """Start napari on a virtual screen, with a movie or without.
+
+    Yields
+    ------
+    Who sits before it, and the folder where sessions are saved by themselves.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with virtual_screen(), tempfile.TemporaryDirectory() as scratch:
-        state_file = Path(scratch) / "state.json"
+        state_file, sessions = Path(scratch) / "state.json", Path(scratch) / "sessions"
         settings = os.environ | {
             "NAPARI_CONFIG": f"{scratch}/settings.yaml",
-            "NAPARI_SAM2_SESSIONS": f"{scratch}/sessions",
+            "NAPARI_SAM2_SESSIONS": str(sessions),
         }
         settings.pop("QT_QPA_PLATFORM", None)
-        command = [sys.executable, __file__, "--napari", str(state_file)]
+        command = [sys.executable, __file__, "--napari", str(state_file), *movie]
         app = subprocess.Popen(command, env=settings)
         try:
-            person = Person(state_file, folder)
-            walk(person)
-            tell(person.sees)
+            yield Person(state_file, folder), sessions
         finally:
             app.terminate()
             app.wait(10)
 
 
+def main(folder: Path) -> None:
+    """Walk through the sample, and tell how quick it was."""
+    with person_at(folder) as (person, _):
+        walk(person)
+        tell(person.sees)
+
+
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--napari"]:
-        run_napari(Path(sys.argv[2]))
+        run_napari(Path(sys.argv[2]), *sys.argv[3:])
     else:
         main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path("screenshots"))

@@ -152,6 +152,11 @@ class Workspace:
         return self.geometry.frame_at(self.image.world_to_data(self.viewer.dims.point)[:-2])
 
     @property
+    def is_3d(self) -> bool:
+        """Whether the viewer shows volumes."""
+        return bool(self.viewer.dims.ndisplay == 3)
+
+    @property
     def shown_centre(self) -> tuple[float, float]:
         """Row and column of the image in the middle of the canvas."""
         point = list(self.viewer.dims.point)
@@ -221,8 +226,17 @@ class Workspace:
         """Read masks with their scores, as values of a history."""
         return {Key(Kind.MASK, *place): self._stored(place) for place in places}
 
-    def given_masks(self, masks: "Mapping[int, Mapping[int, SparseMask]]") -> Changes:
+    def given_masks(
+        self, masks: "Mapping[int, Mapping[int, SparseMask]]", names: Mapping[int, str]
+    ) -> Changes:
         """Give the values that make masks, by object id and frame, the user's word.
+
+        Parameters
+        ----------
+        masks
+            By object id and frame.
+        names
+            What objects are called; those that the history does not know get a name in any case.
 
         Raises
         ------
@@ -238,6 +252,9 @@ class Workspace:
                 assert packed is not None, "it was put there just now"
                 changes[Key(Kind.MASK, object_id, frame)] = StoredMask(packed)
                 changes[Key(Kind.MARKS, object_id, frame)] = Marks(painted=mask)
+            key = Key(Kind.OBJECT, object_id)
+            if object_id in names or key not in self.history.values:
+                changes[key] = ObjectRecord(names.get(object_id, f"Object {object_id}"))
         return changes
 
     def take(self, changes: Changes) -> None:

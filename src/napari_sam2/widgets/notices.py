@@ -4,10 +4,17 @@ import logging
 
 from napari.utils.notifications import show_error
 
+from napari_sam2.layers.labels_layer import MAX_OBJECT_LAYERS
+
 log = logging.getLogger(__name__)
 
 # What a user can cause: told in a sentence. Anything else is a fault of ours: with its traceback
 USER_ERRORS = (ValueError, LookupError, OSError, MemoryError)
+
+ONE_LAYER_FOR_ALL = (
+    f"All objects are in one layer now: napari gets slow with more than {MAX_OBJECT_LAYERS} "
+    "layers of objects."
+)
 
 
 def report(error: Exception) -> None:

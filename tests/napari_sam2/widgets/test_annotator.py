@@ -47,7 +47,9 @@ def settle(qtbot, annotator):
     annotator.worker.busy.connect(busy.append)
 
     def wait():
-        qtbot.waitUntil(lambda: annotator.worker._open == 0 and not annotator._timer.isActive())
+        qtbot.waitUntil(
+            lambda: annotator.worker._open == 0 and not annotator.propagation.is_showing
+        )
 
     return wait
 
@@ -200,7 +202,7 @@ def test_a_stale_answer_is_dropped(annotator, points, settle, stub_owner, monkey
 
     monkeypatch.setattr(session, "add_prompt", wait)
     shown = []
-    monkeypatch.setattr(annotator, "_show_mask", lambda *args: shown.append(args))
+    monkeypatch.setattr(annotator.conversation, "show_mask", lambda *args: shown.append(args))
     points.add((0, 12, 33))
     assert entered.wait(5)
     points.add((0, 12, 36))
@@ -227,6 +229,19 @@ def test_painting_is_a_mask_prompt_that_stays(annotator, viewer, points, settle,
     settle()
     np.testing.assert_array_equal(mask(annotator, 1, 0), painted)
     assert mask(annotator, 1, 2)[20, 12]
+
+
+def test_what_is_painted_is_kept_when_its_image_leaves(annotator, viewer, points, settle):
+    points.add((0, 12, 33))
+    settle()
+    workspace = annotator.workspace
+    viewer.layers["Object 1"].paint((0, 20, 10), 1)
+    viewer.layers.remove("movie")  # before the brush has rested
+    assert workspace.marks[1, 0].painted.to_dense()[20, 10]
+    assert annotator.workspace is None and annotator.workspaces == ()
+    assert workspace.history.undo_text.endswith("Object 1, frame 0")
+    settle()
+    assert not [each for each in annotator.told if isinstance(each, Exception)]
 
 
 def test_deleting_an_object(annotator, viewer, points, settle, stub_owner):

@@ -21,7 +21,7 @@ def viewer(make_napari_viewer):
 
 
 def settle(qtbot, annotator):
-    qtbot.waitUntil(lambda: not annotator.worker.is_busy and not annotator._timer.isActive())
+    qtbot.waitUntil(lambda: not annotator.worker.is_busy and not annotator.propagation.is_showing)
 
 
 def disc(y, x):

@@ -77,7 +77,7 @@ def press(qtbot, button):
 
 def idle(dock):
     annotator = dock.annotator
-    return annotator.worker._open == 0 and not annotator._timer.isActive()
+    return annotator.worker._open == 0 and not annotator.propagation.is_showing
 
 
 def begin(dock, viewer, qtbot):

@@ -37,11 +37,11 @@ def dock(viewer, stub_owner, qtbot):
 
 def is_idle(dock):
     annotator = dock.annotator
-    opened = annotator._opened is not None
+    opened = annotator.network.is_open
     return (
         opened
         and annotator.worker._open == 0
-        and not annotator._timer.isActive()
+        and not annotator.propagation.is_showing
         and dock.review.is_up_to_date
     )
 

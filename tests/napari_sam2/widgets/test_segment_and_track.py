@@ -41,8 +41,8 @@ def messages():
 
 def idle(widget):
     annotator = widget.annotator
-    opened = annotator._opened is not None  # it is opened a moment after the button is pressed
-    return opened and annotator.worker._open == 0 and not annotator._timer.isActive()
+    opened = annotator.network.is_open  # it is opened a moment after the button is pressed
+    return opened and annotator.worker._open == 0 and not annotator.propagation.is_showing
 
 
 def test_from_the_first_click_to_the_propagated_movie(dock, viewer, qtbot):
@@ -265,7 +265,7 @@ def test_a_dock_that_is_opened_again_goes_on_where_it_was(dock, viewer, qtbot):
 
 def test_closing_the_window_ends_the_thread(dock, viewer, qtbot):
     dock.prompts.points.click()
-    qtbot.waitUntil(lambda: dock.annotator.is_loading or dock.annotator._opened is not None)
+    qtbot.waitUntil(lambda: dock.annotator.is_loading or dock.annotator.network.is_open)
     thread = dock.annotator.worker._thread
     viewer.close()
     assert not thread.is_alive()

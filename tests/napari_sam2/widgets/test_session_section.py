@@ -26,9 +26,9 @@ def settle(qtbot):
     def settle(dock):
         annotator = dock.annotator
         workers = annotator.worker, annotator.sessions.files
-        qtbot.waitUntil(lambda: annotator._opened is not None, timeout=5000)
+        qtbot.waitUntil(lambda: annotator.network.is_open, timeout=5000)
         qtbot.waitUntil(
-            lambda: not any(w.is_busy for w in workers) and not annotator._timer.isActive(),
+            lambda: not any(w.is_busy for w in workers) and not annotator.propagation.is_showing,
             timeout=10_000,
         )
 

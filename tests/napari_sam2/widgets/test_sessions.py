@@ -51,7 +51,7 @@ def settle(qtbot):
         def idle():
             busy = annotator.worker.is_busy or annotator.sessions.files.is_busy
             saving = any(a._timer.isActive() for a in annotator.sessions._autosaves.values())
-            return not (busy or saving or annotator._timer.isActive())
+            return not (busy or saving or annotator.propagation.is_showing)
 
         qtbot.waitUntil(idle, timeout=10_000)
 

@@ -54,7 +54,7 @@ def settle(qtbot: Any, dock: Any) -> Any:
         qtbot.waitUntil(
             lambda: (
                 not annotator.worker.is_busy
-                and not annotator._timer.isActive()
+                and not annotator.propagation.is_showing
                 and not dock._timer.isActive()
                 and not dock._quick.is_running
             ),

@@ -43,7 +43,7 @@ def points(annotator):
 def settle(qtbot, annotator):
     def wait():
         qtbot.waitUntil(
-            lambda: not annotator.worker.is_busy and not annotator._timer.isActive(),
+            lambda: not annotator.worker.is_busy and not annotator.propagation.is_showing,
             timeout=10_000,
         )
 
@@ -263,7 +263,7 @@ def test_the_meanings_of_a_click_are_gone_through_with_tab(annotator, viewer, po
 
 
 def test_outlines_of_other_meanings_go_away(annotator, viewer, points, settle, qtbot, monkeypatch):
-    monkeypatch.setattr("napari_sam2.widgets.annotator.GHOSTS_MS", 30)
+    monkeypatch.setattr("napari_sam2.widgets.alternatives.GHOSTS_MS", 30)
     points.add((0, 12, 33))
     settle()
     annotator.choose_alternative()

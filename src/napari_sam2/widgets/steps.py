@@ -1,0 +1,119 @@
+"""What the user draws becomes a step of the history; values of a step are put in place."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_sam2.history import Action, Changes, History, Key, Kind, Value
+from napari_sam2.layers.workspace import Workspace
+from napari_sam2.marks import Marks, ObjectFrame
+from napari_sam2.widgets.alternatives import Alternatives
+from napari_sam2.widgets.conversation import Conversation
+from napari_sam2.widgets.network import Network
+from napari_sam2.widgets.notices import ONE_LAYER_FOR_ALL
+from napari_sam2.widgets.pending_steps import PendingStep, places
+
+if TYPE_CHECKING:
+    from sam2_torch.predictions import SparseMask
+
+
+class Steps(QObject):
+    """Records what is done, and lets layers and network know of what is recorded.
+
+    Parameters
+    ----------
+    network, conversation, alternatives
+        Whom to tell; what is drawn on an image that is not open waits.
+    current
+        Gives the image that is worked on; None if there is none.
+    open_image
+        Loads the network and the image unless they are open.
+
+    Signals
+    -------
+    changed
+        A step was recorded, or values were put in place.
+    noticed
+        A sentence for the user.
+    """
+
+    changed = Signal()
+    noticed = Signal(str)
+
+    def __init__(
+        self,
+        network: Network,
+        conversation: Conversation,
+        alternatives: Alternatives,
+        current: Callable[[], Workspace | None],
+        open_image: Callable[[], None],
+    ) -> None:
+        super().__init__()
+        self._network = network
+        self._conversation = conversation
+        self._alternatives = alternatives
+        self._current = current
+        self._open_image = open_image
+
+    def draw(self, workspace: Workspace, marks: Mapping[ObjectFrame, Marks], painted: bool) -> None:
+        """Record what is drawn or painted now, and ask for its masks."""
+        self._alternatives.hide()
+        step = PendingStep(Action.PAINT if painted else Action.PROMPT, places(workspace, marks))
+        changes: dict[Key, Value | None] = {
+            Key(Kind.MARKS, *key): drawn or None for key, drawn in marks.items()
+        }
+        changes |= workspace.unknown_objects(object_id for object_id, _ in marks)
+        if painted:
+            changes |= workspace.stored_masks(marks)
+        step.record(workspace, changes)
+        self._conversation.expect(workspace, marks, step)
+        # what is drawn on another image waits until that one is chosen
+        if workspace is self._current() and self._network.is_unloaded:
+            self._open_image()
+        elif workspace is self._current() and self._network.is_open:
+            for key, drawn in marks.items():
+                self._conversation.prompt(workspace, key, drawn, step)
+        self.changed.emit()
+
+    def add_masks(
+        self,
+        workspace: Workspace,
+        masks: "Mapping[int, Mapping[int, SparseMask]]",
+        names: Mapping[int, str],
+    ) -> None:
+        """Record masks that were found elsewhere, by object id and frame, and show them."""
+        changes = workspace.given_masks(masks, names)
+        n = len(masks)
+        workspace.history.record(Action.ADD_MASKS, changes, f"{n} object{'s' * (n != 1)}")
+        self.put(workspace, changes)
+
+    def carry_out(self, workspace: Workspace, step: PendingStep, changes: Changes) -> None:
+        """Record changed values and put them in place; ask for masks that are not there."""
+        step.record(workspace, changes)
+        drawn = (key.place for key, value in changes.items() if key.kind == Kind.MARKS and value)
+        unknown = {place for place in drawn if workspace.masklets.packed(*place) is None}
+        self.put(workspace, changes)
+        self._open_image()
+        if self._network.is_open_on(workspace):
+            for place in sorted(unknown):
+                self._conversation.prompt(workspace, place, workspace.marks[place], step)
+
+    def put(self, workspace: Workspace, changes: Changes) -> None:
+        """Put values of the history in place, and tell the network."""
+        self._alternatives.hide()
+        workspace.take(changes)
+        self._conversation.settle(workspace, changes)
+        if not workspace.outputs.show(workspace.masklets.object_ids):
+            self.noticed.emit(ONE_LAYER_FOR_ALL)
+        workspace.outputs.refresh()
+        if self._network.is_open_on(workspace):
+            self._conversation.tell(workspace, changes)
+        self.changed.emit()
+
+    def put_history(self, workspace: Workspace, history: History) -> None:
+        """Go on with another history, in place of what was done so far."""
+        gone = dict.fromkeys(set(workspace.history.values) - set(history.values))
+        workspace.history = history
+        self.put(workspace, gone | history.values)
+        self._open_image()
