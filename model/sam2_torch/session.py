@@ -5,6 +5,7 @@ from time import monotonic
 
 import torch
 
+from sam2_torch.answers import Answers
 from sam2_torch.crops import CropPlan
 from sam2_torch.devices import release_freed_memory
 from sam2_torch.embedding_store import EmbeddingStore
@@ -13,15 +14,12 @@ from sam2_torch.frames import Frames
 from sam2_torch.memory_bank import Direction, FrameMemory, MemoryBank, Selection
 from sam2_torch.plans import Directions, Run, correction_runs, ways, whole_runs
 from sam2_torch.predictions import FrameResult, MaskPrediction
-from sam2_torch.prompt_points import PromptPoints
-from sam2_torch.prompts import MaskPrompt, Prompt, extent
+from sam2_torch.prompts import Prompt
 from sam2_torch.sam2 import SAM2
 from sam2_torch.tracker import Tracker
 from sam2_torch.transforms import Contrast
 
 MAX_PROMPTED = 8
-MAX_TRIES = 8  # windows for one prompt
-MAX_DOUBTED, DOUBTFUL_IOU = 2, 0.5  # how often a larger one is tried, and when
 REJOINED_IOU = 0.99
 REJOINED_FRAMES = 3  # in a row
 RELEASE_EVERY_S = 1.0
@@ -88,8 +86,7 @@ class VideoSession:
             self.crops = CropPlan.at_resolution(resolution, self.frame_shape, size)
         self._tracker = Tracker(model, self.embeddings, max_prompted, windowed, self.crops)
         self._banks: dict[int, MemoryBank] = {}
-        self._prompt_points: dict[tuple[int, int], PromptPoints] = {}
-        self._ranked: dict[tuple[int, int], tuple[FrameMemory, ...]] = {}
+        self._answers = Answers(self._tracker, self.embeddings)
         self._changed: dict[int, set[int]] = {}  # frames whose prompts no run has taken up
 
     @property
@@ -160,56 +157,15 @@ class VideoSession:
             raise ValueError(f"object id: expected 1 or more (0 is background), found {object_id}")
         prompts = (prompt,) if not isinstance(prompt, Sequence) else tuple(prompt)
         bank = self._banks.get(object_id) or self._new_bank()
-        before = None if replace else self._prompt_points.get((object_id, frame))
-        previous = bank.tracked.get(frame) if replace else bank.latest(frame)
-        said, memory = self._answer(bank, frame, prompts, previous, before)
+        others = [each.latest(frame) for each in self._banks.values()]
+        in_use = [memory.crop for memory in others if memory is not None]
+        memory = self._answers.give((object_id, frame), prompts, bank, in_use, replace)
         if replace:
             bank.prompted.pop(frame, None)
         bank.pending[frame] = memory
-        if memory.others:
-            self._ranked[object_id, frame] = (memory, *memory.others)
-            memory.others = ()
-        else:
-            self._ranked.pop((object_id, frame), None)
         self._banks[object_id] = bank
-        self._prompt_points[object_id, frame] = said
         self._changed.setdefault(object_id, set()).add(frame)
         return self._tracker.prediction(memory)
-
-    def _answer(
-        self,
-        bank: MemoryBank,
-        frame: int,
-        prompts: Sequence[Prompt],
-        previous: FrameMemory | None,
-        before: PromptPoints | None,
-    ) -> tuple[PromptPoints, FrameMemory]:
-        """Segment from prompts; `before` tells what was said earlier, None to start afresh."""
-        in_use = [bank.latest(frame) for bank in self._banks.values()]
-        crop = self._tracker.choose_crop(
-            extent(prompts), previous, [memory.crop for memory in in_use if memory is not None]
-        )
-        ignored = frame if before is None else None
-        tries: list[tuple[PromptPoints, FrameMemory]] = []
-        for _ in range(MAX_TRIES):
-            geometry, earlier = self.embeddings.seen(crop), before
-            if earlier is not None and previous is not None:
-                earlier = earlier.moved(self.embeddings.seen(previous.crop), geometry)
-            said = PromptPoints.of(prompts, geometry, earlier)
-            if isinstance(prompts[0], MaskPrompt):
-                memory = self._tracker.segment_mask(frame, prompts[0], crop)
-            else:
-                memory = self._tracker.segment_points(bank, frame, said, previous, ignored, crop)
-            larger = self._tracker.enlarged(memory)
-            if larger != crop:
-                tries.clear()  # it was cut off
-            tries.append((said, memory))
-            if larger == crop and len(tries) <= MAX_DOUBTED and memory.iou < DOUBTFUL_IOU:
-                larger = self._tracker.doubled(crop, memory)  # is it more than is seen of it?
-            if larger == crop:
-                break
-            crop = larger
-        return max(tries, key=lambda answer: answer[1].iou)
 
     def alternatives(self, object_id: int, frame: int) -> list[MaskPrediction]:
         """List the masks that a first click, which is ambiguous, can mean: best first.
@@ -223,8 +179,7 @@ class VideoSession:
         KeyError
             If there is no such object, or nothing was said of it on this frame.
         """
-        memory = self._said_memory(object_id, frame)
-        ranked = self._ranked.get((object_id, frame), (memory,))
+        ranked = self._ranked(object_id, frame)
         return [self._tracker.prediction(each) for each in ranked]
 
     def choose_alternative(self, object_id: int, frame: int, rank: int) -> MaskPrediction:
@@ -237,8 +192,7 @@ class VideoSession:
         IndexError
             If there is no alternative of this rank.
         """
-        memory = self._said_memory(object_id, frame)
-        ranked = self._ranked.get((object_id, frame), (memory,))
+        ranked = self._ranked(object_id, frame)
         if not 0 <= rank < len(ranked):
             raise IndexError(f"alternative {rank}: expected 0..{len(ranked) - 1}")
         bank = self._bank(object_id)
@@ -247,11 +201,11 @@ class VideoSession:
         self._changed.setdefault(object_id, set()).add(frame)
         return self._tracker.prediction(ranked[rank])
 
-    def _said_memory(self, object_id: int, frame: int) -> FrameMemory:
+    def _ranked(self, object_id: int, frame: int) -> tuple[FrameMemory, ...]:
         memory = self._bank(object_id).latest(frame)
-        if memory is None or (object_id, frame) not in self._prompt_points:
+        if memory is None or not self._answers.is_said(object_id, frame):
             raise KeyError(f"object {object_id} has no prompt on frame {frame}")
-        return memory
+        return self._answers.ranked(object_id, frame) or (memory,)
 
     def remove_prompts(self, object_id: int, frame: int) -> None:
         """Take back what was said of an object on a frame; its mask there stays.
@@ -262,8 +216,7 @@ class VideoSession:
             If there is no such object.
         """
         self._bank(object_id).forget_prompts(frame)
-        self._prompt_points.pop((object_id, frame), None)
-        self._ranked.pop((object_id, frame), None)
+        self._answers.forget(object_id, frame)
         self._changed.setdefault(object_id, set()).add(frame)
 
     def forget_tracked(self, object_id: int) -> None:
@@ -290,9 +243,7 @@ class VideoSession:
         self._bank(object_id)
         del self._banks[object_id]
         self._changed.pop(object_id, None)
-        for key in [key for key in self._prompt_points if key[0] == object_id]:
-            del self._prompt_points[key]
-            self._ranked.pop(key, None)
+        self._answers.forget(object_id)
 
     def keep_embeddings(self, store: EmbeddingStore | None) -> None:
         """Keep image embeddings on disk from now on, or, with None, no longer."""
@@ -324,8 +275,7 @@ class VideoSession:
     def reset(self) -> None:
         """Forget all objects; image embeddings are kept."""
         self._banks.clear()
-        self._prompt_points.clear()
-        self._ranked.clear()
+        self._answers.clear()
         self._changed.clear()
 
     def propagate(
