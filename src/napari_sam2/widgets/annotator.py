@@ -118,6 +118,15 @@ class Annotator(QObject):
         return self.network.dtype
 
     @property
+    def follow(self) -> bool:
+        """Whether the viewer goes along with the frames of a propagation."""
+        return self.propagation.follow
+
+    @follow.setter
+    def follow(self, follow: bool) -> None:
+        self.propagation.follow = follow
+
+    @property
     def is_loading(self) -> bool:
         """Whether the model is on its way."""
         return self.network.is_loading
