@@ -1,0 +1,168 @@
+"""Walk through three data sets with a real mouse, and take the pictures of docs/walk.md.
+
+    python docs/retake_walk.py DATA [FOLDER [NAME]]
+
+DATA is a folder of `.npz` files with the arrays `image` and `labels` (frames, rows, columns);
+their names are below, and docs/walk.md says where the images come from. What was segmented is
+compared with the labels in the end. Needs what `retake_screenshots.py` needs.
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from retake_screenshots import Person, person_at, run
+
+from napari_sam2.history import StoredMask
+from napari_sam2.io.session_files import read_session
+from napari_sam2.masklets import unpack
+
+SAVED_AFTER_S = 6
+
+Place = tuple[float, float]
+
+
+def walk_nuclei(person: Person) -> None:
+    """Dividing HeLa nuclei: follow three, and correct what comes of the division."""
+    begin(person)
+    click_cells(person, [(100, 89), (75, 80), (97, 122)])
+    person.shoot("walk_nuclei_clicks")
+    propagate(person)
+    person.go_to(20)
+    person.shoot("walk_nuclei_first_run")
+    person.go_to(9)  # the first frame with two daughters: the mask stayed with the lower one
+    person.press("new")
+    person.press("points")
+    click_cells(person, [(95, 118)])
+    propagate(person, "from_here")
+    person.go_to(20)
+    person.shoot("walk_nuclei_corrected")
+
+
+def walk_embryo(person: Person) -> None:
+    """Nuclei of an embryo in a z-stack: one click in the middle of each."""
+    begin(person)
+    person.go_to(18)
+    click_cells(person, [(82, 93), (64, 93), (20, 53), (83, 24)])
+    person.shoot("walk_embryo_clicks")
+    propagate(person)
+    person.go_to(21)
+    person.shoot("walk_embryo")
+
+
+def walk_bacteria(person: Person) -> None:
+    """Swimming bacteria in bright field: small, quick, with halos."""
+    begin(person)
+    click_cells(person, [(62, 231), (172, 128), (161, 184), (200, 224)])
+    person.shoot("walk_bacteria_clicks")
+    propagate(person)
+    person.go_to(20)
+    person.shoot("walk_bacteria")
+
+
+@dataclass(frozen=True)
+class Walk:
+    """One data set and the way through it.
+
+    Parameters
+    ----------
+    name
+        Of the file in DATA, without its ending.
+    scale
+        Size of its steps along frames, rows and columns.
+    go
+        Drives the mouse.
+    """
+
+    name: str
+    scale: tuple[float, float, float]
+    go: Callable[[Person], None]
+
+
+WALKS = {
+    "nuclei": Walk("embl_mitocheck_h2b", (1, 1, 1), walk_nuclei),
+    "embryo": Walk("bbbc050_train_Emb05_t451", (1.75, 0.8, 0.8), walk_embryo),
+    "bacteria": Walk("synembtrack_bacteria", (1, 1, 1), walk_bacteria),
+}
+
+
+def begin(person: Person) -> None:
+    """Open the dock, show the whole image, and go to its first frame."""
+    person.wait(lambda state: bool(state["layers"]))
+    person.menu("Plugins", "SAM 2", "Segment and track")
+    person.wait(lambda state: "buttons" in state)
+    left, top, *_ = person.sees["canvas"]
+    person.click((left + 20, top + 20))  # the keyboard to the canvas
+    person.key("ctrl+r")
+    person.go_to(0)
+    person.press("points")
+
+
+def click_cells(person: Person, places: Iterable[Place]) -> None:
+    """Click once in each cell; each is a new object."""
+    for i, place in enumerate(places):
+        if i:
+            person.press("new")
+        person.click(person.pixel(*place))
+        person.wait_for_masks()
+        time.sleep(1)
+        person.wait_for_masks()
+
+
+def propagate(person: Person, button: str = "propagate") -> None:
+    """Follow all objects through all frames, or, with `from_here`, the current one on."""
+    person.press(button)
+    time.sleep(1)
+    person.wait(lambda state: not state["propagating"] and not state["busy"], 300)
+
+
+def compare(session: Path, labels: np.ndarray) -> None:
+    """Print how well each object agrees with the label on which it lies most."""
+    _, history = read_session(session)
+    masks = {k: v.packed for k, v in history.values.items() if isinstance(v, StoredMask)}
+    for object_id in sorted({key.object_id for key in masks}):
+        drawn = np.zeros(labels.shape, bool)
+        for key, packed in masks.items():
+            if key.object_id == object_id:
+                drawn[key.frame] = unpack(packed, labels.shape[1:]).to_dense()
+        found, counts = np.unique(labels[drawn], return_counts=True)
+        cells = counts * (found > 0)
+        label = found[cells.argmax()]
+        truth = labels == label
+        frames = np.flatnonzero((truth | drawn).any((1, 2)))
+        ious = [(truth[f] & drawn[f]).sum() / (truth[f] | drawn[f]).sum() for f in frames]
+        print(
+            f"object {object_id}: label {label}, drawn in {drawn.any((1, 2)).sum()} frames, "
+            f"labelled in {truth.any((1, 2)).sum()}; IoU {np.mean(ious):.2f} over both, "
+            f"above 0.5 in {np.sum(np.array(ious) > 0.5)} of {len(frames)}"
+        )
+
+
+def main(data: Path, folder: Path, names: Iterable[str]) -> None:
+    """Take the walks, one after the other."""
+    for name in names:
+        walk = WALKS[name]
+        with np.load(data / f"{walk.name}.npz") as arrays, tempfile.TemporaryDirectory() as scratch:
+            movie = Path(scratch) / f"{name}.tif"
+            tifffile.imwrite(movie, arrays["image"], photometric="minisblack")
+            with person_at(folder, str(movie), *map(str, walk.scale)) as (person, sessions):
+                walk.go(person)
+                time.sleep(SAVED_AFTER_S)
+                print(name, "|", person.sees["hint"], "|", person.sees["status"])
+                (session,) = (path for path in sessions.rglob("*") if path.is_file())
+                compare(session, arrays["labels"])
+    for picture in folder.glob("walk_*.png"):
+        run("mogrify", "-colors", "200", "-define", "png:compression-level=9", str(picture))
+
+
+if __name__ == "__main__":
+    main(
+        Path(sys.argv[1]),
+        Path(sys.argv[2] if len(sys.argv) > 2 else "screenshots"),
+        sys.argv[3:] or WALKS,
+    )
