@@ -159,7 +159,6 @@ class Watcher:
             "shapes": self.dock.prompts.shapes,
             "new": self.dock.objects.new,
             "propagate": self.dock.propagation.run,
-            "from_here": self.dock.propagation.from_here,
             "slider": sliders[0].slider,
         }
         return {

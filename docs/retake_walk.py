@@ -28,20 +28,13 @@ Place = tuple[float, float]
 
 
 def walk_nuclei(person: Person) -> None:
-    """Dividing HeLa nuclei: follow three, and correct what comes of the division."""
+    """Dividing HeLa nuclei: follow three, of which one divides."""
     begin(person)
     click_cells(person, [(100, 89), (75, 80), (97, 122)])
     person.shoot("walk_nuclei_clicks")
     propagate(person)
     person.go_to(20)
     person.shoot("walk_nuclei_first_run")
-    person.go_to(9)  # the first frame with two daughters: the mask stayed with the lower one
-    person.press("new")
-    person.press("points")
-    click_cells(person, [(95, 118)])
-    propagate(person, "from_here")
-    person.go_to(20)
-    person.shoot("walk_nuclei_corrected")
 
 
 def walk_embryo(person: Person) -> None:
@@ -114,9 +107,9 @@ def click_cells(person: Person, places: Iterable[Place]) -> None:
         person.wait_for_masks()
 
 
-def propagate(person: Person, button: str = "propagate") -> None:
-    """Follow all objects through all frames, or, with `from_here`, the current one on."""
-    person.press(button)
+def propagate(person: Person) -> None:
+    """Follow all objects through all frames."""
+    person.press("propagate")
     time.sleep(1)
     person.wait(lambda state: not state["propagating"] and not state["busy"], 300)
 
