@@ -70,6 +70,21 @@ def unpack(packed: bytes, shape: tuple[int, int]) -> SparseMask:
     return SparseMask(shape, (y, x), (h, w), np.frombuffer(bits, np.uint8))
 
 
+def _overlap(axis: range, start: int, length: int) -> tuple[slice, slice] | None:
+    """Find which entries of an ascending range lie in `start`..`start + length`, if any.
+
+    Returns
+    -------
+    Where they are in the range, and, counted from `start`, in the interval.
+    """
+    first = max(0, -((axis.start - start) // axis.step))
+    last = min(len(axis), -((axis.start - start - length) // axis.step))
+    if first >= last:
+        return None
+    begin = axis[first] - start
+    return slice(first, last), slice(begin, axis[last - 1] - start + 1, axis.step)
+
+
 class Masklets:
     """The masks of all objects of one movie, by object id and frame.
 
@@ -245,12 +260,48 @@ class Masklets:
         image = np.empty(self.frame_shape, self.dtype) if out is None else out
         if image.shape != self.frame_shape:
             raise ValueError(f"out: expected shape {self.frame_shape}, found {image.shape}")
-        image[...] = 0
+        height, width = self.frame_shape
+        return self.draw(frame, (range(height), range(width)), image, object_ids)
+
+    def draw(
+        self,
+        frame: int,
+        where: tuple[range, range],
+        out: NDArray[np.integer],
+        object_ids: Iterable[int] | None = None,
+    ) -> NDArray[np.integer]:
+        """Draw a part of one frame, or every n-th pixel of it; only masks in there are unpacked.
+
+        Parameters
+        ----------
+        frame
+            Which frame.
+        where
+            Which rows and columns, ascending.
+        out
+            Integer array of their lengths, to overwrite and return.
+        object_ids
+            As for `labels`.
+
+        Raises
+        ------
+        ValueError
+            If the frame is outside of the movie.
+        """
+        self._check_frame(frame)
+        out[...] = 0
         for object_id in self.object_ids if object_ids is None else object_ids:
+            outline = self.outline(object_id, frame)
+            if outline is None:
+                continue
+            (y, x), (h, w) = outline.origin_yx, outline.extent_yx
+            rows, columns = _overlap(where[0], y, h), _overlap(where[1], x, w)
+            if rows is None or columns is None:
+                continue
             mask = self.get(object_id, frame)
             if mask:
-                image[mask.slices][mask.window()] = object_id
-        return image
+                out[rows[0], columns[0]][mask.window()[rows[1], columns[1]]] = object_id
+        return out
 
     def object_labels(self, object_id: int, frame: int) -> NDArray[np.integer]:
         """Draw one object alone, (H, W): its id inside of its mask, 0 elsewhere."""

@@ -9,6 +9,7 @@ import numpy as np
 from napari_sam2.layers.colours import object_colormap
 from napari_sam2.layers.geometry import FrameGeometry, placement
 from napari_sam2.layers.labels_layer import OPACITY, insert_quietly
+from napari_sam2.layers.masklet_levels import layer_data, redraw
 from napari_sam2.layers.masklet_view import MaskletView
 from napari_sam2.masklets import Masklets
 from sam2_torch.predictions import SparseMask
@@ -129,7 +130,7 @@ class FoundLayer:
         if self.layer is None and self.objects:
             self._add()
         elif self.layer is not None:
-            self.layer.refresh(extent=False, highlight=False)
+            redraw(self.layer)
 
     def _describe(self) -> None:
         """Give napari the table that it shows for the label under the cursor."""
@@ -151,7 +152,7 @@ class FoundLayer:
         from napari.layers import Labels
 
         self._layer = Labels(
-            self._view,
+            layer_data(self._view),
             name=f"{self._image.name} found",
             colormap=object_colormap(),
             opacity=OPACITY,

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from napari_sam2.layers.geometry import FrameGeometry, placement
 from napari_sam2.layers.labels_layer import insert_quietly
+from napari_sam2.layers.masklet_levels import layer_data
 from napari_sam2.layers.masklet_view import MaskletView
 from napari_sam2.masklets import Masklets
 
@@ -66,7 +67,7 @@ class Ghosts:
         colours: dict[int | None, tuple[float, ...]] = {None: (0.0,) * 4, 0: (0.0,) * 4}
         colours |= dict.fromkeys(range(1, MOST + 1), COLOUR)
         layer = Labels(
-            MaskletView(outlined, self._geometry),
+            layer_data(MaskletView(outlined, self._geometry)),
             name=f"{self._image.name} alternatives",
             colormap=DirectLabelColormap(color_dict=colours),
             **placement(self._image),

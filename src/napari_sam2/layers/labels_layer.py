@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam2.layers.colours import object_colormap
 from napari_sam2.layers.geometry import FrameGeometry, placement
+from napari_sam2.layers.masklet_levels import is_large, layer_data, redraw
 from napari_sam2.layers.masklet_view import MaskletView
 from napari_sam2.masklets import Masklets
 from napari_sam2.objects import Objects
@@ -93,6 +94,11 @@ class OutputLayers:
         return self._per_object
 
     @property
+    def is_paintable(self) -> bool:
+        """Whether napari lets masks be painted; not in large frames, which have levels."""
+        return not is_large(self._geometry.frame_shape)
+
+    @property
     def layers(self) -> "dict[int, Labels]":
         """The layers that are in the viewer by object id; 0 stands for the one of all."""
         return {key: layer for key, layer in self._layers.items() if layer in self._viewer.layers}
@@ -130,7 +136,7 @@ class OutputLayers:
         """Show the masks as they are now in the frame that is looked at."""
         keys = set(self.layers if object_ids is None or not self._per_object else object_ids)
         for key in keys.intersection(self.layers):
-            self._layers[key].refresh(extent=False, highlight=False)
+            redraw(self._layers[key])
 
     def remove(self, object_id: int) -> None:
         """Take the object's own layer out of the viewer, if it has one."""
@@ -179,15 +185,16 @@ class OutputLayers:
         from napari.layers import Labels
 
         name = self._objects.name(key) if key else f"{self._image.name} objects"
+        view = MaskletView(
+            self._masklets,
+            self._geometry,
+            key or None,
+            self._hooks.on_paint,
+            self.hidden,
+            self._hooks.may_paint,
+        )
         layer = Labels(
-            MaskletView(
-                self._masklets,
-                self._geometry,
-                key or None,
-                self._hooks.on_paint,
-                self.hidden,
-                self._hooks.may_paint,
-            ),
+            layer_data(view),
             name=name,
             colormap=object_colormap(),
             opacity=OPACITY,

@@ -13,7 +13,7 @@ from sam2_torch.predictions import SparseMask
 
 
 class MaskletView(NDArrayOperatorsMixin):
-    """Labels in the shape of the image; only the frames that are asked for are ever made.
+    """Labels in the shape of the image; only the pixels that are asked for are ever made.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class MaskletView(NDArrayOperatorsMixin):
         for at, number in np.ndenumerate(index.planes):
             frame = self._frame(number)
             if frame is not None:
-                planes[at] = self._labels(frame)[index.in_plane]
+                planes[at] = self._part(frame, index.in_plane)
         return planes if planes.ndim else planes[()]
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -123,10 +123,22 @@ class MaskletView(NDArrayOperatorsMixin):
         used = [i for i in ids if any(self.masklets.get(i, t) for t in self.masklets.frames(i))]
         return self.dtype.type(max(used, default=0))
 
+    def snapshot(self) -> "MaskletView":
+        """Make another one of the masks as they are now; painting into it tells nobody."""
+        hidden = frozenset(self._hidden)
+        return MaskletView(self.masklets.snapshot(), self.geometry, self.object_id, hidden=hidden)
+
     def _labels(self, frame: int) -> NDArray[np.integer]:
+        return self._part(frame, (slice(None), slice(None)))
+
+    def _part(self, frame: int, in_plane: Sequence[int | slice]) -> NDArray[np.integer]:
+        """Draw what integers and slices say of the rows and the columns of a frame."""
+        parts = [_ascending(k, n) for k, n in zip(in_plane, self.geometry.frame_shape, strict=True)]
+        where = (parts[0][0], parts[1][0])
         only: Sequence[int] = (self.object_id,) if self.object_id is not None else self._seen()
-        image = np.empty(self.geometry.frame_shape, self.dtype)
-        return self.masklets.labels(frame, only, out=image)
+        image = np.empty((len(where[0]), len(where[1])), self.dtype)
+        self.masklets.draw(frame, where, image, only)
+        return image[parts[0][1], parts[1][1]]
 
     def _seen(self) -> list[int]:
         return [i for i in self.masklets.object_ids if i not in self._hidden]
@@ -141,7 +153,10 @@ class MaskletView(NDArrayOperatorsMixin):
         for number in np.unique(numbers):
             frame, here = self._frame(number), numbers == number
             if frame is not None:
-                values[here] = self._labels(frame)[y[here], x[here]]
+                rows, columns = y[here], x[here]
+                top, left = rows.min(), columns.min()
+                around = slice(top, rows.max() + 1), slice(left, columns.max() + 1)
+                values[here] = self._part(frame, around)[rows - top, columns - left]
         return values
 
     def _paint_pixels(self, pixels: tuple[NDArray[np.intp], ...], value: Any) -> None:
@@ -217,7 +232,19 @@ class _Index:
             *leading, y, x = np.broadcast_arrays(*key)
             self.pixels = (np.broadcast_to(numbers[tuple(leading)], y.shape), y, x)
         self.planes = np.asarray(numbers[tuple(leading)])
-        self.plane_shape = np.empty(shape[-2:], np.bool_)[tuple(self.in_plane)].shape
+        self.plane_shape = tuple(
+            len(range(n)[k])
+            for k, n in zip(self.in_plane, shape[-2:], strict=True)
+            if isinstance(k, slice)
+        )
+
+
+def _ascending(key: int | slice, n: int) -> tuple[range, int | slice]:
+    """Say which of n rows or columns are needed, ascending, and how to index those then."""
+    if not isinstance(key, slice):
+        return range(n)[key : key + 1 or None], 0
+    wanted = range(n)[key]
+    return (wanted, slice(None)) if wanted.step > 0 else (wanted[::-1], slice(None, None, -1))
 
 
 def _full_key(key: Any, ndim: int) -> tuple[Any, ...]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.layers.geometry import FrameGeometry
-from napari_sam2.layers.masklet_view import MaskletView
+from napari_sam2.layers.masklet_levels import is_own
 from sam2_torch.predictions import SparseMask
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ def is_seeds(layer: "Layer") -> bool:
     """Tell whether a layer holds labels that come from elsewhere."""
     from napari.layers import Labels
 
-    return isinstance(layer, Labels) and not isinstance(layer.data, MaskletView)
+    return isinstance(layer, Labels) and not is_own(layer)
 
 
 def labels_of_frame(layer: "Labels", geometry: FrameGeometry, frame: int) -> NDArray[Any]:

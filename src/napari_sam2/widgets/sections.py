@@ -22,6 +22,7 @@ from napari_sam2.layers.colours import NEGATIVE, POSITIVE
 from napari_sam2.widgets.icons import cross, disc
 
 LABEL_WIDTH_PX = 68
+NOT_PAINTED = "Frames this large cannot be painted: correct masks with clicks and boxes."
 
 
 def combo_box(tooltip: str, items: Sequence[str] = ()) -> QComboBox:
@@ -124,6 +125,10 @@ class PromptSection(QWidget):
         layout = form()
         add_row(layout, "Prompt", row(self.points, self.shapes))
         add_row(layout, "Clicks", row(self.positive, self.negative))
+        self.unpainted = QLabel(NOT_PAINTED)
+        self.unpainted.setWordWrap(True)
+        self.unpainted.hide()
+        layout.addRow(self.unpainted)
         self.setLayout(layout)
         self.points.clicked.connect(self.points_wanted)
         self.shapes.clicked.connect(self.shapes_wanted)
@@ -132,3 +137,7 @@ class PromptSection(QWidget):
     def show_label(self, label: int) -> None:
         """Mark what the next click says: 1 positive, 0 negative."""
         (self.positive if label else self.negative).setChecked(True)
+
+    def show_paintable(self, paintable: bool) -> None:
+        """Say that masks cannot be painted where that is so."""
+        self.unpainted.setVisible(not paintable)

@@ -352,6 +352,7 @@ class SegmentAndTrack(QWidget):
             return
         self.objects.show_rows(self.review.rows(), workspace.current_object)
         self.prompts.show_label(workspace.label)
+        self.prompts.show_paintable(workspace.outputs.is_paintable)
         self.objects.show_per_object(workspace.outputs.per_object)
         self.propagation.show_ready(bool(workspace.marks) and not running)
         self._estimate()

@@ -16,9 +16,9 @@ class CountingMasklets(Masklets):
 
     drawn: list[int]
 
-    def labels(self, frame, object_ids=None, out=None):
+    def draw(self, frame, where, out, object_ids=None):
         self.drawn.append(frame)
-        return super().labels(frame, object_ids, out)
+        return super().draw(frame, where, out, object_ids)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QStyle
 
+from napari_sam2.layers import masklet_levels
 from napari_sam2.widgets import segment_and_track
 from napari_sam2.widgets.model_section import CHOOSE_FILE
 from napari_sam2.widgets.notices import report
@@ -352,3 +353,22 @@ def test_the_widget_does_not_import_torch():
 
     code = f"import sys, {segment_and_track.__name__}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_frame_too_large_to_be_painted(viewer, stub_owner, qtbot, monkeypatch):
+    monkeypatch.setattr(masklet_levels, "MAX_WHOLE_PX", 24)
+    levels = [np.zeros((6, 60, 100), np.uint16), np.zeros((6, 30, 50), np.uint16)]
+    image = viewer.add_image(levels, name="movie", scale=(1, 0.5, 0.5))
+    viewer.dims.set_point(0, 0)
+    dock = SegmentAndTrack(viewer, stub_owner)
+    viewer.window.add_dock_widget(dock, name="Segment and track")
+    assert dock.prompts.unpainted.isVisibleTo(dock)
+    dock.prompts.points.click()
+    viewer.layers["movie clicks"].add((0, 24, 66))
+    qtbot.waitUntil(lambda: idle(dock) and "Object 1" in viewer.layers)
+    layer = viewer.layers["Object 1"]
+    assert layer.multiscale and layer.data[0].shape == image.data[0].shape
+    assert layer.data[0][0, 24, 66] == 1
+    viewer.layers["movie clicks"].selected_data = {0}
+    viewer.layers["movie clicks"].remove_selected()
+    qtbot.waitUntil(lambda: idle(dock) and layer.data[0][0, 24, 66] == 0)
