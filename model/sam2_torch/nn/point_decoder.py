@@ -74,8 +74,10 @@ class PointDecoder:
         look = first.cross_attn_token_to_image
         self._keys, self._values = look.k_proj(placed)[0], look.v_proj(self._pixels)[0]
         self._queries = first.cross_attn_image_to_token.q_proj(placed)[0]  # (HW, inner)
-        self._skip8 = _blocks(skips[1])  # (1, HW, 2, 2, C / 4)
-        self._skip4 = _blocks(_split_blocks(skips[0]))  # (4, HW, 2, 2, C / 8)
+        upscaling = decoder.output_upscaling
+        first_bias, second_bias = (_bias(cast("nn.ConvTranspose2d", upscaling[i])) for i in (0, 3))
+        self._skip8 = _blocks(skips[1]) + first_bias  # (1, HW, 2, 2, C / 4)
+        self._skip4 = _blocks(_split_blocks(skips[0])) + second_bias  # (4, HW, 2, 2, C / 8)
 
     def decode(self, prompts: Tensor) -> DecodedPoints:
         """Run the transformer and the heads on (N, P, C) embedded points."""
@@ -93,7 +95,7 @@ class PointDecoder:
         tokens = _update(first, tokens, self._look_at_shared(look, tokens + prompts))
         look = first.cross_attn_image_to_token
         weights = self._shared_weights(look, tokens + prompts)
-        pixels = first.norm4(_add_attended(look, self._pixels, weights, tokens))
+        pixels = first.norm4(torch.baddbmm(self._pixels, *_attended_factors(look, weights, tokens)))
 
         placed = tokens + prompts
         tokens = second.norm1(tokens + second.self_attn(placed, placed, tokens))
@@ -103,7 +105,7 @@ class PointDecoder:
         tokens = _update(second, tokens, attended)
         look = second.cross_attn_image_to_token
         weights = _pixel_weights(look, tokens + prompts, placed_pixels)
-        pixels = second.norm4(_add_attended(look, pixels, weights, tokens))
+        pixels = second.norm4(pixels.baddbmm_(*_attended_factors(look, weights, tokens)))
 
         needed = list(NEEDED_TOKENS)
         tokens, prompts = tokens[:, needed], prompts[:, needed]
@@ -144,11 +146,11 @@ class PointDecoder:
         first, second = (cast("nn.ConvTranspose2d", layers[i]) for i in (0, 3))
         norm, activation, last_activation = cast("LayerNorm2d", layers[1]), layers[2], layers[4]
         upscaled = pixels @ _as_matrix(first.weight)  # (R, HW, 4 C / 4)
-        upscaled = upscaled.unflatten(2, (2, 2, -1)) + self._skip8 + _bias(first)
+        upscaled = upscaled.unflatten(2, (2, 2, -1)).add_(self._skip8)
         upscaled = F.layer_norm(upscaled, norm.weight.shape, norm.weight, norm.bias, norm.eps)
         upscaled = activation(upscaled).permute(0, 2, 3, 1, 4).flatten(1, 2)  # (R, 4, HW, C / 4)
         upscaled = upscaled @ _as_matrix(second.weight)
-        upscaled = upscaled.unflatten(3, (2, 2, -1)) + self._skip4 + _bias(second)
+        upscaled = upscaled.unflatten(3, (2, 2, -1)).add_(self._skip4)
         return torch.flatten(last_activation(upscaled), 1, 4)
 
     def _look_at_shared(self, attention: Attention, tokens: Tensor) -> Tensor:
@@ -204,18 +206,23 @@ def _pixel_weights(attention: Attention, tokens: Tensor, placed_pixels: Tensor) 
     folded = _fold(keys, attention.q_proj.weight)
     n, heads, t, width = folded.shape
     bias = (keys @ attention.q_proj.bias.view(heads, -1, 1)).view(n, heads * t, 1)
-    scores = torch.baddbmm(bias, folded.view(n, heads * t, width), placed_pixels.transpose(1, 2))
+    scores = (folded.view(n, heads * t, width) @ placed_pixels.transpose(1, 2)).add_(bias)
     return scores.view(n, heads, t, -1).softmax(2)
 
 
-def _add_attended(attention: Attention, pixels: Tensor, weights: Tensor, tokens: Tensor) -> Tensor:
-    """Add to the pixels what they see of the tokens, by (N, heads, T, HW) weights."""
+def _attended_factors(
+    attention: Attention, weights: Tensor, tokens: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Split what pixels see of (N, T, C) tokens, by (N, heads, T, HW) weights, into two factors.
+
+    Their product, (N, HW, heads * T) @ (N, heads * T, C), is what is added to the pixels. As the
+    weights of a head sum to 1, the bias of the output is added to the few values instead.
+    """
     values = attention.split_heads(attention.v_proj(tokens))  # (N, heads, T, d)
     out = attention.out_proj
     values = values @ out.weight.T.unflatten(0, (attention.heads, -1))  # (N, heads, T, C)
-    return torch.baddbmm(
-        pixels + out.bias, weights.flatten(1, 2).transpose(1, 2), values.flatten(1, 2)
-    )
+    values = values.add_(out.bias / attention.heads)
+    return weights.flatten(1, 2).transpose(1, 2), values.flatten(1, 2)
 
 
 def _update(layer: TwoWayBlock, tokens: Tensor, attended: Tensor) -> Tensor:
