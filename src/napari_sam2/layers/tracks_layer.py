@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 TAIL_FRAMES = 300
 LEAST_FRAMES = 2  # a track of one place is nothing to draw
+FADED, WHITENED = 0.35, 0.5
+"""How much colour the tracks beside a highlighted one keep; how much white that one gets."""
 
 
 class TracksLayer:
@@ -43,6 +45,8 @@ class TracksLayer:
         self._geometry = geometry
         self._on_click = on_click
         self._layer: Tracks | None = None
+        self._colours = np.zeros((0, 4))  # as napari makes them, without a highlight
+        self._highlighted = 0
 
     @property
     def layer(self) -> "Tracks | None":
@@ -73,11 +77,15 @@ class TracksLayer:
         if self.layer is None:
             self._add(data, features, graph)
             return
-        layer = self.layer
-        layer.graph = {}  # that of before may name tracks that are gone
-        layer.data = data
-        layer.features = features
-        layer.graph = graph
+        with self.layer.events.color_by.blocker(self._recoloured):
+            _replace(self.layer, data, features, graph)
+        self._recoloured()
+
+    def highlight(self, object_id: int) -> None:
+        """Draw an object's track brighter than the others; all alike if it has none."""
+        if object_id != self._highlighted:
+            self._highlighted = object_id
+            self._draw_highlight()
 
     def remove(self) -> None:
         """Take the layer out of the viewer."""
@@ -105,11 +113,40 @@ class TracksLayer:
         if active is not None:  # the user goes on where they were
             self._viewer.layers.selection.active = active
         self._layer = layer
+        for event in (layer.events.color_by, layer.events.colormap):
+            event.connect(self._recoloured)
+        self._recoloured()
+
+    def _recoloured(self, event: Any = None) -> None:
+        """Take the colours that napari gave the tracks, and put the highlight on them."""
+        if self.layer is not None and self.layer.track_colors is not None:
+            self._colours = self.layer.track_colors
+            self._draw_highlight()
+
+    def _draw_highlight(self) -> None:
+        layer = self.layer
+        if layer is None:
+            return
+        own = layer.data[:, 0] == self._highlighted
+        with layer.events.color_by.blocker(self._recoloured):
+            layer.track_colors = highlighted(self._colours, own)
 
     def _clicked(self, layer: Any, event: Any) -> None:
         object_id = layer.get_value(event.position, world=True)
         if object_id:
             self._on_click(int(object_id))
+
+
+def highlighted(colours: NDArray[Any], own: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Fade all colours, (N, 4) RGBA from 0 to 1, but for those of one track, which get lighter.
+
+    Where no colour is of that track, all stay as they are.
+    """
+    shown = np.array(colours, np.float32)
+    if own.any():
+        shown[~own, :3] *= FADED
+        shown[own, :3] += WHITENED * (1 - shown[own, :3])
+    return shown
 
 
 def track_data(
@@ -151,3 +188,20 @@ def track_graph(lineage: Lineage, drawn: set[int]) -> dict[int, list[int]]:
         for daughter, mother in lineage.parents.items()
         if daughter in drawn and mother in drawn
     }
+
+
+def _replace(
+    layer: "Tracks",
+    data: NDArray[Any],
+    features: dict[str, NDArray[Any]],
+    graph: dict[int, list[int]],
+) -> None:
+    """Give a layer other tracks; what they are coloured by stays."""
+    colour_by = layer.color_by
+    layer.color_by = "track_id"  # the one feature that new data have from the start
+    layer.graph = {}  # that of before may name tracks that are gone
+    layer.data = data
+    layer.features = features
+    layer.graph = graph
+    if colour_by in layer.features:
+        layer.color_by = colour_by

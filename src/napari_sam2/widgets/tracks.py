@@ -230,6 +230,8 @@ class TracksAndNumbers(QWidget):
             self._found = None
         self._show_family()
         self._show_place()
+        if workspace in self._layers:
+            self._layers[workspace].highlight(self._current)
         self._later()
 
     def _later(self) -> None:
@@ -280,6 +282,7 @@ class TracksAndNumbers(QWidget):
             return
         layer = self._tracks_layer(workspace)
         layer.show(found.objects, found.places_yx, found.tracked.tracks)
+        layer.highlight(workspace.current_object)
 
     def _tracks_layer(self, workspace: Workspace) -> TracksLayer:
         if workspace not in self._layers:

@@ -66,6 +66,38 @@ def test_tracks_follow_the_masks_in_the_same_layer(scene: Any) -> None:
     assert tracks.layer is None and len(scene[0].layers) == 1
 
 
+def brightness(layer: Tracks) -> dict[int, float]:
+    """Mean of the drawn colours of each track."""
+    ids = layer.data[:, 0].astype(int)
+    return {i: float(layer.track_colors[ids == i, :3].mean()) for i in set(ids.tolist())}
+
+
+def test_the_track_of_the_selected_object_is_brighter_than_the_others(scene: Any) -> None:
+    tracks = make(scene)
+    layer = show(tracks, tracked())
+    plain = brightness(layer)
+    tracks.highlight(3)
+    now = brightness(layer)
+    assert now[3] > plain[3] and all(now[i] < 0.5 * plain[i] for i in (1, 2))
+    tracks.highlight(1)
+    now = brightness(layer)
+    assert now[1] > plain[1] and all(now[i] < 0.5 * plain[i] for i in (2, 3))
+    tracks.highlight(7)  # has no track: in one frame only
+    assert brightness(layer) == pytest.approx(plain)
+
+
+def test_the_highlight_outlasts_other_colours_and_other_tracks(scene: Any) -> None:
+    tracks = make(scene)
+    layer = show(tracks, tracked())
+    tracks.highlight(2)
+    layer.colormap = "viridis"
+    layer.color_by = "frame"
+    now = brightness(layer)
+    show(tracks, tracked(divided=False))
+    assert layer.color_by == "frame"  # what the user chose stays
+    assert brightness(layer) == pytest.approx(now) and now[2] > 1.5 * max(now[1], now[3])
+
+
 def test_a_layer_that_was_deleted_is_made_anew(scene: Any) -> None:
     tracks = make(scene)
     before = show(tracks, tracked())

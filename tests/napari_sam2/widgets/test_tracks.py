@@ -255,6 +255,10 @@ def test_the_tracks_layer_follows_and_a_click_selects(
     assert {d: list(m) for d, m in layer.graph.items()} == {2: [1], 3: [1]}
     dock._layers[dock.annotator.workspace]._on_click(3)
     assert dock.annotator.workspace.current_object == 3
+    for object_id in (3, 1):  # whoever selects it: its track is the brightest
+        dock.annotator.select_object(object_id)
+        own = layer.data[:, 0] == object_id
+        assert layer.track_colors[own, :3].mean() > 2 * layer.track_colors[~own, :3].mean()
     dock.lineage.tracks.setChecked(False)
     assert layer not in viewer.layers
 
