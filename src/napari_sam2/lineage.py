@@ -257,6 +257,13 @@ class Lineage:
         )
         return Edit(lineage, (*halves.moves, Move(daughter, NOWHERE, 0, frame)))
 
+    def adopt(self, mother: int, frame: int, daughters: tuple[int, int]) -> Edit:
+        """Let an object divide into two that are there; parameters and errors as for `fork`."""
+        self._refuse_daughters(mother)
+        first = self.link(mother, daughters[0], frame)
+        second = first.lineage.link(mother, daughters[1], frame)
+        return Edit(second.lineage, tuple(dict.fromkeys(first.moves + second.moves)))
+
     def cut(self, object_id: int, frame: int, new_id: int) -> Edit:
         """Cut a track in two: from `frame` on it is a new object, which takes the daughters.
 

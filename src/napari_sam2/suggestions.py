@@ -17,9 +17,10 @@ double       Two masks lie on each other: the share of the smaller one that both
 ===========  ===================================================================================
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.ndimage import label
@@ -27,6 +28,9 @@ from scipy.ndimage import label
 from napari_sam2.figures import Figures
 from napari_sam2.lineage import Lineage
 from napari_sam2.masklets import Masklets
+
+if TYPE_CHECKING:
+    from sam2_torch.automatic import Division
 
 LEAST_SCORE = 0.4
 HALF, HALF_WIDTH = -1.0, 0.8  # log2 of the drop in area at a division, and how far from it
@@ -57,7 +61,7 @@ class Suggestion:
     kind
         What.
     object_ids
-        To whom; of a division the mother, and the daughter that is there already, if one is.
+        To whom; of a division the mother, and the daughters that are there already, if any are.
     score
         How likely by the rules, 0 to 1.
     """
@@ -96,6 +100,39 @@ def suggest(
         if suggestion.score >= max(LEAST_SCORE, best[key].score if key in best else 0):
             best[key] = suggestion
     return sorted(best.values())
+
+
+def of_divisions(divisions: "Iterable[Division]") -> list[Suggestion]:
+    """Make suggestions of the divisions that "track everything" proposes."""
+    return [
+        Suggestion(
+            division.frame + 1,
+            Kind.DIVISION,
+            (division.mother, *(i for i in division.daughters if i != division.mother)),
+            division.score,
+        )
+        for division in divisions
+    ]
+
+
+def still_open(
+    proposed: Iterable[Suggestion], object_ids: Collection[int], lineage: Lineage
+) -> list[Suggestion]:
+    """List the divisions whose objects are all there, and of whom nothing is said yet."""
+    return sorted(
+        each
+        for each in proposed
+        if all(i in object_ids for i in each.object_ids)
+        and not lineage.daughters(each.object_ids[0])
+        and not any(lineage[i].parent for i in each.object_ids[1:])
+    )
+
+
+def joined(proposed: Sequence[Suggestion], found: Iterable[Suggestion]) -> list[Suggestion]:
+    """Put what was found beside what was proposed, which counts where both say the same."""
+    said = {(each.frame, each.kind, each.object_ids[0]) for each in proposed}
+    others = (each for each in found if (each.frame, each.kind, each.object_ids[0]) not in said)
+    return sorted([*proposed, *others])
 
 
 def _divisions(

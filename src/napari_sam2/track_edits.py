@@ -132,6 +132,19 @@ def divide_into(
     return changes
 
 
+def adopt(
+    values: Values, mother: int, frame: int, daughters: tuple[int, int], shape: tuple[int, int]
+) -> Changes:
+    """Let an object divide into two that are there.
+
+    Raises
+    ------
+    ValueError
+        As `Lineage.adopt`.
+    """
+    return apply(values, lineage_of(values).adopt(mother, frame, daughters), shape)
+
+
 def begin(values: Values, object_id: int, frame: int, shape: tuple[int, int]) -> Changes:
     """Let an object begin with a frame.
 

@@ -4,7 +4,8 @@ import pytest
 from napari_sam2.figures import FigureTable
 from napari_sam2.lineage import Lineage
 from napari_sam2.masklets import Masklets
-from napari_sam2.suggestions import Kind, Suggestion, suggest
+from napari_sam2.suggestions import Kind, Suggestion, joined, of_divisions, still_open, suggest
+from sam2_torch.automatic import Division
 
 SHAPE = (50, 80)
 Boxes = dict[int, dict[int, tuple[int, int, int, int]]]
@@ -88,3 +89,15 @@ def test_two_masks_of_one_object_are_told_once() -> None:
 def test_what_is_bounded_already_is_not_suggested() -> None:
     lineage = Lineage().finish(3, 2).lineage
     assert suggestions({3: dict.fromkeys(range(3), (20, 70, 9, 10))}, lineage=lineage) == []
+
+
+def test_proposed_divisions_count_until_something_is_said_of_their_objects() -> None:
+    other, one = of_divisions([Division(2, 1, (1, 4), 0.7), Division(0, 2, (6, 5), 0.3)])
+    assert one == Suggestion(1, Kind.DIVISION, (2, 6, 5), 0.3)
+    assert other == Suggestion(3, Kind.DIVISION, (1, 4), 0.7)
+    proposed, ids = [other, one], (1, 2, 4, 5, 6)
+    assert still_open(proposed, ids, Lineage()) == [one, other]
+    assert still_open(proposed, (1, 2, 4, 6), Lineage()) == [other]
+    assert still_open(proposed, ids, Lineage().link(1, 4, 3).lineage) == [one]
+    found = [Suggestion(3, Kind.DIVISION, (1,), 0.9), Suggestion(3, Kind.EXIT, (1,), 0.9)]
+    assert joined([one, other], found) == [one, other, found[1]]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image, Labels, Points, Shapes
 
+    from napari_sam2.suggestions import Suggestion
     from sam2_torch.predictions import SparseMask
 
 
@@ -70,6 +71,8 @@ class Workspace:
         The objects, their masks with the network's scores, and the layers that show them.
     history
         All that was done; `take` puts its values in place.
+    proposed
+        Divisions that were proposed while everything was tracked, until they are decided on.
     current_object, label
         Whose the next mark is, and whether the next click is positive (1) or negative (0).
     new_object_per_box
@@ -91,6 +94,7 @@ class Workspace:
         self.masklets = Masklets(geometry.n_frames, geometry.frame_shape)
         self.confidence: dict[ObjectFrame, Confidence] = {}
         self.history = History()
+        self.proposed: list[Suggestion] = []
         self.drawing = Drawing(
             viewer, image, geometry, self._owner_of_next, self._collect, self._bind_keys
         )

@@ -13,6 +13,7 @@ from napari_sam2.layers.found_layer import FoundLayer
 from napari_sam2.layers.geometry import LayerFrames
 from napari_sam2.layers.seed_layers import labels_in, point_seeds
 from napari_sam2.layers.workspace import Workspace
+from napari_sam2.suggestions import of_divisions
 from napari_sam2.widgets.annotators import annotator_of
 from napari_sam2.widgets.automatic_jobs import CompareJob, Seeds, SegmentJob, Step, TrackJob
 from napari_sam2.widgets.automatic_sections import (
@@ -357,10 +358,12 @@ class SegmentEverything(QWidget):
 
     def _end_tracking(self, workspace: Workspace, job: TrackJob, completed: bool) -> None:
         self._tracked.clear()
+        workspace.proposed.extend(of_divisions(job.divisions))
         if workspace is self.annotator.workspace:
             self.annotator.add_masks(job.seeds)
         n, d = len(job.seeds), len(job.divisions)
-        said = f"{n} object{'s' * (n != 1)}, {d} division{'s' * (d != 1)} proposed."
+        said = f"{n} object{'s' * (n != 1)}, {d} division{'s' * (d != 1)} proposed"
+        said += ": see “Tracks and numbers”." if d else "."
         self._finish(said if completed else f"Cancelled; what was done is kept: {said}")
 
     def _failed(self, error: Exception) -> None:

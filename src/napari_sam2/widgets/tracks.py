@@ -16,7 +16,7 @@ from napari_sam2.layers.tracks_layer import TracksLayer
 from napari_sam2.layers.workspace import Workspace
 from napari_sam2.lineage import Lineage
 from napari_sam2.measurements import Table, measure_tracks, outline_numbers
-from napari_sam2.suggestions import Suggestion, suggest
+from napari_sam2.suggestions import Suggestion, joined, still_open, suggest
 from napari_sam2.track_edits import lineage_of
 from napari_sam2.tracked import Tracked
 from napari_sam2.widgets.annotators import annotator_of
@@ -142,6 +142,7 @@ class TracksAndNumbers(QWidget):
         lineage.tracks_toggled.connect(self._toggle_tracks)
         self.suggestions.wanted.connect(self._find_suggestions)
         self.suggestions.shown.connect(self._show_suggestion)
+        self.suggestions.decided.connect(self._forget_proposed)
         self.suggestions.accepted.connect(lambda said: self._try(self.edits.accept, said))
         self.numbers.place_selected.connect(self._go_to)
         self.numbers.measured.connect(self._show_tracks)
@@ -158,7 +159,7 @@ class TracksAndNumbers(QWidget):
     def _connect_backgrounds(self) -> None:
         self._quick.finished.connect(self._show_quick)
         self._quick.failed.connect(report)
-        self._search.finished.connect(self.suggestions.show_suggestions)
+        self._search.finished.connect(self._show_found)
         self._search.failed.connect(report)
         self._timer.timeout.connect(self._measure_quickly)
 
@@ -228,6 +229,7 @@ class TracksAndNumbers(QWidget):
             self.suggestions.forget()
             self.numbers.show_numbers({}, {})
             self._found = None
+        self.suggestions.add_suggestions(self._proposed())
         self._show_family()
         self._show_place()
         if workspace in self._layers:
@@ -304,6 +306,22 @@ class TracksAndNumbers(QWidget):
             confidence = dict(workspace.confidence)
             given = {key for key, marks in workspace.marks.items() if marks}
             self._search.run(partial(_find, tracked, confidence, given))
+
+    def _proposed(self) -> list[Suggestion]:
+        """List the divisions that "track everything" proposed and nobody decided on."""
+        workspace = self.annotator.workspace
+        if workspace is None or not workspace.proposed:
+            return []
+        lineage = lineage_of(workspace.history.values)
+        return still_open(workspace.proposed, workspace.objects.ids, lineage)
+
+    def _show_found(self, found: list[Suggestion]) -> None:
+        self.suggestions.show_suggestions(joined(self._proposed(), found))
+
+    def _forget_proposed(self, suggestion: Suggestion) -> None:
+        workspace = self.annotator.workspace
+        if workspace is not None and suggestion in workspace.proposed:
+            workspace.proposed.remove(suggestion)
 
     def _show_suggestion(self, suggestion: Suggestion) -> None:
         self._go_to(suggestion.object_ids[0], suggestion.frame)

@@ -139,14 +139,17 @@ class TrackEdits:
             self._do(Action.LINK, changes, first, suggestion.frame)
 
     def _accept_division(self, mother: int, others: list[int], frame: int) -> None:
-        """Make the object that is there already a daughter, and the mother's rest the other one."""
+        """Make daughters of those that are there already; the mother's rest is the other one."""
         if not others:
             self.divide(mother, frame)
             return
         workspace = self._workspace()
-        new_id = workspace.objects.next_id()
         values, shape = workspace.history.values, workspace.geometry.frame_shape
-        changes = track_edits.divide_into(values, mother, frame, (new_id, others[0]), shape)
+        if len(others) > 1:
+            changes = track_edits.adopt(values, mother, frame, (others[0], others[1]), shape)
+        else:
+            daughters = (workspace.objects.next_id(), others[0])
+            changes = track_edits.divide_into(values, mother, frame, daughters, shape)
         self._do(Action.DIVIDE, changes, mother, frame)
 
     def _begin(self, frame: int) -> int:

@@ -34,11 +34,14 @@ class SuggestionList(QWidget):
         A suggestion was clicked on.
     accepted
         A suggestion was accepted; it is not in the list any more.
+    decided
+        A suggestion was accepted or dismissed; comes before `accepted`.
     """
 
     wanted = Signal()
     shown = Signal(object)
     accepted = Signal(object)
+    decided = Signal(object)
 
     def __init__(self, name: Callable[[int], str]) -> None:
         super().__init__()
@@ -82,6 +85,15 @@ class SuggestionList(QWidget):
         self.state.setText(f"{n} found." if n else "Nothing found that is not said already.")
         self._sync()
 
+    def add_suggestions(self, suggestions: Sequence[Suggestion]) -> None:
+        """List these too; what is there or was dismissed before is not listed again."""
+        known = {_identity(each) for each in self.suggestions} | self._dismissed
+        new = [each for each in suggestions if _identity(each) not in known]
+        for suggestion in new:
+            self.list.addItem(self._item(suggestion))
+        if new:
+            self.state.setText(f"{self.list.count()} found.")
+
     def forget(self) -> None:
         """Empty the list, and forget what was dismissed: of another image."""
         self._dismissed.clear()
@@ -105,6 +117,7 @@ class SuggestionList(QWidget):
         self._dismissed.add(_identity(suggestion))
         self.list.takeItem(self.list.row(item))
         self._sync()
+        self.decided.emit(suggestion)
         if accepted:
             self.accepted.emit(suggestion)
 

@@ -10,11 +10,14 @@ from napari.components import ViewerModel
 from qtpy.QtCore import Qt
 from random_tracks import same_masks
 
+from napari_sam2.division import split_mask
 from napari_sam2.io import export, read_tracked
 from napari_sam2.io.exports import FORMS
 from napari_sam2.io.session_files import Fingerprint, Header, write_session
+from napari_sam2.suggestions import Suggestion, of_divisions
 from napari_sam2.track_edits import lineage_of
 from napari_sam2.widgets.tracks import TracksAndNumbers
+from sam2_torch.automatic import Division
 
 LEFT = Qt.MouseButton.LeftButton
 CELLS = ("cells_nano", "cpu")
@@ -292,6 +295,56 @@ def test_suggestions_are_found_and_accepted(
     qtbot.mouseClick(dock.suggestions.accept, LEFT)
     settle()
     assert lineage(dock).parents == {2: 1, 3: 1}
+
+
+def two_daughters(dock: Any) -> list[Suggestion]:
+    """Let "track everything" have proposed that 1 divides into 2 and 3, in frame 3."""
+    workspace = dock.annotator.workspace
+    mask = workspace.masklets.get(1, 3)
+    halves = dict(zip((2, 3), split_mask(mask), strict=True))
+    dock.annotator.add_masks({i: dict.fromkeys((3, 4), half) for i, half in halves.items()})
+    workspace.proposed.extend(of_divisions([Division(2, 1, (2, 3), 0.62)]))
+    dock.annotator.changed.emit()
+    return list(workspace.proposed)
+
+
+def test_a_division_that_was_proposed_is_accepted_in_one_step(
+    dock: Any, cell: Any, settle: Any, qtbot: Any
+) -> None:
+    proposed = two_daughters(dock)
+    settle()
+    assert dock.suggestions.suggestions == proposed
+    assert dock.suggestions.list.item(0).text() == (
+        "3: Object 1 divides, Object 2 and Object 3 (62%)"
+    )
+    dock.suggestions.list.setCurrentRow(0)
+    assert dock.annotator.workspace.shown_frame == 3
+    qtbot.mouseClick(dock.suggestions.accept, LEFT)
+    settle()
+    assert lineage(dock).parents == {2: 1, 3: 1} and frames(dock, 1) == [0, 1, 2]
+    assert dock.annotator.workspace.proposed == []
+    dock.annotator.edit.undo()
+    settle()
+    assert lineage(dock).parents == {} and frames(dock, 1) == [0, 1, 2, 3, 4, 5]
+    assert dock.told == []
+
+
+def test_a_division_that_was_proposed_is_dismissed_for_good(
+    dock: Any, cell: Any, settle: Any, qtbot: Any, viewer: ViewerModel
+) -> None:
+    proposed = two_daughters(dock)
+    settle()
+    with qtbot.waitSignal(dock._search.finished, timeout=10_000):
+        qtbot.mouseClick(dock.suggestions.search, LEFT)
+    assert proposed[0] in dock.suggestions.suggestions  # looking for others keeps it
+    dock.suggestions.list.setCurrentRow(dock.suggestions.suggestions.index(proposed[0]))
+    qtbot.mouseClick(dock.suggestions.dismiss, LEFT)
+    settle()
+    assert proposed[0] not in dock.suggestions.suggestions and lineage(dock).parents == {}
+    again = TracksAndNumbers(viewer)  # as if the dock was closed and opened
+    qtbot.addWidget(again)
+    assert again.suggestions.suggestions == []
+    again.close_dock()
 
 
 def test_a_closed_dock_leaves_the_annotator_and_another_one_goes_on(
