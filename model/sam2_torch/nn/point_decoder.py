@@ -5,7 +5,7 @@ Notes
 The function is that of `MaskDecoder` with three candidates, in another order of sums: what
 does not depend on the point (the first layer's pixels) is computed once; keys and values of
 the pixels are never made, their projections are folded into the few tokens' side; and only
-candidates that the predicted IoU lets pass are upscaled.
+candidates that the predicted IoU lets pass are upscaled. For inference only: it writes in place.
 """
 
 from typing import TYPE_CHECKING, NamedTuple, cast
