@@ -13,7 +13,10 @@ sys.path.append(str(Path(__file__).parent))  # for the modules that tests of sev
 pytest_plugins = ("loopback_hub",)
 
 # torch reads it once, when it is imported; threads that wait for a core that they share spin
-os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"  # whatever the process that started this one has
+else:
+    os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 # Threads that libraries start once and keep
 LIBRARY_THREADS = ("asyncio_", "fsspec", "zarr_", "pytest_timeout", "pydevd", "IPythonHistory")
