@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from napari_sam2.images import Calibration
 from napari_sam2.io.files import replacing_folder
+from napari_sam2.io.ome_zarr import SHORT_UNITS
 from napari_sam2.io.ome_zarr_labels import (
-    LONG_UNITS,
     MARK,
     axis_scales,
     axis_unit,
@@ -28,7 +28,6 @@ LABELS = "labels"
 _BOX = ("mask_y", "mask_x", "mask_height", "mask_width")
 _BITS = "mask_bits"
 _ID = "track_id"
-_SHORT_UNITS = {long: short for short, long in LONG_UNITS.items()}
 _OWN = "napari-sam2"  # key of what the format has no place for
 
 
@@ -244,7 +243,7 @@ def _calibration(axes: Any) -> Calibration:
     def unit(name: str, otherwise: str) -> str:
         axis = by_name.get(name)
         long = axis.scaled_unit if axis is not None else None
-        return _SHORT_UNITS.get(long, long) if long else otherwise
+        return SHORT_UNITS.get(long, long) if long else otherwise
 
     y, x = step("y"), step("x")
     return Calibration(

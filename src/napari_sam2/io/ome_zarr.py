@@ -16,8 +16,8 @@ Attributes: TypeAlias = Mapping[str, Any]
 Version: TypeAlias = Literal["0.4", "0.5"]
 ZARR_FORMAT: dict[Version, Literal[2, 3]] = {"0.4": 2, "0.5": 3}
 
-_TYPES = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "space"}
-_LONG = {
+AXIS_TYPES = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "space"}
+LONG_UNITS = {
     "um": "micrometer",
     "nm": "nanometer",
     "mm": "millimeter",
@@ -29,7 +29,8 @@ _LONG = {
     "h": "hour",
     "d": "day",
 }
-_SHORT = {long: short for short, long in _LONG.items()}
+SHORT_UNITS = {long: short for short, long in LONG_UNITS.items()}
+"""Units as OME-Zarr and GEFF write them (`LONG_UNITS`), and back."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Multiscale:
         image = images[0]
         axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in _axes(image)]
         letters = "".join(str(axis.get("name", "?")).upper() for axis in axes)
-        if not set(letters) <= set(_TYPES) or len(set(letters)) != len(letters):
+        if not set(letters) <= set(AXIS_TYPES) or len(set(letters)) != len(letters):
             names = ",".join(str(axis.get("name")) for axis in axes)
             raise ValueError(f"OME-Zarr: expected the axes t, c, z, y and x, found {names}")
         datasets = image.get("datasets") or []
@@ -136,7 +137,7 @@ class Multiscale:
         return {"ome": {"version": version, "multiscales": [image]}}
 
     def _axis(self, letter: str) -> dict[str, str]:
-        axis = {"name": letter.lower(), "type": _TYPES[letter]}
+        axis = {"name": letter.lower(), "type": AXIS_TYPES[letter]}
         known = self.calibration
         has_unit = {
             "T": known.time_interval,
@@ -146,7 +147,7 @@ class Multiscale:
         }
         if has_unit.get(letter):
             unit = known.time_unit if letter == "T" else known.unit
-            axis["unit"] = _LONG.get(unit, unit)
+            axis["unit"] = LONG_UNITS.get(unit, unit)
         return axis
 
 
@@ -177,8 +178,8 @@ def _calibration(scale: Mapping[str, float], units: Mapping[str, str | None]) ->
     time = units.get("T") or "s"
     return Calibration(
         pixel_size_yx,
-        _SHORT.get(space, space),
+        SHORT_UNITS.get(space, space),
         known.get("Z"),
         known.get("T"),
-        _SHORT.get(time, time),
+        SHORT_UNITS.get(time, time),
     )

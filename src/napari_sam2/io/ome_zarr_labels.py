@@ -5,28 +5,14 @@ from typing import Any
 
 from napari_sam2.images import Calibration
 from napari_sam2.io.files import replacing_folder
+from napari_sam2.io.ome_zarr import AXIS_TYPES, LONG_UNITS
 from napari_sam2.io.progress import Progress, silent
 from napari_sam2.tracked import Tracked
 
 MARK = ".zattrs"
 """File that each folder written here has."""
 
-LONG_UNITS = {
-    "um": "micrometer",
-    "nm": "nanometer",
-    "mm": "millimeter",
-    "cm": "centimeter",
-    "m": "meter",
-    "s": "second",
-    "ms": "millisecond",
-    "min": "minute",
-    "h": "hour",
-    "d": "day",
-}
-"""Units as OME-Zarr and GEFF write them."""
-
 _CHUNK = 1024
-_KINDS = {"T": "time", "Z": "space", "Y": "space", "X": "space"}
 
 
 def write_ome_zarr_labels(path: Path, tracked: Tracked, progress: Progress = silent) -> None:
@@ -112,6 +98,6 @@ def axis_unit(letter: str, calibration: Calibration) -> str | None:
 
 
 def _axis(letter: str, calibration: Calibration) -> dict[str, str]:
-    axis = {"name": letter.lower(), "type": _KINDS[letter]}
+    axis = {"name": letter.lower(), "type": AXIS_TYPES[letter]}
     unit = axis_unit(letter, calibration)
     return axis | ({"unit": unit} if unit else {})
