@@ -62,12 +62,7 @@ class SegmentEverything(QWidget):
         # napari gives plugins a proxy, through which one layer is never the same object twice
         self._viewer = getattr(viewer, "__wrapped__", viewer)
         self.annotator = annotator_of(self._viewer, owner)
-        workspace = self.annotator.workspace
-        self.image = (
-            ImageChoice(self._viewer)
-            if workspace is None
-            else ImageChoice(self._viewer, workspace.image, workspace.geometry.frame_axis)
-        )
+        self.image = ImageChoice.at(self._viewer, self.annotator.workspace)
         self.wanted = ObjectsWanted()
         self.segment = SegmentSection()
         self.alike = AlikeSection()

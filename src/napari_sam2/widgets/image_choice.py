@@ -13,6 +13,8 @@ from napari_sam2.widgets.sections import add_row, combo_box, form
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
+    from napari_sam2.layers.workspace import Workspace
+
 
 class ImageChoice(QWidget):
     """Lists the image layers of a viewer, and keeps up with them.
@@ -62,6 +64,13 @@ class ImageChoice(QWidget):
             self.images.setCurrentIndex(self.images.findData(image))
             self._fill_axes()
             self._choose_axes(frame_axis)
+
+    @classmethod
+    def at(cls, viewer: "ViewerModel", workspace: "Workspace | None") -> "ImageChoice":
+        """Make one that stands where the viewer's work does; at the first image without any."""
+        if workspace is None:
+            return cls(viewer)
+        return cls(viewer, workspace.image, workspace.geometry.along)
 
     @property
     def image(self) -> Image | None:

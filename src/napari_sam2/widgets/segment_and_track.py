@@ -56,15 +56,10 @@ class SegmentAndTrack(QWidget):
         # napari gives plugins a proxy, through which one layer is never the same object twice
         self._viewer = getattr(viewer, "__wrapped__", viewer)
         self.annotator = annotator_of(self._viewer, owner)
-        workspace = self.annotator.workspace
         self.hint = QLabel()
         self.help = QToolButton()
         self.busy = QProgressBar()
-        self.image = (
-            ImageChoice(self._viewer)
-            if workspace is None
-            else ImageChoice(self._viewer, workspace.image, workspace.geometry.along)
-        )
+        self.image = ImageChoice.at(self._viewer, self.annotator.workspace)
         self.appearance = AppearanceSection(self.annotator)
         self._defaults = self._read_defaults()
         self.model = ModelSection()
