@@ -1,6 +1,6 @@
 """Measure tracking on labelled movies by the Cell Tracking Challenge: SEG, TRA, DET, LNK.
 
-    python benchmarks/tracking.py --model cells_nano --data FOLDER [--frames N] [--json F]
+    python benchmarks/tracking.py --data FOLDER --json F [--resume] [--frames N] [--limit S]
 
 FOLDER is as for accuracy.py; its items of kind time count. Four ways to begin:
 
@@ -9,38 +9,42 @@ mask    the mask of each cell in the frame in which it appears
 click   one click into the middle of each cell in the frame in which it appears
 link    all masks of all frames, without identities (`napari-sam2 link`)
 
-Everything runs forward from there, without a correction. The figures are py-ctcmetrics', from
-the folders that `napari-sam2 export` writes. Parents are not in the data, so none are compared;
-of `link`, SEG says nothing: the masks are the true ones.
+Everything runs forward from there, without a correction. The figures are py-ctcmetrics', and
+beside them `traccuracy`'s if it is installed (how: see ctc_figures.py), from the folders that
+`napari-sam2 export` writes. Parents are not in the data, so none are compared; of `link`, SEG
+says nothing: the masks are the true ones. Cells that come later are not in `mask0`: for the
+metric they are missed, as they are for a user who does nothing more.
+
+A movie in one of the ways is a job. The file is written after each; with `--resume` those that
+are in it are not done again, and after `--limit` seconds no other one is begun.
 """
 
 import argparse
 import csv
 import json
 import sys
+import time
 from collections import defaultdict
-from contextlib import redirect_stdout
-from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from ctc_metrics import evaluate_sequence
+from ctc_figures import Figures, by_ctcmetrics, by_traccuracy, has_traccuracy, write_folders
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from napari_sam2 import api
 from napari_sam2.division import deepest_pixel
 from napari_sam2.images import Movie
-from napari_sam2.io import ObjectPrompts, export
+from napari_sam2.io import ObjectPrompts
 from napari_sam2.io.label_movies import tracked_labels
 from napari_sam2.linking import link_labels
 from napari_sam2.tracked import Tracked
 from sam2_torch import SAM2, MaskPrompt, PointPrompt, Prompt, load_sam2
 
 WAYS = ("mask0", "mask", "click", "link")
-METRICS = ("SEG", "TRA", "DET", "LNK")
+ITEM = ".item."
 
 
 def prompts_of(way: str, truth: Tracked) -> list[ObjectPrompts]:
@@ -78,54 +82,102 @@ def track(model: SAM2, movie: Movie, truth: Tracked, labels: NDArray[Any], way: 
     return Tracked.of(movie, masklets)
 
 
-def measure(folder: Path, truth: Tracked, found: Tracked) -> dict[str, float]:
-    """Compare two tracked movies; 0 where nothing was found."""
-    gold, result = folder / "01_GT", folder / "01_RES.ctc"
-    folder.mkdir(exist_ok=True)
-    export(folder / "truth.ctc", truth)
-    for kind, name in (("TRA", "man_track"), ("SEG", "man_seg")):
-        (gold / kind).mkdir(parents=True)
-        for file in (folder / "truth.ctc").glob("mask*.tif"):
-            (gold / kind / file.name.replace("mask", name)).write_bytes(file.read_bytes())
-    table = (folder / "truth.ctc" / "res_track.txt").read_text()
-    (gold / "TRA" / "man_track.txt").write_text(table)
-    export(result, found)
-    with redirect_stdout(StringIO()):
-        figures = evaluate_sequence(str(result), str(gold), ["Valid", *METRICS], threads=1)
-    if not figures["Valid"]:
-        raise RuntimeError("py-ctcmetrics finds the exported folder not valid")
-    return {metric: float(figures[metric]) for metric in METRICS}
+def measure(folder: Path, truth: Tracked, found: Tracked) -> Figures:
+    """Compare two tracked movies by all programs that are there; 0 where nothing was found."""
+    gold, result = write_folders(folder, truth, found)
+    figures = by_ctcmetrics(gold, result)
+    if has_traccuracy():
+        others = by_traccuracy(gold, result)
+        figures |= {f"traccuracy_{metric}": value for metric, value in others.items()}
+    return figures
 
 
-def main() -> None:
+def measured(model: SAM2, file: Path, way: str, n_frames: int | None) -> Figures:
+    """Do one job: the figures, and the frames and seconds that it took."""
+    with np.load(file) as arrays:
+        image, labels = (arrays[key][:n_frames] for key in ("image", "labels"))
+    movie, truth = Movie(image, "TYX"), tracked_labels(Movie(labels, "TYX"))
+    began = time.perf_counter()
+    found = track(model, movie, truth, labels, way)
+    seconds = time.perf_counter() - began
+    with TemporaryDirectory() as folder:
+        figures = measure(Path(folder), truth, found)
+    return figures | {"frames": movie.n_frames, "seconds": seconds}
+
+
+def flat(way: str, item: str, figures: Figures) -> Figures:
+    """Name the figures of a job as in the file."""
+    return {
+        f"tracking.{way}.{name.lower()}{ITEM}{Path(item).stem}": round(value, 4)
+        for name, value in figures.items()
+    }
+
+
+def is_done(known: Figures, way: str, item: str) -> bool:
+    """Tell whether a job is in the file, with all programs that are there now."""
+    last = "traccuracy_TRA" if has_traccuracy() else "TRA"
+    return all(key in known for key in flat(way, item, {last: 0}))
+
+
+def with_means(items: Figures) -> Figures:
+    """Put the means over all items beside the figures of each."""
+    together: dict[str, list[float]] = defaultdict(list)
+    for key, value in items.items():
+        together[key.split(ITEM)[0]].append(value)
+    means = {key: round(float(np.mean(values)), 4) for key, values in together.items()}
+    return dict(sorted((means | items).items()))
+
+
+def read_figures(path: Path) -> Figures:
+    """Read the figures of each item out of a file that was written before."""
+    if not path.is_file():
+        return {}
+    return {key: value for key, value in json.loads(path.read_text()).items() if ITEM in key}
+
+
+def arguments_of(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="cells_nano", help="name or checkpoint file")
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--fast", action="store_true", help="the precision of the command line")
     parser.add_argument("--frames", type=int, help="of each movie the first ones only")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
-    parser.add_argument("--json", type=Path, help="file for the figures")
-    arguments = parser.parse_args()
-    model = load_sam2(arguments.model, arguments.device)
+    parser.add_argument("--items", nargs="+", help="names of some of the movies, without suffix")
+    parser.add_argument("--json", type=Path, required=True, help="file for the figures")
+    parser.add_argument("--resume", action="store_true", help="go on with that file")
+    parser.add_argument("--limit", type=float, default=float("inf"), help="seconds; then stop")
+    return parser.parse_args(argv)
+
+
+def _model(arguments: argparse.Namespace) -> SAM2:
+    return load_sam2(arguments.model, arguments.device, "fast" if arguments.fast else None)
+
+
+def main(argv: list[str] | None = None) -> None:
+    arguments = arguments_of(argv)
+    deadline = time.monotonic() + arguments.limit
     with open(arguments.data / "manifest.csv", newline="") as file:
         items = [item["file"] for item in csv.DictReader(file) if item["kind"] == "time"]
+    if arguments.items:
+        items = [item for item in items if Path(item).stem in arguments.items]
+    known = read_figures(arguments.json) if arguments.resume else {}
     jobs = [(item, way) for item in items for way in arguments.ways]
-    figures: dict[str, list[float]] = defaultdict(list)
+    jobs = [(item, way) for item, way in jobs if not is_done(known, way, item)]
+    if not has_traccuracy():
+        print("traccuracy is not installed: its figures are left out", file=sys.stderr)
+    model = _model(arguments) if jobs else None
+    left = len(jobs)
     for item, way in tqdm(jobs, file=sys.stderr):
-        with np.load(arguments.data / item) as arrays:
-            image, labels = (arrays[key][: arguments.frames] for key in ("image", "labels"))
-        movie, truth = Movie(image, "TYX"), tracked_labels(Movie(labels, "TYX"))
-        found = track(model, movie, truth, labels, way)
-        with TemporaryDirectory() as folder:
-            measured = measure(Path(folder), truth, found)
-        for metric, value in measured.items():
-            figures[f"tracking.{way}.{metric.lower()}"].append(value)
-            figures[f"tracking.{way}.{metric.lower()}.item.{Path(item).stem}"].append(value)
-    means = {key: round(float(np.mean(values)), 4) for key, values in sorted(figures.items())}
-    for key, value in means.items():
-        print(f"{key:60} {value:.4f}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(means, indent=1) + "\n")
+        if time.monotonic() > deadline or model is None:
+            break
+        known |= flat(way, item, measured(model, arguments.data / item, way, arguments.frames))
+        arguments.json.write_text(json.dumps(with_means(known), indent=1) + "\n")
+        left -= 1
+    for key, value in with_means(known).items():
+        print(f"{key:68} {value:.4f}")
+    if left:
+        print(f"{left} of {len(jobs)} jobs are left: run it again with --resume", file=sys.stderr)
 
 
 if __name__ == "__main__":

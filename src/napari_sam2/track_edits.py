@@ -7,10 +7,12 @@ from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
+from napari_sam2 import lineage_edits
 from napari_sam2.division import deepest_pixel
 from napari_sam2.edits import Values
 from napari_sam2.history import Changes, Key, Kind, StoredMask, Value
-from napari_sam2.lineage import NOWHERE, Edit, Lineage, Move, Track
+from napari_sam2.lineage import Lineage, Track
+from napari_sam2.lineage_edits import NOWHERE, Edit, Move
 from napari_sam2.marks import Marks
 from napari_sam2.masklets import pack, unpack
 from napari_sam2.objects import ObjectRecord
@@ -87,7 +89,7 @@ def divide(
     values
         Of the history.
     mother, frame, daughters
-        As `Lineage.fork` takes them.
+        As `lineage_edits.fork` takes them.
     seeds
         Where the daughters are in the frame, about.
     begin
@@ -97,9 +99,11 @@ def divide(
     Raises
     ------
     ValueError
-        As `Lineage.fork`.
+        As `lineage_edits.fork`.
     """
-    edit = lineage_of(values).fork(mother, frame if begin is None else begin, daughters)
+    edit = lineage_edits.fork(
+        lineage_of(values), mother, frame if begin is None else begin, daughters
+    )
     changes = dict(apply(values, edit, seeds[0].shape))
     name = _name(values, mother)
     places = [deepest_pixel(seed) for seed in seeds]
@@ -124,9 +128,9 @@ def divide_into(
     Raises
     ------
     ValueError
-        As `Lineage.part`.
+        As `lineage_edits.part`.
     """
-    edit = lineage_of(values).part(mother, frame, *daughters)
+    edit = lineage_edits.part(lineage_of(values), mother, frame, *daughters)
     changes = dict(apply(values, edit, shape, anchor=frame))
     changes[Key(Kind.OBJECT, daughters[0])] = ObjectRecord(f"{_name(values, mother)}a")
     return changes
@@ -140,9 +144,9 @@ def adopt(
     Raises
     ------
     ValueError
-        As `Lineage.adopt`.
+        As `lineage_edits.adopt`.
     """
-    return apply(values, lineage_of(values).adopt(mother, frame, daughters), shape)
+    return apply(values, lineage_edits.adopt(lineage_of(values), mother, frame, daughters), shape)
 
 
 def begin(values: Values, object_id: int, frame: int, shape: tuple[int, int]) -> Changes:
@@ -151,9 +155,9 @@ def begin(values: Values, object_id: int, frame: int, shape: tuple[int, int]) ->
     Raises
     ------
     ValueError
-        As `Lineage.start`.
+        As `lineage_edits.start`.
     """
-    return apply(values, lineage_of(values).start(object_id, frame), shape)
+    return apply(values, lineage_edits.start(lineage_of(values), object_id, frame), shape)
 
 
 def split(
@@ -169,9 +173,9 @@ def split(
     Raises
     ------
     ValueError
-        As `Lineage.split`.
+        As `lineage_edits.split`.
     """
-    edit = lineage_of(values).split(object_id, frame, new_id)
+    edit = lineage_edits.split(lineage_of(values), object_id, frame, new_id)
     changes = dict(apply(values, edit, parts[0].shape))
     changes[Key(Kind.OBJECT, new_id)] = ObjectRecord(f"{_name(values, object_id)} part")
     for owner, mask in zip((object_id, new_id), parts, strict=True):
@@ -186,9 +190,9 @@ def cut(values: Values, object_id: int, frame: int, new_id: int, shape: tuple[in
     Raises
     ------
     ValueError
-        As `Lineage.cut`.
+        As `lineage_edits.cut`.
     """
-    edit = lineage_of(values).cut(object_id, frame, new_id)
+    edit = lineage_edits.cut(lineage_of(values), object_id, frame, new_id)
     changes = dict(apply(values, edit, shape, anchor=frame))
     changes[Key(Kind.OBJECT, new_id)] = ObjectRecord(f"{_name(values, object_id)} from {frame}")
     return changes
@@ -200,9 +204,11 @@ def swap(values: Values, first: int, second: int, frame: int, shape: tuple[int, 
     Raises
     ------
     ValueError
-        As `Lineage.swap`.
+        As `lineage_edits.swap`.
     """
-    return apply(values, lineage_of(values).swap(first, second, frame), shape, anchor=frame)
+    return apply(
+        values, lineage_edits.swap(lineage_of(values), first, second, frame), shape, anchor=frame
+    )
 
 
 def merge(values: Values, first: int, second: int, shape: tuple[int, int]) -> Changes:
@@ -211,9 +217,9 @@ def merge(values: Values, first: int, second: int, shape: tuple[int, int]) -> Ch
     Raises
     ------
     ValueError
-        As `Lineage.merge`.
+        As `lineage_edits.merge`.
     """
-    changes = dict(apply(values, lineage_of(values).merge(first, second), shape))
+    changes = dict(apply(values, lineage_edits.merge(lineage_of(values), first, second), shape))
     changes |= {key: None for key in values if key.object_id == second}
     return changes
 
@@ -224,9 +230,9 @@ def finish(values: Values, object_id: int, frame: int, shape: tuple[int, int]) -
     Raises
     ------
     ValueError
-        As `Lineage.finish`.
+        As `lineage_edits.finish`.
     """
-    return apply(values, lineage_of(values).finish(object_id, frame), shape)
+    return apply(values, lineage_edits.finish(lineage_of(values), object_id, frame), shape)
 
 
 def link(values: Values, mother: int, daughter: int, frame: int, shape: tuple[int, int]) -> Changes:
@@ -235,14 +241,14 @@ def link(values: Values, mother: int, daughter: int, frame: int, shape: tuple[in
     Raises
     ------
     ValueError
-        As `Lineage.link`.
+        As `lineage_edits.link`.
     """
-    return apply(values, lineage_of(values).link(mother, daughter, frame), shape)
+    return apply(values, lineage_edits.link(lineage_of(values), mother, daughter, frame), shape)
 
 
 def unlink(values: Values, object_id: int, shape: tuple[int, int]) -> Changes:
     """Let an object be without a mother."""
-    return apply(values, lineage_of(values).unlink(object_id), shape)
+    return apply(values, lineage_edits.unlink(lineage_of(values), object_id), shape)
 
 
 def apply(values: Values, edit: Edit, shape: tuple[int, int], anchor: int | None = None) -> Changes:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.images import Calibration, Movie
-from napari_sam2.lineage import NOWHERE, Lineage, Move
+from napari_sam2.lineage import Lineage
+from napari_sam2.lineage_edits import NOWHERE, Move
 from napari_sam2.masklets import Masklets
 from sam2_torch.predictions import SparseMask
 

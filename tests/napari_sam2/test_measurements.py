@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from napari_sam2 import lineage_edits
 from napari_sam2.images import Calibration, Movie
 from napari_sam2.lineage import Lineage
 from napari_sam2.masklets import Masklets
@@ -24,7 +25,7 @@ def moving(axes: str = "TYX", calibration: Calibration = CALIBRATION) -> Tracked
     for frame in (3, 4):
         masklets.set(2, frame, rectangle(8, 20, 6, 6))
         masklets.set(3, frame, rectangle(16, 20, 6, 6))
-    lineage = Lineage().fork(1, 3, (2, 3)).lineage
+    lineage = lineage_edits.fork(Lineage(), 1, 3, (2, 3)).lineage
     return Tracked(masklets, lineage, axes, calibration)
 
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from napari_sam2 import lineage_edits
 from napari_sam2.figures import FigureTable
 from napari_sam2.lineage import Lineage
 from napari_sam2.masklets import Masklets
@@ -43,7 +44,7 @@ def test_a_drop_to_a_half_is_a_division_and_more_so_with_another_one_beside() ->
     second = dict.fromkeys(range(3, 6), (10, 30, 10, 8))
     (found,) = suggestions({4: mother, 7: second})
     assert found.object_ids == (4, 7) and found.score > alone.score
-    done = Lineage().fork(4, 3, (8, 9)).lineage
+    done = lineage_edits.fork(Lineage(), 4, 3, (8, 9)).lineage
     assert not [s for s in suggestions({4: mother}, lineage=done) if s.kind is Kind.DIVISION]
 
 
@@ -87,7 +88,7 @@ def test_two_masks_of_one_object_are_told_once() -> None:
 
 
 def test_what_is_bounded_already_is_not_suggested() -> None:
-    lineage = Lineage().finish(3, 2).lineage
+    lineage = lineage_edits.finish(Lineage(), 3, 2).lineage
     assert suggestions({3: dict.fromkeys(range(3), (20, 70, 9, 10))}, lineage=lineage) == []
 
 
@@ -98,6 +99,6 @@ def test_proposed_divisions_count_until_something_is_said_of_their_objects() -> 
     proposed, ids = [other, one], (1, 2, 4, 5, 6)
     assert still_open(proposed, ids, Lineage()) == [one, other]
     assert still_open(proposed, (1, 2, 4, 6), Lineage()) == [other]
-    assert still_open(proposed, ids, Lineage().link(1, 4, 3).lineage) == [one]
+    assert still_open(proposed, ids, lineage_edits.link(Lineage(), 1, 4, 3).lineage) == [one]
     found = [Suggestion(3, Kind.DIVISION, (1,), 0.9), Suggestion(3, Kind.EXIT, (1,), 0.9)]
     assert joined([one, other], found) == [one, other, found[1]]

@@ -2,7 +2,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from random_tracks import SHAPE, same_masks, tracked_movies
 
-from napari_sam2.lineage import Lineage, Move, Track
+from napari_sam2 import lineage_edits
+from napari_sam2.lineage import Lineage, Track
+from napari_sam2.lineage_edits import Move
 from napari_sam2.masklets import Masklets
 from napari_sam2.tracked import Tracked, masks_after, masks_of, put_masks
 from sam2_torch.predictions import SparseMask
@@ -36,10 +38,10 @@ def test_swapped_masks_change_places_and_merged_ones_are_joined() -> None:
     for frame in range(3):
         masklets.set(1, frame, a)
         masklets.set(2, frame, b)
-    put_masks(masklets, masks_after(masklets, Lineage().swap(1, 2, 1).moves))
+    put_masks(masklets, masks_after(masklets, lineage_edits.swap(Lineage(), 1, 2, 1).moves))
     starts = [[masklets.get(i, frame).origin_yx[1] for frame in range(3)] for i in (1, 2)]  # type: ignore[union-attr]
     assert starts == [[2, 9, 9], [9, 2, 2]]
-    put_masks(masklets, masks_after(masklets, Lineage().merge(1, 2).moves))
+    put_masks(masklets, masks_after(masklets, lineage_edits.merge(Lineage(), 1, 2).moves))
     assert masklets.object_ids == (1,)
     assert [masklets.get(1, frame).area for frame in range(3)] == [4, 4, 4]  # type: ignore[union-attr]
 

@@ -14,6 +14,7 @@ import zarr
 from roifile import roiread
 from skimage.draw import polygon2mask
 
+from napari_sam2 import lineage_edits
 from napari_sam2.images import Calibration, Movie
 from napari_sam2.io import export, read_movie, read_tracked
 from napari_sam2.io.exports import FORMS, form_of
@@ -39,7 +40,9 @@ def tracked() -> Tracked:
             window[0, 0] = False
             origin = (6 * number, 3 + 2 * frame)
             masklets.set(object_id, frame, SparseMask.from_window(SHAPE, window, origin))
-    lineage = Lineage().fork(1, 2, (2, 3)).lineage.fork(3, 4, (4, 5)).lineage
+    lineage = lineage_edits.fork(
+        lineage_edits.fork(Lineage(), 1, 2, (2, 3)).lineage, 3, 4, (4, 5)
+    ).lineage
     pixels = np.random.default_rng(1).integers(100, 4000, (6, *SHAPE)).astype(np.uint16)
     movie = Movie(pixels, "TYX", calibration=CALIBRATION)
     return Tracked.of(movie, masklets, lineage, {1: "Mother, <first> & only"})

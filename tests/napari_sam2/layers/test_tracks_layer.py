@@ -5,6 +5,7 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Tracks
 
+from napari_sam2 import lineage_edits
 from napari_sam2.layers.geometry import FrameGeometry
 from napari_sam2.layers.tracks_layer import TracksLayer, track_data
 from napari_sam2.lineage import Lineage
@@ -23,7 +24,7 @@ def tracked(divided: bool = True) -> Tracked:
         for frame in own:
             mask = SparseMask.from_window(SHAPE, np.ones((3, 5)), (4 * object_id, 2 * frame))
             masklets.set(object_id, frame, mask)
-    lineage = Lineage().fork(1, 3, (2, 3)).lineage if divided else Lineage()
+    lineage = lineage_edits.fork(Lineage(), 1, 3, (2, 3)).lineage if divided else Lineage()
     return Tracked(masklets, lineage)
 
 
