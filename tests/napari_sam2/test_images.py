@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from napari_sam2.images import Movie, guess_axes, resolve_layout
+from napari_sam2.frame_layout import guess_axes, resolve_layout
+from napari_sam2.images import Movie
 
 
 @pytest.mark.parametrize(

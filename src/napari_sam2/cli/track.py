@@ -15,7 +15,8 @@ from napari_sam2.cli.batch import Job, plan_jobs
 from napari_sam2.cli.embedding_folder import add_store, store_of
 from napari_sam2.cli.errors import DONE, EXPECTED, report
 from napari_sam2.cli.models import download_bar
-from napari_sam2.images import Channel, Movie
+from napari_sam2.frame_layout import Channel
+from napari_sam2.images import Movie
 from napari_sam2.io import export, read_movie, read_prompts
 from napari_sam2.io.exports import FORMS
 from napari_sam2.masklets import Masklets

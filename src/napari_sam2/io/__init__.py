@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from napari_sam2.images import Calibration, Channel, FrameLayout, Movie
+from napari_sam2.frame_layout import Channel, FrameLayout
+from napari_sam2.images import Calibration, Movie
 from napari_sam2.io.exports import export, form_of, read_tracked
 from napari_sam2.io.files import suffix
 from napari_sam2.io.label_images import prompts_from_labels

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_sam2.images import Channel, Movie
+from napari_sam2.frame_layout import Channel
+from napari_sam2.images import Movie
 
 
 def read_npy(path: Path, axes: str | None = None, channel: Channel | None = None) -> Movie:

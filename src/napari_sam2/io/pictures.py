@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from napari_sam2.images import Channel, Movie
+from napari_sam2.frame_layout import Channel
+from napari_sam2.images import Movie
 from napari_sam2.io.files import natural_key, suffix
 from napari_sam2.io.tiff import read_tiff
 

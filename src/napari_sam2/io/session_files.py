@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from napari_sam2.lineage import Track
 from napari_sam2.marks import Marks
 from napari_sam2.masklets import Confidence, pack, unpack
 from napari_sam2.objects import ObjectRecord
+from sam2_torch.frames import has_large_parts, sample_pixels, shape_of_frames
 from sam2_torch.predictions import SparseMask
 
 FORMAT, VERSION = "napari-sam2 session", 1
@@ -47,7 +49,7 @@ class Fingerprint:
     dtype
         Of its pixels.
     samples
-        Hash of the pixels of the first, the middle and the last frame.
+        Hash of the pixels of the first, the middle and the last frame, or of patches of them.
     place
         Where the movie lies in an image of more axes, such as "2 of axis 1".
     axes, scale
@@ -65,23 +67,24 @@ class Fingerprint:
 
     @classmethod
     def of(cls, frames: Sequence[Any], name: str, **where: Any) -> "Fingerprint":
-        """Look at a movie: reads up to three of its frames.
+        """Look at a movie: reads up to three of its frames, of large ones some patches.
 
         Parameters
         ----------
         frames
-            Arrays (H, W) or (H, W, 3).
+            Arrays (H, W) or (H, W, 3); with a method `window` if they are to be read in parts.
         name
             What the image is called.
         where
             `place`, `axes` and `scale`.
         """
-        at = np.linspace(0, len(frames) - 1, min(SAMPLED_FRAMES, len(frames))).astype(int)
-        sampled = [np.ascontiguousarray(frames[int(i)]) for i in at]
-        height, width = sampled[0].shape[:2]
-        hashes = tuple(hashlib.sha256(frame.tobytes()).hexdigest()[:16] for frame in sampled)
-        shape = (int(height), int(width))
-        return cls(name, len(frames), shape, str(sampled[0].dtype), hashes, **where)
+        at = np.linspace(0, len(frames) - 1, min(SAMPLED_FRAMES, len(frames))).astype(int).tolist()
+        read = partial(sample_pixels, frames) if has_large_parts(frames) else frames.__getitem__
+        sampled = [np.ascontiguousarray(read(i)) for i in at]
+        hashes = tuple(hashlib.sha256(pixels.tobytes()).hexdigest()[:16] for pixels in sampled)
+        return cls(
+            name, len(frames), shape_of_frames(frames), str(sampled[0].dtype), hashes, **where
+        )
 
     def difference(self, other: "Fingerprint") -> str:
         """Say in what another image differs, so that marks of this one do not fit it well.

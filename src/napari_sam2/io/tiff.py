@@ -13,7 +13,8 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from napari_sam2.images import AXES, Calibration, Channel, Movie
+from napari_sam2.frame_layout import AXES, Channel
+from napari_sam2.images import Calibration, Movie
 from napari_sam2.io.files import replacing, suffix
 from napari_sam2.io.tiff_calibration import imagej_metadata, ome_metadata, read_calibration
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2.images import Calibration, Channel, Movie
+from napari_sam2.frame_layout import Channel
+from napari_sam2.images import Calibration, Movie
 from napari_sam2.io.ome_zarr import Multiscale, ome_attributes
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from napari_sam2.appearance import USUAL
 from napari_sam2.history import Action, Changes, History, Key, Kind, StoredMask, Value
 from napari_sam2.layers.drawing import Drawing
-from napari_sam2.layers.geometry import FrameGeometry
+from napari_sam2.layers.geometry import FrameGeometry, LayerFrames
 from napari_sam2.layers.ghosts import Ghosts
 from napari_sam2.layers.labels_layer import Hooks, OutputLayers
 from napari_sam2.lineage import Track
@@ -114,6 +114,11 @@ class Workspace:
         self._marks: dict[ObjectFrame, Marks] = {}
         self._tagged: set[int] = set()  # whose the marks are that `_collect` will read
         self._wet: dict[ObjectFrame, SparseMask] = {}  # painted since `take_painted`
+
+    @property
+    def frames(self) -> LayerFrames:
+        """The movie as the network is to see it; what it sees later on does not change it."""
+        return LayerFrames(self.image, self.geometry, self.appearance)
 
     @property
     def points(self) -> "Points | None":

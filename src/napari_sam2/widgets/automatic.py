@@ -10,7 +10,6 @@ from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
 
 from napari_sam2.layers.found_layer import FoundLayer
-from napari_sam2.layers.geometry import LayerFrames
 from napari_sam2.layers.seed_layers import labels_in, point_seeds
 from napari_sam2.layers.workspace import Workspace
 from napari_sam2.suggestions import of_divisions
@@ -190,7 +189,7 @@ class SegmentEverything(QWidget):
             self._finish("")
             report(error)
             return
-        frames = LayerFrames(workspace.image, workspace.geometry, workspace.appearance)
+        frames = workspace.frames
         job = SegmentJob(frames, numbers, options, lambda number: seeds[number])
         self.annotator.stream(job.run, each=self._show_step, then=partial(then, workspace, job))
 
@@ -306,7 +305,7 @@ class SegmentEverything(QWidget):
             frame: {i: one.mask for i, one in found.objects.items() if one.frame == frame}
             for frame in numbers
         }
-        frames = LayerFrames(workspace.image, workspace.geometry, workspace.appearance)
+        frames = workspace.frames
         frame, mask = example
         job = CompareJob(frames, frame, [mask], lambda: masks)
         self.annotator.stream(
@@ -329,7 +328,7 @@ class SegmentEverything(QWidget):
             report(error)
             return
         self.annotator.set_per_object(False)
-        frames = LayerFrames(workspace.image, workspace.geometry, workspace.appearance)
+        frames = workspace.frames
         job = TrackJob(frames, self.track.options(everything), workspace.confidence)
         self.annotator.stream(
             job.run,

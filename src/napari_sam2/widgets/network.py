@@ -7,7 +7,6 @@ from typing import Any
 from qtpy.QtCore import QObject, Signal
 
 from napari_sam2.appearance import preview
-from napari_sam2.layers.geometry import LayerFrames
 from napari_sam2.layers.workspace import Workspace
 from napari_sam2.widgets.loaded_model import Opened
 from napari_sam2.widgets.session_owner import SessionOwner
@@ -78,7 +77,7 @@ class Network(QObject):
             partial(
                 self._owner.open,
                 self.model,
-                _frames(workspace),
+                workspace.frames,
                 workspace.masklets,
                 workspace.objects,
                 workspace.confidence,
@@ -115,7 +114,7 @@ class Network(QObject):
         """Make a picture of what it sees of the frame that is shown."""
         picture = partial(
             preview,
-            _frames(workspace),
+            workspace.frames,
             workspace.shown_frame or 0,
             workspace.shown_centre,
             workspace.appearance,
@@ -130,7 +129,3 @@ class Network(QObject):
             self._opened = self._opened[0], opened.model
             self.failed.emit(opened.failure)
         self.changed.emit()
-
-
-def _frames(workspace: Workspace) -> LayerFrames:
-    return LayerFrames(workspace.image, workspace.geometry, workspace.appearance)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal
 
+from napari_sam2.appearance import Appearance
 from napari_sam2.history import History
 from napari_sam2.io.session_files import Fingerprint, Header, find_sessions, read_session
 from napari_sam2.layers.geometry import FrameGeometry, LayerFrames
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_sam2.layers.workspace import Workspace
+
+FIRST_CHANNEL = Appearance(channels=(0,))
 
 
 class Sessions(QObject):
@@ -166,9 +169,9 @@ class Sessions(QObject):
 
 
 def fingerprint(image: "Image", geometry: FrameGeometry) -> Fingerprint:
-    """Look at an image layer: reads up to three frames."""
+    """Look at an image layer, whichever channel is shown: reads up to three frames."""
     return Fingerprint.of(
-        LayerFrames(image, geometry),
+        LayerFrames(image, geometry, FIRST_CHANNEL),
         image.name,
         place=geometry.place(),
         axes=tuple(map(str, image.axis_labels)),

@@ -10,7 +10,6 @@ from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from napari_sam2.figures import FigureTable
-from napari_sam2.layers.geometry import LayerFrames
 from napari_sam2.layers.tracked_image import layer_axes, layer_calibration
 from napari_sam2.layers.tracks_layer import TracksLayer
 from napari_sam2.layers.workspace import Workspace
@@ -185,7 +184,7 @@ class TracksAndNumbers(QWidget):
             layer_axes(image, geometry),
             layer_calibration(image, geometry),
             {i: workspace.objects.name(i) for i in workspace.objects.ids},
-            LayerFrames(image, geometry),
+            workspace.frames,
             geometry.n_planes,
         )
 

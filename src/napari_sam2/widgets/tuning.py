@@ -174,9 +174,7 @@ class TuneToMyData(QWidget):
         self.run.curve.clear()
         self.run.show_running(True)
         self.run.show_progress("gathering masks …", 0)
-        sessions = [
-            (w.image.name, LayerFrames(w.image, w.geometry), w.masklets) for w in self._workspaces()
-        ]
+        sessions = [(w.image.name, w.frames, w.masklets) for w in self._workspaces()]
         gather = partial(read_labelled, folder) if folder else partial(_gather, sessions)
         self._preparing = _Preparation(gather, None if folder else scratch)
         self._preparing.done.connect(self._prepared)

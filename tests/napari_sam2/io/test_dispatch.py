@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_sam2.images import Calibration, Movie, resolve_layout
+from napari_sam2.frame_layout import resolve_layout
+from napari_sam2.images import Calibration, Movie
 from napari_sam2.io import read_movie, read_prompts, write_labels
 from napari_sam2.masklets import Masklets
 

@@ -176,3 +176,22 @@ def test_sessions_of_an_image_are_found_newest_first(tmp_path, monkeypatch, hist
     elsewhere = Header(Fingerprint.of(MOVIE + 1, "other"), "m", HEADER.created, "s")
     write_session(sessions_folder() / "2026-04-01_other.jsonl", elsewhere, history.entries)
     assert [path.name for path in find_sessions(lambda: IMAGE)] == [*reversed(names)]
+
+
+class LargeFrames(list):
+    """Frames of 9 million pixels, of which only parts may be read."""
+
+    frame_shape = (3000, 3100)
+
+    def __getitem__(self, frame):
+        raise AssertionError("a whole frame was read")
+
+    def window(self, frame, rows, columns, size=None):
+        assert rows.stop - rows.start < 300 and columns.stop - columns.start < 300
+        return np.full((rows.stop - rows.start, columns.stop - columns.start), frame, np.uint16)
+
+
+def test_large_frames_are_recognised_by_parts_of_them():
+    image = Fingerprint.of(LargeFrames(range(5)), "large")
+    assert (image.n_frames, image.frame_shape, image.dtype) == (5, (3000, 3100), "uint16")
+    assert len(set(image.samples)) == 3

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
+from napari_sam2.appearance import Appearance
 from napari_sam2.io.session_files import read_session, sessions_folder
+from napari_sam2.layers.geometry import FrameGeometry, LayerFrames
 from napari_sam2.widgets import autosave
 from napari_sam2.widgets.annotator import Annotator
+from napari_sam2.widgets.sessions import fingerprint
 
 CELLS = ("cells_nano", "cpu")
 MOVIE = np.arange(6 * 30 * 50, dtype=np.uint16).reshape(6, 30, 50)
@@ -242,3 +245,14 @@ def test_after_kill_9_masks_and_prompts_are_there(start, settle, request):
     assert sorted(masks(again)) == [(1, t) for t in range(6)]
     assert again.viewer.layers["movie clicks"].data.tolist() == [[0, 12, 33]]
     assert again.viewer.layers["Object 1"].data[4, 12, 37] == 1
+
+
+def test_an_image_is_recognised_whichever_channel_is_shown():
+    viewer = ViewerModel()
+    channels = np.stack([MOVIE, MOVIE[::-1]], axis=1)
+    image = viewer.add_image(channels, axis_labels=("t", "c", "y", "x"))
+    seen = [fingerprint(image, FrameGeometry.of(image, point=(0, c, 0, 0))) for c in (0, 1)]
+    assert seen[0] == seen[1]
+    # what is measured and saved of it is what is chosen
+    second = LayerFrames(image, FrameGeometry.of(image), Appearance(channels=(1,)))
+    np.testing.assert_array_equal(second[0], MOVIE[-1])
