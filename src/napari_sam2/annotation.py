@@ -34,6 +34,9 @@ class Annotation:
     Notes
     -----
     All methods belong to one thread. `masklets` may be read by another one meanwhile.
+
+    What is restated, by an undo or a reopened session, is said to the network when something
+    follows from it: a prompt of the same object, or a propagation.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Annotation:
         self._prompts: dict[ObjectFrame, tuple[Prompt, ...]] = {}
         self._confidence = {} if confidence is None else confidence
         self._choices: dict[ObjectFrame, int | None] = {}
+        self._unsaid: dict[ObjectFrame, tuple[tuple[Prompt, ...], int | None]] = {}
         self._given: dict[ObjectFrame, SparseMask] = {}
 
     @property
@@ -65,7 +69,8 @@ class Annotation:
 
     def prompts(self, object_id: int, frame: int) -> tuple[Prompt, ...]:
         """List what was said of an object in a frame."""
-        return self._prompts.get((object_id, frame), ())
+        key = (object_id, frame)
+        return self._unsaid[key][0] if key in self._unsaid else self._prompts.get(key, ())
 
     def confidence(self, object_id: int, frame: int) -> Confidence | None:
         """Look up the scores of a mask; None where the network has not made one."""
@@ -104,10 +109,14 @@ class Annotation:
         if not prompts:
             self._forget(key)
             return None
+        if added_clicks(self.prompts(*key), prompts) is None:
+            self._unsaid.pop(key, None)  # it starts afresh
+        self._say_unsaid(object_id)
         return self._keep(key, self._say(key, prompts, choice))
 
     def alternatives(self, object_id: int, frame: int) -> list[SparseMask]:
         """List the masks that a first click can mean, best first; empty without a prompt."""
+        self._say_unsaid(object_id)
         if (object_id, frame) not in self._prompts:
             return []
         return [each.sparse for each in self.session.alternatives(object_id, frame)]
@@ -120,16 +129,19 @@ class Annotation:
         mask: StoredMask | None,
         choice: int | None = None,
     ) -> None:
-        """Say what was said before, with the mask that was there then: as an undo does.
+        """Take what was said before, with the mask that was there then: as an undo does.
 
-        The session hears of the prompts, so that others can follow them; the mask is the
-        given one, whatever the network answers. None forgets the mask.
+        Nothing is computed: the session hears of the prompts when others follow them. The mask
+        is the given one, whatever the network would answer. None forgets the mask.
         """
         key = (object_id, frame)
         if not prompts:
             self._forget(key)
-        elif self._prompts.get(key) != tuple(prompts):
-            self._say(key, prompts, choice)
+        elif _same(self._prompts.get(key, ()), prompts) and self._choices.get(key) == choice:
+            self._unsaid.pop(key, None)
+        else:
+            self._unsaid[key] = tuple(prompts), choice
+            self.objects.include(object_id)
         if mask is None:
             self.masklets.remove(*key)
             self._confidence.pop(key, None)
@@ -139,6 +151,17 @@ class Annotation:
         else:
             self._confidence[key] = mask.confidence
         self.masklets.put(*key, mask.packed)
+
+    def is_all_said(self, object_ids: Iterable[int] | None = None) -> bool:
+        """Tell whether the session knows of all prompts of these objects, or of all objects."""
+        return not self._left_to_say(object_ids)
+
+    def catch_up(self, object_ids: Iterable[int] | None = None) -> Iterator[None]:
+        """Say to the session what was restated, of all objects by default; a prompt at a step."""
+        for key in self._left_to_say(object_ids):
+            if key in self._unsaid:  # it may have been said between two steps
+                self._say(key, *self._unsaid[key])
+            yield
 
     def forget_tracked(self, object_ids: Iterable[int]) -> None:
         """Let the session forget where it has followed objects; prompts and masks stay."""
@@ -152,7 +175,8 @@ class Annotation:
             self.session.remove_object(object_id)
         self.objects.remove(object_id)
         self.masklets.remove(object_id)
-        for key in [key for key in {*self._confidence, *self._prompts} if key[0] == object_id]:
+        known = {*self._confidence, *self._prompts, *self._unsaid}
+        for key in [key for key in known if key[0] == object_id]:
             self._drop(key)
 
     def frame_count(
@@ -163,6 +187,7 @@ class Annotation:
         object_ids: Iterable[int] | None = None,
     ) -> int:
         """Count the frames that `propagate` will yield with the same arguments."""
+        self._say_unsaid(*self.object_ids if object_ids is None else object_ids)
         wanted = self._unlocked(object_ids)
         return self.session.frame_count(direction, frames=frames, object_ids=wanted)
 
@@ -195,6 +220,7 @@ class Annotation:
         ValueError
             If no object is left to follow.
         """
+        self._say_unsaid(*self.object_ids if object_ids is None else object_ids)
         wanted = self._unlocked(object_ids)
         results = self.session.propagate(direction, frames=frames, object_ids=wanted)
         yield from self._kept(results)
@@ -212,6 +238,8 @@ class Annotation:
         ------
         As `propagate`.
         """
+        if object_ids is not None:
+            self._say_unsaid(*object_ids)
         wanted = self._unlocked(object_ids)
         yield from self._kept(self.session.propagate_changes(object_ids=wanted))
 
@@ -242,6 +270,14 @@ class Annotation:
             )
         return left
 
+    def _left_to_say(self, object_ids: Iterable[int] | None) -> list[ObjectFrame]:
+        wanted = None if object_ids is None else set(object_ids)
+        return sorted(key for key in self._unsaid if wanted is None or key[0] in wanted)
+
+    def _say_unsaid(self, *object_ids: int) -> None:
+        for _ in self.catch_up(object_ids):
+            pass
+
     def _say(
         self, key: ObjectFrame, prompts: Sequence[Prompt], choice: int | None = None
     ) -> MaskPrediction:
@@ -252,6 +288,7 @@ class Annotation:
         else:
             prediction = say(self.session, *key, prompts, choice)
         self._choices[key] = choice
+        self._unsaid.pop(key, None)
         self.objects.include(key[0])
         self._prompts[key] = tuple(prompts)
         self._given.pop(key, None)
@@ -275,6 +312,7 @@ class Annotation:
 
     def _drop(self, key: tuple[int, int]) -> None:
         self._prompts.pop(key, None)
+        self._unsaid.pop(key, None)
         self._choices.pop(key, None)
         self._given.pop(key, None)
         self._confidence.pop(key, None)
@@ -350,7 +388,7 @@ def _others(prompts: Sequence[Prompt]) -> list[Prompt]:
     return [prompt for prompt in prompts if not isinstance(prompt, PointPrompt)]
 
 
-def _same(one: list[Prompt], other: list[Prompt]) -> bool:
+def _same(one: Sequence[Prompt], other: Sequence[Prompt]) -> bool:
     if len(one) != len(other):
         return False
     for a, b in zip(one, other, strict=True):

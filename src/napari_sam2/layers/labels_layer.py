@@ -1,7 +1,9 @@
 """Masklets -> Labels layers: one for each object, or one for all."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2.layers.colours import object_colormap
@@ -85,6 +87,7 @@ class OutputLayers:
         self._objects = objects
         self._hooks = hooks
         self._layers: dict[int, Labels] = {}
+        self._outdated: dict[int, bool] = {}  # and whether their thumbnails are, too
         self._per_object = True
         self.hidden: set[int] = set()
 
@@ -134,9 +137,63 @@ class OutputLayers:
 
     def refresh(self, object_ids: Iterable[int] | None = None) -> None:
         """Show the masks as they are now in the frame that is looked at."""
-        keys = set(self.layers if object_ids is None or not self._per_object else object_ids)
-        for key in keys.intersection(self.layers):
+        for key in self._showing(object_ids):
+            self._outdated.pop(key, None)
             redraw(self._layers[key])
+
+    def outdate(self, object_ids: Iterable[int] | None = None, thumbnails: bool = False) -> None:
+        """Have the masks of these objects, or of all, shown as they are now by `catch_up`.
+
+        Parameters
+        ----------
+        object_ids
+            All by default.
+        thumbnails
+            Whether to draw them anew in the layer list, too.
+        """
+        for key in self._showing(object_ids):
+            self._outdated[key] = thumbnails or self._outdated.get(key, False)
+
+    def catch_up(self, budget_s: float) -> bool:
+        """Show what is outdated, one layer at least, until the time is spent.
+
+        Parameters
+        ----------
+        budget_s
+            Seconds on the clock.
+
+        Returns
+        -------
+        Whether anything is left.
+        """
+        end = perf_counter() + budget_s
+        while self._outdated:
+            key = next(iter(self._outdated))
+            thumbnail = self._outdated.pop(key)
+            if key in self.layers:
+                redraw(self._layers[key], thumbnail)
+            if perf_counter() > end:
+                break
+        return bool(self._outdated)
+
+    @contextmanager
+    def left_out(self) -> Iterator[None]:
+        """Let napari leave the layers alone while it goes to another frame; then they are outdated.
+
+        Notes
+        -----
+        It slices those that are visible, all in one go. They are taken for invisible for so
+        long, and nobody is told: nothing appears or disappears.
+        """
+        layers = [layer for layer in self.layers.values() if layer.visible]
+        for layer in layers:
+            layer._visible = False
+        try:
+            yield
+        finally:
+            for layer in layers:
+                layer._visible = True
+            self.outdate()
 
     def remove(self, object_id: int) -> None:
         """Take the object's own layer out of the viewer, if it has one."""
@@ -175,6 +232,13 @@ class OutputLayers:
         """Let go of all layers; they stay in the viewer."""
         for key in list(self._layers):
             self._release(key)
+
+    def _showing(self, object_ids: Iterable[int] | None) -> list[int]:
+        """List the layers that show these objects, or all layers."""
+        shown = self.layers
+        if object_ids is None or not self._per_object:
+            return list(shown)
+        return [key for key in dict.fromkeys(object_ids) if key in shown]
 
     def _release(self, key: int) -> None:
         layer = self._layers.pop(key, None)

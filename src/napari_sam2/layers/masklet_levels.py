@@ -120,8 +120,8 @@ def is_own(layer: "Layer") -> bool:
     return isinstance(data, MaskletView | MaskletLevel)
 
 
-def redraw(layer: "Labels") -> None:
-    """Show the masks as they are now."""
+def redraw(layer: "Labels", thumbnail: bool = True) -> None:
+    """Show the masks as they are now, in the thumbnail of the layer list, too, if wanted."""
     if layer.multiscale and layer.ndim == 2:
         layer.data = layer.data  # napari keeps the coarsest level of a single image
-    layer.refresh(extent=False, highlight=False)
+    layer.refresh(extent=False, highlight=False, thumbnail=thumbnail)

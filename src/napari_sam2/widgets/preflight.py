@@ -122,14 +122,18 @@ def estimate(
 
     Returns
     -------
-    None where nothing can be said: no image is open, nothing is prompted, or planes and times
-    are followed at once.
+    None where nothing can be said: no image is open, nothing is prompted, the session was
+    reopened and the network does not know its prompts yet, or planes and times are followed at
+    once.
     """
     from sam2_torch.estimate import estimate_propagation, known_speed
     from sam2_torch.session import VideoSession
 
-    session = None if owner.annotation is None else owner.annotation.session
-    if not isinstance(session, VideoSession):
+    annotation = owner.annotation
+    session = None if annotation is None else annotation.session
+    if annotation is None or not isinstance(session, VideoSession):
+        return None
+    if not annotation.is_all_said(object_ids):  # of a reopened session
         return None
     wanted = [
         object_id

@@ -3,15 +3,13 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
 from napari_sam2.layers.workspace import Workspace
-from napari_sam2.widgets.notices import ONE_LAYER_FOR_ALL
+from napari_sam2.widgets.live_view import LiveView
 from napari_sam2.widgets.pending_steps import PendingStep
 from napari_sam2.widgets.session_owner import Progress
 from napari_sam2.widgets.worker import SessionWorker
-
-REFRESH_MS, REFRESH_3D_MS = 40, 1000  # in 3-D all frames are drawn anew
 
 
 class Propagation(QObject):
@@ -26,8 +24,6 @@ class Propagation(QObject):
 
     Attributes
     ----------
-    follow
-        Whether the viewer goes along with the frames, as long as the user does not leave them.
     is_running
         Whether masks are being carried.
 
@@ -51,30 +47,35 @@ class Propagation(QObject):
 
     def __init__(self, worker: SessionWorker, current: Callable[[], Workspace | None]) -> None:
         super().__init__()
-        self.follow = True
         self.is_running = False
         self._worker = worker
         self._current = current
         self._waiting: list[Callable[[], None]] = []
         self._run = 0
-        self._last: Progress | None = None
-        self._done_frames: set[int] = set()
-        self._shown_by_us: int | None = None
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self._show_done_frames)
+        self._live = LiveView(current)
+        self._live.shown.connect(self.progressed)
+        self._live.noticed.connect(self.noticed)
+
+    @property
+    def follow(self) -> bool:
+        """Whether the viewer goes along with the frames, as long as the user does not leave."""
+        return self._live.follow
+
+    @follow.setter
+    def follow(self, follow: bool) -> None:
+        self._live.follow = follow
 
     @property
     def is_showing(self) -> bool:
         """Whether masks are there that are yet to be shown."""
-        return self._timer.isActive()
+        return self._live.is_busy
 
     @property
     def is_paused(self) -> bool:
         """Whether it stands still."""
         return self._worker.is_paused
 
-    def start(self, stream: Callable[[], Iterator[Progress]], step: PendingStep) -> None:
+    def start(self, stream: Callable[[], Iterator[Progress | None]], step: PendingStep) -> None:
         """Run a propagation; nothing happens while another one runs.
 
         Parameters
@@ -89,7 +90,7 @@ class Propagation(QObject):
             return
         self.is_running = True
         self._run += 1
-        self._shown_by_us = workspace.shown_frame
+        self._live.begin(workspace)
         step.begin(workspace)
         self._worker.stream(
             stream,
@@ -127,40 +128,20 @@ class Propagation(QObject):
 
     def close(self) -> None:
         """Show nothing any more."""
-        self._timer.stop()
+        self._live.close()
 
     def _take(self, workspace: Workspace, step: PendingStep, progress: Progress) -> None:
         ids = [i for i in progress.object_ids if i in workspace.objects.ids]
         step.record(workspace, workspace.stored_masks((i, progress.frame) for i in ids))
         self.recorded.emit()
-        if workspace is not self._current():
-            return
-        self._done_frames.add(progress.frame)
-        self._last = progress
-        if not self._timer.isActive():
-            self._timer.start(REFRESH_3D_MS if workspace.is_3d else REFRESH_MS)
-
-    def _show_done_frames(self) -> None:
-        workspace, progress = self._current(), self._last
-        if workspace is None or progress is None:
-            return
-        if not workspace.outputs.show(progress.object_ids):
-            self.noticed.emit(ONE_LAYER_FOR_ALL)
-        shown = workspace.shown_frame
-        if self.follow and shown == self._shown_by_us != progress.frame:
-            self._shown_by_us = progress.frame
-            workspace.go_to(progress.frame)  # which shows the new masks, too
-        elif workspace.is_3d or shown in self._done_frames:
-            workspace.outputs.refresh()
-        self._done_frames.clear()
-        self.progressed.emit(progress)
+        if workspace is self._current():
+            self._live.take(workspace, progress)
 
     def _end(self, run: int, completed: bool) -> None:
         if run != self._run or not self.is_running:  # of an image that was left
             return
         self.is_running = False
-        self._timer.stop()
-        self._show_done_frames()
+        self._live.finish()
         self.ended.emit(completed)
         self.changed.emit()
         self._call_waiting()

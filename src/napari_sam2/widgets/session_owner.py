@@ -209,16 +209,25 @@ class SessionOwner:
         direction: Direction,
         frames: tuple[int, int] | None,
         object_ids: Sequence[int] | None = None,
-    ) -> Iterator[Progress]:
-        """Follow objects, all of them by default; the masks go to the masklets."""
+    ) -> Iterator[Progress | None]:
+        """Follow objects, all of them by default; the masks go to the masklets.
+
+        Yields
+        ------
+        None as long as prompts of a reopened session are said to the network, then `Progress`.
+        """
         if self._annotation is None:
             return
+        yield from self._annotation.catch_up(object_ids)
         total = self._annotation.frame_count(direction, frames=frames, object_ids=object_ids)
         yield from _progress(self._annotation.propagate(direction, frames, object_ids), total)
 
-    def propagate_changes(self, object_ids: Sequence[int] | None = None) -> Iterator[Progress]:
+    def propagate_changes(
+        self, object_ids: Sequence[int] | None = None
+    ) -> Iterator[Progress | None]:
         """Follow again what changed prompts can have changed, of all objects by default."""
         if self._annotation is not None:
+            yield from self._annotation.catch_up(object_ids or ())
             yield from _progress(self._annotation.propagate_changes(object_ids), None)
 
 

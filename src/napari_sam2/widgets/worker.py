@@ -120,7 +120,7 @@ class SessionWorker(QObject):
         function
             Makes the generator, on the worker's thread.
         each
-            Gets every value on the GUI thread.
+            Gets every value on the GUI thread but None, which only lets requests in.
         then
             Is told at the end whether the generator ran to its end, or was cancelled.
         """
@@ -225,7 +225,8 @@ class SessionWorker(QObject):
             self._end_stream(request)
             self._answered.emit(request, True)
         else:
-            self._stepped.emit(request, value)
+            if value is not None:
+                self._stepped.emit(request, value)
 
     def _end_stream(self, request: _Request) -> None:
         with self._wake:

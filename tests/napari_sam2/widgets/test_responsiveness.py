@@ -1,0 +1,79 @@
+"""Nothing keeps the event loop from going round while masks are propagated.
+
+What is asserted is the CPU time that the thread of the interface takes for one turn: time on
+the clock would depend on what else the machine does.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_sam2.layers.warm_up import warm_up
+from napari_sam2.widgets.segment_and_track import SegmentAndTrack
+
+sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
+
+LONGEST_MS = 50
+N_FRAMES = 6
+PLACES = tuple((y, x) for y in (24, 70, 116) for x in (24, 74, 124, 174))
+
+
+@pytest.fixture
+def movie():
+    """Twelve bright discs that drift, 16 bits, not square."""
+    y, x = np.ogrid[:140, :200]
+    frames = np.random.default_rng(0).normal(900, 40, (N_FRAMES, 140, 200))
+    for t, frame in enumerate(frames):
+        for cy, cx in PLACES:
+            frame[(y - cy) ** 2 + (x - cx - t) ** 2 < 15**2] += 2500
+    return frames.astype(np.uint16)
+
+
+@pytest.fixture
+def dock(make_napari_viewer, movie, qtbot):
+    """The widget with the embedded network, loaded, and a click in each disc."""
+    viewer = make_napari_viewer(show=True)
+    viewer.add_image(movie, name="movie", scale=(2, 0.5, 0.5))
+    viewer.dims.set_point(0, 0)
+    widget = SegmentAndTrack(viewer)
+    viewer.window.add_dock_widget(widget, name="Segment and track")
+    warm_up()
+    widget.prompts.points.click()
+    annotator = widget.annotator
+    qtbot.waitUntil(lambda: bool(annotator.device), timeout=60_000)
+    for number, place in enumerate(PLACES):
+        if number:
+            annotator.edit.new()
+        viewer.layers["movie clicks"].add((0, *place))
+    qtbot.waitUntil(lambda: not annotator.worker.is_busy, timeout=60_000)
+    return widget
+
+
+@pytest.mark.parametrize("per_object", [True, False], ids=["a layer each", "one layer"])
+def test_no_turn_of_the_event_loop_takes_long(dock, per_object, qtbot):
+    from event_loop import EventLoopWatchdog
+
+    annotator, viewer = dock.annotator, dock.annotator.viewer
+    annotator.set_per_object(per_object)
+    for direction in ("backward", "forward"):  # the first time, libraries make what they keep
+        viewer.dims.set_point(0, 0)
+        qtbot.wait(300)
+        watchdog = EventLoopWatchdog()
+        if direction == "forward":
+            dock.propagation.run.click()
+            qtbot.waitUntil(lambda: annotator.is_propagating)
+        else:
+            viewer.dims.set_point(0, 2 * (N_FRAMES - 1))
+        qtbot.waitUntil(
+            lambda: not (annotator.is_propagating or annotator.propagation.is_showing),
+            timeout=120_000,
+        )
+        figures = watchdog.end()
+    print(figures, sorted(map(round, watchdog.cpu_ms))[-8:])
+    layers = [layer for layer in viewer.layers if layer.name.startswith("Object ")]
+    assert len(layers) == (len(PLACES) if per_object else 0)
+    assert annotator.workspace.shown_frame == N_FRAMES - 1
+    assert figures["turns"] > 20
+    assert figures["work_max_ms"] < LONGEST_MS
