@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from napari_sam2.annotation import Annotation, added_clicks
+from napari_sam2.history import StoredMask
 from napari_sam2.masklets import Confidence, Masklets
 from napari_sam2.objects import Objects
 from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt
@@ -110,6 +111,47 @@ def test_propagation_fills_the_masklets_frame_by_frame(annotation):
     results.close()
     assert annotation.masklets.frames(1) == (1, 2)
     assert [r.frame for r in annotation.propagate("both", frames=(0, 3))] == [1, 2, 0]
+
+
+def test_what_is_restated_is_said_when_something_follows_from_it(annotation, make_session):
+    before = Annotation(make_session(FRAMES))
+    for object_id, frame in ((1, 0), (1, 3), (2, 0)):
+        before.prompt(object_id, frame, [click((10, 20))])
+        packed = before.masklets.packed(object_id, frame)
+        annotation.restate(object_id, frame, [click((10, 20))], StoredMask(packed))
+    assert annotation.session.log == []
+    assert annotation.masklets.labels(3)[10, 20] == 1
+    assert annotation.prompts(1, 3)[0].points_yx.tolist() == [[10, 20]]
+    assert annotation.is_all_said([3]) and not annotation.is_all_said()
+    # one more click refines what was said there; the object's other prompt counts, too
+    annotation.prompt(1, 3, [click((10, 20), (10, 30))])
+    said = [("add", 1, 0, 1, True), ("add", 1, 3, 1, True), ("add", 1, 3, 1, False)]
+    assert annotation.session.log == said
+    assert annotation.is_all_said([1])
+    list(annotation.propagate("forward"))
+    assert annotation.session.log[3] == ("add", 2, 0, 1, True)
+    assert annotation.is_all_said()
+
+
+def test_what_was_restated_and_taken_back_is_never_said(annotation):
+    annotation.prompt(1, 0, [click((10, 20))])
+    annotation.restate(1, 0, [click((10, 20), (10, 30))], None)
+    annotation.restate(1, 0, [click((10, 20))], None)  # as it was said
+    annotation.restate(1, 2, [click((10, 20))], None)
+    annotation.restate(1, 2, [], None)
+    annotation.restate(2, 2, [click((20, 20))], None)
+    annotation.remove_object(2)
+    assert annotation.is_all_said()
+    assert annotation.object_ids == (1,)
+    assert annotation.session.log == [("add", 1, 0, 1, True)]
+
+
+def test_a_change_elsewhere_leaves_restated_objects_as_they_are(annotation):
+    annotation.restate(1, 0, [click((10, 20))], None)
+    annotation.prompt(2, 1, [click((20, 20))])
+    assert list(annotation.propagate_changes())
+    assert not annotation.is_all_said([1])
+    assert all(entry[1] != 1 for entry in annotation.session.log if entry[0] == "add")
 
 
 def test_a_removed_object_is_gone(annotation):

@@ -5,15 +5,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2.appearance import USUAL
-from napari_sam2.history import Action, Changes, History, Key, Kind, StoredMask, Value
+from napari_sam2.history import Action, Changes, History, Key, Kind
+from napari_sam2.known_objects import KnownObjects
 from napari_sam2.layers.drawing import Drawing
 from napari_sam2.layers.geometry import FrameGeometry, LayerFrames
 from napari_sam2.layers.ghosts import Ghosts
 from napari_sam2.layers.labels_layer import Hooks, OutputLayers
-from napari_sam2.lineage import Track
 from napari_sam2.marks import Marks, ObjectFrame
-from napari_sam2.masklets import Confidence, Masklets
-from napari_sam2.objects import ObjectRecord, Objects
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -90,9 +88,9 @@ class Workspace:
         self.image = image
         self.geometry = geometry
         self.appearance = USUAL
-        self.objects = Objects()
-        self.masklets = Masklets(geometry.n_frames, geometry.frame_shape)
-        self.confidence: dict[ObjectFrame, Confidence] = {}
+        self._known = KnownObjects(geometry.n_frames, geometry.frame_shape)
+        self.objects, self.masklets = self._known.objects, self._known.masklets
+        self.confidence = self._known.confidence
         self.history = History()
         self.proposed: list[Suggestion] = []
         self.drawing = Drawing(
@@ -227,62 +225,32 @@ class Workspace:
 
     def unknown_objects(self, object_ids: Iterable[int]) -> Changes:
         """Give what is said of those objects that the history does not know yet."""
-        keys = {Key(Kind.OBJECT, i) for i in object_ids if i in self.objects.ids}
-        unknown = keys.difference(self.history.values)
-        return {key: self.objects.record(key.object_id) for key in unknown}
+        records = self._known.records(object_ids)
+        return {key: said for key, said in records.items() if key not in self.history.values}
 
     def stored_masks(self, places: Iterable[ObjectFrame]) -> Changes:
         """Read masks with their scores, as values of a history."""
-        return {Key(Kind.MASK, *place): self._stored(place) for place in places}
+        return self._known.stored_masks(places)
 
     def given_masks(
         self, masks: "Mapping[int, Mapping[int, SparseMask]]", names: Mapping[int, str]
     ) -> Changes:
-        """Give the values that make masks, by object id and frame, the user's word.
-
-        Parameters
-        ----------
-        masks
-            By object id and frame.
-        names
-            What objects are called; those that the history does not know get a name in any case.
-
-        Raises
-        ------
-        ValueError
-            If a mask is not of the frames' shape, or a frame is outside of the movie.
-        """
-        trial = Masklets(self.geometry.n_frames, self.geometry.frame_shape)
-        changes: dict[Key, Value | None] = {}
-        for object_id, by_frame in masks.items():
-            for frame, mask in by_frame.items():
-                trial.set(object_id, frame, mask)
-                packed = trial.packed(object_id, frame)
-                assert packed is not None, "it was put there just now"
-                changes[Key(Kind.MASK, object_id, frame)] = StoredMask(packed)
-                changes[Key(Kind.MARKS, object_id, frame)] = Marks(painted=mask)
-            key = Key(Kind.OBJECT, object_id)
-            if object_id in names or key not in self.history.values:
-                changes[key] = ObjectRecord(names.get(object_id, f"Object {object_id}"))
-        return changes
+        """Give the values that make masks the user's word, as `KnownObjects` does."""
+        return self._known.given_masks(masks, names, self.history.values)
 
     def take(self, changes: Changes) -> None:
         """Put values of the history in place: objects, masks, and what is drawn."""
         drawn = {key.place: value for key, value in changes.items() if key.kind == Kind.MARKS}
-        for key, value in sorted(changes.items(), key=lambda change: change[0]):
-            if isinstance(value, StoredMask):
-                self._put_mask(key.place, value)
-            elif isinstance(value, ObjectRecord):
-                self.objects.set(key.object_id, value)
-            elif key.kind == Kind.TRACK:
-                self._bound(key.object_id, value)
-            elif value is None and key.kind == Kind.MASK:
-                self.masklets.remove(*key.place)
-                self.confidence.pop(key.place, None)
-            elif value is None and key.kind == Kind.OBJECT:
-                self._remove_object(key.object_id)
+        gone = [k.object_id for k, v in changes.items() if k.kind == Kind.OBJECT and v is None]
+        self._known.put(changes)
+        for object_id in gone:
+            self.outputs.remove(object_id)
         marks = {place: m if isinstance(m, Marks) else Marks() for place, m in drawn.items()}
-        self._wet = {place: mask for place, mask in self._wet.items() if place not in marks}
+        self._wet = {
+            place: mask
+            for place, mask in self._wet.items()
+            if place not in marks and place[0] not in gone
+        }
         self._marks.update(marks)
         self._marks = {place: m for place, m in self._marks.items() if m}
         self.drawing.write(marks)
@@ -359,32 +327,6 @@ class Workspace:
             self._listener.refused()
             return False
         return True
-
-    def _stored(self, place: ObjectFrame) -> StoredMask | None:
-        packed = self.masklets.packed(*place)
-        return None if packed is None else StoredMask(packed, self.confidence.get(place))
-
-    def _bound(self, object_id: int, track: Value | None) -> None:
-        if isinstance(track, Track):
-            self.objects.bound(object_id, track.begin, track.end)
-        else:
-            self.objects.bound(object_id, None, None)
-
-    def _put_mask(self, place: ObjectFrame, stored: StoredMask) -> None:
-        self.objects.include(place[0])
-        self.masklets.put(*place, stored.packed)
-        if stored.confidence is None:
-            self.confidence.pop(place, None)
-        else:
-            self.confidence[place] = stored.confidence
-
-    def _remove_object(self, object_id: int) -> None:
-        self.objects.remove(object_id)
-        self.masklets.remove(object_id)
-        self.outputs.remove(object_id)
-        for table in (self._wet, self.confidence):
-            for key in [key for key in table if key[0] == object_id]:
-                del table[key]
 
     def _show(self, changes: Changes) -> None:
         if any(key.kind == Kind.OBJECT for key in changes):

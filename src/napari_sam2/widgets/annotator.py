@@ -16,6 +16,7 @@ from napari_sam2.widgets.conversation import Conversation
 from napari_sam2.widgets.edits import Edits
 from napari_sam2.widgets.network import Network
 from napari_sam2.widgets.notices import ONE_LAYER_FOR_ALL
+from napari_sam2.widgets.pen import Pen
 from napari_sam2.widgets.pending_steps import PendingStep
 from napari_sam2.widgets.propagation import Propagation
 from napari_sam2.widgets.session_owner import SessionOwner
@@ -49,8 +50,9 @@ class Annotator(QObject):
     ----------
     workspace
         The chosen image with its axes, objects, masklets and layers; None if none is chosen.
-    network, conversation, propagation, edit, sessions
-        The parts: what is loaded, what is asked of it, masks carried on, edits, files.
+    network, conversation, propagation, steps, edit, pen, sessions
+        The parts: what is loaded, what is asked of it, masks carried on, what is recorded,
+        edits, the next mark, files.
     is_closed
         Whether the viewer is closed.
 
@@ -84,11 +86,12 @@ class Annotator(QObject):
         self._workspaces = Workspaces(viewer, self._listener)
         self.conversation = Conversation(self.worker, self._owner)
         self._alternatives = Alternatives(self.conversation, self._current, self.open)
-        self.propagation = Propagation(self.worker, self._current)
-        self._steps = Steps(
+        self.propagation = Propagation(self.worker, self._owner, self._current)
+        self.steps = Steps(
             self.network, self.conversation, self._alternatives, self._current, self.open
         )
-        self.edit = Edits(self._current, self._steps.put, self.propagation.when_idle)
+        self.edit = Edits(self._current, self.steps.put, self.propagation.when_idle)
+        self.pen = Pen(self._current, self.steps, self.edit)
         self.sessions = Sessions(lambda: self.model[0], self._put_history)
         self._connect_parts()
         viewer.layers.events.removed.connect(self._layer_removed)
@@ -150,11 +153,11 @@ class Annotator(QObject):
         return self.workspace
 
     def _connect_parts(self) -> None:
-        notice = (self.conversation, self._alternatives, self._steps, self.propagation)
-        for part in (*notice, self.sessions):
+        notice = (self.conversation, self._alternatives, self.steps, self.propagation)
+        for part in (*notice, self.pen, self.sessions):
             part.noticed.connect(self.noticed)
-        change = (self.network, self.conversation, self._steps, self.propagation)
-        for each in (*change, self.sessions):
+        change = (self.network, self.conversation, self.steps, self.propagation)
+        for each in (*change, self.pen, self.sessions):
             each.changed.connect(self.changed)
         for one in (self.network, self.sessions):
             one.failed.connect(self.failed)
@@ -201,7 +204,7 @@ class Annotator(QObject):
         self.conversation.say_all(workspace, self.model)
         self.changed.emit()
         # the first Labels layer takes napari a second: let this be seen before
-        QTimer.singleShot(OPENING_MS, partial(self._show_current, workspace))
+        QTimer.singleShot(OPENING_MS, partial(self.pen.show_layer, workspace))
 
     def choose_model(self, name: str, device: str) -> None:
         """Go on with another network; session and prompts stay. It is loaded when needed."""
@@ -283,28 +286,16 @@ class Annotator(QObject):
         names
             What to call the objects.
         """
-        workspace = self.workspace
-        if workspace is None or not masks:
-            return
-        self._steps.add_masks(workspace, masks, names or {})
+        if self.workspace is not None:
+            self.steps.add_masks(self.workspace, masks, names or {})
 
     def new_object(self) -> None:
         """Start on another object, unless the current one is still empty."""
-        workspace = self.workspace
-        if workspace is None:
-            return
-        if workspace.is_marked(workspace.current_object):
-            self.edit.new()
-            self._show_current(workspace)
-        else:
-            name = workspace.objects.name(workspace.current_object)
-            self.noticed.emit(f"{name} is still empty: click inside a cell first.")
+        self.pen.new_object()
 
     def select_object(self, object_id: int) -> None:
         """Choose whose the next prompts are."""
-        if self.workspace is not None:
-            self.workspace.current_object = object_id
-            self.changed.emit()
+        self.pen.select_object(object_id)
 
     def delete_object(self, object_id: int) -> None:
         """Delete an object, its prompts and its masks."""
@@ -313,17 +304,6 @@ class Annotator(QObject):
     def choose_alternative(self) -> None:
         """Take the next of the masks that the click shown can mean; the others are outlined."""
         self._alternatives.choose_next()
-
-    def set_label(self, label: int) -> None:
-        """Choose whether the next click is positive (1) or negative (0)."""
-        if self.workspace is not None:
-            self.workspace.label = label
-            self.changed.emit()
-
-    def switch_label(self) -> None:
-        """Make the next click negative if it would be positive, and the other way round."""
-        if self.workspace is not None:
-            self.set_label(1 - self.workspace.label)
 
     def set_per_object(self, per_object: bool) -> None:
         """Choose one Labels layer for each object, or one for all."""
@@ -347,12 +327,11 @@ class Annotator(QObject):
             n_planes = self.workspace.geometry.n_planes
             frames = frames[0] * n_planes, frames[1] * n_planes
         step = PendingStep(Action.PROPAGATE, about)
-        self.propagation.start(partial(self._owner.propagate, direction, frames, object_ids), step)
+        self.propagation.carry(step, direction, frames, object_ids)
 
     def propagate_changes(self, object_ids: Sequence[int] | None = None) -> None:
         """Carry on what was corrected since, in both directions, as far as it changes anything."""
-        step = PendingStep(Action.CORRECT, "")
-        self.propagation.start(partial(self._owner.propagate_changes, object_ids), step)
+        self.propagation.carry_changes(object_ids)
 
     def carry_out(
         self, action: Action, changes: Changes, about: str, follow: Sequence[int] = ()
@@ -372,10 +351,10 @@ class Annotator(QObject):
         if workspace is None:
             return
         step, first = PendingStep(action, about), workspace.shown_frame
-        self._steps.carry_out(workspace, step, changes)
+        self.steps.carry_out(workspace, step, changes)
         if follow and first is not None:
-            span = (first, workspace.geometry.n_frames)
-            self.propagation.start(partial(self._owner.propagate, "forward", span, follow), step)
+            span = first, workspace.geometry.n_frames
+            self.propagation.carry(step, "forward", span, follow)
 
     def when_idle(self, call: Callable[[], None]) -> None:
         """Call at once, or as soon as the propagation that is running is cancelled."""
@@ -409,39 +388,13 @@ class Annotator(QObject):
         self.forget_image(event.value)
 
     def _listener(self, which: Callable[[], Workspace]) -> Listener:
-        return Listener(
-            marks=lambda marks, painted: self._steps.draw(which(), marks, painted),
-            ignored=lambda: self._tell_ignored(which()),
-            refused=self._tell_locked,
-            keys={
-                "T": self.switch_label,
-                "N": self.new_object,
-                "Tab": self.choose_alternative,
-                "Control-Z": self.edit.undo,
-                "Control-Shift-Z": self.edit.redo,
-            },
-        )
+        return self.pen.listener(which, {"Tab": self.choose_alternative})
 
     def _put_history(self, workspace: Workspace, history: History) -> None:
-        self.propagation.when_idle(partial(self._steps.put_history, workspace, history))
+        self.propagation.when_idle(partial(self.steps.put_history, workspace, history))
 
     def _fail(self, error: Exception) -> None:
         self.network.note_failure()
         self.propagation.note_failure()
         self.failed.emit(error)
         self.changed.emit()
-
-    def _tell_ignored(self, workspace: Workspace) -> None:
-        others = workspace.geometry.place()
-        place = f", or on another plane than {others}" if others else ""
-        self.noticed.emit(
-            f"That says nothing: it is outside of the image{place}. "
-            "Take a point, a box, a polygon, an ellipse or a path."
-        )
-
-    def _tell_locked(self) -> None:
-        self.noticed.emit("That is locked: unlock it first.")
-
-    def _show_current(self, workspace: Workspace) -> None:
-        if workspace is self.workspace and not workspace.show_current():
-            self.noticed.emit(ONE_LAYER_FOR_ALL)

@@ -353,8 +353,7 @@ class SegmentEverything(QWidget):
     def _end_tracking(self, workspace: Workspace, job: TrackJob, completed: bool) -> None:
         self._tracked.clear()
         workspace.proposed.extend(of_divisions(job.divisions))
-        if workspace is self.annotator.workspace:
-            self.annotator.add_masks(job.seeds)
+        self.annotator.steps.add_followed(workspace, job.seeds)
         n, d = len(job.seeds), len(job.divisions)
         said = f"{n} object{'s' * (n != 1)}, {d} division{'s' * (d != 1)} proposed"
         said += ": see “Tracks and numbers”." if d else "."

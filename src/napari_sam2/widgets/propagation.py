@@ -1,14 +1,16 @@
 """Masks carried to other frames: one stream at a time, shown as it comes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from qtpy.QtCore import QObject, Signal
 
+from napari_sam2.annotation import Direction
+from napari_sam2.history import Action
 from napari_sam2.layers.workspace import Workspace
 from napari_sam2.widgets.live_view import LiveView
 from napari_sam2.widgets.pending_steps import PendingStep
-from napari_sam2.widgets.session_owner import Progress
+from napari_sam2.widgets.session_owner import Progress, SessionOwner
 from napari_sam2.widgets.worker import SessionWorker
 
 
@@ -17,8 +19,8 @@ class Propagation(QObject):
 
     Parameters
     ----------
-    worker
-        Where it runs.
+    worker, owner
+        Where it runs, and what the thread owns.
     current
         Gives the image that is worked on; None if there is none.
 
@@ -45,10 +47,16 @@ class Propagation(QObject):
     recorded = Signal()
     noticed = Signal(str)
 
-    def __init__(self, worker: SessionWorker, current: Callable[[], Workspace | None]) -> None:
+    def __init__(
+        self,
+        worker: SessionWorker,
+        owner: SessionOwner,
+        current: Callable[[], Workspace | None],
+    ) -> None:
         super().__init__()
         self.is_running = False
         self._worker = worker
+        self._owner = owner
         self._current = current
         self._waiting: list[Callable[[], None]] = []
         self._run = 0
@@ -74,6 +82,21 @@ class Propagation(QObject):
     def is_paused(self) -> bool:
         """Whether it stands still."""
         return self._worker.is_paused
+
+    def carry(
+        self,
+        step: PendingStep,
+        direction: Direction,
+        frames: tuple[int, int] | None,
+        object_ids: Sequence[int] | None,
+    ) -> None:
+        """Carry masks to other frames; the step gets them, the rest is as for `Annotation`."""
+        self.start(partial(self._owner.propagate, direction, frames, object_ids), step)
+
+    def carry_changes(self, object_ids: Sequence[int] | None) -> None:
+        """Carry on what was corrected since, as far as it changes anything."""
+        step = PendingStep(Action.CORRECT, "")
+        self.start(partial(self._owner.propagate_changes, object_ids), step)
 
     def start(self, stream: Callable[[], Iterator[Progress | None]], step: PendingStep) -> None:
         """Run a propagation; nothing happens while another one runs.

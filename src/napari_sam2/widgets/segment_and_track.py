@@ -181,7 +181,7 @@ class SegmentAndTrack(QWidget):
         self.objects.per_object_chosen.connect(annotator.set_per_object)
         self.prompts.points_wanted.connect(self._draw_points)
         self.prompts.shapes_wanted.connect(self._draw_shapes)
-        self.prompts.label_chosen.connect(annotator.set_label)
+        self.prompts.label_chosen.connect(annotator.pen.set_label)
         self.propagation.started.connect(self._propagate)
         self.propagation.from_here_wanted.connect(self._propagate_from_here)
         self.propagation.everywhere_wanted.connect(self._propagate_changes)

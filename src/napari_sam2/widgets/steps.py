@@ -83,10 +83,32 @@ class Steps(QObject):
         names: Mapping[int, str],
     ) -> None:
         """Record masks that were found elsewhere, by object id and frame, and show them."""
-        changes = workspace.given_masks(masks, names)
-        n = len(masks)
-        workspace.history.record(Action.ADD_MASKS, changes, f"{n} object{'s' * (n != 1)}")
-        self.put(workspace, changes)
+        self._add(workspace, workspace.given_masks(masks, names), {}, len(masks))
+
+    def add_followed(
+        self, workspace: Workspace, seeds: "Mapping[int, Mapping[int, SparseMask]]"
+    ) -> None:
+        """Record objects that were found and followed elsewhere: all their masks are one step.
+
+        Parameters
+        ----------
+        workspace
+            Where they are, whether or not it is the one that is worked on. Its masklets hold
+            their masks already.
+        seeds
+            By object id and frame, the masks that they were followed from: the user's word from
+            now on. Objects that were deleted meanwhile are left out.
+        """
+        there = {i: masks for i, masks in seeds.items() if i in workspace.objects.ids}
+        places = ((i, frame) for i in there for frame in workspace.masklets.frames(i))
+        carried = workspace.stored_masks(places)
+        self._add(workspace, workspace.given_masks(there, {}), carried, len(there))
+
+    def _add(self, workspace: Workspace, given: Changes, carried: Changes, n: int) -> None:
+        if given:
+            about = f"{n} object{'s' * (n != 1)}"
+            workspace.history.record(Action.ADD_MASKS, {**carried, **given}, about)
+            self.put(workspace, given)
 
     def carry_out(self, workspace: Workspace, step: PendingStep, changes: Changes) -> None:
         """Record changed values and put them in place; ask for masks that are not there."""

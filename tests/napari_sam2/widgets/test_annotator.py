@@ -279,7 +279,7 @@ def test_too_many_objects_share_a_layer_and_it_is_said(annotator, viewer, points
 
 
 def test_nothing_found_is_said(annotator, points, settle):
-    annotator.set_label(0)
+    annotator.pen.set_label(0)
     points.add((0, 12, 33))
     settle()
     assert annotator.told == ["Nothing was found there: click again, or draw a box."]

@@ -208,6 +208,22 @@ def test_track_everything_makes_ordinary_objects(dock, viewer, qtbot):
     assert (ids[0], 0) in workspace.marks  # prompted with its mask: it can be corrected
 
 
+def test_track_everything_is_one_step(dock, viewer, qtbot):
+    dock.track.run.click()
+    done(dock, qtbot)
+    workspace = dock.annotator.workspace
+    assert any(workspace.masklets.labels(frame).any() for frame in (1, 2))
+    before = {frame: workspace.masklets.labels(frame) for frame in range(3)}
+    dock.annotator.edit.undo()
+    done(dock, qtbot)
+    assert not any(workspace.masklets.labels(frame).any() for frame in range(3))
+    assert dock.annotator.edit.undo_text == ""
+    dock.annotator.edit.redo()
+    done(dock, qtbot)
+    for frame, labels in before.items():
+        np.testing.assert_array_equal(workspace.masklets.labels(frame), labels)
+
+
 def test_errors_are_told_in_a_sentence(dock, qtbot, messages):
     dock.wanted.smallest.setValue(50)
     dock.segment.run.click()

@@ -5,6 +5,7 @@ the clock would depend on what else the machine does.
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,24 @@ import pytest
 
 from napari_sam2.layers.warm_up import warm_up
 from napari_sam2.widgets.segment_and_track import SegmentAndTrack
+from napari_sam2.widgets.session_owner import SessionOwner
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 
 LONGEST_MS = 50
 N_FRAMES = 6
 PLACES = tuple((y, x) for y in (24, 70, 116) for x in (24, 74, 124, 174))
+
+
+@pytest.fixture(scope="module")
+def owner():
+    """The embedded network, whose input has a quarter of the usual area."""
+    from sam2_torch import CELLS_NANO, SAM2, load_sam2
+
+    small = SAM2(replace(CELLS_NANO, image_size=256))
+    small.load_state_dict(load_sam2("cells_nano", "cpu").state_dict())
+    small.eval().requires_grad_(False)
+    return SessionOwner(load=lambda name, device: small)
 
 
 @pytest.fixture
@@ -32,12 +45,12 @@ def movie():
 
 
 @pytest.fixture
-def dock(make_napari_viewer, movie, qtbot):
+def dock(make_napari_viewer, movie, owner, qtbot):
     """The widget with the embedded network, loaded, and a click in each disc."""
     viewer = make_napari_viewer(show=True)
     viewer.add_image(movie, name="movie", scale=(2, 0.5, 0.5))
     viewer.dims.set_point(0, 0)
-    widget = SegmentAndTrack(viewer)
+    widget = SegmentAndTrack(viewer, owner)
     viewer.window.add_dock_widget(widget, name="Segment and track")
     warm_up()
     widget.prompts.points.click()
@@ -57,23 +70,24 @@ def test_no_turn_of_the_event_loop_takes_long(dock, per_object, qtbot):
 
     annotator, viewer = dock.annotator, dock.annotator.viewer
     annotator.set_per_object(per_object)
-    for direction in ("backward", "forward"):  # the first time, libraries make what they keep
-        viewer.dims.set_point(0, 0)
-        qtbot.wait(300)
-        watchdog = EventLoopWatchdog()
-        if direction == "forward":
-            dock.propagation.run.click()
-            qtbot.waitUntil(lambda: annotator.is_propagating)
-        else:
-            viewer.dims.set_point(0, 2 * (N_FRAMES - 1))
-        qtbot.waitUntil(
-            lambda: not (annotator.is_propagating or annotator.propagation.is_showing),
-            timeout=120_000,
-        )
-        figures = watchdog.end()
-    print(figures, sorted(map(round, watchdog.cpu_ms))[-8:])
+    for frame in (1, 0):  # what libraries do once, they have done
+        annotator.workspace.go_to(frame)
+        qtbot.wait(200)
+    watchdog = EventLoopWatchdog()
+    dock.propagation.run.click()
+    assert annotator.is_propagating
+    qtbot.waitUntil(
+        lambda: not (annotator.is_propagating or annotator.propagation.is_showing),
+        timeout=120_000,
+    )
+    figures = watchdog.end()
     layers = [layer for layer in viewer.layers if layer.name.startswith("Object ")]
     assert len(layers) == (len(PLACES) if per_object else 0)
     assert annotator.workspace.shown_frame == N_FRAMES - 1
+    shown = {layer.name: set(np.unique(layer._slice.image.raw)) - {0} for layer in layers}
+    masklets = annotator.workspace.masklets
+    there = {i for i in masklets.object_ids if masklets.get(i, N_FRAMES - 1)}
+    assert all(shown[f"Object {i}"] == {i} for i in there if per_object)
+    assert len(there) > 6
     assert figures["turns"] > 20
-    assert figures["work_max_ms"] < LONGEST_MS
+    assert figures["work_max_ms"] < LONGEST_MS, sorted(watchdog.cpu_ms)[-5:]
