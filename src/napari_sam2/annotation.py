@@ -137,7 +137,7 @@ class Annotation:
         key = (object_id, frame)
         if not prompts:
             self._forget(key)
-        elif _same(self._prompts.get(key, ()), prompts) and self._choices.get(key) == choice:
+        elif _agree(self._prompts.get(key, ()), prompts) and self._choices.get(key) == choice:
             self._unsaid.pop(key, None)
         else:
             self._unsaid[key] = tuple(prompts), choice
@@ -386,6 +386,10 @@ def _clicks(prompts: Sequence[Prompt]) -> np.ndarray:
 
 def _others(prompts: Sequence[Prompt]) -> list[Prompt]:
     return [prompt for prompt in prompts if not isinstance(prompt, PointPrompt)]
+
+
+def _agree(one: Sequence[Prompt], other: Sequence[Prompt]) -> bool:
+    return np.array_equal(_clicks(one), _clicks(other)) and _same(_others(one), _others(other))
 
 
 def _same(one: Sequence[Prompt], other: Sequence[Prompt]) -> bool:
