@@ -11,7 +11,7 @@ from sam2_torch.predictions import MaskPrediction
 from sam2_torch.prompt_points import PromptPoints
 from sam2_torch.prompts import MaskPrompt, Prompt
 from sam2_torch.sam2 import SAM2
-from sam2_torch.transforms import Contrast, logits_to_masks
+from sam2_torch.transforms import Contrast, coarse_logits, logits_to_masks
 
 MAX_LOGIT = 32.0
 
@@ -106,8 +106,15 @@ class ImageSession:
     def _predictions(
         self, logits: Tensor, ious: Sequence[float], object_score: float
     ) -> list[MaskPrediction]:
-        masks = logits_to_masks(logits, self._embeddings.geometry)
+        geometry = self._embeddings.geometry
+        masks = logits_to_masks(logits, geometry)
         return [
-            MaskPrediction(mask, one.clamp(-MAX_LOGIT, MAX_LOGIT), iou, object_score)
+            MaskPrediction(
+                mask,
+                one.clamp(-MAX_LOGIT, MAX_LOGIT),
+                iou,
+                object_score,
+                coarse_logits(one, geometry),
+            )
             for mask, one, iou in zip(masks, logits, ious, strict=True)
         ]

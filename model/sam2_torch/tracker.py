@@ -17,7 +17,7 @@ from sam2_torch.predictions import MaskPrediction
 from sam2_torch.prompt_points import PromptPoints
 from sam2_torch.prompts import MaskPrompt
 from sam2_torch.sam2 import MASK_LOGIT, MAX_POINTERS, SAM2, Memories, Segmentation
-from sam2_torch.transforms import logits_to_masks, relay
+from sam2_torch.transforms import coarse_logits, logits_to_masks, relay
 from sam2_torch.views import LOGITS_PER_TOKEN, reaches_border, view_origin, view_side
 
 logger = logging.getLogger(__name__)
@@ -291,8 +291,10 @@ class Tracker:
     def prediction(self, memory: FrameMemory) -> MaskPrediction:
         """Make the mask of what is known of a frame."""
         logits = memory.unpacked_logits()
-        (mask,) = logits_to_masks(logits[None], self.embeddings.seen(memory.crop))
-        return MaskPrediction(mask, logits, memory.iou, memory.object_score)
+        seen = self.embeddings.seen(memory.crop)
+        (mask,) = logits_to_masks(logits[None], seen)
+        coarse = coarse_logits(logits, seen)
+        return MaskPrediction(mask, logits, memory.iou, memory.object_score, coarse)
 
     def _memories(
         self,

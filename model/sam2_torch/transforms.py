@@ -14,7 +14,7 @@ from sam2_torch.frames import PERCENTILES as PERCENTILES
 from sam2_torch.frames import Box, Crop, check_frame
 from sam2_torch.frames import Contrast as Contrast
 from sam2_torch.frames import measure_contrast as measure_contrast
-from sam2_torch.predictions import SparseMask
+from sam2_torch.predictions import LOGIT_STEP, MaskLogits, SparseMask
 from sam2_torch.prompts import MaskPrompt
 
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet, as the released models were trained
@@ -189,6 +189,27 @@ def logits_to_masks(logits: Tensor, geometry: FrameGeometry) -> list[SparseMask]
     object covers.
     """
     return [_logits_to_mask(one, geometry) for one in logits.float().cpu()]
+
+
+def coarse_logits(logits: Tensor, geometry: FrameGeometry) -> MaskLogits | None:
+    """Cut what is positive out of (h, w) logits, with where it lies in the image.
+
+    Returns
+    -------
+    None if nothing is.
+    """
+    rows, columns = ((logits > 0).any(axis).nonzero()[:, 0] for axis in (1, 0))
+    if len(rows) == 0:
+        return None
+    ends = [(max(0, int(ends[0]) - 1), int(ends[-1]) + 2) for ends in (rows, columns)]
+    (y0, y1), (x0, x1) = ends
+    values = (logits[y0:y1, x0:x1].float() / LOGIT_STEP).round().clamp(-128, 127)
+    stride = geometry.size / logits.shape[-1]
+    step_y, step_x = (scale / stride for scale in geometry.scale_yx)
+    # as `_interpolation` has it, on the grid that is left
+    first_y = (0.5 - geometry.origin_yx[0]) * step_y - 0.5 - y0
+    first_x = (0.5 - geometry.origin_yx[1]) * step_x - 0.5 - x0
+    return MaskLogits(values.to(torch.int8).numpy(), (first_y, first_x), (step_y, step_x))
 
 
 def _logits_to_mask(logits: Tensor, geometry: FrameGeometry) -> SparseMask:

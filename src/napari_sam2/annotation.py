@@ -298,10 +298,13 @@ class Annotation:
         return prediction
 
     def _keep(self, key: tuple[int, int], prediction: MaskPrediction) -> MaskPrediction:
-        if key in self._given:
-            prediction = replace(prediction, sparse=self._given[key])
         self._confidence[key] = Confidence(prediction.iou, prediction.object_score)
-        self.masklets.set(*key, prediction.sparse)  # last: whoever watches reads the scores, too
+        # the mask last: whoever watches reads the scores, too
+        if key in self._given:
+            prediction = replace(prediction, sparse=self._given[key], coarse=None)
+            self.masklets.set(*key, prediction.sparse)
+        else:
+            self.masklets.set_found(*key, prediction)
         return prediction
 
     def _forget(self, key: tuple[int, int]) -> None:

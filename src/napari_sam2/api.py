@@ -87,13 +87,13 @@ def track(  # noqa: PLR0913  # what a user may choose, by name
         mask = _given_mask(said)
         if mask is not None:
             given.set(said.object_id, said.frame, mask)
-        masklets.set(said.object_id, said.frame, _prompt(session, said).sparse)
+        masklets.set_found(said.object_id, said.frame, _prompt(session, said))
     if announce is not None:
         announce(estimate_run(session, direction, span))
     total = session.frame_count(direction, frames=span)
     for done, result in enumerate(session.propagate(direction, frames=span), start=1):
         for object_id, prediction in zip(result.object_ids, result.predictions, strict=True):
-            masklets.set(object_id, result.frame, prediction.sparse)
+            masklets.set_found(object_id, result.frame, prediction)
         progress(done, total)
     _put_back(given, masklets)
     return masklets
@@ -141,8 +141,8 @@ def segment(
     masklets = Masklets(movie.n_frames, movie.frame_shape)
     shown = (appearance or Appearance()).show(movie)
     for frame, group in groupby(_within((first, stop), prompts), lambda said: said.frame):
-        for said, mask in _segment_frame(model, shown, frame, group):
-            masklets.set(said.object_id, frame, mask)
+        for said, prediction in _segment_frame(model, shown, frame, group):
+            masklets.set_found(said.object_id, frame, prediction)
         progress(frame - first + 1, stop - first)
     return masklets
 
@@ -190,18 +190,18 @@ def embed(
 
 def _segment_frame(
     model: "SAM2", shown: Shown, frame: int, prompts: Iterable[ObjectPrompts]
-) -> Iterator[tuple[ObjectPrompts, SparseMask]]:
+) -> "Iterator[tuple[ObjectPrompts, MaskPrediction]]":
     """Segment the objects of one frame, which is encoded once."""
     from sam2_torch import ImageSession, VideoSession
 
     if shown.resolution is None:
         image = ImageSession(model, shown.frames[frame], contrast=shown.contrast)
         for said in prompts:
-            yield said, image.predict(*said.prompts)[0].sparse
+            yield said, image.predict(*said.prompts)[0]
         return
     windows = VideoSession(model, shown.frames, **shown.options)
     for said in prompts:
-        yield said, _prompt(windows, said).sparse
+        yield said, _prompt(windows, said)
 
 
 def _checked_span(frames: tuple[int, int] | None, movie: Movie) -> tuple[int, int]:

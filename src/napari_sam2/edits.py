@@ -10,8 +10,8 @@ import numpy as np
 
 from napari_sam2.history import Changes, Key, Kind, StoredMask, Value
 from napari_sam2.marks import Marks
-from napari_sam2.masklets import pack, unpack
 from napari_sam2.objects import ObjectRecord
+from napari_sam2.packed_masks import as_given, pack, unpack
 from sam2_torch.predictions import SparseMask
 
 Values = Mapping[Key, Value]
@@ -112,19 +112,23 @@ def lock_frame(
     KeyError
         If there is no mask that could be locked.
     """
-    lock, drawn = Key(Kind.LOCK, object_id, frame), Key(Kind.MARKS, object_id, frame)
+    lock, drawn, mask = (Key(k, object_id, frame) for k in (Kind.LOCK, Kind.MARKS, Kind.MASK))
     if locked == (lock in values):
         return {}
+    stored = mask_of(values, object_id, frame)
     if not locked:
         before = values[lock]
-        return {lock: None, drawn: before if before else None}
-    stored = mask_of(values, object_id, frame)
+        return {lock: None, drawn: before if before else None, **_as_given(mask, stored, False)}
     if stored is None:
         raise KeyError(
             f"object {object_id} has no mask in frame {frame} yet: prompt or propagate it first"
         )
-    mask = unpack(stored.packed, frame_shape)
-    return {lock: marks_of(values, object_id, frame), drawn: Marks(painted=mask)}
+    painted = Marks(painted=unpack(stored.packed, frame_shape))
+    return {
+        lock: marks_of(values, object_id, frame),
+        drawn: painted,
+        **_as_given(mask, stored, True),
+    }
 
 
 def describe(values: Values, object_ids: Iterable[int], **said: object) -> Changes:
@@ -139,6 +143,13 @@ def describe(values: Values, object_ids: Iterable[int], **said: object) -> Chang
         Key(Kind.OBJECT, i): replace(record_of(values, i), **said)  # type: ignore[arg-type]
         for i in object_ids
     }
+
+
+def _as_given(key: Key, stored: StoredMask | None, given: bool) -> dict[Key, Value | None]:
+    """Let a locked mask win where masks overlap; with that the network's own one is as before."""
+    if stored is None:
+        return {}
+    return {key: replace(stored, packed=as_given(stored.packed, given))}
 
 
 def _union(

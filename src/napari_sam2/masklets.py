@@ -1,7 +1,5 @@
 """The masks of every object in every frame, kept small."""
 
-import struct
-import zlib
 from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -9,29 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sam2_torch.predictions import SparseMask
-
-_HEADER = struct.Struct("<5i2f")  # origin y, x; extent h, w; area; centroid y, x
-_COMPRESS_FROM_BYTES = 512  # below this zlib gains nothing worth its time
-
-
-class Outline(NamedTuple):
-    """Where a mask is and how large, without its pixels.
-
-    Parameters
-    ----------
-    origin_yx, extent_yx
-        First row and column, height and width of the bounding box in pixels.
-    area
-        Count of its pixels; 0 for an empty mask.
-    centroid_yx
-        Mean row and column of its pixels; (0, 0) for an empty mask.
-    """
-
-    origin_yx: tuple[int, int]
-    extent_yx: tuple[int, int]
-    area: int
-    centroid_yx: tuple[float, float]
+from napari_sam2.packed_masks import Outline as Outline
+from napari_sam2.packed_masks import Overlaps, read_outline
+from napari_sam2.packed_masks import pack as pack
+from napari_sam2.packed_masks import unpack as unpack
+from sam2_torch.predictions import MaskLogits, MaskPrediction, SparseMask
 
 
 class Confidence(NamedTuple):
@@ -39,35 +19,6 @@ class Confidence(NamedTuple):
 
     iou: float
     object_score: float
-
-
-def pack(mask: SparseMask) -> bytes:
-    """Pack a mask into bytes that `Masklets` keeps; they are for this process alone."""
-    bits = mask.bits.tobytes()
-    if len(bits) >= _COMPRESS_FROM_BYTES:
-        bits = min(bits, zlib.compress(bits, 1), key=len)
-    return _HEADER.pack(*mask.origin_yx, *mask.extent_yx, mask.area, *_centroid(mask)) + bits
-
-
-def _centroid(mask: SparseMask) -> tuple[float, float]:
-    if not mask:
-        return 0.0, 0.0
-    pixels, (y, x) = mask.window(), mask.origin_yx
-    rows, columns = pixels.sum(1), pixels.sum(0)
-    area = rows.sum()
-    return (
-        float(rows @ np.arange(len(rows)) / area + y),
-        float(columns @ np.arange(len(columns)) / area + x),
-    )
-
-
-def unpack(packed: bytes, shape: tuple[int, int]) -> SparseMask:
-    """Unpack a mask of frames of this shape."""
-    y, x, h, w, *_ = _HEADER.unpack_from(packed)
-    bits = packed[_HEADER.size :]
-    if len(bits) != (h * w + 7) // 8:  # only then was it compressed: see `min` in pack
-        bits = zlib.decompress(bits)
-    return SparseMask(shape, (y, x), (h, w), np.frombuffer(bits, np.uint8))
 
 
 def _overlap(axis: range, start: int, length: int) -> tuple[slice, slice] | None:
@@ -156,11 +107,22 @@ class Masklets:
         packed = self._packed.get(object_id, {}).get(frame)
         if packed is None:
             return None
-        y, x, h, w, area, mean_y, mean_x = _HEADER.unpack_from(packed)
-        return Outline((y, x), (h, w), area, (mean_y, mean_x))
+        return read_outline(packed)
 
-    def set(self, object_id: int, frame: int, mask: SparseMask) -> None:
+    def set(
+        self, object_id: int, frame: int, mask: SparseMask, logits: MaskLogits | None = None
+    ) -> None:
         """Keep an object's mask in a frame instead of what was there.
+
+        Parameters
+        ----------
+        object_id, frame
+            Whose mask, and where.
+        mask
+            The mask.
+        logits
+            Those that it was made of: the higher ones win where masks overlap. None for a mask
+            that a person gave: it wins over all that were found.
 
         Raises
         ------
@@ -176,8 +138,21 @@ class Masklets:
                 f"mask: expected the shape of the frames {self.frame_shape}, "
                 f"found {tuple(mask.shape)}"
             )
-        self._packed.setdefault(int(object_id), {})[int(frame)] = pack(mask)
+        packed, known = pack(mask, logits), self.packed(object_id, frame)
+        if logits is None and known is not None and known.startswith(packed):
+            packed = known  # given by locking it: its logits count again once it is unlocked
+        self._packed.setdefault(int(object_id), {})[int(frame)] = packed
         self._note(object_id, (frame,))
+
+    def set_found(self, object_id: int, frame: int, found: MaskPrediction) -> None:
+        """Keep what the network found, with its logits as far as they are known.
+
+        Raises
+        ------
+        ValueError
+            As for `set`.
+        """
+        self.set(object_id, frame, found.sparse, found.coarse or MaskLogits.unknown())
 
     def paint(self, object_id: int, frame: int, mask: ArrayLike) -> None:
         """Keep a whole image, (H, W), as an object's mask in a frame; non-zero is the object.
@@ -243,7 +218,7 @@ class Masklets:
         frame
             Which frame.
         object_ids
-            Objects to draw, later ones over earlier ones; all in ascending order by default.
+            Objects to draw; all in ascending order by default.
         out
             (H, W) integer array to overwrite and return; a new one of `dtype` by default.
 
@@ -255,6 +230,13 @@ class Masklets:
         ------
         ValueError
             If the frame is outside of the movie or `out` is of another shape.
+
+        Notes
+        -----
+        Where masks overlap, the one with the highest logit is drawn. One that a person gave,
+        painted or locked wins over all that the network found; one whose logits were not kept
+        (of a session that an older version wrote) loses to those whose logits are known. Of
+        equal ones the one that comes later in `object_ids` is drawn.
         """
         self._check_frame(frame)
         image = np.empty(self.frame_shape, self.dtype) if out is None else out
@@ -290,6 +272,7 @@ class Masklets:
         """
         self._check_frame(frame)
         out[...] = 0
+        overlaps = Overlaps(lambda object_id: self.packed(object_id, frame))
         for object_id in self.object_ids if object_ids is None else object_ids:
             outline = self.outline(object_id, frame)
             if outline is None:
@@ -299,8 +282,19 @@ class Masklets:
             if rows is None or columns is None:
                 continue
             mask = self.get(object_id, frame)
-            if mask:
-                out[rows[0], columns[0]][mask.window()[rows[1], columns[1]]] = object_id
+            if not mask:
+                continue
+            part, inside = out[rows[0], columns[0]], mask.window()[rows[1], columns[1]]
+            below = part[inside]
+            if below.any():
+                contested_rows, contested_columns = np.nonzero(inside)
+                pixels = (
+                    np.arange(y, y + h)[rows[1]][contested_rows],
+                    np.arange(x, x + w)[columns[1]][contested_columns],
+                )
+                part[inside] = overlaps.decide(object_id, below, pixels)
+            else:
+                part[inside] = object_id
         return out
 
     def object_labels(self, object_id: int, frame: int) -> NDArray[np.integer]:

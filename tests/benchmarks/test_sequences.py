@@ -28,7 +28,9 @@ class Follower:
         )
         rows, columns = np.ogrid[: self.frames.frame_shape[0], : self.frames.frame_shape[1]]
         mask = (abs(rows - y) <= RADIUS) & (abs(columns - x) <= RADIUS)
-        self.answers[object_id] = SimpleNamespace(sparse=sam2_torch.SparseMask.from_dense(mask))
+        self.answers[object_id] = SimpleNamespace(
+            sparse=sam2_torch.SparseMask.from_dense(mask), coarse=None
+        )
         return self.answers[object_id]
 
     def frame_count(self, *_, **__):

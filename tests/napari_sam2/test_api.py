@@ -87,7 +87,9 @@ class Coarse:
     """Answers everything with the whole image."""
 
     def __init__(self, frames):
-        self.answer = SimpleNamespace(sparse=SparseMask.from_dense(np.ones(frames.frame_shape)))
+        self.answer = SimpleNamespace(
+            sparse=SparseMask.from_dense(np.ones(frames.frame_shape)), coarse=None
+        )
         self.n_frames = len(frames)
 
     def add_prompt(self, *_, **__):
@@ -127,7 +129,9 @@ def test_frames_are_segmented_on_their_own(monkeypatch):
             y, x = prompts[0].points_yx[0].astype(int)
             mask[y, x] = True
             best, worse = mask, np.ones((40, 60))
-            return [SimpleNamespace(sparse=SparseMask.from_dense(m)) for m in (best, worse)]
+            return [
+                SimpleNamespace(sparse=SparseMask.from_dense(m), coarse=None) for m in (best, worse)
+            ]
 
     monkeypatch.setitem(vars(sam2_torch), "ImageSession", Session)
     said = [click(1, 0), click(2, 0, 5, 6), click(1, 4, 7, 8)]

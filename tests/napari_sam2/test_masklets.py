@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from napari_sam2.masklets import Masklets
-from sam2_torch.predictions import SparseMask
+from napari_sam2.packed_masks import as_given
+from sam2_torch.predictions import LOGIT_STEP, MaskLogits, SparseMask
 
 SHAPE = (40, 60)
 
@@ -75,6 +76,66 @@ def test_later_objects_are_drawn_over_earlier_ones():
     assert masklets.labels(0)[20, 23] == 9
     assert masklets.labels(0, (9, 2))[20, 23] == 2
     assert set(np.unique(masklets.labels(0, (2,)))) == {0, 2}
+
+
+def falling(shape, at_top, at_bottom):
+    """Logits of a mask over the whole frame, on a grid of a quarter of its rows and columns."""
+    rows, columns = shape[0] // 4, shape[1] // 4
+    values = np.linspace(at_top, at_bottom, rows)[:, None].repeat(columns, 1)
+    values = np.rint(values / LOGIT_STEP).astype(np.int8)
+    return MaskLogits(values, (0.125 - 0.5, 0.125 - 0.5), (0.25, 0.25))
+
+
+def test_the_highest_logit_wins_where_masks_overlap():
+    masklets = Masklets(1, SHAPE)
+    both = SparseMask.from_dense(disc((20, 30), 12))
+    masklets.set(2, 0, both, falling(SHAPE, 12.0, 1.0))
+    masklets.set(7, 0, both, falling(SHAPE, 1.0, 12.0))
+    for order in (None, (2, 7), (7, 2)):
+        labels = masklets.labels(0, order)
+        np.testing.assert_array_equal(labels > 0, both.to_dense())
+        assert set(np.unique(labels[:19])) == {0, 2}
+        assert set(np.unique(labels[21:])) == {0, 7}
+    assert masklets.get(2, 0).area == masklets.get(7, 0).area == both.area  # each keeps its own
+    # the same in every part, at every n-th pixel
+    rows, columns = range(9, 40, 3), range(20, 60, 2)
+    part = masklets.draw(0, (rows, columns), np.zeros((len(rows), len(columns)), np.uint16))
+    np.testing.assert_array_equal(part, masklets.labels(0)[9::3, 20::2])
+
+
+def test_of_three_masks_each_pixel_shows_the_most_certain():
+    masklets = Masklets(1, SHAPE)
+    everywhere = SparseMask.from_dense(np.ones(SHAPE))
+    masklets.set(1, 0, everywhere, falling(SHAPE, 10.0, 0.5))
+    masklets.set(2, 0, everywhere, falling(SHAPE, 7.0, 7.0))
+    masklets.set(3, 0, everywhere, falling(SHAPE, 0.5, 10.0))
+    assert [*dict.fromkeys(masklets.labels(0)[:, 5].tolist())] == [1, 2, 3]
+
+
+def test_what_a_person_gave_wins_over_what_was_found():
+    masklets = Masklets(1, SHAPE)
+    masklets.paint(1, 0, disc((20, 20), 8))
+    masklets.set(2, 0, SparseMask.from_dense(disc((20, 26), 8)), falling(SHAPE, 30.0, 30.0))
+    assert masklets.labels(0)[20, 23] == 1
+    assert masklets.labels(0, (2, 1))[20, 23] == 1
+    locked = as_given(masklets.packed(2, 0), True)
+    masklets.put(2, 0, locked)
+    assert masklets.labels(0)[20, 23] == 2  # both are given: the later one
+    np.testing.assert_array_equal(masklets.get(2, 0).to_dense(), disc((20, 26), 8))
+    masklets.paint(2, 0, disc((20, 26), 8))
+    assert masklets.packed(2, 0) is locked  # nothing that was not known
+    masklets.put(2, 0, as_given(locked, False))
+    assert masklets.labels(0)[20, 23] == 1
+
+
+def test_without_logits_a_found_mask_loses_to_one_that_has_them():
+    masklets = Masklets(1, SHAPE)
+    left, right = (SparseMask.from_dense(disc((20, x), 8)) for x in (20, 26))
+    masklets.set(1, 0, left, falling(SHAPE, 3.0, 3.0))
+    masklets.set(2, 0, right, MaskLogits.unknown())
+    assert masklets.labels(0)[20, 23] == 1
+    masklets.set(1, 0, left, MaskLogits.unknown())
+    assert masklets.labels(0)[20, 23] == 2
 
 
 def test_an_object_that_leaves():

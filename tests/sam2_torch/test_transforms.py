@@ -7,8 +7,10 @@ import torch.nn.functional as F
 
 from sam2_torch import CELLS_NANO, RELEASED, MaskPrompt
 from sam2_torch.frames import Crop
+from sam2_torch.predictions import LOGIT_STEP
 from sam2_torch.transforms import (
     FrameGeometry,
+    coarse_logits,
     image_to_input,
     logits_to_masks,
     measure_contrast,
@@ -129,6 +131,26 @@ def test_windowed_masks_equal_the_whole_interpolation(config, shape):
     for mask, expected in zip(logits_to_masks(smooth, geometry), whole, strict=True):
         unsure = (expected.abs() < 1e-4).numpy()
         np.testing.assert_array_equal(mask.to_dense()[~unsure], (expected > 0).numpy()[~unsure])
+    for logits, expected in zip(smooth, whole, strict=True):
+        coarse, inside = coarse_logits(logits, geometry), np.nonzero((expected > 1e-4).numpy())
+        if coarse is None:
+            assert len(inside[0]) == 0
+        else:
+            found = coarse.at(*inside)
+            np.testing.assert_allclose(found, expected.numpy()[inside], atol=LOGIT_STEP / 2 + 1e-3)
+
+
+def test_logits_of_a_window_lie_where_the_window_lies():
+    geometry = FrameGeometry.fit((300, 500), CELLS_NANO, Crop((90, 200), (128, 128)))
+    side = CELLS_NANO.logits_size
+    logits = torch.full((side, side), -9.0)
+    logits[20:40, 50:70] = torch.arange(1, 21).float()  # rises from left to right
+    (mask,) = logits_to_masks(logits[None], geometry)
+    rows, columns = np.nonzero(mask.to_dense())
+    found = coarse_logits(logits, geometry).at(rows, columns)
+    left, right = found[columns < np.median(columns)], found[columns > np.median(columns)]
+    assert found.min() > -LOGIT_STEP
+    assert left.mean() + 5 < right.mean()
 
 
 def test_mask_prompt_goes_to_the_input_and_back():

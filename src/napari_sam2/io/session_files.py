@@ -25,10 +25,11 @@ from napari_sam2.history import Action, Changes, Entry, History, Key, Kind, Stor
 from napari_sam2.io.files import replacing
 from napari_sam2.lineage import Track
 from napari_sam2.marks import Marks
-from napari_sam2.masklets import Confidence, pack, unpack
+from napari_sam2.masklets import Confidence
 from napari_sam2.objects import ObjectRecord
+from napari_sam2.packed_masks import as_given, is_given, pack, unpack, unpack_logits
 from sam2_torch.frames import has_large_parts, sample_pixels, shape_of_frames
-from sam2_torch.predictions import SparseMask
+from sam2_torch.predictions import MaskLogits, SparseMask
 
 FORMAT, VERSION = "napari-sam2 session", 1
 SUFFIX = ".jsonl"
@@ -252,7 +253,7 @@ def _written(key: Key, value: Value | None, shape: tuple[int, int]) -> dict[str,
     elif isinstance(value, Marks):
         written["to"] = _marks_written(value)
     elif isinstance(value, StoredMask):
-        written["to"] = _mask_written(unpack(value.packed, shape))
+        written["to"] = _mask_written(unpack(value.packed, shape)) | _logits_written(value.packed)
         if value.confidence is not None:
             iou, score = value.confidence
             written["to"] |= {"iou": round(float(iou), 4), "score": round(float(score), 3)}
@@ -290,7 +291,7 @@ def _read(change: Mapping[str, Any], shape: tuple[int, int]) -> tuple[Key, Value
         return key, Track(key.object_id, **to)
     if key.kind == Kind.MASK:
         scores = Confidence(to["iou"], to["score"]) if "iou" in to else None
-        return key, StoredMask(pack(_mask_read(to, shape)), scores)
+        return key, StoredMask(_packed(to, shape), scores)
     return key, _marks_read(to, shape)
 
 
@@ -301,6 +302,29 @@ def _marks_read(written: Mapping[str, Any], shape: tuple[int, int]) -> Marks:
     )
     painted = _mask_read(written["painted"], shape) if "painted" in written else None
     return Marks(**drawn, scribbles=scribbles, painted=painted, choice=written.get("choice"))
+
+
+def _logits_written(packed: bytes) -> dict[str, Any]:
+    """Write what decides where masks overlap."""
+    written: dict[str, Any] = {"given": True} if is_given(packed) else {}
+    logits = unpack_logits(packed)
+    if logits is None:
+        return written
+    grid = base64.b64encode(zlib.compress(logits.values.tobytes())).decode()
+    # the fewest digits that give the same number again
+    places = [float(str(np.float32(n))) for n in (*logits.first_yx, *logits.step_yx)]
+    return written | {"logits": grid, "grid": [*logits.values.shape, *places]}
+
+
+def _packed(to: Mapping[str, Any], shape: tuple[int, int]) -> bytes:
+    """Read a mask with its logits; older versions kept none, but the scores of their masks."""
+    mask, given = _mask_read(to, shape), bool(to.get("given"))
+    if "logits" not in to:
+        return pack(mask, MaskLogits.unknown() if "iou" in to and not given else None)
+    h, w, *places = to["grid"]
+    values = np.frombuffer(zlib.decompress(base64.b64decode(to["logits"])), np.int8)
+    grid = MaskLogits(values.reshape(h, w), (places[0], places[1]), (places[2], places[3]))
+    return as_given(pack(mask, grid), given)
 
 
 def _mask_read(written: Mapping[str, Any], shape: tuple[int, int]) -> SparseMask:

@@ -52,23 +52,17 @@ def object_at(workspace: "Workspace", world: Sequence[float]) -> int | None:
 
     Returns
     -------
-    Where several overlap, the one that is seen: the last one. None if there is none.
+    Where several overlap, the one that is seen (`Masklets.labels`). None if there is none.
     """
     frame = workspace.shown_frame
     if frame is None:
         return None
     row, column = (round(float(v)) for v in workspace.image.world_to_data(world)[-2:])
-    hidden = workspace.outputs.hidden
-    for object_id in reversed(workspace.masklets.object_ids):
-        outline = workspace.masklets.outline(object_id, frame)
-        if object_id in hidden or outline is None:
-            continue
-        (top, left), (h, w) = outline.origin_yx, outline.extent_yx
-        if top <= row < top + h and left <= column < left + w:
-            mask = workspace.masklets.get(object_id, frame)
-            if mask is not None and mask.window()[row - top, column - left]:
-                return object_id
-    return None
+    masklets, hidden = workspace.masklets, workspace.outputs.hidden
+    seen = [i for i in masklets.object_ids if i not in hidden]
+    here = range(row, row + 1), range(column, column + 1)
+    found = masklets.draw(frame, here, np.zeros((1, 1), masklets.dtype), seen)
+    return int(found[0, 0]) or None
 
 
 def look_at(workspace: "Workspace", object_id: int, frame: int | None = None) -> None:

@@ -13,7 +13,7 @@ from napari_sam2.layers.found_layer import FoundObject
 from napari_sam2.layers.geometry import LayerFrames
 from napari_sam2.masklets import Confidence
 from sam2_torch.automatic.options import EverythingOptions, TrackOptions
-from sam2_torch.predictions import SparseMask
+from sam2_torch.predictions import MaskLogits, SparseMask
 
 if TYPE_CHECKING:
     from napari_sam2.widgets.session_owner import SessionOwner
@@ -176,11 +176,12 @@ class TrackJob:
             with closing(tracking.run()) as run:  # type: ignore[type-var]
                 for step in run:
                     for i, mask in step.masks.items():
-                        seen = step.predictions.get(i)
+                        seen, logits = step.predictions.get(i), MaskLogits.unknown()
                         if seen is not None:
                             scores = Confidence(seen.iou, seen.object_score)
                             self.confidence[i, step.frame] = scores
-                        masklets.set(i, step.frame, mask)
+                            logits = seen.coarse or logits
+                        masklets.set(i, step.frame, mask, logits)
                     doing = f"frame {step.frame}, {len(tracking.objects)} objects"
                     yield Step(step.done, step.total, doing, tuple(step.masks), step.frame)
         finally:

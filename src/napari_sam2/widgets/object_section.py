@@ -43,7 +43,8 @@ class ObjectSection(QWidget):
         self.delete = small_button("Delete", "Delete the selected objects, prompts and masks.")
         self.layers = combo_box(
             "Where the masks appear; nothing is lost by changing it. In the layer for all, where "
-            "objects overlap, the one with the higher number is seen: each keeps its own mask.",
+            "objects overlap, the one that the network is surest of is seen (highest logit wins); "
+            "what you painted or locked wins over it. Each object keeps its whole mask.",
             [ONE_PER_OBJECT, ONE_FOR_ALL],
         )
         layout = QVBoxLayout(self)

@@ -18,9 +18,10 @@ from napari_sam2.io.session_files import (
     write_session,
 )
 from napari_sam2.marks import Marks
-from napari_sam2.masklets import Confidence, pack, unpack
+from napari_sam2.masklets import Confidence
 from napari_sam2.objects import ObjectRecord
-from sam2_torch.predictions import SparseMask
+from napari_sam2.packed_masks import as_given, is_given, pack, unpack, unpack_logits
+from sam2_torch.predictions import MaskLogits, SparseMask
 
 MOVIE = np.arange(6 * 30 * 50, dtype=np.uint16).reshape(6, 30, 50)
 IMAGE = Fingerprint.of(MOVIE, "movie.tif", axes=("t", "y", "x"), scale=(1.0, 0.5, 0.5))
@@ -80,6 +81,36 @@ def test_what_is_written_is_read(path, history):
     )
     assert again.values[lock] == Marks()
     assert (again.undo_text, again.redo_text) == (history.undo_text, history.redo_text)
+
+
+def test_what_decides_between_overlapping_masks_is_written_and_read(tmp_path):
+    values = np.arange(-10, 20, dtype=np.int8).reshape(5, 6)
+    logits = MaskLogits(values, (-1.3, 0.1), (1 / 3, 0.25))
+    found = pack(disc(9, 21), logits)
+    masks = {
+        1: StoredMask(found, Confidence(0.9, 4.0)),
+        2: StoredMask(as_given(found, True), Confidence(0.9, 4.0)),
+        3: StoredMask(pack(disc(9, 21)), Confidence(0.9, 4.0)),  # painted, and then scored
+    }
+    history = History()
+    history.record(Action.PROPAGATE, {Key(Kind.MASK, i, 5): mask for i, mask in masks.items()})
+    path = tmp_path / "session.jsonl"
+    write_session(path, HEADER, history.entries)
+    _, again = read_session(path)
+    for i, mask in masks.items():
+        assert again.values[Key(Kind.MASK, i, 5)] == mask
+    np.testing.assert_array_equal(unpack_logits(found).values, values)
+
+
+def test_masks_of_older_versions_have_no_logits_but_are_not_a_persons(path):
+    lines = path.read_text().replace('"given": true, ', "").splitlines(keepends=True)
+    path.write_text("".join(lines))
+    _, again = read_session(path)
+    masks = [value for value in again.values.values() if isinstance(value, StoredMask)]
+    scored = [mask for mask in masks if mask.confidence is not None]
+    assert scored
+    for mask in masks:
+        assert is_given(mask.packed) == (mask.confidence is None)
 
 
 def test_undo_goes_on_where_it_was(path, history):
