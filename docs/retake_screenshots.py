@@ -305,7 +305,7 @@ def click_nuclei(person: Person) -> None:
     """Prompt four nuclei: by a click, by three, by a box, and by a click and a key."""
     person.press("points")
     person.click(person.pixel(25, 110))
-    person.wait(lambda state: "Loading" in state["hint"] or "right?" in state["hint"])
+    person.wait(lambda state: "Loading" in state["hint"] or "Right?" in state["hint"])
     person.shoot("2-loading")
     person.wait_for_masks()
     person.press("new")

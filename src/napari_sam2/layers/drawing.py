@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from napari_sam2.layers.geometry import FrameGeometry
 from napari_sam2.layers.prompt_layers import (
     draw_clicks,
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from napari.layers import Image, Points, Shapes
 
 _PAST = ("added", "changed", "removed")
+_DRAGGED = ("add_rectangle", "add_ellipse")
+MIN_DRAWN_PX = 4  # on the screen, on the longer side
 
 
 class Drawing:
@@ -55,6 +59,7 @@ class Drawing:
         self._image = image
         # how many there are: what napari says of those added is true of the last one alone
         self._n_points = self._n_shapes = 0
+        self._is_dragged = False  # the next shape is, with the mouse
         self._geometry = geometry
         self._owner_of_next = owner_of_next
         self._changed = changed
@@ -79,6 +84,7 @@ class Drawing:
         if self.shapes is None:
             self.shapes = make_shapes_layer(self._image, f"{self._image.name} boxes")
             self.shapes.events.data.connect(self._shapes_changed)
+            self.shapes.mouse_drag_callbacks.append(self._shapes_pressed)
             self._bind(self.shapes, True)
             self._add(self.shapes)
         return self.shapes
@@ -144,8 +150,24 @@ class Drawing:
         self._changed(event.action)  # first: the network works while the points are drawn
         style_points(self.points)
 
+    def _shapes_pressed(self, shapes: "Shapes", event: Any) -> None:
+        self._is_dragged = str(shapes.mode) in _DRAGGED
+
+    def _take_back_speck(self, shapes: "Shapes") -> bool:
+        """Remove what napari draws at a click without a drag; returns whether it was that."""
+        dragged, self._is_dragged = self._is_dragged, False
+        corners = np.asarray(shapes.data[-1]) * shapes.scale
+        if not dragged or np.ptp(corners, axis=0).max() * self._camera.zoom >= MIN_DRAWN_PX:
+            return False
+        with shapes.events.data.blocker(self._shapes_changed):
+            shapes.selected_data = {len(shapes.data) - 1}
+            shapes.remove_selected()
+        return True
+
     def _shapes_changed(self, event: Any) -> None:
         if self.shapes is None or event.action not in _PAST:
+            return
+        if event.action == "added" and self._take_back_speck(self.shapes):
             return
         before, self._n_shapes = self._n_shapes, len(self.shapes.data)
         if event.action == "added":
@@ -170,6 +192,7 @@ class Drawing:
     def _release_shapes(self) -> None:
         if self.shapes is not None:
             self.shapes.events.data.disconnect(self._shapes_changed)
+            self.shapes.mouse_drag_callbacks.remove(self._shapes_pressed)
             self._bind(self.shapes, False)
             self.shapes, self._n_shapes = None, 0
 

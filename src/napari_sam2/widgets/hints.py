@@ -1,4 +1,7 @@
-"""What to do next, in one or two sentences."""
+"""What to do next, in one or two sentences: three lines in a dock 300 pixels wide.
+
+A fourth line would move every button below it, under the hand that is about to press one.
+"""
 
 from dataclasses import dataclass
 
@@ -54,15 +57,15 @@ def next_step(now: Situation) -> str:
 def _after_a_prompt(now: Situation) -> str:
     if not now.movie:
         return (
-            "Mask right? Press <b>New object</b> for the next cell. If not, click again: "
-            "<b>positive</b> where it is missing, <b>negative</b> where it is too much."
+            "Right? <b>New</b> object. If not, click <b>positive</b> on what is missing, "
+            "<b>negative</b> on what is too much."
         )
     if not now.propagated:
         return (
-            "Mask right? Press <b>Propagate</b>. If not, click again: <b>positive</b> where it "
-            "is missing, <b>negative</b> where it is too much."
+            "Right? <b>Propagate</b>. If not, click <b>positive</b> on what is missing, "
+            "<b>negative</b> on what is too much."
         )
     return (
         "Go through the frames. Correct with a click and propagate again, or press "
-        "<b>New object</b> for the next cell."
+        "<b>New</b> for the next cell."
     )

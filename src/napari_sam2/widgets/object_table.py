@@ -40,7 +40,9 @@ class Column(IntEnum):
 
 
 TITLES = ("", "Name", "Class", "Frames", "Sure", "", "")
-WIDTHS_PX = (40, 70, 44, 42, 40, 20, 20)
+WIDTHS_PX = (40, 70, 44, 42, 0, 20, 20)
+FULL_CERTAINTY = "100 %"
+CELL_PADDING_PX = 10
 HEADER_FONT_PX = 11
 TOOLTIPS = (
     "The object's number, which is its value in the Labels layers, and its colour.",
@@ -313,6 +315,8 @@ class ObjectTable(QTableView):
                 int(column), modes.Stretch if stretches else modes.Interactive
             )
             self.setColumnWidth(int(column), width)
+        widest = self.fontMetrics().horizontalAdvance(FULL_CERTAINTY) + CELL_PADDING_PX
+        self.setColumnWidth(int(Column.LOWEST), widest)
         horizontal.setSortIndicator(int(Column.NUMBER), Qt.SortOrder.AscendingOrder)
         self.setSortingEnabled(True)
 

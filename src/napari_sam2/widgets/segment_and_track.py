@@ -107,7 +107,7 @@ class SegmentAndTrack(QWidget):
     def _arrange(self) -> None:
         self.hint.setWordWrap(True)
         self.hint.setTextFormat(Qt.TextFormat.RichText)
-        self.hint.setMinimumHeight(3 * self.hint.fontMetrics().lineSpacing() + 6)
+        self.hint.setMinimumHeight(3 * self.hint.fontMetrics().lineSpacing() + 8)
         self.hint.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         # standing still: an animation draws the whole window anew, canvas and all, many times a
         # second, and without a graphics card that takes most of the CPU from the network

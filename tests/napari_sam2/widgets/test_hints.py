@@ -12,8 +12,8 @@ from napari_sam2.widgets.hints import Situation, next_step
         (Situation(image=True), "Press <b>Points</b>"),
         (Situation(image=True, drawing=True, loading="cells_nano"), "Loading cells_nano"),
         (Situation(image=True, drawing=True), "Click inside a cell"),
-        (Situation(image=True, drawing=True, marked=True), "Press <b>Propagate</b>"),
-        (Situation(image=True, movie=False, drawing=True, marked=True), "<b>New object</b>"),
+        (Situation(image=True, drawing=True, marked=True), "Right? <b>Propagate</b>"),
+        (Situation(image=True, movie=False, drawing=True, marked=True), "<b>New</b> object"),
         (
             Situation(image=True, drawing=True, marked=True, propagating=True),
             "correct or cancel at any time",

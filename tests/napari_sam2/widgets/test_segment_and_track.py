@@ -1,13 +1,18 @@
 """The dock widget in a napari window, used as a person uses it."""
 
+import dataclasses
+import itertools
+
 import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
-from qtpy.QtCore import QPoint, Qt
-from qtpy.QtWidgets import QStyle
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtWidgets import QApplication, QStyle
 
 from napari_sam2.layers import masklet_levels
 from napari_sam2.widgets import segment_and_track
+from napari_sam2.widgets.hints import Situation, next_step
 from napari_sam2.widgets.model_section import CHOOSE_FILE
 from napari_sam2.widgets.notices import report
 from napari_sam2.widgets.object_table import Column
@@ -38,6 +43,20 @@ def messages():
     notification_manager.notification_ready.connect(told.append)
     yield told
     notification_manager.notification_ready.disconnect(told.append)
+
+
+def drag(qtbot, viewer, begin, end):
+    """Press the mouse on the canvas, move it, and let it go; (x, y) in its pixels."""
+    canvas, left = viewer.window._qt_viewer.canvas.native, Qt.MouseButton.LeftButton
+    kinds, none = QEvent.Type, Qt.MouseButton.NoButton
+    for kind, at, button, held in (
+        (kinds.MouseButtonPress, begin, left, left),
+        (kinds.MouseMove, end, none, left),
+        (kinds.MouseButtonRelease, end, left, none),
+    ):
+        where, plain = QPointF(*at), Qt.KeyboardModifier.NoModifier
+        QApplication.sendEvent(canvas, QMouseEvent(kind, where, where, button, held, plain))
+        qtbot.wait(20)  # napari looks at moves every 5 ms
 
 
 def idle(widget):
@@ -197,6 +216,20 @@ def test_an_image_that_is_chosen_again_goes_on(dock, viewer, qtbot):
     qtbot.waitUntil(lambda: idle(dock))
 
 
+def test_a_click_with_the_box_tool_is_no_box(dock, viewer, qtbot):
+    dock.prompts.shapes.click()
+    shapes, zoom = viewer.layers["movie boxes"], viewer.scene.camera.zoom
+    drag(qtbot, viewer, (300, 300), (301, 300))
+    assert len(shapes.data) == 0 and not dock.annotator.workspace.marks
+    drag(qtbot, viewer, (300, 300), (300 + 10 * zoom, 300 + 5 * zoom))
+    (marks,) = dock.annotator.workspace.marks.values()
+    ((y0, x0, y1, x1),) = marks.boxes
+    np.testing.assert_allclose((y1 - y0, x1 - x0), (10, 20), atol=0.1)  # 0.5 a pixel
+    small = np.array([(0, 3, 3), (0, 3, 3.1), (0, 3.1, 3.1), (0, 3.1, 3)])
+    shapes.add(small, shape_type="rectangle")
+    assert len(shapes.data) == 2  # what a script says counts, however small
+
+
 def test_choosing_no_file_leaves_the_model(dock, monkeypatch):
     monkeypatch.setattr(
         "napari_sam2.widgets.model_section.QFileDialog.getOpenFileName", lambda *args: ("", "")
@@ -238,6 +271,19 @@ def test_the_dock_fits_a_narrow_screen(dock, viewer):
     ):
         assert button.width() >= button.minimumSizeHint().width(), button.text()
         assert button.toolTip()
+
+
+def test_no_hint_moves_the_buttons(dock, qtbot):
+    dock.resize(DOCK_WIDTH_PX, 900)
+    dock.show()
+    qtbot.waitExposed(dock)
+    yes_or_no = itertools.product((False, True), repeat=5)
+    for movie, drawing, marked, propagating, propagated in yes_or_no:
+        now = Situation(True, movie, drawing, "cells_nano", marked, propagating, propagated)
+        for loading in ("", "sam2.1_hiera_base_plus"):
+            dock.hint.setText(next_step(dataclasses.replace(now, loading=loading)))
+            needed = dock.hint.heightForWidth(dock.hint.width())
+            assert needed <= dock.hint.minimumHeight(), dock.hint.text()
 
 
 def test_a_dock_that_is_opened_again_goes_on_where_it_was(dock, viewer, qtbot):
