@@ -56,7 +56,7 @@ def prompts_of(way: str, truth: Tracked) -> list[ObjectPrompts]:
         assert mask is not None
         if way == "mask0" and frame:
             continue
-        prompt: Prompt = MaskPrompt(mask.to_dense())
+        prompt: Prompt = MaskPrompt(mask)
         if way == "click":
             prompt = PointPrompt([deepest_pixel(mask)], [1])
         said.append(ObjectPrompts(track.object_id, frame, (prompt,)))

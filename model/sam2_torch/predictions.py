@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import torch
 
 
@@ -56,6 +58,22 @@ class SparseMask:
         pixels = np.asarray(mask)
         return cls.from_window((pixels.shape[0], pixels.shape[1]), pixels)
 
+    @classmethod
+    def union(cls, masks: "Sequence[SparseMask]") -> "SparseMask":
+        """Make the mask of all pixels that are in any of some masks, at least one, of one shape."""
+        shown = [mask for mask in masks if mask]
+        if len(shown) < 2:
+            return shown[0] if shown else masks[0]
+        first_yx = np.min([mask.origin_yx for mask in shown], axis=0)
+        stop_yx = np.max([np.add(mask.origin_yx, mask.extent_yx) for mask in shown], axis=0)
+        (y, x), (y1, x1) = first_yx.tolist(), stop_yx.tolist()
+        window = np.zeros((y1 - y, x1 - x), bool)
+        for mask in shown:
+            rows, columns = mask.slices
+            here = slice(rows.start - y, rows.stop - y), slice(columns.start - x, columns.stop - x)
+            window[here] |= mask.window()
+        return cls.from_window(masks[0].shape, window, (y, x))
+
     @property
     def slices(self) -> tuple[slice, slice]:
         """Where the bounding box lies in the image, as an index."""
@@ -74,6 +92,28 @@ class SparseMask:
         """Unpack the pixels of the bounding box, (h, w)."""
         h, w = self.extent_yx
         return np.unpackbits(self.bits, count=h * w).reshape(h, w).astype(bool)
+
+    def part(self, rows: slice, columns: slice) -> NDArray[np.bool_]:
+        """Unpack a part of the image, (h, w); the slices have a start, a stop and no step."""
+        part = np.zeros((rows.stop - rows.start, columns.stop - columns.start), bool)
+        own = self.slices
+        (y0, y1), (x0, x1) = (
+            (max(wanted.start, here.start), min(wanted.stop, here.stop))
+            for wanted, here in zip((rows, columns), own, strict=True)
+        )
+        if y0 < y1 and x0 < x1:
+            shown = self.window()[
+                y0 - own[0].start : y1 - own[0].start, x0 - own[1].start : x1 - own[1].start
+            ]
+            part[y0 - rows.start : y1 - rows.start, x0 - columns.start : x1 - columns.start] = shown
+        return part
+
+    def equals(self, other: "SparseMask") -> bool:
+        """Tell whether another mask has the same shape and the same pixels."""
+        frame = (self.shape, self.origin_yx, self.extent_yx)
+        return frame == (other.shape, other.origin_yx, other.extent_yx) and np.array_equal(
+            self.bits, other.bits
+        )
 
     def to_dense(self) -> NDArray[np.bool_]:
         """Unpack the mask into a whole image, (H, W)."""

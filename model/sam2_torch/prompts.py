@@ -10,6 +10,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sam2_torch.predictions import SparseMask
+
 
 @dataclass(frozen=True, eq=False)
 class PointPrompt:
@@ -92,8 +94,15 @@ class MaskPrompt:
     Parameters
     ----------
     mask
-        (H, W) of the image; non-zero is the object. An empty mask says that the
+        (H, W) of the image; non-zero is the object. Of a large image rather a `SparseMask`,
+        which takes no more memory than the object: `SparseMask.from_window(image_shape, window,
+        origin_yx)` makes one of the part around the object. An empty mask says that the
         object is not in this frame.
+
+    Attributes
+    ----------
+    sparse
+        The mask; only its bounding box is kept.
 
     Raises
     ------
@@ -101,13 +110,20 @@ class MaskPrompt:
         If the mask is not two-dimensional.
     """
 
-    mask: NDArray[np.bool_]
+    sparse: SparseMask
 
-    def __init__(self, mask: ArrayLike) -> None:
-        pixels = np.asarray(mask)
-        if pixels.ndim != 2:
-            raise ValueError(f"mask: expected shape (H, W), found {pixels.shape}")
-        object.__setattr__(self, "mask", pixels != 0)
+    def __init__(self, mask: ArrayLike | SparseMask) -> None:
+        if not isinstance(mask, SparseMask):
+            pixels = np.asarray(mask)
+            if pixels.ndim != 2:
+                raise ValueError(f"mask: expected shape (H, W), found {pixels.shape}")
+            mask = SparseMask.from_dense(pixels)
+        object.__setattr__(self, "sparse", mask)
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """The mask as a whole image, (H, W); made anew at each access."""
+        return self.sparse.to_dense()
 
 
 Prompt: TypeAlias = PointPrompt | BoxPrompt | MaskPrompt
@@ -134,7 +150,7 @@ def _inside(prompt: Prompt) -> NDArray[np.floating]:
         return prompt.points_yx[prompt.labels == 1]
     if isinstance(prompt, BoxPrompt):
         return np.array([[prompt.y0, prompt.x0], [prompt.y1, prompt.x1]])
-    rows, columns = np.flatnonzero(prompt.mask.any(1)), np.flatnonzero(prompt.mask.any(0))
-    if len(rows) == 0:
+    if not prompt.sparse:
         return np.zeros((0, 2))
-    return np.array([[rows[0], columns[0]], [rows[-1] + 1, columns[-1] + 1]], float)
+    first = np.array(prompt.sparse.origin_yx, float)
+    return np.stack([first, first + prompt.sparse.extent_yx])

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sam2_torch.config import SAM2Config
 from sam2_torch.frames import PERCENTILES as PERCENTILES
-from sam2_torch.frames import Box, Crop, check_frame
+from sam2_torch.frames import Box, Crop, Window, check_frame
 from sam2_torch.frames import Contrast as Contrast
 from sam2_torch.frames import measure_contrast as measure_contrast
 from sam2_torch.predictions import LOGIT_STEP, MaskLogits, SparseMask
@@ -19,6 +19,7 @@ from sam2_torch.prompts import MaskPrompt
 
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet, as the released models were trained
 STD = (0.229, 0.224, 0.225)
+FINER = 4  # how many pixels of a mask prompt stand for one of the input, at least
 
 
 @dataclass(frozen=True)
@@ -96,14 +97,39 @@ class FrameGeometry:
         ValueError
             If the mask's shape is not the image's.
         """
-        if prompt.mask.shape != self.image_shape:
+        if prompt.sparse.shape != self.image_shape:
             raise ValueError(
-                f"mask: expected the image's shape {self.image_shape}, found {prompt.mask.shape}"
+                f"mask: expected the image's shape {self.image_shape}, found {prompt.sparse.shape}"
             )
-        seen = prompt.mask[Crop(self.origin_yx, self.shape).window]
-        mask = torch.from_numpy(seen)[None, None].float()
+        window = Crop(self.origin_yx, self.shape).window
+        # of a frame far larger than the input, a coarser mask: it need not fit in memory
+        block = min(n // wanted for n, wanted in zip(self.shape, self.content, strict=True))
+        seen = _coverage(prompt.sparse, window, max(1, block // FINER))
+        mask = torch.from_numpy(seen)[None, None]
         mask = (_resize(mask, self.content) >= 0.5).float()
         return _pad(mask, self.size)
+
+
+def _coverage(mask: SparseMask, window: Window, block: int) -> NDArray[np.float32]:
+    """Measure which share of each square of `block` pixels of a window a mask covers."""
+    if block == 1:
+        return mask.part(*window).astype(np.float32)
+    shape = tuple(-(-(part.stop - part.start) // block) for part in window)
+    coverage = np.zeros(shape, np.float32)
+    # whole squares around the mask, counted from the window's first pixel
+    spans = [
+        (max(0, (own.start - part.start) // block), min(n, -(-(own.stop - part.start) // block)))
+        for own, part, n in zip(mask.slices, window, shape, strict=True)
+    ]
+    if all(first < stop for first, stop in spans):
+        here = [
+            slice(part.start + first * block, part.start + stop * block)
+            for part, (first, stop) in zip(window, spans, strict=True)
+        ]
+        (y0, y1), (x0, x1) = spans
+        squares = mask.part(here[0], here[1]).reshape(y1 - y0, block, x1 - x0, block)
+        coverage[y0:y1, x0:x1] = squares.mean((1, 3))
+    return coverage
 
 
 def _resize(image: Tensor, shape: tuple[int, int]) -> Tensor:

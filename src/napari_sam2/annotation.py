@@ -294,7 +294,7 @@ class Annotation:
         self._given.pop(key, None)
         if len(prompts) == 1 and isinstance(prompts[0], MaskPrompt):
             # the network's rendering of it has a quarter of the detail
-            self._given[key] = SparseMask.from_dense(prompts[0].mask)
+            self._given[key] = prompts[0].sparse
         return prediction
 
     def _keep(self, key: tuple[int, int], prediction: MaskPrediction) -> MaskPrediction:
@@ -358,8 +358,8 @@ def say(
     boxes: list[Prompt] = [prompt for prompt in prompts if isinstance(prompt, BoxPrompt)]
     clicks: list[Prompt] = [prompt for prompt in prompts if isinstance(prompt, PointPrompt)]
     if not masks and len(boxes) > 1:
-        parts = [session.add_prompt(object_id, frame, box, replace=True).mask for box in boxes]
-        masks = [MaskPrompt(np.logical_or.reduce(parts))]
+        parts = [session.add_prompt(object_id, frame, box, replace=True).sparse for box in boxes]
+        masks = [MaskPrompt(SparseMask.union(parts))]
     if choice and not (masks or boxes):
         return _say_chosen(session, (object_id, frame), _clicks(clicks), choice)
     first, then = (masks, clicks) if masks else ([*boxes, *clicks], [])
@@ -400,7 +400,7 @@ def _same(one: Sequence[Prompt], other: Sequence[Prompt]) -> bool:
         return False
     for a, b in zip(one, other, strict=True):
         if isinstance(a, MaskPrompt) and isinstance(b, MaskPrompt):
-            if not np.array_equal(a.mask, b.mask):
+            if not a.sparse.equals(b.sparse):
                 return False
         elif a != b:
             return False

@@ -236,7 +236,7 @@ def _given_mask(said: ObjectPrompts) -> SparseMask | None:
     """Get the mask that a user gave for an object and did not refine."""
     (first, *others) = said.prompts
     if isinstance(first, MaskPrompt) and not others:
-        return SparseMask.from_dense(first.mask)
+        return first.sparse
     return None
 
 

@@ -44,9 +44,11 @@ def daughter_masks(
     now = masklets.get(mother, frame)
     before = masklets.get(mother, frame - step) if frame >= step else None
     if before and now and now.area < ONE_DAUGHTER * before.area:
-        left = _largest_part(before.to_dense() & ~binary_dilation(now.to_dense(), iterations=1))
+        around = [slice(part.start - 1, part.stop + 1) for part in before.slices]
+        near = binary_dilation(now.part(around[0], around[1]), iterations=1)[1:-1, 1:-1]
+        left = _largest_part(before.window() & ~near)
         if left.sum() >= SECOND_PART * now.area:
-            return now, SparseMask.from_dense(left)
+            return now, SparseMask.from_window(before.shape, left, before.origin_yx)
     whole = now or before
     if not whole or whole.area < 2:
         raise ValueError(

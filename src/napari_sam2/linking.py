@@ -137,7 +137,7 @@ def _proposals(
             if not before:
                 return {}
             for object_id, mask in before.items():
-                session.add_prompt(object_id, frame - 1, MaskPrompt(mask.to_dense()))
+                session.add_prompt(object_id, frame - 1, MaskPrompt(mask))
             *_, last = session.propagate("forward", frames=(frame - 1, frame + 1))
             pairs = zip(last.object_ids, last.predictions, strict=True)
             return {object_id: prediction.sparse for object_id, prediction in pairs}

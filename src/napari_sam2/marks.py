@@ -1,11 +1,9 @@
 """What a user drew of one object in one frame, and the prompts that it makes."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sam2_torch.predictions import SparseMask
 from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
@@ -60,10 +58,9 @@ class Marks:
         """
         prompts: list[Prompt] = []
         if self.outlines or self.painted is not None:
-            mask = _fill(self.outlines, frame_shape)
-            if self.painted is not None:
-                mask |= self.painted.to_dense()
-            prompts.append(MaskPrompt(mask))
+            parts = [_fill(outline, frame_shape) for outline in self.outlines]
+            parts += [] if self.painted is None else [self.painted]
+            prompts.append(MaskPrompt(SparseMask.union(parts)))
         else:
             prompts += [BoxPrompt(*box) for box in self.boxes]
         along = [click for label, path in self.scribbles for click in clicks_along(path, label)]
@@ -89,11 +86,15 @@ def clicks_along(path: Polygon, label: int) -> list[Click]:
     return [(float(row), float(column), label) for row, column in zip(y, x, strict=True)]
 
 
-def _fill(outlines: Sequence[Polygon], frame_shape: tuple[int, int]) -> NDArray[np.bool_]:
+def _fill(outline: Polygon, frame_shape: tuple[int, int]) -> SparseMask:
+    """Fill an outline, as far as it lies in the frame; only its surroundings are drawn."""
     from skimage.draw import polygon
 
-    mask = np.zeros(frame_shape, bool)
-    for outline in outlines:
-        y, x = np.transpose(outline)
-        mask[polygon(y, x, frame_shape)] = True  # type: ignore[no-untyped-call]
-    return mask
+    y, x = np.transpose(outline)
+    rows, columns = polygon(y, x, frame_shape)  # type: ignore[no-untyped-call]
+    if len(rows) == 0:
+        return SparseMask.empty(frame_shape)
+    top, left = int(rows.min()), int(columns.min())
+    window = np.zeros((int(rows.max()) - top + 1, int(columns.max()) - left + 1), bool)
+    window[rows - top, columns - left] = True
+    return SparseMask.from_window(frame_shape, window, (top, left))

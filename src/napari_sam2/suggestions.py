@@ -268,4 +268,4 @@ def _shared(masklets: Masklets, frame: int, one: int, other: int) -> float:
     a, b = masklets.get(one, frame), masklets.get(other, frame)
     if not a or not b:
         return 0.0
-    return float((a.to_dense() & b.to_dense()).sum() / min(a.area, b.area))
+    return float((a.part(*b.slices) & b.window()).sum() / min(a.area, b.area))

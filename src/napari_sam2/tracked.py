@@ -187,4 +187,4 @@ def united(one: SparseMask | None, other: SparseMask | None) -> SparseMask | Non
     """Put two masks together; None or empty ones add nothing."""
     if not one or not other:
         return one or other
-    return SparseMask.from_dense(one.to_dense() | other.to_dense())
+    return SparseMask.union([one, other])

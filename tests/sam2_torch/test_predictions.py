@@ -29,3 +29,25 @@ def test_small_mask_in_a_large_frame_costs_bytes():
     mask = np.zeros((2048, 2048), bool)
     mask[100:120, 900:925] = True
     assert SparseMask.from_dense(mask).bits.nbytes <= 20 * 25 / 8 + 1
+
+
+def test_masks_are_joined_cut_and_compared_without_a_whole_image():
+    random = np.random.default_rng(3)
+    dense = np.zeros((2, 30, 50), bool)
+    dense[0, 3:9, 40:48] = random.random((6, 8)) > 0.4
+    dense[1, 7:20, 2:44] = random.random((13, 42)) > 0.4
+    one, other = map(SparseMask.from_dense, dense)
+    empty = SparseMask.empty((30, 50))
+    np.testing.assert_array_equal(SparseMask.union([one, empty, other]).to_dense(), dense.any(0))
+    assert SparseMask.union([empty]) is empty and SparseMask.union([empty, one]) is one
+    for rows, columns in [
+        (slice(5, 12), slice(30, 46)),
+        (slice(0, 30), slice(0, 50)),
+        (slice(0, 3), slice(0, 9)),
+        (slice(7, 8), slice(2, 3)),
+    ]:
+        np.testing.assert_array_equal(other.part(rows, columns), dense[1][rows, columns])
+    around = other.part(slice(-2, 32), slice(-1, 51))
+    np.testing.assert_array_equal(around, np.pad(dense[1], ((2, 2), (1, 1))))
+    assert one.equals(SparseMask.from_dense(dense[0])) and not one.equals(other)
+    assert not empty.equals(SparseMask.empty((50, 30)))

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from sam2_torch import BoxPrompt, MaskPrompt, PointPrompt
+from sam2_torch.predictions import SparseMask
+from sam2_torch.prompts import extent
 
 
 def test_points_keep_rows_and_columns():
@@ -40,3 +42,12 @@ def test_mask_is_any_nonzero_pixel():
     np.testing.assert_array_equal(prompt.mask, [[False, True], [False, False]])
     with pytest.raises(ValueError, match=r"expected shape \(H, W\), found \(2,\)"):
         MaskPrompt(np.zeros(2))
+
+
+def test_a_mask_of_a_large_image_takes_no_more_than_its_object():
+    disc = np.hypot(*np.mgrid[-9:10, -9:10]) < 9
+    sparse = SparseMask.from_window((20_000, 20_000), disc, (15_000, 40))
+    prompt = MaskPrompt(sparse)
+    assert prompt.sparse is sparse and prompt.sparse.bits.nbytes < 100
+    assert extent([prompt]) == (15_001, 41, 15_018, 58)
+    assert extent([MaskPrompt(SparseMask.empty((20_000, 20_000)))]) is None

@@ -5,9 +5,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sam2_torch import CELLS_NANO, RELEASED, MaskPrompt
+from sam2_torch import CELLS_NANO, RELEASED, MaskPrompt, transforms
 from sam2_torch.frames import Crop
-from sam2_torch.predictions import LOGIT_STEP
+from sam2_torch.predictions import LOGIT_STEP, SparseMask
 from sam2_torch.transforms import (
     FrameGeometry,
     coarse_logits,
@@ -189,3 +189,18 @@ def test_points_go_to_a_part_and_back():
     points = np.array([[100, 200], [164.5, 328.25]], np.float32)
     np.testing.assert_allclose(part.to_input_xy(points), [[0, 0], [256.5, 129]])
     np.testing.assert_allclose(part.to_image_yx(part.to_input_xy(points)), points)
+
+
+@pytest.mark.parametrize(
+    ("shape", "crop"),
+    [((4100, 6200), None), ((9000, 9000), Crop((1003, 2050), (4100, 4100)))],
+)
+def test_mask_prompts_of_large_frames_are_resized_by_parts(shape, crop, monkeypatch):
+    geometry = FrameGeometry.fit(shape, CELLS_NANO, crop)
+    disc = np.hypot(*np.mgrid[-500:501, -700:701]) < 480
+    sparse = SparseMask.from_window(shape, disc, (3000, 4000))
+    seen = geometry.mask_to_input(MaskPrompt(sparse)).numpy()
+    monkeypatch.setattr(transforms, "FINER", 10**6)
+    exact = geometry.mask_to_input(MaskPrompt(sparse)).numpy()
+    assert exact.sum() > 1000
+    assert (seen != exact).sum() < 0.02 * exact.sum()  # of the rim

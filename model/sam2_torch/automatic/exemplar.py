@@ -84,7 +84,7 @@ class Likeness:
     def _describe(
         self, embedding: ImageEmbedding, geometry: FrameGeometry, mask: SparseMask
     ) -> torch.Tensor:
-        pixels = geometry.mask_to_input(MaskPrompt(mask.to_dense())).to(self._model.device)
+        pixels = geometry.mask_to_input(MaskPrompt(mask)).to(self._model.device)
         pointer = self._model.segment_from_mask(embedding, pixels).pointers[0].float()
         content = torch.zeros_like(pixels)
         content[..., : geometry.content[0], : geometry.content[1]] = 1

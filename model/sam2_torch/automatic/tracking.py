@@ -194,7 +194,7 @@ class TrackEverything:
 
     def _add(self, frame: int, seed: AutomaticMask) -> int:
         object_id = self._new_id()
-        self._session.add_prompt(object_id, frame, MaskPrompt(seed.sparse.to_dense()))
+        self._session.add_prompt(object_id, frame, MaskPrompt(seed.sparse))
         self.objects[object_id] = TrackedObject(object_id, frame, seed, frame, frame)
         self.masks[object_id, frame] = seed.sparse
         return object_id
