@@ -253,5 +253,6 @@ def open_session(
         options["embeddings"] = embeddings
     n_planes = getattr(frames, "n_planes", 1)
     if n_planes > 1:
-        return VolumeSession(model, shown.frames, n_planes, **options)
+        step = getattr(frames, "plane_step_px", None)
+        return VolumeSession(model, shown.frames, n_planes, plane_step_px=step, **options)
     return VideoSession(model, shown.frames, **options)

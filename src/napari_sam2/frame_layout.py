@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 AXES = "TZCYXS"  # time, depth, channel, row, column, sample (of RGB)
 _RGB = (3, 4)
+_SAMPLES = (1, 2, *_RGB)  # grey, grey with alpha, RGB, RGB with alpha
 _ALL = slice(None)
 
 Index: TypeAlias = tuple[int | slice, ...]
@@ -119,15 +120,15 @@ class FrameLayout:
 def guess_axes(shape: tuple[int, ...]) -> str:
     """Guess the axes of an array that says nothing about them.
 
-    (Y, X); (T, Y, X); either with a last axis of 3 or 4 as RGB.
+    (Y, X); (T, Y, X); either with a last axis of 3 or 4 as RGB, or of 1 or 2 as grey.
 
     Raises
     ------
     ValueError
         If there are too few or too many axes to guess.
     """
-    rgb = len(shape) > 2 and shape[-1] in _RGB and min(shape[-3:-1]) > max(_RGB)
-    grey = len(shape) - rgb
+    samples = len(shape) > 2 and shape[-1] in _SAMPLES and min(shape[-3:-1]) > max(_SAMPLES)
+    grey = len(shape) - samples
     if grey not in (2, 3):
         raise ValueError(
             f"expected an image (Y, X) or a movie (T, Y, X), found the shape {tuple(shape)}; "
@@ -137,7 +138,7 @@ def guess_axes(shape: tuple[int, ...]) -> str:
                 else "an image needs rows and columns"
             )
         )
-    return "YX" * (grey == 2) + "TYX" * (grey == 3) + "S" * rgb
+    return "YX" * (grey == 2) + "TYX" * (grey == 3) + "S" * samples
 
 
 def resolve_layout(

@@ -1,5 +1,6 @@
 """A movie or a stack as a sequence of frames, read one at a time."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, overload
@@ -103,6 +104,12 @@ class Movie(Sequence[NDArray[Any]]):
     def n_planes(self) -> int:
         """Count the planes of each time point of a movie of stacks; 1 for all else."""
         return self.layout.n_planes
+
+    @property
+    def plane_step_px(self) -> float | None:
+        """How many pixels two planes are apart; None if unknown."""
+        step, pixel = self.calibration.z_step, self.calibration.pixel_size_yx
+        return step / math.sqrt(pixel[0] * pixel[1]) if step and pixel else None
 
     @property
     def is_rgb(self) -> bool:

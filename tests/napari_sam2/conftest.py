@@ -26,6 +26,7 @@ class StubSession:
 
     def __init__(self, model: Any, frames: Any) -> None:
         self.model = model
+        self.crops = None
         self.n_frames = len(frames)
         self.frame_shape = frames[0].shape[:2]
         self.log: list[tuple[Any, ...]] = []

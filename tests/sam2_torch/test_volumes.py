@@ -98,3 +98,19 @@ def test_what_a_plane_remembers(frame, way, spatial):
 def test_frames_must_fill_time_points(model, volumes):
     with pytest.raises(ValueError, match="a multiple of, found 4"):
         VolumeSession(model, list(volumes[0].reshape(-1, *SHAPE)), 4)
+
+
+def test_how_deep_objects_are_is_foreseen_from_the_step_between_planes(model, volumes):
+    frames = list(volumes[0].reshape(-1, *SHAPE))
+    narrow = VolumeSession(model, frames * 2, 2 * N_PLANES, plane_step_px=60.0)
+    narrow.add_prompt(1, 5, MaskPrompt(volumes[1][0, 3] == 2))
+    # half of 30 pixels is less than a step; two planes of absence end it
+    assert [list(run.order()) for run in narrow.runs("forward")] == [
+        list(range(t * 14 + 2, t * 14 + 9)) for t in range(N_TIMES)
+    ]
+    assert narrow.frame_count("forward") == 7 * N_TIMES
+    unknown = session_of(model, volumes)
+    unknown.add_prompt(1, 3, MaskPrompt(volumes[1][0, 3] == 2))
+    assert unknown.frame_count("forward") == N_PLANES * N_TIMES
+    with pytest.raises(ValueError, match="plane_step_px: expected a positive number"):
+        VolumeSession(model, frames, N_PLANES, plane_step_px=0.0)

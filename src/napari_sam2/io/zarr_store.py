@@ -1,6 +1,7 @@
 """Zarr: plain arrays and OME-Zarr images, read chunk by chunk."""
 
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,16 @@ _MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 _FIRST_SERIES = "0"  # of a file that bioformats2raw has converted
 
 
-class _Chunks:
-    """An array of a store; what cannot be unpacked is said in a sentence."""
+class Chunks:
+    """An array of a store; what cannot be unpacked is said in a sentence.
+
+    Parameters
+    ----------
+    path
+        The store, for what is said.
+    array
+        Where the pixels are.
+    """
 
     def __init__(self, path: Path, array: "zarr.Array[Any]") -> None:
         self.shape, self.dtype = array.shape, array.dtype
@@ -40,6 +49,25 @@ def is_zarr(path: Path) -> bool:
     return path.is_dir() and any((path / mark).is_file() for mark in _MARKS)
 
 
+@dataclass(frozen=True)
+class ZarrImage:
+    """An image in a store.
+
+    Parameters
+    ----------
+    levels
+        Its arrays, finest first.
+    axes
+        One letter of `AXES` for each axis; None where the metadata do not say.
+    calibration
+        What is known of pixels and time steps.
+    """
+
+    levels: tuple[Chunks, ...]
+    axes: str | None = None
+    calibration: Calibration = field(default_factory=Calibration)
+
+
 def read_zarr(path: Path, axes: str | None = None, channel: Channel | None = None) -> Movie:
     """Open a Zarr array or an OME-Zarr image as a movie whose frames are read when asked for.
 
@@ -57,6 +85,25 @@ def read_zarr(path: Path, axes: str | None = None, channel: Channel | None = Non
     ValueError
         If there is no image in it, or its axes do not fit.
     """
+    image = open_image(path, said_axes=axes)
+    return Movie(image.levels[0], axes or image.axes, channel, image.calibration, image.levels[1:])
+
+
+def open_image(path: Path, said_axes: str | None = None) -> ZarrImage:
+    """Find the image of a store; no pixel is read.
+
+    Parameters
+    ----------
+    path
+        The folder of the store, or of a group or an array in it.
+    said_axes
+        What the user says of its axes, if anything.
+
+    Raises
+    ------
+    ValueError
+        If there is no image in it.
+    """
     import zarr
     from zarr.errors import BaseZarrError
 
@@ -68,13 +115,11 @@ def read_zarr(path: Path, axes: str | None = None, channel: Channel | None = Non
             f"({error})"
         ) from error
     if isinstance(node, zarr.Array):
-        return Movie(_Chunks(path, node), axes, channel)
-    return _read_group(path, node, axes, channel)
+        return ZarrImage((Chunks(path, node),))
+    return _image_of(path, node, said_axes)
 
 
-def _read_group(
-    path: Path, group: "zarr.Group", axes: str | None, channel: Channel | None
-) -> Movie:
+def _image_of(path: Path, group: "zarr.Group", axes: str | None) -> ZarrImage:
     import zarr
 
     said = dict(group.attrs)
@@ -90,20 +135,20 @@ def _read_group(
             group, image = series, Multiscale.find(dict(series.attrs))
     paths = _only_array(path, group) if image is None else image.paths
     try:
-        levels = [_array(path, group, name) for name in paths]
+        levels = tuple(_array(path, group, name) for name in paths)
     except KeyError as error:
         raise ValueError(
             f"{path.name}: expected the array {error.args[0]} that its metadata name, found none; "
             "the store is incomplete, copy it again"
         ) from error
     if image is None:
-        return Movie(levels[0], axes, channel, Calibration())
+        return ZarrImage(levels)
     if axes is None and len(image.axes) != len(levels[0].shape):
         raise ValueError(
             f"{path.name}: expected an array of the axes {image.axes}, found one of the shape "
             f"{levels[0].shape}; say the axes yourself"
         )
-    return Movie(levels[0], axes or image.axes, channel, image.calibration, levels[1:])
+    return ZarrImage(levels, image.axes, image.calibration)
 
 
 def _only_array(path: Path, group: "zarr.Group") -> tuple[str, ...]:
@@ -114,10 +159,10 @@ def _only_array(path: Path, group: "zarr.Group") -> tuple[str, ...]:
     raise ValueError(f"{path.name}: expected an OME-Zarr image or one array, found {found}")
 
 
-def _array(path: Path, group: "zarr.Group", name: str) -> _Chunks:
+def _array(path: Path, group: "zarr.Group", name: str) -> Chunks:
     import zarr
 
     array = group.get(name)
     if not isinstance(array, zarr.Array):
         raise KeyError(name)
-    return _Chunks(path, array)
+    return Chunks(path, array)

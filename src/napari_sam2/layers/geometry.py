@@ -1,5 +1,6 @@
 """How an image layer is a movie: which axis its frames run along, and where it lies."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.appearance import USUAL, Appearance
+from napari_sam2.overviews import true_levels
 from sam2_torch.frames import choose_level
 
 if TYPE_CHECKING:
@@ -166,9 +168,10 @@ class LayerFrames(Sequence[NDArray[Any]]):
     def __init__(
         self, image: "Image", geometry: FrameGeometry, appearance: Appearance = USUAL
     ) -> None:
-        self._levels = list(image.data) if image.multiscale else [image.data]
+        self._levels = true_levels(image.data) if image.multiscale else [image.data]
         self._n_axes = image.ndim
         self._geometry = geometry
+        self._plane_step_px = _plane_step_px(image, geometry)
         self.appearance = appearance
 
     @property
@@ -180,6 +183,11 @@ class LayerFrames(Sequence[NDArray[Any]]):
     def n_planes(self) -> int:
         """Planes of each time point of a movie of stacks; 1 for all else."""
         return self._geometry.n_planes
+
+    @property
+    def plane_step_px(self) -> float | None:
+        """How many pixels two planes are apart, as far as the layer's scale says."""
+        return self._plane_step_px
 
     def __len__(self) -> int:
         return self._geometry.n_frames
@@ -213,6 +221,14 @@ class LayerFrames(Sequence[NDArray[Any]]):
     def _read(self, level: int, index: tuple[int | slice, ...]) -> NDArray[Any]:
         pixels = np.asarray(self._levels[level][index])
         return pixels[..., :3] if pixels.ndim == 3 else pixels
+
+
+def _plane_step_px(image: "Image", geometry: FrameGeometry) -> float | None:
+    """Divide the step between planes by the size of a pixel; None if the scale says nothing."""
+    if geometry.plane_axis is None or np.all(image.scale == 1):
+        return None
+    y, x = image.scale[-2:]
+    return float(abs(image.scale[geometry.plane_axis]) / math.sqrt(abs(y * x)))
 
 
 def full_resolution(image: "Image") -> Any:

@@ -2,11 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.lib.mixins import NDArrayOperatorsMixin
-from numpy.typing import DTypeLike, NDArray
-
 from napari_sam2.layers.masklet_view import MaskletView
+from napari_sam2.lazy_arrays import LazyArray
 
 if TYPE_CHECKING:
     from napari.layers import Labels, Layer
@@ -16,26 +13,10 @@ MAX_WHOLE_PX = 4096
 COARSEST = 8  # the last level has at most this fraction of `MAX_WHOLE_PX` rows and columns
 
 
-class MaskletLevel(NDArrayOperatorsMixin):
-    """Every n-th row and column of a view; slices of it are such views, too.
+class MaskletLevel(LazyArray):
+    """Every n-th row and column of a view; slices of it are such views, too."""
 
-    Parameters
-    ----------
-    view
-        All pixels.
-    axes
-        Which entries of each axis of the view; ascending.
-
-    Notes
-    -----
-    napari takes of a level first what is on the screen, of all frames, and then one frame of
-    that: only `numpy.asarray` and integers may make pixels.
-    """
-
-    def __init__(self, view: MaskletView, axes: tuple[range, ...]) -> None:
-        self.view = view
-        self._axes = axes
-        self.dtype = view.dtype
+    source: MaskletView
 
     @classmethod
     def of(cls, view: MaskletView, step: int) -> "MaskletLevel":
@@ -43,60 +24,9 @@ class MaskletLevel(NDArrayOperatorsMixin):
         leading = tuple(range(n) for n in view.shape[:-2])
         return cls(view, (*leading, *(range(0, n, step) for n in view.shape[-2:])))
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Give the length of each axis."""
-        return tuple(len(axis) for axis in self._axes)
-
-    @property
-    def ndim(self) -> int:
-        """Count the axes."""
-        return len(self._axes)
-
-    @property
-    def size(self) -> int:
-        """Count the pixels of all frames."""
-        return int(np.prod(self.shape))
-
-    def __len__(self) -> int:
-        return len(self._axes[0])
-
-    def __getitem__(self, key: Any) -> "MaskletLevel | NDArray[Any] | np.integer":
-        """Slices with steps forward make another view, all else the pixels."""
-        keys = key if isinstance(key, tuple) else (key,)
-        if len(keys) <= self.ndim and all(_is_forward(k) for k in keys):
-            rest = self._axes[len(keys) :]
-            taken = (axis[k] for axis, k in zip(self._axes, keys, strict=False))
-            return MaskletLevel(self.view, (*taken, *rest))
-        integers = all(isinstance(k, int | np.integer) or _is_forward(k) for k in keys)
-        if len(keys) > self.ndim or not integers:
-            return np.asarray(np.asarray(self)[key])
-        # an axis of one entry for each integer, which goes again afterwards
-        forward = tuple(k if isinstance(k, slice) else _one(k) for k in keys)
-        part = np.asarray(self[forward])
-        return part[tuple(slice(None) if isinstance(k, slice) else 0 for k in keys)]
-
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        if copy is False:
-            raise ValueError("the labels are made on access: they cannot be had without a copy")
-        key = tuple(slice(axis.start, axis.stop, axis.step) for axis in self._axes)
-        return self.view[key].astype(dtype or self.dtype, copy=False)
-
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        arrays = [np.asarray(x) if isinstance(x, MaskletLevel) else x for x in inputs]
-        return getattr(ufunc, method)(*arrays, **kwargs)
-
     def __deepcopy__(self, memo: dict[int, Any]) -> "MaskletLevel":
         """Give napari's "duplicate layer" the masks as they are now."""
-        return MaskletLevel(self.view.snapshot(), self._axes)
-
-
-def _is_forward(key: Any) -> bool:
-    return isinstance(key, slice) and (key.step is None or key.step > 0)
-
-
-def _one(index: int | np.integer) -> slice:
-    return slice(int(index), int(index) + 1 or None)
+        return MaskletLevel(self.source.snapshot(), self._axes)
 
 
 def is_large(frame_shape: tuple[int, int]) -> bool:

@@ -168,8 +168,15 @@ class Annotator(QObject):
         self.changed.connect(self.sessions.later)
 
     def choose_image(self, image: "Image | None", frame_axis: Along = None) -> None:
-        """Go to an image; what was done on it before is there again. None leaves all."""
-        workspace = None if image is None else self._workspaces.of(image, frame_axis)
+        """Go to an image; what was done on it before is there again. None leaves all.
+
+        So does an image without a pixel, which is said.
+        """
+        try:
+            workspace = None if image is None else self._workspaces.of(image, frame_axis)
+        except ValueError as error:
+            self.failed.emit(error)
+            workspace = None
         if workspace is not None and workspace is self.workspace:
             return
         self.propagation.forget_waiting()

@@ -159,10 +159,21 @@ class SessionOwner:
         return (EmbeddingStore() if self._store is None else self._store).clear()
 
     def embed(self) -> Iterator[tuple[int, int]]:
-        """Encode all frames of the open image; yields how many are done, and of how many."""
+        """Encode all frames of the open image; yields how many are done, and of how many.
+
+        Raises
+        ------
+        ValueError
+            If the image is seen in windows: which ones depends on the objects.
+        """
         if self._annotation is None:
             return
         session = self._annotation.session
+        if session.crops is not None:
+            raise ValueError(
+                "expected frames that are seen whole, found windows: what is in them is encoded "
+                "when an object is there; Detail: Whole frames sees the frames whole"
+            )
         for done, _ in enumerate(session.embed(), start=1):
             yield done, session.n_frames
 

@@ -146,3 +146,14 @@ def test_windows_come_from_the_level_that_fits():
     window = frames.window(1, slice(16, 64), slice(0, 64), (20, 30))
     np.testing.assert_array_equal(window, full[1, 16:64:2, 0:64:2])
     np.testing.assert_array_equal(frames[1], full[1])
+
+
+def test_the_step_between_planes_comes_from_the_scale():
+    labels = ("t", "z", "y", "x")
+    image = Image(np.zeros((2, 3, 8, 9)), axis_labels=labels, scale=(30, 2, 0.5, 0.25))
+    frames = LayerFrames(image, FrameGeometry.of(image))
+    assert frames.plane_step_px == pytest.approx(2 / np.sqrt(0.5 * 0.25))
+    unknown = Image(np.zeros((2, 3, 8, 9)), axis_labels=labels)
+    assert LayerFrames(unknown, FrameGeometry.of(unknown)).plane_step_px is None
+    stack = Image(np.zeros((3, 8, 9)), axis_labels=labels[1:], scale=(2, 0.5, 0.5))
+    assert LayerFrames(stack, FrameGeometry.of(stack)).plane_step_px is None

@@ -316,6 +316,15 @@ def test_encoding_can_be_stopped(dock, viewer, qtbot, stub_owner, monkeypatch):
     still_answers(dock, viewer, qtbot)
 
 
+def test_windows_are_not_encoded_ahead(dock, viewer, qtbot, stub_owner, messages):
+    begin(dock, viewer, qtbot)
+    stub_owner.sessions[-1].crops = object()
+    section = dock.model
+    section.embed.trigger()
+    qtbot.waitUntil(lambda: "seen whole, found windows" in section.status.text())
+    assert section.embed.text() == "Encode all frames now"
+
+
 @pytest.mark.parametrize("action", ["embed", "measure"])
 def test_what_fails_is_told_and_can_be_begun_again(
     dock, viewer, qtbot, stub_owner, messages, action

@@ -7,6 +7,7 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_sam2.history import Kind
+from napari_sam2.layers import masklet_levels
 from napari_sam2.widgets.annotator import Annotator
 from sam2_torch.predictions import SparseMask
 
@@ -269,3 +270,29 @@ def test_outlines_of_other_meanings_go_away(annotator, viewer, points, settle, q
     annotator.choose_alternative()
     settle()
     qtbot.waitUntil(lambda: "movie alternatives" not in viewer.layers)
+
+
+def test_large_frames_show_what_is_undone_and_done_again(qtbot, viewer, stub_owner, monkeypatch):
+    monkeypatch.setattr(masklet_levels, "MAX_WHOLE_PX", 24)
+    annotator = Annotator(viewer, stub_owner)
+    annotator.choose_image(viewer.layers["movie"])
+    annotator.open(CELLS)
+    workspace = annotator.workspace
+    workspace.prompt_with_points().add((0, 12, 33))
+    qtbot.waitUntil(lambda: workspace.masklets.packed(1, 0) is not None)
+    qtbot.waitUntil(lambda: not annotator.worker.is_busy)
+    layer = viewer.layers["Object 1"]
+    assert layer.multiscale and not workspace.outputs.is_paintable
+
+    def seen():
+        return layer.get_value((0, 6, 16.5), world=True)[1]
+
+    layer._update_level_and_corners(np.array([[0, 20], [29, 49]]), np.array([10, 10]), [1, 2])
+    assert seen() == 1
+    annotator.edit.undo()
+    assert seen() == 0
+    annotator.edit.redo()
+    assert seen() == 1
+    workspace.go_to(3)
+    assert layer.get_value((3, 6, 16.5), world=True)[1] == 0
+    annotator.close()

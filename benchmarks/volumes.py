@@ -1,0 +1,162 @@
+"""One click in three dimensions: through the planes of a stack, and on through time.
+
+    python benchmarks/volumes.py [--data FOLDER] [--model M] [--device D] [--json F]
+
+`movie`: nuclei of the synthetic embryo that drift and deform, which are known in every voxel; each
+is clicked once, in its largest plane of the first time point. Mean IoU of the 3-D masks at each
+time point, and results foreseen against those that came.
+
+`depth` (with FOLDER, as for accuracy.py): nuclei of real stacks, of which every n-th plane is
+kept, from one click; as they are, and with planes between them that are mixed of their neighbours.
+Mean IoU of the 3-D masks in the planes that are kept.
+"""
+
+import argparse
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from accuracy import deepest_point
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter, map_coordinates
+
+from napari_sam2.sample_data import stack
+from sam2_torch import SAM2, PointPrompt, VideoSession, VolumeSession, load_sam2
+
+TIMES, NUCLEI = 4, 6
+STACKS, OBJECTS, STRIDES = 3, 4, (1, 2, 4)
+DRIFT_PX, BEND_PX = (0.4, 3.0, 4.0), (0.3, 2.0, 2.0)  # for each time point; z, y, x
+STEP_PX = stack.VOXEL_ZYX_UM[0] / stack.VOXEL_ZYX_UM[1]
+
+Pixels = NDArray[Any]
+
+
+def make_movie(seed: int = 0) -> tuple[Pixels, Pixels]:
+    """Let an embryo drift and deform: image and labels, both (T, Z, Y, X)."""
+    rng = np.random.default_rng(seed)
+    image, labels = stack.make(seed)
+    bend = np.stack([gaussian_filter(rng.normal(0, 1, image.shape), (4, 25, 25)) for _ in "zyx"])
+    bend *= (np.array(BEND_PX) / bend.reshape(3, -1).std(1))[:, None, None, None]
+    grid = np.indices(image.shape).astype(float)
+    images, truths = [], []
+    for time in range(TIMES):
+        at = grid - time * (bend + np.array(DRIFT_PX)[:, None, None, None])
+        moved = map_coordinates(image.astype(np.float32), at, order=1, mode="nearest")
+        grain = rng.normal(0, 12, image.shape) * (time > 0)  # warping smooths the noise away
+        images.append((moved + grain).clip(0, 65535).astype(np.uint16))
+        truths.append(map_coordinates(labels, at, order=0, mode="constant"))
+    return np.stack(images), np.stack(truths)
+
+
+def seeds(labels: Pixels, count: int) -> dict[int, int]:
+    """Choose objects of a stack that no side cuts off, and the plane in which each is largest."""
+    inner = np.zeros(labels.shape, bool)
+    inner[1:-1, 1:-1, 1:-1] = True
+    found = [
+        i for i in np.unique(labels[labels > 0]).tolist() if not ((labels == i) & ~inner).any()
+    ]
+    chosen = found[:: max(1, len(found) // count)][:count]
+    return {i: int((labels == i).sum((1, 2)).argmax()) for i in chosen}
+
+
+def iou(found: Pixels, truth: Pixels) -> float:
+    return float((found & truth).sum() / max(1, (found | truth).sum()))
+
+
+def follow(session: VideoSession, shape: tuple[int, ...]) -> tuple[dict[int, Pixels], int]:
+    """Propagate: the masks of each object, and how many results came."""
+    masks = {i: np.zeros((session.n_frames, *shape[-2:]), bool) for i in session.object_ids}
+    n_results = 0
+    for result in session.propagate("both"):
+        n_results += 1
+        for i, prediction in zip(result.object_ids, result.predictions, strict=True):
+            masks[i][result.frame] = prediction.mask
+    return masks, n_results
+
+
+def measure_movie(model: SAM2) -> dict[str, float]:
+    """Follow nuclei through a movie of stacks from one click each."""
+    image, labels = make_movie()
+    n_planes = image.shape[1]
+    frames = list(image.reshape(-1, *image.shape[2:]))
+    chosen = seeds(labels[0], NUCLEI)
+    scores: dict[int, list[float]] = {time: [] for time in range(TIMES)}
+    foreseen = came = 0
+    for i, plane in chosen.items():
+        session = VolumeSession(model, frames, n_planes, plane_step_px=STEP_PX)
+        session.add_prompt(i, plane, PointPrompt([deepest_point(labels[0, plane] == i)], [1]))
+        foreseen += session.frame_count()
+        masks, n_results = follow(session, image.shape)
+        came += n_results
+        for time in range(TIMES):
+            found = masks[i].reshape(labels.shape)[time]
+            scores[time].append(iou(found, labels[time] == i))
+    figures = {f"movie.iou.time_{time}": float(np.mean(each)) for time, each in scores.items()}
+    return figures | {
+        "movie.nuclei": len(chosen),
+        "movie.results_foreseen": foreseen,
+        "movie.results": came,
+        "movie.results_of_all_planes": len(chosen) * len(frames),
+    }
+
+
+def mixed(image: Pixels, between: int) -> Pixels:
+    """Put planes between those of a stack, each mixed of its two neighbours."""
+    at = np.linspace(0, len(image) - 1, (len(image) - 1) * between + 1)
+    low = np.floor(at).astype(int)
+    high = np.minimum(low + 1, len(image) - 1)
+    share = (at - low)[:, None, None]
+    return np.asarray(image[low] * (1 - share) + image[high] * share, np.float32)
+
+
+def measure_depth(model: SAM2, item: Path, stride: int, between: int) -> list[float]:
+    """Find nuclei of every n-th plane, with or without planes between them."""
+    with np.load(item) as arrays:
+        image, labels = arrays["image"], arrays["labels"]
+    plane_of = seeds(labels, OBJECTS)
+    scores = []
+    for i, plane in plane_of.items():
+        kept = range(plane % stride, len(image), stride)
+        truth = labels[kept] == i
+        frames = mixed(image[kept].astype(np.float32), between)
+        session = VideoSession(model, list(frames))
+        place = kept.index(plane)
+        click = PointPrompt([deepest_point(truth[place])], [1])
+        session.add_prompt(i, place * between, click)
+        masks, _ = follow(session, image.shape)
+        scores.append(iou(masks[i][::between], truth))
+    return scores
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, help="folder with manifest.csv")
+    parser.add_argument("--model", default="cells_nano", help="name or checkpoint file")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--json", type=Path, help="file for the figures")
+    arguments = parser.parse_args()
+    model = load_sam2(arguments.model, arguments.device)
+    figures = measure_movie(model)
+    if arguments.data:
+        with open(arguments.data / "manifest.csv", newline="") as file:
+            rows = [r["file"] for r in csv.DictReader(file) if r["file"].startswith("bbbc050")]
+        for stride in STRIDES:
+            for between in sorted({1, stride}):
+                key = f"depth.every_{stride}.{'mixed' if between > 1 else 'as_is'}"
+                scores: list[float] = []
+                for item in rows[:: len(rows) // STACKS][:STACKS]:
+                    scores += measure_depth(model, arguments.data / item, stride, between)
+                figures[key] = float(np.mean(scores))
+                print(key, f"{figures[key]:.3f}", len(scores), flush=True)
+                if arguments.json:
+                    arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+    for name, figure in figures.items():
+        print(f"{name}: {figure:.3f}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
