@@ -7,8 +7,9 @@ is clicked once, in its largest plane of the first time point. Mean IoU of the 3
 time point, and results foreseen against those that came.
 
 `depth` (with FOLDER, as for accuracy.py): nuclei of real stacks, of which every n-th plane is
-kept, from one click; as they are, and with planes between them that are mixed of their neighbours.
-Mean IoU of the 3-D masks in the planes that are kept.
+kept, from one click in the largest plane; the stack as a video, as a stack (objects end in depth),
+and with the step between planes known (they are not much deeper than wide). Mean IoU of the 3-D
+masks in the planes that are kept.
 """
 
 import argparse
@@ -23,10 +24,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from napari_sam2.sample_data import stack
-from sam2_torch import SAM2, PointPrompt, VideoSession, VolumeSession, load_sam2
+from sam2_torch import SAM2, PointPrompt, StackSession, VideoSession, VolumeSession, load_sam2
 
 TIMES, NUCLEI = 4, 6
-STACKS, OBJECTS, STRIDES = 3, 4, (1, 2, 4)
+STACKS, OBJECTS, STRIDES = 4, 3, (1, 3)
+WAYS = ("video", "stack", "stack_and_step")
 DRIFT_PX, BEND_PX = (0.4, 3.0, 4.0), (0.3, 2.0, 2.0)  # for each time point; z, y, x
 STEP_PX = stack.VOXEL_ZYX_UM[0] / stack.VOXEL_ZYX_UM[1]
 
@@ -102,32 +104,40 @@ def measure_movie(model: SAM2) -> dict[str, float]:
     }
 
 
-def mixed(image: Pixels, between: int) -> Pixels:
-    """Put planes between those of a stack, each mixed of its two neighbours."""
-    at = np.linspace(0, len(image) - 1, (len(image) - 1) * between + 1)
-    low = np.floor(at).astype(int)
-    high = np.minimum(low + 1, len(image) - 1)
-    share = (at - low)[:, None, None]
-    return np.asarray(image[low] * (1 - share) + image[high] * share, np.float32)
+def open_stack(model: SAM2, frames: list[Pixels], way: str, step_px: float) -> VideoSession:
+    """Take a stack for a video, or for a stack, without or with the step between its planes."""
+    if way == "video":
+        return VideoSession(model, frames)
+    return StackSession(model, frames, plane_step_px=step_px if way == "stack_and_step" else None)
 
 
-def measure_depth(model: SAM2, item: Path, stride: int, between: int) -> list[float]:
-    """Find nuclei of every n-th plane, with or without planes between them."""
-    with np.load(item) as arrays:
-        image, labels = arrays["image"], arrays["labels"]
-    plane_of = seeds(labels, OBJECTS)
+def measure_depth(
+    model: SAM2, stack_of: tuple[Pixels, Pixels, float], stride: int, way: str
+) -> list[float]:
+    """Find nuclei of a stack (image, labels, step in pixels) in every n-th plane."""
+    image, labels, step_px = stack_of
     scores = []
-    for i, plane in plane_of.items():
+    for i, plane in seeds(labels, OBJECTS).items():
         kept = range(plane % stride, len(image), stride)
         truth = labels[kept] == i
-        frames = mixed(image[kept].astype(np.float32), between)
-        session = VideoSession(model, list(frames))
+        session = open_stack(model, list(image[kept]), way, step_px * stride)
         place = kept.index(plane)
-        click = PointPrompt([deepest_point(truth[place])], [1])
-        session.add_prompt(i, place * between, click)
+        session.add_prompt(i, place, PointPrompt([deepest_point(truth[place])], [1]))
         masks, _ = follow(session, image.shape)
-        scores.append(iou(masks[i][::between], truth))
+        scores.append(iou(masks[i], truth))
     return scores
+
+
+def stacks_of(folder: Path) -> list[tuple[Pixels, Pixels, float]]:
+    """Read some stacks: image, labels, and the step between planes in pixels."""
+    with open(folder / "manifest.csv", newline="") as file:
+        rows = [r for r in csv.DictReader(file) if r["file"].startswith("bbbc050")]
+    found = []
+    for row in rows[1 :: len(rows) // STACKS][:STACKS]:
+        with np.load(folder / row["file"]) as arrays:
+            size = [float(part) for part in row["pixel_size_um"].split(" ")[0].split("x")]
+            found.append((arrays["image"], arrays["labels"], size[-1] / size[0]))
+    return found
 
 
 def main() -> None:
@@ -138,20 +148,15 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file for the figures")
     arguments = parser.parse_args()
     model = load_sam2(arguments.model, arguments.device)
-    figures = measure_movie(model)
-    if arguments.data:
-        with open(arguments.data / "manifest.csv", newline="") as file:
-            rows = [r["file"] for r in csv.DictReader(file) if r["file"].startswith("bbbc050")]
-        for stride in STRIDES:
-            for between in sorted({1, stride}):
-                key = f"depth.every_{stride}.{'mixed' if between > 1 else 'as_is'}"
-                scores: list[float] = []
-                for item in rows[:: len(rows) // STACKS][:STACKS]:
-                    scores += measure_depth(model, arguments.data / item, stride, between)
-                figures[key] = float(np.mean(scores))
-                print(key, f"{figures[key]:.3f}", len(scores), flush=True)
-                if arguments.json:
-                    arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+    figures: dict[str, float] = {}
+    for stride in STRIDES if arguments.data else ():
+        for way in WAYS:
+            scores: list[float] = []
+            for stack_of in stacks_of(arguments.data):
+                scores += measure_depth(model, stack_of, stride, way)
+            figures[f"depth.every_{stride}.{way}"] = float(np.mean(scores))
+            print(f"every {stride}, {way}: {np.mean(scores):.3f} of {len(scores)}", flush=True)
+    figures |= measure_movie(model)
     for name, figure in figures.items():
         print(f"{name}: {figure:.3f}")
     if arguments.json:

@@ -51,6 +51,7 @@ _HOME = {
     "Prompt": "prompts",
     "SAM2": "sam2",
     "VideoSession": "session",
+    "StackSession": "stacks",
     "VolumeSession": "volumes",
 }
 
@@ -74,6 +75,7 @@ __all__ = [
     "SAM2Config",
     "SeedGrid",
     "SparseMask",
+    "StackSession",
     "VideoSession",
     "VolumeSession",
     "load_sam2",

@@ -232,7 +232,7 @@ def open_session(
     appearance: Appearance | None = None,
     embeddings: "EmbeddingStore | None" = None,
 ) -> "VideoSession":
-    """Start the session that fits a movie: of frames, or of stacks.
+    """Start the session that fits a movie: of frames, of the planes of a stack, or of stacks.
 
     Parameters
     ----------
@@ -245,14 +245,15 @@ def open_session(
     embeddings
         Where image embeddings are kept on disk; nowhere by default.
     """
-    from sam2_torch import VideoSession, VolumeSession
+    from sam2_torch import StackSession, VideoSession, VolumeSession
 
     shown = (appearance or Appearance()).show(frames)
     options = shown.options
     if embeddings is not None:
         options["embeddings"] = embeddings
-    n_planes = getattr(frames, "n_planes", 1)
+    n_planes, step = getattr(frames, "n_planes", 1), getattr(frames, "plane_step_px", None)
     if n_planes > 1:
-        step = getattr(frames, "plane_step_px", None)
         return VolumeSession(model, shown.frames, n_planes, plane_step_px=step, **options)
+    if getattr(frames, "follows_depth", False):
+        return StackSession(model, shown.frames, plane_step_px=step, **options)
     return VideoSession(model, shown.frames, **options)

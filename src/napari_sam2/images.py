@@ -112,6 +112,11 @@ class Movie(Sequence[NDArray[Any]]):
         return step / math.sqrt(pixel[0] * pixel[1]) if step and pixel else None
 
     @property
+    def follows_depth(self) -> bool:
+        """Whether the frames are the planes of one stack."""
+        return self.layout.label_axes == "ZYX"
+
+    @property
     def is_rgb(self) -> bool:
         """Say whether a frame is (H, W, 3)."""
         return self.layout.colour_axis is not None

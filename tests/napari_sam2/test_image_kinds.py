@@ -27,6 +27,7 @@ def sessions(monkeypatch, make_session):
 
     monkeypatch.setitem(vars(sam2_torch), "VideoSession", open_stub)
     monkeypatch.setitem(vars(sam2_torch), "VolumeSession", open_stub)
+    monkeypatch.setitem(vars(sam2_torch), "StackSession", open_stub)
     monkeypatch.setattr(api, "estimate_run", lambda *_: Estimate(None, 0, 0))
     monkeypatch.setattr("napari_sam2.cli.track.load_model", lambda arguments: None)
 

@@ -171,6 +171,7 @@ class LayerFrames(Sequence[NDArray[Any]]):
         self._levels = true_levels(image.data) if image.multiscale else [image.data]
         self._n_axes = image.ndim
         self._geometry = geometry
+        self._follows_depth = follows_depth(image, geometry)
         self._plane_step_px = _plane_step_px(image, geometry)
         self.appearance = appearance
 
@@ -188,6 +189,11 @@ class LayerFrames(Sequence[NDArray[Any]]):
     def plane_step_px(self) -> float | None:
         """How many pixels two planes are apart, as far as the layer's scale says."""
         return self._plane_step_px
+
+    @property
+    def follows_depth(self) -> bool:
+        """Whether the frames are the planes of one stack."""
+        return self._follows_depth
 
     def __len__(self) -> int:
         return self._geometry.n_frames
@@ -223,12 +229,23 @@ class LayerFrames(Sequence[NDArray[Any]]):
         return pixels[..., :3] if pixels.ndim == 3 else pixels
 
 
+def follows_depth(image: "Image", geometry: FrameGeometry) -> bool:
+    """Tell whether frames are the planes of one stack: by the axis' name, or else by its unit."""
+    axis = geometry.frame_axis
+    if axis is None or geometry.plane_axis is not None:
+        return False
+    name: Any = str(image.axis_labels[axis]).lower()
+    unit: Any = image.units[axis]
+    return name in _DEPTH_NAMES or (name not in _TIME_NAMES and "[length]" in unit.dimensionality)
+
+
 def _plane_step_px(image: "Image", geometry: FrameGeometry) -> float | None:
     """Divide the step between planes by the size of a pixel; None if the scale says nothing."""
-    if geometry.plane_axis is None or np.all(image.scale == 1):
+    axis = geometry.frame_axis if follows_depth(image, geometry) else geometry.plane_axis
+    if axis is None or np.all(image.scale == 1):
         return None
     y, x = image.scale[-2:]
-    return float(abs(image.scale[geometry.plane_axis]) / math.sqrt(abs(y * x)))
+    return float(abs(image.scale[axis]) / math.sqrt(abs(y * x)))
 
 
 def full_resolution(image: "Image") -> Any:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2.images import Calibration
-from napari_sam2.layers.geometry import FrameGeometry
+from napari_sam2.layers.geometry import FrameGeometry, follows_depth
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -24,22 +24,15 @@ _SHORT = {
     "day": "d",
 }
 _TIMES = ("s", "ms", "min", "h", "d")
-_TIME_NAMES = ("t", "time", "frame", "frames")
 
 
 def layer_axes(image: "Image", geometry: FrameGeometry) -> str:
     """Say what the frames follow: YX, TYX, ZYX or TZYX."""
     if geometry.plane_axis is not None:
         return "TZYX"
-    axis = geometry.frame_axis
-    if axis is None:
+    if geometry.frame_axis is None:
         return "YX"
-    label = str(image.axis_labels[axis]).lower()
-    unit = _unit(image, axis)
-    is_depth = label in ("z", "depth") or (
-        label not in _TIME_NAMES and unit is not None and unit not in _TIMES
-    )
-    return "ZYX" if is_depth else "TYX"
+    return "ZYX" if follows_depth(image, geometry) else "TYX"
 
 
 def layer_calibration(image: "Image", geometry: FrameGeometry) -> Calibration:

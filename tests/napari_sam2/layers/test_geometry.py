@@ -156,4 +156,8 @@ def test_the_step_between_planes_comes_from_the_scale():
     unknown = Image(np.zeros((2, 3, 8, 9)), axis_labels=labels)
     assert LayerFrames(unknown, FrameGeometry.of(unknown)).plane_step_px is None
     stack = Image(np.zeros((3, 8, 9)), axis_labels=labels[1:], scale=(2, 0.5, 0.5))
-    assert LayerFrames(stack, FrameGeometry.of(stack)).plane_step_px is None
+    planes = LayerFrames(stack, FrameGeometry.of(stack))
+    assert planes.follows_depth and planes.plane_step_px == 4
+    movie = Image(np.zeros((3, 8, 9)), axis_labels=("t", "y", "x"), scale=(2, 0.5, 0.5))
+    times = LayerFrames(movie, FrameGeometry.of(movie))
+    assert not times.follows_depth and times.plane_step_px is None

@@ -34,13 +34,17 @@ def annotator(viewer, stub_owner):
     annotator.close()
 
 
+@pytest.mark.parametrize("from_the_side", [False, True])
 @pytest.mark.parametrize("kind", ORDERED, ids=str)
-def test_through_the_widget(kind, viewer, annotator, stub_owner, qtbot):
+def test_through_the_widget(kind, from_the_side, viewer, annotator, stub_owner, qtbot):
     axes = kind.axes.rstrip("S")
     rgb = kind.axes.endswith("S")
-    turn = np.eye(len(axes))
-    turn[-2:, -2:] = [[np.cos(0.5), -np.sin(0.5)], [np.sin(0.5), np.cos(0.5)]]
-    shear = {"shear": [0.2] * (len(axes) * (len(axes) - 1) // 2)}
+    if from_the_side:  # napari does not show turned and sheared images so
+        viewer.dims.ndim = len(axes)
+        viewer.dims.order = (*range(1, len(axes)), 0)
+    turn, n_pairs = np.eye(len(axes)), len(axes) * (len(axes) - 1) // 2
+    if not from_the_side:
+        turn[-2:, -2:] = [[np.cos(0.5), -np.sin(0.5)], [np.sin(0.5), np.cos(0.5)]]
     image = viewer.add_image(
         kind.array(),
         rgb=rgb,
@@ -48,10 +52,9 @@ def test_through_the_widget(kind, viewer, annotator, stub_owner, qtbot):
         scale=[SCALES[letter] for letter in axes],
         translate=[7.0 * (i + 1) for i in range(len(axes))],
         rotate=turn,
-        **shear,
+        shear=[0.0 if from_the_side else 0.2] * n_pairs,
     )
     assert len(ORDERED) >= 24
-    viewer.dims.order = (*range(1, len(axes)), 0)  # seen from another side
     annotator.choose_image(image)
     annotator.open(("stub", "cpu"))
     points = annotator.workspace.prompt_with_points()

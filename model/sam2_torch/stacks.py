@@ -1,0 +1,106 @@
+"""A stack of planes as a video in which objects are in one piece: they end, and do not come back.
+
+Beyond the reference. In time a cell may be hidden and appear again. In depth what appears where
+one has ended is another cell.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from sam2_torch.frames import Frames
+from sam2_torch.memory_bank import Direction
+from sam2_torch.plans import Run
+from sam2_torch.predictions import FrameResult, MaskPrediction, SparseMask
+from sam2_torch.sam2 import SAM2
+from sam2_torch.session import VideoSession
+
+MAX_GAP = 1  # planes without the object after which it has ended
+DEEPEST = 1.5  # how much deeper than wide an object is taken to be at the most
+BLURRED = 2  # planes beyond its ends in which its light is seen
+
+
+def is_too_deep(n_planes: int, width_px: float, step_px: float | None) -> bool:
+    """Tell whether an object in so many planes would be deeper than any is.
+
+    Parameters
+    ----------
+    n_planes
+        In which it was found so far, one after the other.
+    width_px
+        Its largest extent in any of them.
+    step_px
+        How far planes are apart; None if unknown: then nothing is too deep.
+    """
+    return step_px is not None and (n_planes - BLURRED) * step_px > DEEPEST * width_px
+
+
+class StackSession(VideoSession):
+    """Segment objects in the planes of a stack.
+
+    Parameters
+    ----------
+    model, frames, options
+        As for `VideoSession`; the planes in order.
+    plane_step_px
+        How many pixels two planes are apart; None if unknown.
+
+    Notes
+    -----
+    Away from its prompts an object ends where it is absent from `MAX_GAP` planes in a row, or
+    where it would be more than `DEEPEST` times as deep as it is wide. Planes beyond get empty
+    masks, and cost nothing. Prompts in a plane beyond say that it goes on to there.
+    """
+
+    def __init__(
+        self, model: SAM2, frames: Frames, *, plane_step_px: float | None = None, **options: Any
+    ) -> None:
+        super().__init__(model, frames, **options)
+        self._plane_step_px = plane_step_px
+        self._absent: dict[int, int] = {}
+
+    def _run(self, run: Run) -> Iterator[FrameResult]:
+        self._absent = dict.fromkeys(run.frames, 0)
+        yield from super()._run(run)
+
+    def _advance(self, frame: int, object_ids: list[int], way: Direction) -> FrameResult:
+        """Find those masks that are yet to come; the others are empty."""
+        ended = [i for i in object_ids if self._has_ended(i, frame, way)]
+        result = super()._advance(frame, [i for i in object_ids if i not in ended], way)
+        found = dict(zip(result.object_ids, result.predictions, strict=True))
+        for i, prediction in found.items():
+            self._absent[i] = 0 if prediction.sparse else self._absent.get(i, 0) + 1
+        for i in ended:
+            self._bank(i).tracked.pop(frame, None)
+            found[i] = self._nothing()
+        return FrameResult(frame, tuple(object_ids), tuple(found[i] for i in object_ids))
+
+    def _has_ended(self, object_id: int, frame: int, way: Direction) -> bool:
+        prompted = self._bank(object_id).prompted_frames()
+        if any(p >= frame if way == "forward" else p <= frame for p in prompted):
+            return False
+        if self._absent.get(object_id, 0) >= MAX_GAP:
+            return True
+        if not self._is_too_deep(object_id, frame, way):
+            return False
+        self._absent[object_id] = MAX_GAP
+        return True
+
+    def _is_too_deep(self, object_id: int, frame: int, way: Direction) -> bool:
+        """Go back through the planes in which it is in one piece."""
+        bank, widths = self._bank(object_id), []
+        back = range(frame - 1, -1, -1) if way == "forward" else range(frame + 1, self.n_frames)
+        for plane in back:
+            memory = bank.latest(plane)
+            box = None if memory is None else self._tracker.box_in_image(memory)
+            if box is None:
+                break
+            widths.append(max(box[2] - box[0], box[3] - box[1]))
+        return bool(widths) and is_too_deep(len(widths), max(widths), self._plane_step_px)
+
+    def _nothing(self) -> MaskPrediction:
+        side = self.model.config.logits_size
+        return MaskPrediction(
+            SparseMask.empty(self.frame_shape), torch.full((side, side), -10.0), 0.0, -10.0
+        )

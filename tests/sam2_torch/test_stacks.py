@@ -1,0 +1,64 @@
+"""In depth an object is in one piece: it ends, and another one is not taken for it."""
+
+import numpy as np
+import pytest
+
+from sam2_torch import MaskPrompt, PointPrompt, StackSession, VideoSession
+from sam2_torch.stacks import is_too_deep
+
+SHAPE = (96, 140)
+
+
+@pytest.fixture(scope="module")
+def stack():
+    """(Z, Y, X): a ball in the planes 5 to 9, another one right above it in 13 to 17; labels."""
+    z, y, x = np.mgrid[:20, : SHAPE[0], : SHAPE[1]]
+    labels = np.zeros(z.shape, np.uint8)
+    for label, centre in ((1, 7), (2, 15)):
+        labels[(6 * (z - centre)) ** 2 + (y - 40) ** 2 + (x - 60) ** 2 < 15**2] = label
+    noise = np.random.default_rng(0).normal(0, 100, labels.shape)
+    return (500 + 3000 * (labels > 0) + noise).astype(np.uint16), labels
+
+
+def planes_of(session, **options):
+    """Find the planes in which object 1 is found."""
+    results = list(session.propagate("both", **options))
+    assert len(results) == session.frame_count("both")  # empty masks beyond its ends, too
+    return sorted({r.frame for r in results if r.predictions[0].sparse})
+
+
+def test_another_cell_above_is_not_taken_for_it(model, stack):
+    image, _ = stack
+    video, planes = VideoSession(model, list(image)), StackSession(model, list(image))
+    found = {}
+    for name, session in (("video", video), ("stack", planes)):
+        session.add_prompt(1, 7, PointPrompt([[40, 60]], [1]))
+        found[name] = planes_of(session)
+    assert {5, 6, 7, 8, 9} <= set(found["stack"]) <= set(range(3, 13))
+    assert found["video"] != found["stack"] and max(found["video"]) > 12
+
+
+def test_a_prompt_beyond_says_that_it_goes_on(model, stack):
+    image, labels = stack
+    session = StackSession(model, list(image))
+    session.add_prompt(1, 7, PointPrompt([[40, 60]], [1]))
+    before = planes_of(session)
+    session.add_prompt(1, 15, MaskPrompt(labels[15] == 2))
+    after = planes_of(session)
+    assert set(before) < set(after) and {14, 15, 16} <= set(after)
+    session.remove_prompts(1, 15)
+    assert planes_of(session) == before  # nothing is left of it
+
+
+def test_no_object_is_much_deeper_than_wide(model):
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    disc = (y - 40) ** 2 + (x - 60) ** 2 < 15**2
+    column = [500 + 3000 * disc + rng.normal(0, 100, SHAPE) for _ in range(20)]
+    unknown, known = StackSession(model, column), StackSession(model, column, plane_step_px=10.0)
+    for session in (unknown, known):
+        session.add_prompt(1, 10, PointPrompt([[40, 60]], [1]))
+    assert len(planes_of(unknown)) > 15
+    assert 4 <= len(planes_of(known)) <= 12
+    assert not is_too_deep(99, 30, None)
+    assert is_too_deep(7, 30, 10.0) and not is_too_deep(6, 30, 10.0)
