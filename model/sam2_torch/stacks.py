@@ -89,6 +89,8 @@ class StackSession(VideoSession):
 
     def _is_too_deep(self, object_id: int, frame: int, way: Direction) -> bool:
         """Go back through the planes in which it is in one piece."""
+        if self._plane_step_px is None:
+            return False
         bank, widths = self._bank(object_id), []
         back = range(frame - 1, -1, -1) if way == "forward" else range(frame + 1, self.n_frames)
         for plane in back:
