@@ -1,6 +1,7 @@
 """Segment everything: click everywhere, keep what is sure."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from sam2_torch.automatic.masks import (
 )
 from sam2_torch.automatic.options import EverythingOptions
 from sam2_torch.automatic.seeds import grid_seeds, to_grey
+from sam2_torch.automatic.side_by_side import side_by_side
 from sam2_torch.automatic.suppression import box_ious, intersections, mask_ious, suppress
 from sam2_torch.embeddings import FrameEncoder
 from sam2_torch.frames import check_frame
@@ -147,23 +149,29 @@ class Everything:
         """Ask for all seeds of a crop; what was found is kept also if it is closed."""
         encoder = FrameEncoder(self._model, [self._image[crop.slices]], self._contrast)
         points_xy = encoder.geometry.to_input_xy(seeds)
+        decoder = self._decoder(encoder)
+        yield 0  # encoded
+        batches = self._batches(len(seeds))
         parts: list[Candidates] = []
-        decoder: PointDecoder | None = None
+
+        def ask(batch: slice) -> Candidates:
+            return self._ask(decoder, points_xy[batch], batch.start)
+
         try:
-            for first, n in self._batches(len(seeds)):
-                decoder = decoder or self._decoder(encoder)
-                parts.append(self._ask(decoder, points_xy[first : first + n], first))
-                yield n
+            with closing(side_by_side(ask, batches, self._model.device)) as answers:
+                for batch, part in zip(batches, answers, strict=True):
+                    parts.append(part)
+                    yield batch.stop - batch.start
         finally:
-            asked = seeds[: sum(n for _, n in self._batches(len(seeds))[: len(parts)])]
             if parts:
+                asked = seeds[: batches[len(parts) - 1].stop]
                 found = self._judge(crop, encoder.geometry, Candidates.join(parts), asked)
                 self._found.append(found)
 
-    def _batches(self, n_seeds: int) -> list[tuple[int, int]]:
+    def _batches(self, n_seeds: int) -> list[slice]:
         device = self._model.device.type
         at_once = self.options.grid.points_at_once or POINTS_AT_ONCE.get(device, OTHERWISE_AT_ONCE)
-        return [(i, min(at_once, n_seeds - i)) for i in range(0, n_seeds, at_once)]
+        return [slice(i, min(i + at_once, n_seeds)) for i in range(0, n_seeds, at_once)]
 
     @torch.inference_mode()
     def _decoder(self, encoder: FrameEncoder) -> PointDecoder:

@@ -1,0 +1,54 @@
+"""Do many small pieces of work at once on a CPU, each piece on one core.
+
+PyTorch would share out each operation between the cores and let them wait for each other
+after it. Where operations are small and pieces are many, a core for each piece is faster, and
+a core that something else keeps busy holds up its own piece only.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+
+Piece = TypeVar("Piece")
+Result = TypeVar("Result")
+
+
+def side_by_side(
+    work: Callable[[Piece], Result], pieces: Sequence[Piece], device: torch.device
+) -> Iterator[Result]:
+    """Do all pieces, on a CPU as many at once as PyTorch has threads.
+
+    Parameters
+    ----------
+    work
+        Called with each piece; on a CPU in threads, in which gradients are as by default.
+    pieces
+        What to do; begun in this order.
+    device
+        Where the work's tensors are.
+
+    Yields
+    ------
+    The results in order. Closing the generator waits for pieces that have begun, and begins
+    no more.
+    """
+    n = min(torch.get_num_threads(), len(pieces)) if device.type == "cpu" else 1
+    if n < 2:
+        yield from map(work, pieces)
+        return
+    n_threads = torch.get_num_threads()
+    with ThreadPoolExecutor(n, "sam2_torch", torch.set_num_threads, (1,)) as pool:
+        begun: deque[Future[Result]] = deque()
+        try:
+            for piece in pieces:
+                begun.append(pool.submit(work, piece))
+                if len(begun) > n:
+                    yield begun.popleft().result()
+            while begun:
+                yield begun.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(n_threads)  # what each new thread inherits
