@@ -5,8 +5,10 @@ from dataclasses import dataclass, field, replace
 from math import pi
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2.appearance import USUAL, Appearance, MovieFrames
 from napari_sam2.images import Calibration, Movie
 from napari_sam2.masklets import Masklets
 
@@ -49,6 +51,7 @@ def segment_all(
     *,
     frames: tuple[int, int] | None = None,
     progress: Progress = _silent,
+    appearance: Appearance = USUAL,
 ) -> Found:
     """Segment everything in an image, or in each frame of a movie on its own.
 
@@ -64,6 +67,8 @@ def segment_all(
         First frame and the one after the last; others are neither read nor written.
     progress
         Called with the seeds that are done.
+    appearance
+        What the network sees of the movie; in how much detail is up to the crops of `options`.
 
     Raises
     ------
@@ -74,10 +79,11 @@ def segment_all(
     from sam2_torch.transforms import measure_contrast
 
     first, stop = _checked_span(frames, movie)
-    contrast = measure_contrast(movie)
+    shown = appearance.show(movie)
+    contrast = shown.contrast or measure_contrast(movie)
     found = Found(Masklets(movie.n_frames, movie.frame_shape))
     for frame in range(first, stop):
-        everything = Everything(model, movie[frame], options, contrast=contrast)
+        everything = Everything(model, shown.frames[frame], options, contrast=contrast)
         before, n = (frame - first) * everything.n_seeds, everything.n_seeds
         for step in everything.run():
             progress(before + step.done, n * (stop - first))
@@ -94,6 +100,7 @@ def track_all(
     *,
     frames: tuple[int, int] | None = None,
     progress: Progress = _silent,
+    appearance: Appearance = USUAL,
 ) -> Found:
     """Find all objects of a movie or stack and follow them through it.
 
@@ -105,6 +112,8 @@ def track_all(
         How, and where to look for new objects.
     progress
         Called after each frame; the total grows where new objects are followed back.
+    appearance
+        What the network sees of the movie, as for `api.track`.
 
     Raises
     ------
@@ -120,8 +129,9 @@ def track_all(
             f"track everything: expected a movie or a stack, found a movie of stacks of "
             f"{movie.n_planes} planes; save one time point or one plane as a file of its own"
         )
-    span = Span(movie, first, stop)
-    tracking = TrackEverything(VideoSession(model, span), span, options)
+    shown = appearance.show(Span(movie, first, stop))
+    session = VideoSession(model, shown.frames, **shown.options)
+    tracking = TrackEverything(session, shown.frames, options)
     found = Found(Masklets(movie.n_frames, movie.frame_shape), divisions=[])
     for step in tracking.run():
         progress(step.done, step.total)
@@ -146,18 +156,34 @@ class Span(Sequence[NDArray[Any]]):
         First frame and the one after the last.
     """
 
-    def __init__(self, frames: Sequence[NDArray[Any]], first: int, stop: int) -> None:
+    def __init__(self, frames: MovieFrames, first: int, stop: int) -> None:
         self._frames = frames
         self._range = range(first, stop)
+
+    @property
+    def frame_shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self._frames.frame_shape
+
+    @property
+    def n_planes(self) -> int:
+        """Planes of each time point of a movie of stacks; 1 for all else."""
+        return self._frames.n_planes
 
     def __len__(self) -> int:
         return len(self._range)
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
-        return (self._frames[frame] for frame in self._range)
+        return (np.asarray(self._frames[frame]) for frame in self._range)
 
     def __getitem__(self, frame: int) -> NDArray[Any]:  # type: ignore[override]  # no slices
-        return self._frames[self._range[frame]]
+        return np.asarray(self._frames[self._range[frame]])
+
+    def window(
+        self, frame: int, rows: slice, columns: slice, size: tuple[int, int] | None = None
+    ) -> NDArray[Any]:
+        """Read a part of a frame, as `images.Movie.window` does."""
+        return self._frames.window(self._range[frame], rows, columns, size)
 
 
 def in_pixels(

@@ -1,5 +1,6 @@
 """Segment everything: click everywhere, keep what is sure."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -19,7 +20,7 @@ from sam2_torch.automatic.masks import (
 )
 from sam2_torch.automatic.options import EverythingOptions
 from sam2_torch.automatic.seeds import grid_seeds, to_grey
-from sam2_torch.automatic.side_by_side import side_by_side
+from sam2_torch.automatic.side_by_side import count_at_once, side_by_side
 from sam2_torch.automatic.suppression import box_ious, intersections, mask_ious, suppress
 from sam2_torch.embeddings import FrameEncoder
 from sam2_torch.frames import check_frame
@@ -33,8 +34,8 @@ from sam2_torch.transforms import (
     measure_contrast,
 )
 
-POINTS_AT_ONCE = {"cpu": 16, "cuda": 128}
-OTHERWISE_AT_ONCE = 32
+POINTS_AT_ONCE = {"cuda": 128}
+OTHERWISE_AT_ONCE = 32  # on a CPU for each core
 
 PointsDone = Callable[[int, int], None]
 
@@ -169,8 +170,11 @@ class Everything:
                 self._found.append(found)
 
     def _batches(self, n_seeds: int) -> list[slice]:
-        device = self._model.device.type
-        at_once = self.options.grid.points_at_once or POINTS_AT_ONCE.get(device, OTHERWISE_AT_ONCE)
+        device = self._model.device
+        at_once = self.options.grid.points_at_once
+        if at_once is None:
+            most = POINTS_AT_ONCE.get(device.type, OTHERWISE_AT_ONCE)
+            at_once = max(1, min(most, math.ceil(n_seeds / count_at_once(device))))
         return [slice(i, min(i + at_once, n_seeds)) for i in range(0, n_seeds, at_once)]
 
     @torch.inference_mode()

@@ -6,7 +6,7 @@ a core that something else keeps busy holds up its own piece only.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -16,9 +16,14 @@ Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
 
+def count_at_once(device: torch.device) -> int:
+    """Tell how many pieces of work are done at once on a device."""
+    return torch.get_num_threads() if device.type == "cpu" else 1
+
+
 def side_by_side(
     work: Callable[[Piece], Result], pieces: Sequence[Piece], device: torch.device
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Do all pieces, on a CPU as many at once as PyTorch has threads.
 
     Parameters
@@ -30,12 +35,12 @@ def side_by_side(
     device
         Where the work's tensors are.
 
-    Yields
-    ------
-    The results in order. Closing the generator waits for pieces that have begun, and begins
-    no more.
+    Returns
+    -------
+    The results in order, one after another. Closing the generator waits for pieces that have
+    begun, and begins no more.
     """
-    n = min(torch.get_num_threads(), len(pieces)) if device.type == "cpu" else 1
+    n = min(count_at_once(device), len(pieces))
     if n < 2:
         yield from map(work, pieces)
         return

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_sam2.automatic import Found, in_pixels, segment_all, track_all
+from napari_sam2.cli.appearance import add_appearance, appearance_of
 from napari_sam2.cli.batch import Job, plan_jobs
 from napari_sam2.cli.track import (
     add_input,
@@ -56,6 +57,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add_input(parser)
     _add_objects(parser)
     _add_tracking(parser)
+    add_appearance(parser)
     add_model(parser)
     parser.set_defaults(run=run)
 
@@ -68,7 +70,7 @@ def _add_objects(parser: argparse.ArgumentParser) -> None:
         "--speck", metavar="D", type=float, help="fill holes and remove specks below this diameter"
     )
     parser.add_argument(
-        "--contrast",
+        "--brightness",
         choices=("any", "bright", "dark"),
         default="any",
         help="only objects brighter or darker than what is around them (default: any)",
@@ -153,6 +155,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run `napari-sam2 auto`."""
     jobs = plan_jobs(arguments.inputs, None, arguments.output)
     _options(arguments, Calibration())  # wrong ones are told before a model is loaded
+    appearance_of(arguments)
     model = cache(lambda: load_model(arguments))
     return run_all(jobs, partial(_run_job, arguments=arguments, model=model))
 
@@ -164,15 +167,20 @@ def _run_job(
     frames = resolved_frames(arguments.frames, movie)
     tell(f"{which}{job.source}: {movie}")
     options = _options(arguments, movie.calibration)
+    look = appearance_of(arguments)
     network = model()
     job.output.parent.mkdir(parents=True, exist_ok=True)
     if arguments.track:
         with progress_bar() as progress:
-            tracked = _track_options(arguments, options)
-            found = track_all(network, movie, tracked, frames=frames, progress=progress)
+            follow = _track_options(arguments, options)
+            found = track_all(
+                network, movie, follow, frames=frames, progress=progress, appearance=look
+            )
     else:
         with progress_bar("seed") as progress:
-            found = segment_all(network, movie, options, frames=frames, progress=progress)
+            found = segment_all(
+                network, movie, options, frames=frames, progress=progress, appearance=look
+            )
     _write(job.output, movie, found, arguments)
 
 
@@ -203,7 +211,7 @@ def _write_table(
 def _options(arguments: argparse.Namespace, calibration: Calibration) -> "EverythingOptions":
     from sam2_torch import EverythingOptions, ObjectRules, SeedGrid
 
-    rules = ObjectRules(contrast=arguments.contrast, exclude_border=arguments.exclude_border)
+    rules = ObjectRules(contrast=arguments.brightness, exclude_border=arguments.exclude_border)
     rules = in_pixels(
         rules,
         calibration,

@@ -110,3 +110,22 @@ def test_a_movie_of_stacks_is_segmented_but_not_tracked(truth, capsys):
     assert main(f"{command} --frames 1:2".split()) == 0
     labels = list(read_movie("labels.tif", "TZYX"))
     assert not labels[1].any() and labels[2].any() and labels[3].any()
+
+
+def test_what_the_network_sees_is_chosen_as_for_track(truth):
+    black = f"auto movie.tif -o black.tif --frames 0:1 --contrast 1e7:2e7 {QUICK}"
+    assert main(black.split()) == 0
+    assert recall(read_movie("black.tif")[0], truth[0]) < 0.2
+    look = "--contrast-per-frame --gamma 0.8"
+    assert main(f"auto movie.tif -o seen.tif --frames 0:1 {look} {QUICK}".split()) == 0
+    assert recall(read_movie("seen.tif")[0], truth[0]) > 0.6
+    look += " --resolution 2"  # in windows around what is followed
+    follow = f"auto movie.tif -o followed.tif --frames 1:3 --track {look} {QUICK}"
+    assert main(follow.split()) == 0
+    followed = read_movie("followed.tif")
+    assert not followed[0].any() and recall(followed[2], truth[2]) > 0.6
+
+
+def test_gamma_makes_no_sense(truth, capsys):
+    assert main(f"auto movie.tif -o labels.tif --gamma 0 {QUICK}".split()) != 0
+    assert "gamma: expected a positive number, found 0" in capsys.readouterr().err
