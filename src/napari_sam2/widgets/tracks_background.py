@@ -33,13 +33,13 @@ class Background(QObject):
     finished = Signal(object)
     failed = Signal(object)
     stopped = Signal()
+    _done = Signal(object, object)
 
     def __init__(self) -> None:
         super().__init__()
         self._cancel = Event()
         self._thread: Thread | None = None
-        for signal in (self.finished, self.failed, self.stopped):
-            signal.connect(self._ended)
+        self._done.connect(self._end)
 
     @property
     def is_running(self) -> bool:
@@ -71,16 +71,18 @@ class Background(QObject):
         try:
             result = job(self._tell)
         except Cancelled:
-            self.stopped.emit()
+            self._done.emit(self.stopped, ())
         except Exception as error:  # whatever it is, the user is told
-            self.failed.emit(error)
+            self._done.emit(self.failed, (error,))
         else:
-            self.finished.emit(result)
+            self._done.emit(self.finished, (result,))
 
     def _tell(self, done: int, total: int) -> None:
         if self._cancel.is_set():
             raise Cancelled
         self.progressed.emit(done, total)
 
-    def _ended(self) -> None:
+    def _end(self, signal: Any, said: tuple[Any, ...]) -> None:
+        """Tell it on the GUI thread, where nobody can see that it ended and not know how."""
         self._thread = None
+        signal.emit(*said)
