@@ -4,22 +4,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from napari.layers import Points
 from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
 
 from napari_sam2.layers.found_layer import FoundLayer
-from napari_sam2.layers.seed_layers import labels_in, point_seeds
 from napari_sam2.layers.workspace import Workspace
 from napari_sam2.suggestions import of_divisions
 from napari_sam2.widgets.annotators import annotator_of
-from napari_sam2.widgets.automatic_jobs import CompareJob, Seeds, SegmentJob, Step, TrackJob
+from napari_sam2.widgets.automatic_jobs import CompareJob, SegmentJob, Step, TrackJob
 from napari_sam2.widgets.automatic_sections import (
     ALL_FRAMES,
-    BRIGHT_BLOBS,
-    DARK_BLOBS,
-    GRID,
     LEAST_SCORE,
     AlikeSection,
     ObjectsWanted,
@@ -27,6 +21,7 @@ from napari_sam2.widgets.automatic_sections import (
     SegmentSection,
     TrackSection,
 )
+from napari_sam2.widgets.automatic_seeds import seeds_of
 from napari_sam2.widgets.image_choice import ImageChoice
 from napari_sam2.widgets.notices import report
 from napari_sam2.widgets.session_owner import SessionOwner
@@ -37,7 +32,6 @@ if TYPE_CHECKING:
 
 REFRESH_MS = 100
 FEW_OBJECTS = 3  # of more, a layer each would keep the window busy for seconds
-BLOB_DIAMETERS = (6.0, 40.0)  # pixels, where no diameters are given
 
 
 class SegmentEverything(QWidget):
@@ -184,7 +178,7 @@ class SegmentEverything(QWidget):
         try:
             options = self._options(workspace)
             numbers = self._numbers(workspace)
-            seeds = {number: self._seeds(workspace, number) for number in numbers}
+            seeds = {number: seeds_of(self.wanted, workspace, number) for number in numbers}
         except ValueError as error:
             self._finish("")
             report(error)
@@ -202,24 +196,6 @@ class SegmentEverything(QWidget):
             return list(range(workspace.geometry.n_frames))
         shown = workspace.shown_frame
         return [0 if shown is None else shown]
-
-    def _seeds(self, workspace: Workspace, frame: int) -> Seeds:
-        """Decide what makes the seeds of a frame, on the worker's thread."""
-        choice = self.wanted.seeds.currentData()
-        if choice == GRID or choice is None:
-            return None
-        if choice in (BRIGHT_BLOBS, DARK_BLOBS):
-            return partial(_blobs, self._diameters(workspace), choice == DARK_BLOBS)
-        if isinstance(choice, Points):
-            points = point_seeds(choice, workspace.image, workspace.geometry, frame)
-            return lambda pixels: points
-        labels = labels_in(choice, workspace.image, workspace.geometry, frame)
-        return partial(_label_seeds, labels)
-
-    def _diameters(self, workspace: Workspace) -> tuple[float, float]:
-        pixel = float(np.sqrt(np.prod(workspace.image.scale[-2:])))
-        smallest = self.wanted.smallest.value() / pixel or BLOB_DIAMETERS[0]
-        return smallest, self.wanted.largest.value() / pixel or max(BLOB_DIAMETERS[1], smallest)
 
     def _show_step(self, step: Step) -> None:
         self.progress.show_progress(step.done, step.total, step.doing)
@@ -381,18 +357,6 @@ class SegmentEverything(QWidget):
         self.segment.frames.setEnabled(is_movie)
         shown = {} if found is None else found.shown()
         self.segment.show_count(len(shown), 0 if found is None else len(found.objects))
-
-
-def _blobs(diameters: tuple[float, float], dark: bool, pixels: Any) -> Any:
-    from sam2_torch.automatic import blob_seeds
-
-    return blob_seeds(pixels, *diameters, dark=dark)
-
-
-def _label_seeds(labels: Any, pixels: Any) -> Any:
-    from sam2_torch.automatic import label_seeds
-
-    return label_seeds(labels)
 
 
 def _short(unit: str) -> str:

@@ -11,25 +11,13 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from tests.tiny_network import TINY
 
 from napari_sam2.cli import main
-from sam2_torch import SAM2, SAM2Config, load_sam2
+from sam2_torch import SAM2, load_sam2
 from sam2_torch.checkpoints import save_checkpoint
 from sam2_torch.registry import VARIABLE, find_model
 from sam2_torch.user_models import read_metadata
-
-TINY = SAM2Config(
-    image_size=64,
-    keep_aspect=True,
-    embed_dim=8,
-    stages=(1, 1, 1, 1),
-    global_blocks=(2,),
-    window_sizes=(8, 4, 4, 2),
-    background_size=2,
-    d_model=64,
-    memory_layers=1,
-    memory_feedforward=32,
-)
 
 
 @pytest.fixture

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from tests.tiny_network import TINY
 
 from sam2_torch import SAM2Config
 from sam2_torch.training.batches import Batch
 from sam2_torch.training.clips import ClipCutter
 from sam2_torch.training.movies import DataError, LabelledMovie
 
-from .conftest import TINY, disc_movie
+from .conftest import disc_movie
 
 
 def cut(movie, n_frames=4, seed=0, config=TINY, objects=4):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from tests.tiny_network import TINY
 
 from sam2_torch import SAM2, load_sam2
 from sam2_torch.checkpoints import save_checkpoint
@@ -10,7 +11,7 @@ from sam2_torch.training.__main__ import HELD_OUT, main
 from sam2_torch.training.movies import hold_out, read_dataset
 from sam2_torch.training.pieces import cut_file, join_file
 
-from .conftest import TINY, disc_movie
+from .conftest import disc_movie
 from .test_movies import write_dataset
 
 

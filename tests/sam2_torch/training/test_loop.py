@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.tiny_network import TINY
 
 from sam2_torch import SAM2
 from sam2_torch.training.config import TrainingConfig
@@ -18,7 +19,7 @@ from sam2_torch.training.loop import STOP_FILE, Budget, Run
 from sam2_torch.training.parameters import learning
 from sam2_torch.training.run_state import STATE_FILE, RunState, pack_state, unpack_state
 
-from .conftest import TINY, disc_movie
+from .conftest import disc_movie
 
 SHORT = TrainingConfig(
     steps=8,
@@ -209,8 +210,9 @@ import sys
 from pathlib import Path
 import torch
 from dataclasses import replace
-sys.path.insert(0, {tests!r})
-from conftest import TINY, disc_movie
+sys.path[:0] = {places!r}
+from conftest import disc_movie
+from tests.tiny_network import TINY
 from sam2_torch import SAM2
 from sam2_torch.training import processes
 from sam2_torch.training.config import TrainingConfig
@@ -229,9 +231,10 @@ processes.leave()
 
 
 def test_two_processes_train_one_network(tmp_path):
-    tests = str(Path(__file__).parent)
+    here = Path(__file__).parent
+    places = [str(here), str(here.parents[2])]
     script = tmp_path / "train.py"
-    script.write_text(TWO_PROCESSES.format(tests=tests, folder=str(tmp_path)))
+    script.write_text(TWO_PROCESSES.format(places=places, folder=str(tmp_path)))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
