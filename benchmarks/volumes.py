@@ -15,6 +15,9 @@ masks in the planes that are kept.
 import argparse
 import csv
 import json
+from collections.abc import Callable
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +30,7 @@ from napari_sam2.sample_data import stack
 from sam2_torch import SAM2, PointPrompt, StackSession, VideoSession, VolumeSession, load_sam2
 
 TIMES, NUCLEI = 4, 6
-STACKS, OBJECTS, STRIDES = 4, 4, (1, 3)
+STACKS, OBJECTS, STRIDES = 2, 4, (1, 3)
 WAYS = ("video", "stack", "stack_and_step")
 DRIFT_PX, BEND_PX = (0.4, 3.0, 4.0), (0.3, 2.0, 2.0)  # for each time point; z, y, x
 STEP_PX = stack.VOXEL_ZYX_UM[0] / stack.VOXEL_ZYX_UM[1]
@@ -132,6 +135,21 @@ def stacks_of(folder: Path) -> list[tuple[Pixels, Pixels, float]]:
     return found
 
 
+def parts(model: SAM2, data: Path | None) -> dict[str, Callable[[], dict[str, float]]]:
+    """List what is to be measured, by the beginning of the names of its figures."""
+
+    def depth(name: str, stride: int, way: str) -> dict[str, float]:
+        assert data is not None
+        scores = [measure_depth(model, each, stride, way) for each in stacks_of(data)]
+        return {name: float(np.mean(np.concatenate(scores)))}
+
+    found: dict[str, Callable[[], dict[str, float]]] = {}
+    for stride, way in product(STRIDES, WAYS) if data is not None else ():
+        name = f"depth.every_{stride}.{way}."
+        found[name] = partial(depth, f"{name}iou", stride, way)
+    return found | {"movie.": partial(measure_movie, model)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder with manifest.csv")
@@ -140,19 +158,15 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file for the figures")
     arguments = parser.parse_args()
     model = load_sam2(arguments.model, arguments.device)
-    figures = measure_movie(model)
-    print(figures, flush=True)
-    for stride in STRIDES if arguments.data else ():
-        for way in WAYS:
-            scores: list[float] = []
-            for stack_of in stacks_of(arguments.data):
-                scores += measure_depth(model, stack_of, stride, way)
-            figures[f"depth.every_{stride}.{way}"] = float(np.mean(scores))
-            print(f"every {stride}, {way}: {np.mean(scores):.3f} of {len(scores)}", flush=True)
-    for name, figure in figures.items():
-        print(f"{name}: {figure:.3f}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+    figures: dict[str, float] = {}
+    if arguments.json and arguments.json.exists():
+        figures = json.loads(arguments.json.read_text())  # goes on where it was stopped
+    for name, part in parts(model, arguments.data).items():
+        if not any(key.startswith(name) for key in figures):
+            figures |= part()
+            print({key: round(figures[key], 3) for key in figures if key.startswith(name)})
+        if arguments.json:
+            arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 if __name__ == "__main__":

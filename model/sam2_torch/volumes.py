@@ -196,8 +196,7 @@ class VolumeSession(VideoSession):
     def frame_count(self, direction: Directions = "both", **choice: Any) -> int:
         """Estimate how many results `propagate` will yield.
 
-        Objects are taken to be as deep as `runs` says; where they begin in different planes
-        there are more results, for some planes are found on two ways.
+        Objects are taken to be as deep as `runs` says.
         """
         return sum(len(run.order()) for run in self.runs(direction, **choice))
 
@@ -208,10 +207,11 @@ class VolumeSession(VideoSession):
         frames: tuple[int, int] | None = None,
         object_ids: Iterable[int] | None = None,
     ) -> list[Run]:
-        """Foresee which planes `propagate` will take objects through: a run for each time point.
+        """Foresee which planes `propagate` will take objects through: two runs for each time point.
 
-        All planes, unless it is known how far they are apart: then an object is taken to be as
-        deep as it is wide where it was prompted.
+        From where each object begins up, and down. Through all planes, unless it is known how
+        far they are apart: then an object is taken to be as deep as it is wide where it was
+        prompted.
         """
         times = self._times(self._wanted(object_ids))
         wholes = whole_runs(direction, times, self._time_span(self._check_span(frames)))
@@ -219,14 +219,19 @@ class VolumeSession(VideoSession):
         for whole in wholes:
             for time in whole.order():
                 here = [i for i, its in whole.frames.items() if time in its]
-                reach = [self._reach(i, time) for i in here]
-                first, last = min(r[0] for r in reach), max(r[1] for r in reach)
-                planes = range(time * self.n_planes + first, time * self.n_planes + last + 1)
-                runs.append(Run(whole.way, dict.fromkeys(here, planes)))
+                reach = {i: self._reach(i, time) for i in here}
+                at = time * self.n_planes
+                first = at + min(first for first, _, _ in reach.values())
+                stop = at + max(last for _, _, last in reach.values()) + 1
+                up = {i: range(at + begin, stop) for i, (_, begin, _) in reach.items()}
+                down = {
+                    i: range(at + begin - 1, first - 1, -1) for i, (_, begin, _) in reach.items()
+                }
+                runs += [Run("forward", up), Run("backward", down)]
         return runs
 
-    def _reach(self, object_id: int, time: int) -> tuple[int, int]:
-        """Foresee the first and the last plane in which an object is looked for."""
+    def _reach(self, object_id: int, time: int) -> tuple[int, int, int]:
+        """Foresee the first plane in which an object is found, that where it begins, the last."""
         bank, n = self._volume_bank(object_id), self.n_planes
         nearest = min(bank.times(), key=lambda prompted: abs(prompted - time))
         planes = bank.planes_prompted(nearest)
@@ -236,9 +241,9 @@ class VolumeSession(VideoSession):
             box = None if memory is None else self._tracker.box_in_image(memory)
             widths += [] if box is None else [max(box[2] - box[0], box[3] - box[1])]
         if self._plane_step_px is None or not widths:
-            return 0, n - 1
+            return 0, planes[0], n - 1
         reach = math.ceil(max(widths) / 2 / self._plane_step_px) + MAX_GAP
-        return max(0, planes[0] - reach), min(n - 1, planes[-1] + reach)
+        return max(0, planes[0] - reach), planes[0], min(n - 1, planes[-1] + reach)
 
     def _new_bank(self) -> VolumeBank:
         return VolumeBank(n_planes=self.n_planes)
