@@ -5,9 +5,9 @@ Notes
 Paper, section 4 "Memory bank". Reference: `_prepare_memory_conditioned_features`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal, TypeAlias
+from typing import Literal, Self, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -188,6 +188,21 @@ class MemoryBank:
             self.prompted[frame] = memory
             self.tracked.pop(frame, None)
         self.pending.clear()
+
+    def fork(self) -> Self:
+        """Make another one that remembers the same, prompts that are pending too.
+
+        What happens to either of them does not concern the other.
+        """
+        other = replace(
+            self,
+            pending=dict(self.pending),
+            prompted=dict(self.prompted),
+            tracked={frame: replace(memory) for frame, memory in self.tracked.items()},
+            directions=dict(self.directions),
+        )
+        other.commit()
+        return other
 
     def store(self, frame: int, memory: FrameMemory, direction: Direction) -> None:
         """Keep what propagation found, and let go of what is no longer recent."""

@@ -1,6 +1,6 @@
 """One movie with its objects: prompts on any frame, masks on every frame."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from time import monotonic
 
 import torch
@@ -11,6 +11,7 @@ from sam2_torch.devices import release_freed_memory
 from sam2_torch.embedding_store import EmbeddingStore
 from sam2_torch.embeddings import CACHE_BYTES, FrameEncoder
 from sam2_torch.frames import Frames
+from sam2_torch.interruption import Interrupted, interruptible
 from sam2_torch.memory_bank import Direction, FrameMemory, MemoryBank, Selection
 from sam2_torch.plans import Directions, Run, correction_runs, ways, whole_runs
 from sam2_torch.predictions import FrameResult, MaskPrediction
@@ -350,6 +351,71 @@ class VideoSession:
             self._changed = {i: f for i, f in self._changed.items() if i not in changed}
             for run in correction_runs(changed, self.n_frames):
                 yield from self._run(run)
+
+    def look_around(
+        self,
+        object_id: int,
+        frame: int,
+        direction: Directions = "both",
+        reach: int = 2,
+        *,
+        stop: Callable[[], bool] = bool,
+    ) -> Iterator[FrameResult]:
+        """Find how an object goes on in the frames next to one, and remember nothing of it.
+
+        A propagation from that frame would find much the same; the frames that were encoded
+        for this are not encoded again then.
+
+        Parameters
+        ----------
+        object_id, frame
+            An object, and a frame that it is known in.
+        direction
+            Which way.
+        reach
+            How many frames each way; fewer at the ends of the movie, and before the next frame
+            that carries prompts of the object.
+        stop
+            Asked before each layer of the network: it ends at once when this says so.
+
+        Yields
+        ------
+        FrameResult
+            The next frames first, then the previous ones, each time the nearest first.
+
+        Raises
+        ------
+        KeyError
+            If there is no such object, or it is not known in this frame.
+        """
+        bank = self._bank(object_id).fork()
+        if bank.remembered(frame) is None:
+            raise KeyError(f"object {object_id} is not known in frame {frame}; prompt it there")
+        try:
+            for way, other in self._frames_around(frame, direction, reach, bank):
+                with interruptible(self.model, stop), torch.inference_mode():
+                    selection = self._tracker.select(bank, other, way)
+                    (prediction,) = self._tracker.track(other, [bank], selection, way)
+                yield FrameResult(other, (object_id,), (prediction,))
+        except Interrupted:
+            return
+
+    def _frames_around(
+        self, frame: int, direction: Directions, reach: int, bank: MemoryBank
+    ) -> Iterator[tuple[Direction, int]]:
+        first, last = self._surroundings(frame)
+        for way in ways(direction):
+            order = range(frame + 1, min(frame + reach, last) + 1)
+            if way == "backward":
+                order = range(frame - 1, max(frame - reach, first) - 1, -1)
+            for other in order:
+                if other in bank.prompted:
+                    break
+                yield way, other
+
+    def _surroundings(self, frame: int) -> tuple[int, int]:
+        """First and last frame that an object goes to from a frame."""
+        return 0, self.n_frames - 1
 
     def frame_count(
         self,

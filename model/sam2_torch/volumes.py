@@ -245,6 +245,10 @@ class VolumeSession(VideoSession):
         reach = math.ceil(max(widths) / 2 / self._plane_step_px) + MAX_GAP
         return max(0, planes[0] - reach), planes[0], min(n - 1, planes[-1] + reach)
 
+    def _surroundings(self, frame: int) -> tuple[int, int]:
+        first = frame - frame % self.n_planes
+        return first, first + self.n_planes - 1
+
     def _new_bank(self) -> VolumeBank:
         return VolumeBank(n_planes=self.n_planes)
 

@@ -85,6 +85,19 @@ class StubSession:
         self.masks[object_id][frame] = chosen.mask
         return chosen
 
+    def look_around(
+        self, object_id: int, frame: int, direction: str, reach: int, *, stop: Any
+    ) -> Iterator[FrameResult]:
+        self.log.append(("look_around", object_id, frame, direction))
+        steps = {"forward": (1,), "backward": (-1,), "both": (1, -1)}[direction]
+        for other in (frame + step * i for step in steps for i in range(1, reach + 1)):
+            if 0 <= other < self.n_frames:
+                time.sleep(self.delay_s)
+                if stop():
+                    return
+                mask = self._carried(object_id, other)
+                yield FrameResult(other, (object_id,), (self._prediction(mask),))
+
     def prompted_frames(self, object_id: int) -> tuple[int, ...]:
         return tuple(sorted(self.masks[object_id]))
 

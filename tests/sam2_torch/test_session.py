@@ -281,6 +281,50 @@ def test_wrong_calls_are_told_and_leave_nothing_behind(session, call, error, sen
     assert session.object_ids == ()
 
 
+def test_looking_around_finds_what_a_run_would_and_remembers_nothing(model, movie):
+    def prompted():
+        session = VideoSession(model, movie[0])
+        click_both(session, frame=3)
+        return session
+
+    session = prompted()
+    around = collect(session.look_around(1, 3, reach=2))
+    assert [frame for _, frame in around] == [4, 5, 2, 1]
+    assert collect(session.look_around(1, 3, "backward", 9)).keys() == {(1, 2), (1, 1), (1, 0)}
+    assert session._bank(1).tracked == {} and 3 in session._bank(1).pending
+    n_encoded = session.embeddings.n_known(range(8))
+    assert n_encoded == 6
+    found, expected = collect(session.propagate()), collect(prompted().propagate())
+    for key, prediction in expected.items():
+        np.testing.assert_array_equal(found[key].mask, prediction.mask)
+    for key in ((1, 4), (1, 5)):  # the way back has seen fewer frames than that of a run
+        np.testing.assert_array_equal(around[key].mask, expected[key].mask)
+    for key in ((1, 2), (1, 1)):
+        assert overlap(around[key].mask, expected[key].mask) > 0.9
+
+
+def test_looking_around_ends_at_the_next_prompt(session):
+    click_both(session)
+    session.add_prompt(1, 2, PointPrompt([(40, 62)], [1]))
+    assert [r.frame for r in session.look_around(1, 0, "forward", 5)] == [1]
+    with pytest.raises(KeyError, match="object 1 is not known in frame 7"):
+        next(session.look_around(1, 7))
+
+
+def test_what_the_network_does_can_be_broken_off(session):
+    click_both(session)
+    asked = []
+
+    def stop():
+        asked.append(None)
+        return len(asked) > 20
+
+    assert list(session.look_around(1, 0, stop=stop)) == []
+    assert len(asked) == 21  # nothing went on
+    found = collect(session.propagate("forward"))  # and nothing is missing
+    assert len(found) == 16 and len(asked) == 21
+
+
 def test_wrong_ranges_and_directions_are_told(session):
     click_both(session)
     with pytest.raises(ValueError, match="0 <= first < stop <= 8, found 3:3"):

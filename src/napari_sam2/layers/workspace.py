@@ -11,6 +11,7 @@ from napari_sam2.layers.drawing import Drawing
 from napari_sam2.layers.geometry import FrameGeometry, LayerFrames
 from napari_sam2.layers.ghosts import Ghosts
 from napari_sam2.layers.labels_layer import Hooks, OutputLayers
+from napari_sam2.layers.neighbour_ghosts import NeighbourGhosts
 from napari_sam2.marks import Marks, ObjectFrame
 
 if TYPE_CHECKING:
@@ -63,8 +64,8 @@ class Workspace:
 
     Attributes
     ----------
-    ghosts
-        Outlines of masks that could be meant.
+    ghosts, neighbours
+        Outlines of masks that could be meant, and of how an object would go on.
     objects, masklets, confidence, outputs
         The objects, their masks with the network's scores, and the layers that show them.
     history
@@ -105,6 +106,7 @@ class Workspace:
             Hooks(self._painting, self._is_open_for_paint, self._bind_keys),
         )
         self.ghosts = Ghosts(viewer, image, geometry)
+        self.neighbours = NeighbourGhosts(viewer, image, geometry)
         self.current_object = self._begin_object()
         self.label = 1
         self.new_object_per_box = True
@@ -265,6 +267,7 @@ class Workspace:
     def close(self) -> None:
         """Let go of the viewer; all layers stay."""
         self.ghosts.hide()
+        self.neighbours.remove()
         self.drawing.close()
         self.outputs.release()
 

@@ -14,6 +14,7 @@ from napari_sam2.layers.workspace import Listener, Workspace
 from napari_sam2.widgets.alternatives import Alternatives
 from napari_sam2.widgets.conversation import Conversation
 from napari_sam2.widgets.edits import Edits
+from napari_sam2.widgets.neighbours import Neighbours
 from napari_sam2.widgets.network import Network
 from napari_sam2.widgets.notices import ONE_LAYER_FOR_ALL
 from napari_sam2.widgets.pen import Pen
@@ -90,6 +91,7 @@ class Annotator(QObject):
         self.steps = Steps(
             self.network, self.conversation, self._alternatives, self._current, self.open
         )
+        self.neighbours = Neighbours(self.worker, self._owner, self._current)
         self.edit = Edits(self._current, self.steps.put, self.propagation.when_idle)
         self.pen = Pen(self._current, self.steps, self.edit)
         self.sessions = Sessions(lambda: self.model[0], self._put_history)
@@ -166,6 +168,10 @@ class Annotator(QObject):
         self.propagation.recorded.connect(self.sessions.later)
         self.worker.failed.connect(self._fail)
         self.changed.connect(self.sessions.later)
+        self.conversation.answered.connect(self.neighbours.look_soon)
+        self.steps.changed.connect(self.neighbours.discard)
+        self.propagation.changed.connect(self.neighbours.discard)
+        self.changed.connect(self.neighbours.discard_outdated)
 
     def choose_image(self, image: "Image | None", frame_axis: Along = None) -> None:
         """Go to an image; what was done on it before is there again. None leaves all.
@@ -310,6 +316,7 @@ class Annotator(QObject):
 
     def choose_alternative(self) -> None:
         """Take the next of the masks that the click shown can mean; the others are outlined."""
+        self.neighbours.discard()
         self._alternatives.choose_next()
 
     def set_per_object(self, per_object: bool) -> None:
@@ -383,6 +390,7 @@ class Annotator(QObject):
         self.viewer.layers.events.removed.disconnect(self._layer_removed)
         self.propagation.close()
         self._alternatives.hide()
+        self.neighbours.discard()
         self.worker.close()
         self._workspaces.end_strokes()
         self.sessions.close()

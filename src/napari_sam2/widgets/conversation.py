@@ -34,10 +34,13 @@ class Conversation(QObject):
         A mask came.
     noticed
         A sentence for the user.
+    answered
+        The workspace, and (object id, frame) of a prompt that has its mask now.
     """
 
     changed = Signal()
     noticed = Signal(str)
+    answered = Signal(object, object)
 
     def __init__(self, worker: SessionWorker, owner: SessionOwner) -> None:
         super().__init__()
@@ -131,6 +134,8 @@ class Conversation(QObject):
         if prediction is not None and not prediction.sparse and marks.painted is None:
             self.noticed.emit("Nothing was found there: click again, or draw a box.")
         self.changed.emit()
+        if prediction is not None:
+            self.answered.emit(workspace, key)
 
     def _restate(self, workspace: Workspace, key: ObjectFrame) -> None:
         marks, shape = workspace.marks.get(key, Marks()), workspace.geometry.frame_shape

@@ -21,6 +21,8 @@ class Defaults:
         Which way masks are propagated.
     follow
         Whether the viewer goes along.
+    preview
+        Whether prompts are followed into the neighbouring frames, to look at.
     """
 
     model: str = "cells_nano"
@@ -28,6 +30,7 @@ class Defaults:
     layer_for_each_object: bool = True
     direction: Direction = "both"
     follow: bool = True
+    preview: bool = True
 
 
 def read_defaults() -> Defaults:

@@ -29,6 +29,11 @@ class Which(Enum):
 class PropagationSection(QWidget):
     """Carry the masks to the other frames.
 
+    Parameters
+    ----------
+    preview
+        What shows beforehand how that would be.
+
     Signals
     -------
     started
@@ -50,7 +55,7 @@ class PropagationSection(QWidget):
     cancelled = Signal()
     changed = Signal()
 
-    def __init__(self) -> None:
+    def __init__(self, preview: QWidget | None = None) -> None:
         super().__init__()
         self.which = combo_box(
             "Which objects to carry on. Locked ones stay as they are.",
@@ -88,7 +93,7 @@ class PropagationSection(QWidget):
         self.bar.setFixedHeight(8)
         self.status = QLabel()
         self.status.setWordWrap(True)
-        self._arrange()
+        self._arrange(preview)
         self._connect()
         self.show_movie(1)
         self.show_running(False, False)
@@ -170,7 +175,7 @@ class PropagationSection(QWidget):
         self.bar.setValue(done)
         self.bar.setUpdatesEnabled(True)
 
-    def _arrange(self) -> None:
+    def _arrange(self, preview: QWidget | None) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -181,6 +186,8 @@ class PropagationSection(QWidget):
         add_row(fields, "Correction", row(self.from_here, self.everywhere))
         layout.addLayout(fields)
         layout.addWidget(self.follow)
+        if preview is not None:
+            layout.addWidget(preview)
         layout.addWidget(self.estimate)
         layout.addLayout(row(self.run, self.pause, self.cancel))
         layout.addWidget(self.bar)

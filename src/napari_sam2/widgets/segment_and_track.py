@@ -18,6 +18,7 @@ from napari_sam2.widgets.keys import KeyBindings, KeyOverlay
 from napari_sam2.widgets.model_chooser import ModelChooser
 from napari_sam2.widgets.model_section import ModelSection
 from napari_sam2.widgets.model_words import short_name
+from napari_sam2.widgets.neighbour_section import NeighbourSection
 from napari_sam2.widgets.object_actions import ObjectActions
 from napari_sam2.widgets.object_section import ObjectSection
 from napari_sam2.widgets.preflight import Preflight
@@ -68,7 +69,8 @@ class SegmentAndTrack(QWidget):
         self.prompts = PromptSection()
         self.seeds = SeedsSection(self._viewer, self.annotator)
         self.session = SessionSection(self.annotator)
-        self.propagation = PropagationSection()
+        self.neighbours = NeighbourSection(self.annotator)
+        self.propagation = PropagationSection(self.neighbours)
         self.checking = ReviewSection()
         self.review = Review(self.annotator)
         self.actions_of_objects = ObjectActions(self.annotator, self.review)
@@ -195,8 +197,12 @@ class SegmentAndTrack(QWidget):
         for signal, slot in self._connections():
             signal.connect(slot)
         self.busy.setVisible(annotator.worker.is_busy)
+        self._show_defaults()
+
+    def _show_defaults(self) -> None:
         self.propagation.show_direction(self._defaults.direction)
         self.propagation.follow.setChecked(self._defaults.follow)
+        self.neighbours.wanted.setChecked(self._defaults.preview)
 
     def _read_defaults(self) -> Defaults:
         """Begin with the user's settings, unless something was done here before."""
@@ -214,6 +220,7 @@ class SegmentAndTrack(QWidget):
             (annotator.progressed, self._show_progress),
             (annotator.ended, self._propagation_ended),
             (annotator.worker.busy, self.busy.setVisible),
+            (annotator.neighbours.changed, self.neighbours.show_found),
             (annotator.closed, self.release),
             (self.review.updated, self._show_review),
             (self.preflight.told, self.propagation.show_estimate),
@@ -306,6 +313,7 @@ class SegmentAndTrack(QWidget):
     def _estimate(self) -> None:
         """Say before a run how much it is."""
         section = self.propagation
+        self.annotator.neighbours.direction = section.chosen_direction
         which = self._objects_of(section.chosen_objects)
         self.preflight.ask(section.chosen_direction, section.frames, which)
 
