@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from napari_sam2.annotation import say
 from napari_sam2.appearance import Appearance, Shown, open_session
 from napari_sam2.images import Movie
 from napari_sam2.io import ObjectPrompts
 from napari_sam2.masklets import Masklets
+from napari_sam2.saying import say
 from sam2_torch.predictions import SparseMask
 from sam2_torch.prompts import MaskPrompt
 

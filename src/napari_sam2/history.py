@@ -17,6 +17,7 @@ from napari_sam2.lineage import Track
 from napari_sam2.marks import Marks
 from napari_sam2.masklets import Confidence
 from napari_sam2.objects import ObjectRecord
+from napari_sam2.settings import Settings
 
 
 class Kind(StrEnum):
@@ -27,10 +28,14 @@ class Kind(StrEnum):
     MASK = "mask"
     LOCK = "lock"
     TRACK = "track"
+    SETTINGS = "settings"
 
 
 class Key(NamedTuple):
-    """Whose value it is: of an object, and, but for what is said of it as a whole, a frame."""
+    """Whose value it is: of an object, and, but for what is said of it as a whole, a frame.
+
+    Settings have the object 0, which is none.
+    """
 
     kind: Kind
     object_id: int
@@ -50,9 +55,12 @@ class StoredMask:
     confidence: Confidence | None = None
 
 
-Value: TypeAlias = ObjectRecord | Marks | StoredMask | Track
+Value: TypeAlias = ObjectRecord | Marks | StoredMask | Track | Settings
 Changes: TypeAlias = Mapping[Key, Value | None]
 """The values that keys have from now on; None if nothing is there any more."""
+
+
+SETTINGS_KEY = Key(Kind.SETTINGS, 0)
 
 
 class Action(StrEnum):
@@ -81,6 +89,7 @@ class Action(StrEnum):
     LINK = "link tracks"
     OPEN = "open tracks"
     MODEL = "model"
+    SETTINGS = "settings"
 
 
 @dataclass(frozen=True)
@@ -146,6 +155,12 @@ class History:
     def is_empty(self) -> bool:
         """Whether nothing was done yet that could be undone."""
         return self._last == 0
+
+    @property
+    def settings(self) -> Settings:
+        """How the masks are made now; the usual where nothing is said of it."""
+        said = self.values.get(SETTINGS_KEY)
+        return said if isinstance(said, Settings) else Settings()
 
     @property
     def undo_text(self) -> str:

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from napari_sam2.annotation import Annotation, added_clicks
+from napari_sam2.annotation import Annotation
 from napari_sam2.history import StoredMask
 from napari_sam2.masklets import Confidence, Masklets
 from napari_sam2.objects import Objects
+from napari_sam2.saying import added_clicks
 from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt
 
 FRAMES = np.zeros((6, 30, 50), np.uint16)

@@ -4,12 +4,14 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache, partial
+from dataclasses import replace
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Literal
 
 from tqdm import tqdm
 
 from napari_sam2 import api
+from napari_sam2.appearance import USUAL, Appearance
 from napari_sam2.cli.appearance import add_appearance, appearance_of
 from napari_sam2.cli.batch import Job, plan_jobs
 from napari_sam2.cli.embedding_folder import add_store, store_of
@@ -19,6 +21,7 @@ from napari_sam2.frame_layout import Channel
 from napari_sam2.images import Movie
 from napari_sam2.io import export, read_movie, read_prompts
 from napari_sam2.io.exports import FORMS
+from napari_sam2.io.session_prompts import settings_of
 from napari_sam2.masklets import Masklets
 from napari_sam2.tracked import Tracked
 
@@ -36,7 +39,8 @@ prompts: a CSV file with the header
 in pixels (the centre of the first one is 0, 0), frames counted from 0 (a movie of stacks needs
 a column z, too, for the plane); or a label image, of
 which each label on a frame is the mask of an object; or a session of the plugin (.jsonl), whose
-prompts are replayed on this movie.
+prompts are replayed on this movie, with its network and as it was seen there unless other options
+are given.
 
 Several inputs, or a pattern in quotes: -o is a folder that gets one output for each input, named
 like it. --prompts is then one file for all, or a folder with one file for each, named like it.
@@ -79,6 +83,7 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prompts", metavar="P", required=True, help="see below")
     add_appearance(parser)
     add_model(parser)
+    parser.set_defaults(model=None)  # a session's, or the usual
 
 
 def add_input(parser: argparse.ArgumentParser) -> None:
@@ -177,7 +182,7 @@ def run_segment(arguments: argparse.Namespace) -> int:
 
 def _run(arguments: argparse.Namespace, verb: Callable[..., Masklets]) -> int:
     jobs = plan_jobs(arguments.inputs, arguments.prompts, arguments.output)
-    model = cache(lambda: load_model(arguments))
+    model = lru_cache(maxsize=1)(partial(_load_named, arguments))
     return run_all(jobs, partial(_run_job, arguments=arguments, verb=verb, model=model))
 
 
@@ -215,15 +220,18 @@ def _run_job(
     which: str,
     arguments: argparse.Namespace,
     verb: Callable[..., Masklets],
-    model: "Callable[[], SAM2]",
+    model: "Callable[[str, str], SAM2]",
 ) -> None:
     movie = read_movie(job.source, arguments.axes, arguments.channel)
     assert job.prompts is not None, "these commands need prompts"
     prompts = read_prompts(job.prompts, movie)
     frames = resolved_frames(arguments.frames, movie)
+    settings = settings_of(job.prompts)
     look = appearance_of(arguments)
+    if look == USUAL:
+        look = replace(Appearance(**settings.appearance), channels=None)
     tell(f"{which}{job.source}: {movie}")
-    network = model()
+    network = model(settings.model, settings.precision)
     job.output.parent.mkdir(parents=True, exist_ok=True)
     with progress_bar() as progress:
         masklets = verb(network, movie, prompts, frames=frames, progress=progress, appearance=look)
@@ -245,6 +253,17 @@ def resolved_frames(frames: tuple[int, int | None] | None, movie: Movie) -> tupl
         return None
     first, stop = frames
     return first, movie.n_frames // movie.n_planes if stop is None else stop
+
+
+def _load_named(arguments: argparse.Namespace, name: str, precision: str) -> "SAM2":
+    """Load the network that the options name, or else the one that a session was made with."""
+    chosen = argparse.Namespace(**vars(arguments))
+    if chosen.model is None:
+        chosen.model = name or "cells_nano"
+        # the other way round, "auto" is bfloat16 wherever that is no slower
+        if chosen.precision == "auto" and precision == "float32":
+            chosen.precision = precision
+    return load_model(chosen)
 
 
 def load_model(arguments: argparse.Namespace) -> "SAM2":

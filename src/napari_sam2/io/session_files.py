@@ -9,9 +9,8 @@ that reads text reads it; a small mask takes some 300 bytes.
 import base64
 import hashlib
 import json
-import os
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
@@ -19,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from platformdirs import user_data_path
 
 from napari_sam2.history import Action, Changes, Entry, History, Key, Kind, StoredMask, Value
 from napari_sam2.io.files import replacing
@@ -28,13 +26,13 @@ from napari_sam2.marks import Marks
 from napari_sam2.masklets import Confidence
 from napari_sam2.objects import ObjectRecord
 from napari_sam2.packed_masks import as_given, is_given, pack, unpack, unpack_logits
+from napari_sam2.settings import Settings
 from sam2_torch.frames import has_large_parts, sample_pixels, shape_of_frames
 from sam2_torch.predictions import MaskLogits, SparseMask
 
-FORMAT, VERSION = "napari-sam2 session", 1
+FORMAT, VERSION = "napari-sam2 session", 2
 SUFFIX = ".jsonl"
 SAMPLED_FRAMES = 3
-VARIABLE = "NAPARI_SAM2_SESSIONS"
 
 
 @dataclass(frozen=True)
@@ -244,9 +242,9 @@ def _entry(line: Mapping[str, Any], shape: tuple[int, int]) -> Entry:
 
 def _written(key: Key, value: Value | None, shape: tuple[int, int]) -> dict[str, Any]:
     written: dict[str, Any] = {"of": str(key.kind), "object": key.object_id}
-    if key.kind not in (Kind.OBJECT, Kind.TRACK):
+    if key.kind not in (Kind.OBJECT, Kind.TRACK, Kind.SETTINGS):
         written["frame"] = key.frame
-    if isinstance(value, ObjectRecord):
+    if isinstance(value, ObjectRecord | Settings):
         written["to"] = asdict(value)
     elif isinstance(value, Track):
         written["to"] = {"begin": value.begin, "end": value.end, "parent": value.parent}
@@ -287,6 +285,8 @@ def _read(change: Mapping[str, Any], shape: tuple[int, int]) -> tuple[Key, Value
         return key, None
     if key.kind == Kind.OBJECT:
         return key, ObjectRecord(**to)
+    if key.kind == Kind.SETTINGS:
+        return key, Settings.read(to)
     if key.kind == Kind.TRACK:
         return key, Track(key.object_id, **to)
     if key.kind == Kind.MASK:
@@ -339,37 +339,3 @@ def _mask_read(written: Mapping[str, Any], shape: tuple[int, int]) -> SparseMask
 
 def _as_tuples(nested: Any) -> Any:
     return tuple(map(_as_tuples, nested)) if isinstance(nested, list | tuple) else nested
-
-
-def sessions_folder() -> Path:
-    """Find the folder of sessions that are saved by themselves.
-
-    Notes
-    -----
-    The environment variable `NAPARI_SAM2_SESSIONS` moves it.
-    """
-    chosen = os.environ.get(VARIABLE)
-    return Path(chosen) if chosen else user_data_path("napari-sam2", appauthor=False) / "sessions"
-
-
-def find_sessions(image: Callable[[], Fingerprint]) -> list[Path]:
-    """List the sessions of an image that were saved by themselves, newest first.
-
-    Parameters
-    ----------
-    image
-        Looks at the image; called only if there is any session.
-
-    Returns
-    -------
-    Files that belong to it; those that cannot be read are left out.
-    """
-    found = []
-    for path in sorted(sessions_folder().glob(f"*{SUFFIX}"), reverse=True):
-        try:
-            header = read_header(path)
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-        if not header.image.difference(image()):
-            found.append(path)
-    return found

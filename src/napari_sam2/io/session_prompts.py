@@ -1,15 +1,31 @@
 """The prompts of a session, to be said again: on the same movie, or on another one."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from napari_sam2.history import Kind
 from napari_sam2.images import Movie
 from napari_sam2.io.object_prompts import ObjectPrompts
-from napari_sam2.io.session_files import Fingerprint, read_session
+from napari_sam2.io.session_files import SUFFIX, Fingerprint, read_session
 from napari_sam2.marks import Marks
+from napari_sam2.settings import Settings
 
 _LOG = logging.getLogger(__name__)
+
+
+def settings_of(path: Path) -> Settings:
+    """Read with which network, and seen how, the masks of a session were made last.
+
+    Returns
+    -------
+    The usual ones if the file is no session, but prompts of another kind.
+    """
+    if path.suffix != SUFFIX:
+        return Settings()
+    header, history = read_session(path)
+    settings = history.settings
+    return settings if settings.model else replace(settings, model=header.model)
 
 
 def prompts_from_session(path: Path, movie: Movie) -> list[ObjectPrompts]:

@@ -22,3 +22,8 @@ def warm_up() -> None:
     labels = Labels(np.zeros((2, 8, 8), np.uint16), colormap=object_colormap())
     labels.set_view_slice()
     labels.colormap.map(labels.data[0])
+
+
+def is_warm() -> bool:
+    """Tell whether `warm_up` has come to its end."""
+    return warm_up.cache_info().currsize > 0

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
 from napari_sam2.annotation import Direction
 from napari_sam2.appearance import Appearance
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
 
     from sam2_torch.predictions import SparseMask
-
-OPENING_MS = 40  # until layers are made, so that "Loading" is seen before
 
 
 class Annotator(QObject):
@@ -155,6 +153,7 @@ class Annotator(QObject):
         return self.workspace
 
     def _connect_parts(self) -> None:
+        self.network.changed.connect(self.steps.note_settings)  # first: then they are saved
         notice = (self.conversation, self._alternatives, self.steps, self.propagation)
         for part in (*notice, self.pen, self.sessions):
             part.noticed.connect(self.noticed)
@@ -214,10 +213,10 @@ class Annotator(QObject):
         if workspace is None or not self.network.open(workspace):
             return
         self.propagation.abandon()
+        # napari takes long to make the first Labels layer; while the network is loaded, longer
+        self.worker.submit(bool, then=lambda _: self.pen.show_layer(workspace))
         self.conversation.say_all(workspace, self.model)
         self.changed.emit()
-        # the first Labels layer takes napari a second: let this be seen before
-        QTimer.singleShot(OPENING_MS, partial(self.pen.show_layer, workspace))
 
     def choose_model(self, name: str, device: str) -> None:
         """Go on with another network; session and prompts stay. It is loaded when needed."""

@@ -12,12 +12,12 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_sam2 import __version__
 from napari_sam2.history import Entry, History
+from napari_sam2.io.saved_sessions import sessions_folder
 from napari_sam2.io.session_files import (
     SUFFIX,
     Fingerprint,
     Header,
     entry_line,
-    sessions_folder,
     write_session,
 )
 from napari_sam2.widgets.worker import SessionWorker

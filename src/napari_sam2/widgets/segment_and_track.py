@@ -1,13 +1,13 @@
 """The dock widget "Segment and track (SAM 2)"."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtWidgets import QLabel, QProgressBar, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
 from napari_sam2.annotation import Direction
-from napari_sam2.layers.warm_up import warm_up
 from napari_sam2.layers.workspace import Workspace
 from napari_sam2.widgets.annotators import annotator_of
 from napari_sam2.widgets.appearance_section import AppearanceSection
@@ -23,6 +23,7 @@ from napari_sam2.widgets.object_actions import ObjectActions
 from napari_sam2.widgets.object_section import ObjectSection
 from napari_sam2.widgets.preflight import Preflight
 from napari_sam2.widgets.propagation_section import PropagationSection, Which
+from napari_sam2.widgets.readiness import Readiness
 from napari_sam2.widgets.review import Review
 from napari_sam2.widgets.review_section import ReviewSection
 from napari_sam2.widgets.sections import PromptSection, foldable, row
@@ -75,19 +76,22 @@ class SegmentAndTrack(QWidget):
         self.review = Review(self.annotator)
         self.actions_of_objects = ObjectActions(self.annotator, self.review)
         self.preflight = Preflight(self.annotator)
+        self._readiness = Readiness(self.annotator.sessions.files)
         self._is_closed = False
         self._arrange()
         self._keys = KeyBindings(self._viewer, self, self._key_actions())
         self._connect()
         self._image_chosen()
         self._sync()
-        QTimer.singleShot(LOAD_AFTER_MS, self._warm_up)
+        # when the dock has been seen: it takes the interpreter much of a second
+        QTimer.singleShot(LOAD_AFTER_MS, self._readiness.begin)
 
     def release(self) -> None:
         """Let go of the viewer; what was done, and what runs, goes on without the dock."""
         if self._is_closed:
             return
         self._is_closed = True
+        self._readiness.forget_waiting()
         self.image.close_choice()
         self.chooser.release()
         self.seeds.release()
@@ -237,15 +241,19 @@ class SegmentAndTrack(QWidget):
             self._open()  # it was left, and is worked on again
 
     def _draw_points(self) -> None:
-        workspace = self._prepare()
-        if workspace is not None:
-            workspace.prompt_with_points()
-            self._sync()
+        self._draw(Workspace.prompt_with_points)
 
     def _draw_shapes(self) -> None:
+        self._draw(Workspace.prompt_with_shapes)
+
+    def _draw(self, make_layer: Callable[[Workspace], object]) -> None:
+        if not self._readiness.when_ready(partial(self._draw_now, make_layer)):
+            self.hint.setText("Getting ready …")
+
+    def _draw_now(self, make_layer: Callable[[Workspace], object]) -> None:
         workspace = self._prepare()
         if workspace is not None:
-            workspace.prompt_with_shapes()
+            make_layer(workspace)
             self._sync()
 
     def _prepare(self) -> Workspace | None:
@@ -256,11 +264,6 @@ class SegmentAndTrack(QWidget):
         # importing torch keeps the interpreter busy: first let the layer be seen
         QTimer.singleShot(LOAD_AFTER_MS, self._open)
         return self.annotator.workspace
-
-    def _warm_up(self) -> None:
-        """Have napari's slow first steps done before the first prompt."""
-        if not self._is_closed:
-            self.annotator.worker.submit(warm_up)
 
     def _open(self) -> None:
         if not self._is_closed:

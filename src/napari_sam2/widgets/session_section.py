@@ -7,6 +7,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_sam2.io.session_files import SUFFIX
+from napari_sam2.widgets.saved_sessions import SavedSessions
 from napari_sam2.widgets.sections import button, row
 
 if TYPE_CHECKING:
@@ -46,15 +47,22 @@ class SessionSection(QWidget):
             "Open session…",
             "Go on with a session from a file, in place of what is here. What is here stays saved.",
         )
+        self.saved = button(
+            "Saved sessions…",
+            "All that was saved by itself: open one, or delete those that you no longer need.",
+        )
+        self.window_of_saved = SavedSessions(annotator, self)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(row(self.undo, self.redo))
         layout.addLayout(row(self.save, self.open))
+        layout.addWidget(self.saved)
         self.reopen.clicked.connect(annotator.sessions.recover)
         self.undo.clicked.connect(annotator.edit.undo)
         self.redo.clicked.connect(annotator.edit.redo)
         self.save.clicked.connect(self._save)
         self.open.clicked.connect(self._open)
+        self.saved.clicked.connect(self.window_of_saved.show_sessions)
         self.show_state()
 
     def show_state(self) -> None:

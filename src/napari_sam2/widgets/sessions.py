@@ -9,7 +9,8 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_sam2.appearance import Appearance
 from napari_sam2.history import History
-from napari_sam2.io.session_files import Fingerprint, Header, find_sessions, read_session
+from napari_sam2.io.saved_sessions import find_sessions
+from napari_sam2.io.session_files import Fingerprint, Header, read_session
 from napari_sam2.layers.geometry import FrameGeometry, LayerFrames
 from napari_sam2.widgets.autosave import Autosave
 from napari_sam2.widgets.worker import SessionWorker
@@ -121,6 +122,11 @@ class Sessions(QObject):
         if self.recoverable is not None:
             self.open(self.recoverable)
 
+    @property
+    def own_files(self) -> set[Path]:
+        """The files that what is done now is saved to."""
+        return {autosave.path for autosave in self._autosaves.values() if autosave.path}
+
     def close(self) -> None:
         """End the thread, and save what is new."""
         self.files.close()
@@ -129,8 +135,7 @@ class Sessions(QObject):
         self._autosaves.clear()
 
     def _found(self, workspace: "Workspace", paths: list[Path]) -> None:
-        ours = {autosave.path for autosave in self._autosaves.values()}
-        paths = [path for path in paths if path not in ours]
+        paths = [path for path in paths if path not in self.own_files]
         if workspace is self._workspace and workspace.history.is_empty and paths:
             self.recoverable = paths[0]
             self.changed.emit()

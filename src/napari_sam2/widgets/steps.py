@@ -1,15 +1,19 @@
 """What the user draws becomes a step of the history; values of a step are put in place."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_sam2.history import Action, Changes, History, Key, Kind, Value
+from napari_sam2.appearance import Appearance
+from napari_sam2.history import SETTINGS_KEY, Action, Changes, History, Key, Kind, Value
 from napari_sam2.layers.workspace import Workspace
 from napari_sam2.marks import Marks, ObjectFrame
+from napari_sam2.settings import Settings
 from napari_sam2.widgets.alternatives import Alternatives
 from napari_sam2.widgets.conversation import Conversation
+from napari_sam2.widgets.model_words import short_name
 from napari_sam2.widgets.network import Network
 from napari_sam2.widgets.notices import ONE_LAYER_FOR_ALL
 from napari_sam2.widgets.pending_steps import PendingStep, places
@@ -137,5 +141,29 @@ class Steps(QObject):
         """Go on with another history, in place of what was done so far."""
         gone = dict.fromkeys(set(workspace.history.values) - set(history.values))
         workspace.history = history
+        self._see_alike(workspace, history.settings)
         self.put(workspace, gone | history.values)
         self._open_image()
+
+    def note_settings(self) -> None:
+        """Write down with which network, and seen how, the masks are made from now on."""
+        network, workspace = self._network, self._current()
+        if workspace is None or not network.device or not network.is_open_on(workspace):
+            return
+        look = asdict(workspace.appearance)
+        settings = Settings(network.model[0], network.dtype, **look)
+        if workspace.history.settings != settings:
+            about = f"{short_name(settings.model)} {settings.precision}".rstrip()
+            workspace.history.note(Action.SETTINGS, about, {SETTINGS_KEY: settings})
+
+    def _see_alike(self, workspace: Workspace, settings: Settings) -> None:
+        """Let the network see the image as it did when the session was saved."""
+        appearance = Appearance(**settings.appearance)
+        if appearance != workspace.appearance:
+            workspace.appearance = appearance
+            self._network.outdate()
+        if settings.model not in ("", self._network.model[0]):
+            self.noticed.emit(
+                f"The masks of this session were made by {short_name(settings.model)}; new ones "
+                f"will be by {short_name(self._network.model[0])}, unless you choose that one."
+            )

@@ -7,14 +7,18 @@ import numpy as np
 import pytest
 from huggingface_hub import constants
 
+from napari_sam2 import api
+from napari_sam2.appearance import Appearance
 from napari_sam2.cli import main
-from napari_sam2.history import Action, History, Key, Kind
+from napari_sam2.history import SETTINGS_KEY, Action, History, Key, Kind
 from napari_sam2.io import read_movie
 from napari_sam2.io.label_images import boxes_from_labels, clicks_from_labels
 from napari_sam2.io.prompts_csv import write_prompts_csv
 from napari_sam2.io.session_files import Fingerprint, Header, write_session
 from napari_sam2.marks import Marks
+from napari_sam2.masklets import Masklets
 from napari_sam2.sample_data import dividing_nuclei_with_truth
+from napari_sam2.settings import Settings
 from sam2_torch import RELEASED
 
 NUCLEI = (2, 6, 8)
@@ -80,6 +84,29 @@ def test_a_session_is_replayed_on_the_same_movie_and_on_another_one(truth, tmp_p
     assert main(command.split()) == 0
     assert mean_iou(read_movie("other.tif"), truth) > 0.8
     assert "another image, movie: it has the same size, but other pixels" in caplog.text
+
+
+def test_a_session_is_replayed_as_it_was_seen(truth, tmp_path, monkeypatch, capsys):
+    seen = []
+
+    def segment(network, movie, prompts, **how):
+        seen.append(how["appearance"])
+        return Masklets(movie.n_frames, movie.frame_shape)
+
+    monkeypatch.setattr(api, "segment", segment)
+    history = History()
+    look = {"contrast": (5.0, 900.0), "gamma": 0.5, "resolution": 2.0}
+    settings = Settings("cells_nano", "float32", channels=(1,), **look)
+    history.note(Action.SETTINGS, "", {SETTINGS_KEY: settings})
+    history.record(Action.PROMPT, {Key(Kind.MARKS, 1, 0): Marks(((9, 9, 1),))})
+    image = Fingerprint.of(list(np.load("movie.npy")), "m")
+    header = Header(image, "other", datetime.now(UTC), "tests")
+    write_session(tmp_path / "session.jsonl", header, history.entries)
+    command = "segment movie.npy --prompts session.jsonl --device cpu"
+    assert main(f"{command} -o as_it_was.tif".split()) == 0
+    assert "model cells_nano on cpu in float32" in capsys.readouterr().err
+    assert main(f"{command} -o brighter.tif --gamma 2".split()) == 0
+    assert seen == [Appearance(**look), Appearance(gamma=2)]
 
 
 def test_an_unknown_model_is_said(truth, capsys):

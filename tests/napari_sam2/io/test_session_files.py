@@ -1,20 +1,20 @@
 """Sessions on the disk."""
 
 import json
+import os
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
 from napari_sam2.history import Action, History, Key, Kind, StoredMask
+from napari_sam2.io.saved_sessions import find_sessions, saved_sessions, sessions_folder
 from napari_sam2.io.session_files import (
     Fingerprint,
     Header,
-    find_sessions,
     header_line,
     read_header,
     read_session,
-    sessions_folder,
     write_session,
 )
 from napari_sam2.marks import Marks
@@ -171,8 +171,8 @@ def test_other_files_are_refused(tmp_path):
         path.write_text(text)
         with pytest.raises(ValueError, match=r"other.jsonl: expected a session file"):
             read_header(path)
-    path.write_text(header_line(HEADER).replace('"version": 1', '"version": 2'))
-    with pytest.raises(ValueError, match="expected version 1 or older, found 2"):
+    path.write_text(header_line(HEADER).replace('"version": 2', '"version": 3'))
+    with pytest.raises(ValueError, match="expected version 2 or older, found 3"):
         read_header(path)
 
 
@@ -226,3 +226,20 @@ def test_large_frames_are_recognised_by_parts_of_them():
     image = Fingerprint.of(LargeFrames(range(5)), "large")
     assert (image.n_frames, image.frame_shape, image.dtype) == (5, (3000, 3100), "uint16")
     assert len(set(image.samples)) == 3
+
+
+def test_saved_sessions_are_listed_with_what_they_belong_to(tmp_path, monkeypatch):
+    monkeypatch.setenv("NAPARI_SAM2_SESSIONS", str(tmp_path / "none"))
+    assert saved_sessions() == []
+    monkeypatch.setenv("NAPARI_SAM2_SESSIONS", str(tmp_path))
+    for number, name in enumerate(("old", "new")):
+        path = tmp_path / f"{name}.jsonl"
+        write_session(path, HEADER, [])
+        os.utime(path, (1e9 + number, 1e9 + number))
+    (tmp_path / "torn.jsonl").write_text("no session")
+    os.utime(tmp_path / "torn.jsonl", (1, 1))
+    new, old, torn = saved_sessions()
+    assert [one.path.stem for one in (new, old, torn)] == ["new", "old", "torn"]
+    assert (new.image, torn.image) == ("movie.tif", "")
+    assert new.n_bytes == new.path.stat().st_size
+    assert old.changed == datetime.fromtimestamp(1e9, UTC)

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_sam2.layers.warm_up import warm_up
 from napari_sam2.widgets.segment_and_track import SegmentAndTrack
 from napari_sam2.widgets.session_owner import SessionOwner
 
@@ -52,7 +51,6 @@ def dock(make_napari_viewer, movie, owner, qtbot):
     viewer.dims.set_point(0, 0)
     widget = SegmentAndTrack(viewer, owner)
     viewer.window.add_dock_widget(widget, name="Segment and track")
-    warm_up()
     widget.prompts.points.click()
     annotator = widget.annotator
     qtbot.waitUntil(lambda: bool(annotator.device), timeout=60_000)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import threading
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication, QStyle
 
 from napari_sam2.layers import masklet_levels
-from napari_sam2.widgets import segment_and_track
+from napari_sam2.widgets import readiness, segment_and_track
 from napari_sam2.widgets.hints import Situation, next_step
 from napari_sam2.widgets.model_section import CHOOSE_FILE
 from napari_sam2.widgets.notices import report
@@ -96,6 +97,32 @@ def test_from_the_first_click_to_the_propagated_movie(dock, viewer, qtbot):
     assert not viewer.layers["Object 2"].data[4].any()
     assert "Go through the frames" in dock.hint.text()
     assert dock.propagation.run.isEnabled()
+
+
+def test_the_first_layer_waits_until_napari_is_ready(dock, viewer, qtbot, monkeypatch):
+    go_on = threading.Event()
+    monkeypatch.setattr(readiness, "is_warm", lambda: False)
+    monkeypatch.setattr(readiness, "warm_up", lambda: go_on.wait(20))
+    dock.prompts.points.click()
+    assert dock.hint.text() == "Getting ready …"
+    assert "movie clicks" not in viewer.layers
+    go_on.set()
+    qtbot.waitUntil(lambda: "movie clicks" in viewer.layers)
+    assert viewer.layers.selection.active is viewer.layers["movie clicks"]
+    assert "Getting ready" not in dock.hint.text()
+    qtbot.waitUntil(lambda: idle(dock))
+
+
+def test_a_closed_dock_makes_no_layer_any_more(dock, viewer, qtbot, monkeypatch):
+    go_on = threading.Event()
+    monkeypatch.setattr(readiness, "is_warm", lambda: False)
+    monkeypatch.setattr(readiness, "warm_up", lambda: go_on.wait(20))
+    dock.prompts.points.click()
+    viewer.window.remove_dock_widget(dock)
+    go_on.set()
+    files = dock.annotator.sessions.files
+    qtbot.waitUntil(lambda: not files.is_busy)
+    assert "movie clicks" not in viewer.layers
 
 
 def test_positive_and_negative(dock, viewer, qtbot):

@@ -1,10 +1,15 @@
 """Undoing, saving, reopening and seeding from the dock, as a person does."""
 
+import os
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
 
+from napari_sam2.io.saved_sessions import sessions_folder
+from napari_sam2.io.session_files import Fingerprint, Header, write_session
 from napari_sam2.widgets.seeds_section import ALL_FOR_CURRENT
 from napari_sam2.widgets.segment_and_track import SegmentAndTrack
 
@@ -90,6 +95,40 @@ def test_the_last_session_is_offered(dock, qtbot, settle, make_napari_viewer, st
     settle(again)
     assert not again.session.reopen.isVisibleTo(again)
     assert viewer.layers["Object 1"].data[0, 12, 33] == 1
+
+
+def test_saved_sessions_are_deleted_when_the_user_says_so(dock, qtbot, settle, monkeypatch):
+    folder = sessions_folder()
+    image = Fingerprint.of(MOVIE, "other.tif")
+    for days in (1, 100, 200):
+        path = folder / f"{days}.jsonl"
+        folder.mkdir(exist_ok=True)
+        write_session(path, Header(image, "cells_nano", datetime.now(UTC), "tests"), [])
+        long_ago = datetime.now(UTC).timestamp() - days * 86400
+        os.utime(path, (long_ago, long_ago))
+    press(qtbot, dock.prompts.points)
+    dock.annotator.viewer.layers["movie.tif clicks"].add((0, 12, 33))
+    settle(dock)
+    qtbot.waitUntil(lambda: bool(dock.annotator.sessions.own_files), timeout=5000)
+    saved = dock.session.window_of_saved
+    trash = []
+    saved._trash = lambda path: trash.append(path.name) or path.name != "200.jsonl"
+    press(qtbot, dock.session.saved)
+    qtbot.waitUntil(lambda: saved.list.topLevelItemCount() == 4)
+    rows = [saved.list.topLevelItem(i).text(0) for i in range(4)]
+    assert rows == ["movie.tif (in use)", "other.tif", "other.tif", "other.tif"]
+    assert not saved.delete.isEnabled()
+    saved.list.selectAll()
+    assert len(saved.list.selectedItems()) == 3  # not the one that is written to
+    press(qtbot, saved.select_old)
+    assert saved.delete.text() == "Delete 2" and not saved.open.isEnabled()
+    told = []
+    dock.annotator.noticed.connect(told.append)
+    press(qtbot, saved.delete)
+    qtbot.waitUntil(lambda: bool(told))
+    assert trash == ["100.jsonl", "200.jsonl"]
+    assert "There is no trash for 200.jsonl: what is there stays" in told[0]
+    qtbot.waitUntil(lambda: not dock.annotator.sessions.files.is_busy)
 
 
 def test_objects_from_labels(dock, qtbot, settle):

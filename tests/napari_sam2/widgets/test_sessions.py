@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from dataclasses import asdict
 from textwrap import dedent
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_sam2.appearance import Appearance
-from napari_sam2.io.session_files import read_session, sessions_folder
+from napari_sam2.io.saved_sessions import sessions_folder
+from napari_sam2.io.session_files import read_session
 from napari_sam2.layers.geometry import FrameGeometry, LayerFrames
+from napari_sam2.settings import Settings
 from napari_sam2.widgets import autosave
 from napari_sam2.widgets.annotator import Annotator
 from napari_sam2.widgets.sessions import fingerprint
@@ -132,6 +135,25 @@ def test_the_session_is_offered_again_and_goes_on(worked, start, settle, stub_ow
     assert len(list(sessions_folder().glob("*.jsonl"))) == 2  # the one from before is as it was
 
 
+def test_how_the_masks_were_made_is_part_of_it(worked, start, settle, stub_owner):
+    look = Appearance(contrast=(100.0, 4000.0), gamma=0.5, resolution=2.0)
+    worked.choose_appearance(look)
+    settle(worked)
+    assert worked.workspace.history.settings == Settings("cells_nano", "", **asdict(look))
+    assert worked.edit.undo_text == "rename: Object 1: mother"  # not what undo is about
+    worked.close()
+    assert read_session(saved())[1].settings.appearance == asdict(look)
+    again = start()
+    again.model = ("another.pt", "cpu")
+    settle(again)
+    again.sessions.recover()
+    settle(again)
+    assert again.workspace.appearance == look
+    assert any("were made by cells_nano; new ones will be by another.pt" in t for t in again.told)
+    assert again.workspace.history.settings.model == "another.pt"
+    assert [entry.about for entry in again.workspace.history.entries][-1] == "another.pt"
+
+
 def test_other_images_are_not_offered_it(worked, start, settle):
     worked.close()
     other = start(MOVIE + 1)
@@ -199,7 +221,7 @@ CRASH = """
     from qtpy.QtCore import QCoreApplication, QTimer
     sys.path.insert(0, sys.argv[1])
     from conftest import StubSession
-    from napari_sam2.io.session_files import sessions_folder
+    from napari_sam2.io.saved_sessions import sessions_folder
     from napari_sam2.widgets.annotator import Annotator
     from napari_sam2.widgets.session_owner import SessionOwner
 

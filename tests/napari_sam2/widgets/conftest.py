@@ -1,0 +1,11 @@
+"""What all docks need: napari's slow first steps are done before the tests."""
+
+import pytest
+
+from napari_sam2.layers.warm_up import warm_up
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm() -> None:
+    """Let docks make their layers at once, as they do but for a moment after they are opened."""
+    warm_up()
