@@ -116,11 +116,6 @@ class Annotator(QObject):
         return self.network.device
 
     @property
-    def dtype(self) -> str:
-        """The model's precision; empty as long as it is not loaded."""
-        return self.network.dtype
-
-    @property
     def follow(self) -> bool:
         """Whether the viewer goes along with the frames of a propagation."""
         return self.propagation.follow
@@ -133,11 +128,6 @@ class Annotator(QObject):
     def is_loading(self) -> bool:
         """Whether the model is on its way."""
         return self.network.is_loading
-
-    @property
-    def is_unloaded(self) -> bool:
-        """Whether the user has freed the model's memory."""
-        return self.network.is_unloaded
 
     @property
     def is_propagating(self) -> bool:

@@ -67,7 +67,9 @@ class ModelChooser(QObject):
             section.show_model(annotator.model[0])
             section.show_device(annotator.model[1])
         name, device = self._in_use
-        section.show_title(model_words.title(name, annotator.device, device, annotator.is_unloaded))
+        section.show_title(
+            model_words.title(name, annotator.device, device, annotator.network.is_unloaded)
+        )
         section.toggleButton().setToolTip(name)
         model = self._models.get(section.shown)
         section.show_text(section.details, self._details(model))
@@ -246,5 +248,9 @@ class ModelChooser(QObject):
         annotator = self._annotator
         name, device = self._in_use
         is_loaded = self.section.shown == name and bool(annotator.device)
-        in_use = ", ".join(filter(None, (annotator.device, annotator.dtype))) if is_loaded else ""
+        in_use = (
+            ", ".join(filter(None, (annotator.device, annotator.network.dtype)))
+            if is_loaded
+            else ""
+        )
         return model_words.details(model, device, in_use, instead=name)
