@@ -4,6 +4,7 @@ What is asserted is the CPU time that the thread of the interface takes for one 
 the clock would depend on what else the machine does.
 """
 
+import gc
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,15 @@ sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 LONGEST_MS = 50
 N_FRAMES = 6
 PLACES = tuple((y, x) for y in (24, 70, 116) for x in (24, 74, 124, 174))
+
+
+@pytest.fixture(autouse=True)
+def nothing_to_collect():
+    """Let Python not look for garbage among all that other tests left: that takes long."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")
