@@ -5,6 +5,7 @@ Notes
 Paper, section 4 "Memory bank". Reference: `_prepare_memory_conditioned_features`.
 """
 
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, Self, TypeAlias
@@ -163,12 +164,21 @@ class MemoryBank:
         Frames that the user prompted, and those that propagation filled.
     directions
         In which direction a frame was last tracked.
+    inherited
+        What the object that it divided from was in the frames before: remembered where
+        nothing is known of the object itself.
     """
 
     pending: dict[int, FrameMemory] = field(default_factory=dict)
     prompted: dict[int, FrameMemory] = field(default_factory=dict)
     tracked: dict[int, FrameMemory] = field(default_factory=dict)
     directions: dict[int, Direction] = field(default_factory=dict)
+    inherited: dict[int, FrameMemory] = field(default_factory=dict)
+
+    @property
+    def reach(self) -> int:
+        """How many frames back an object remembers at most, but for prompted ones."""
+        return RECENT_POINTERS
 
     def latest(self, frame: int) -> FrameMemory | None:
         """Find the newest answer for a frame."""
@@ -176,7 +186,7 @@ class MemoryBank:
 
     def remembered(self, frame: int) -> FrameMemory | None:
         """Find what later frames remember of a frame."""
-        return self.prompted.get(frame) or self.tracked.get(frame)
+        return self.prompted.get(frame) or self._unprompted(frame)
 
     def prompted_frames(self) -> list[int]:
         """List the frames that carry prompts, in order."""
@@ -209,14 +219,21 @@ class MemoryBank:
         self.tracked[frame] = memory
         self.directions[frame] = direction
         step = 1 if direction == "forward" else -1
-        old = self.tracked.get(frame - step * (RECENT_MEMORIES + 1))
+        old = self._unprompted(frame - step * (RECENT_MEMORIES + 1))
         if old is not None:
             old.spatial = None
             if isinstance(old.logits, Tensor):
                 old.logits = PackedLogits.pack(old.logits)
-        old = self.tracked.get(frame - step * (RECENT_POINTERS + 1))
+        old = self._unprompted(frame - step * (RECENT_POINTERS + 1))
         if old is not None:
             old.device_pointer = None
+
+    def inherit(self, mother: "MemoryBank", frame: int) -> None:
+        """Remember what another object was before a frame, as far as later frames can see it."""
+        recent = range(max(0, frame - self.reach), frame)
+        known = {earlier: mother.remembered(earlier) for earlier in recent}
+        # copies: each of the two lets go of what is on the device when it is through with it
+        self.inherited = {earlier: copy(memory) for earlier, memory in known.items() if memory}
 
     def forget_prompts(self, frame: int) -> None:
         """Take back what was said of a frame; its mask stays as if it had been tracked."""
@@ -262,8 +279,11 @@ class MemoryBank:
         pointers = [(f, step * (frame - f)) for f in prompted if step * (frame - f) >= 0]
         return Selection(tuple(spatial), (*pointers, *reversed(passed)))
 
+    def _unprompted(self, frame: int) -> FrameMemory | None:
+        return self.tracked.get(frame) or self.inherited.get(frame)
+
     def _was_passed(self, frame: int, chosen: list[int], ignored: int | None) -> bool:
-        known = frame in self.tracked or frame in self.prompted
+        known = frame in self.tracked or frame in self.prompted or frame in self.inherited
         return known and frame not in chosen and frame != ignored
 
 

@@ -20,6 +20,7 @@ from sam2_torch.sam2 import SAM2
 from sam2_torch.tracker import Tracker
 from sam2_torch.transforms import Contrast
 
+BACKGROUND = 0  # no object has this id
 MAX_PROMPTED = 8
 REJOINED_IOU = 0.99
 REJOINED_FRAMES = 3  # in a row
@@ -202,6 +203,28 @@ class VideoSession:
         self._changed.setdefault(object_id, set()).add(frame)
         return self._tracker.prediction(ranked[rank])
 
+    @torch.inference_mode()
+    def meanings(self, frame: int, prompt: Prompt) -> list[MaskPrediction]:
+        """List what a prompt can mean, best first, without saying it of any object.
+
+        Returns
+        -------
+        Three masks of a single click, one of any other prompt.
+
+        Raises
+        ------
+        ValueError
+            If the prompt does not fit the frame.
+        IndexError
+            If the frame is outside the movie.
+        """
+        self._check_frame(frame)
+        place = (BACKGROUND, frame)
+        memory = self._answers.give(place, (prompt,), self._new_bank(), (), replace=True)
+        ranked = self._answers.ranked(*place) or (memory,)
+        self._answers.forget(*place)
+        return [self._tracker.prediction(each) for each in ranked]
+
     def _ranked(self, object_id: int, frame: int) -> tuple[FrameMemory, ...]:
         memory = self._bank(object_id).latest(frame)
         if memory is None or not self._answers.is_said(object_id, frame):
@@ -232,6 +255,34 @@ class VideoSession:
         bank.tracked.clear()
         bank.directions.clear()
         self._changed.setdefault(object_id, set()).update(bank.prompted_frames())
+
+    def fork(self, mother: int, frame: int, daughters: Iterable[int]) -> None:
+        """Let objects begin with what another one is remembered as: it divides into them.
+
+        They still need prompts of their own, in `frame` or later. What was known of the mother
+        from `frame` on is not theirs.
+
+        Parameters
+        ----------
+        mother
+            The object that divides.
+        frame
+            The first frame of the daughters.
+        daughters
+            Objects, new ones or such as are there.
+
+        Raises
+        ------
+        KeyError
+            If there is no mother.
+        IndexError
+            If the frame is outside the movie.
+        """
+        self._check_frame(frame)
+        bank = self._bank(mother)
+        for daughter in daughters:
+            own = self._banks.setdefault(daughter, self._new_bank())
+            own.inherit(bank, frame)
 
     def remove_object(self, object_id: int) -> None:
         """Forget an object altogether, also while it is propagated.

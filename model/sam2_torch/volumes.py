@@ -48,6 +48,11 @@ class VolumeBank(MemoryBank):
     sources: dict[int, int] = field(default_factory=dict)
     anchors: dict[int, int] = field(default_factory=dict)
 
+    @property
+    def reach(self) -> int:
+        """How many frames back an object remembers at most: planes of so many time points."""
+        return super().reach * self.n_planes
+
     def times(self) -> list[int]:
         """List the time points that carry prompts, in order."""
         return sorted({frame // self.n_planes for frame in self.prompted_frames()})

@@ -1,11 +1,15 @@
 """Where the daughters of a dividing object are: a first guess from the mother's masks."""
 
+from collections.abc import Sequence
+from enum import StrEnum
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, distance_transform_edt, label
 
+from napari_sam2.marks import Marks
 from napari_sam2.masklets import Masklets
-from sam2_torch.predictions import SparseMask
+from sam2_torch.predictions import MaskPrediction, SparseMask
 
 ONE_DAUGHTER = 0.7
 """A mask that shrank below this share of what it was is taken for one of two daughters."""
@@ -13,7 +17,21 @@ ONE_DAUGHTER = 0.7
 SECOND_PART = 0.2
 """Of the larger one: a smaller part of a mask is no daughter."""
 
+APART = 0.1
+"""Of the smaller of two masks, at most so much may lie in the other one of disjoint ones."""
+
+ALIKE = 0.4
+"""Area of the smaller daughter, of the larger one, at least."""
+
 _ROUNDS = 20  # of k-means; it settles in a few
+
+
+class Seeding(StrEnum):
+    """What daughters begin with."""
+
+    CLICKS = "a click into each half"
+    NETWORK = "the network's own masks"
+    HALVES = "halves of the mask"
 
 
 def daughter_masks(
@@ -77,6 +95,61 @@ def split_mask(mask: SparseMask) -> tuple[SparseMask, SparseMask]:
         halves = [pixels & ~second, pixels & second]
     one, other = (SparseMask.from_window(mask.shape, half, mask.origin_yx) for half in halves)
     return one, other
+
+
+def seed_marks(
+    seeding: Seeding, halves: tuple[SparseMask, SparseMask], choices: tuple[int, int] | None = None
+) -> tuple[Marks, Marks]:
+    """Say what is drawn of the two daughters in their first frame.
+
+    Parameters
+    ----------
+    seeding
+        A click into each half, and one beside it in the other one; a single click, of which the
+        network's mask is one of those that it can mean; or the half itself.
+    halves
+        Where the daughters are, about.
+    choices
+        Which of the masks that the single clicks can mean (`disjoint_pair`); without it, clicks
+        into both halves are drawn.
+    """
+    if seeding is Seeding.HALVES:
+        return Marks(painted=halves[0]), Marks(painted=halves[1])
+    (y0, x0), (y1, x1) = (map(float, deepest_pixel(half)) for half in halves)
+    if seeding is Seeding.NETWORK and choices is not None:
+        first, second = (choice or None for choice in choices)
+        return Marks(((y0, x0, 1),), choice=first), Marks(((y1, x1, 1),), choice=second)
+    return Marks(((y0, x0, 1), (y1, x1, 0))), Marks(((y1, x1, 1), (y0, x0, 0)))
+
+
+def disjoint_pair(
+    first: Sequence[MaskPrediction], second: Sequence[MaskPrediction]
+) -> tuple[int, int] | None:
+    """Choose the two masks that lie apart and that the network is surest of.
+
+    Parameters
+    ----------
+    first, second
+        What a click into each of the two daughters can mean.
+
+    Returns
+    -------
+    Their places in the two lists; None if there are no two of like size that lie apart.
+    """
+    pairs = {
+        (i, j): one.iou + other.iou
+        for i, one in enumerate(first)
+        for j, other in enumerate(second)
+        if _are_apart(one.sparse, other.sparse)
+    }
+    return max(pairs, key=lambda pair: pairs[pair], default=None)
+
+
+def _are_apart(one: SparseMask, other: SparseMask) -> bool:
+    smaller, larger = sorted((one.area, other.area))
+    if not smaller or smaller < ALIKE * larger:
+        return False
+    return int((one.to_dense() & other.to_dense()).sum()) <= APART * smaller
 
 
 def deepest_pixel(mask: SparseMask) -> tuple[int, int]:

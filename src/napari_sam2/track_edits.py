@@ -8,7 +8,6 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from napari_sam2 import lineage_edits
-from napari_sam2.division import deepest_pixel
 from napari_sam2.edits import Values
 from napari_sam2.history import Changes, Key, Kind, StoredMask, Value
 from napari_sam2.lineage import Lineage, Track
@@ -78,20 +77,22 @@ def divide(
     values: Values,
     mother: int,
     frame: int,
-    daughters: tuple[int, int],
-    seeds: tuple[SparseMask, SparseMask],
+    daughters: "Mapping[int, Marks]",
+    shape: tuple[int, int],
     begin: int | None = None,
 ) -> Changes:
-    """Let an object divide; a click into each seed, and one beside it, prompts its daughter.
+    """Let an object divide.
 
     Parameters
     ----------
     values
         Of the history.
-    mother, frame, daughters
+    mother, frame
         As `lineage_edits.fork` takes them.
-    seeds
-        Where the daughters are in the frame, about.
+    daughters
+        Two new ids, and what is drawn of each in the frame; a painted mask is kept as it is.
+    shape
+        (H, W) of a frame.
     begin
         The first frame of the daughters: of a movie of stacks the first plane of the time
         point that `frame` belongs to. By default the frame itself.
@@ -101,18 +102,16 @@ def divide(
     ValueError
         As `lineage_edits.fork`.
     """
-    edit = lineage_edits.fork(
-        lineage_of(values), mother, frame if begin is None else begin, daughters
-    )
-    changes = dict(apply(values, edit, seeds[0].shape))
+    first, second = daughters
+    since = frame if begin is None else begin
+    edit = lineage_edits.fork(lineage_of(values), mother, since, (first, second))
+    changes = dict(apply(values, edit, shape))
     name = _name(values, mother)
-    places = [deepest_pixel(seed) for seed in seeds]
-    for number, (daughter, letter) in enumerate(zip(daughters, "ab", strict=True)):
-        (y, x), (other_y, other_x) = places[number], places[1 - number]
+    for (daughter, marks), letter in zip(daughters.items(), "ab", strict=True):
         changes[Key(Kind.OBJECT, daughter)] = ObjectRecord(f"{name}{letter}")
-        changes[Key(Kind.MARKS, daughter, frame)] = Marks(
-            clicks=((float(y), float(x), 1), (float(other_y), float(other_x), 0))
-        )
+        changes[Key(Kind.MARKS, daughter, frame)] = marks
+        if marks.painted is not None:
+            changes[Key(Kind.MASK, daughter, frame)] = StoredMask(pack(marks.painted))
     return changes
 
 

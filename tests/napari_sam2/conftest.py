@@ -98,6 +98,15 @@ class StubSession:
                 mask = self._carried(object_id, other)
                 yield FrameResult(other, (object_id,), (self._prediction(mask),))
 
+    def meanings(self, frame: int, prompt: Any) -> list[MaskPrediction]:
+        ((y, x),) = np.round(prompt.points_yx).astype(int)
+        here = np.zeros(self.frame_shape, bool)
+        here[y, x] = True
+        return [self._prediction(mask) for mask in (here | True, here & False, here)]
+
+    def fork(self, mother: int, frame: int, daughters: Any) -> None:
+        self.log.append(("fork", mother, frame, tuple(daughters)))
+
     def prompted_frames(self, object_id: int) -> tuple[int, ...]:
         return tuple(sorted(self.masks[object_id]))
 

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from napari_sam2.division import daughter_masks, deepest_pixel, split_mask
+from napari_sam2.division import daughter_masks, deepest_pixel, disjoint_pair, split_mask
 from napari_sam2.masklets import Masklets
-from sam2_torch.predictions import SparseMask
+from sam2_torch.predictions import MaskPrediction, SparseMask
 
 SHAPE = (40, 70)
 
@@ -57,3 +57,18 @@ def test_without_a_mask_in_the_frame_the_one_before_is_taken() -> None:
     assert sum(half.area for half in daughter_masks(masklets, 1, 2)) > 0
     with pytest.raises(ValueError, match="found none"):
         daughter_masks(masklets, 1, 0)
+
+
+def prediction(mask: np.ndarray, iou: float) -> MaskPrediction:
+    return MaskPrediction(SparseMask.from_dense(mask), None, iou, 5.0)  # type: ignore[arg-type]
+
+
+def test_of_what_clicks_can_mean_the_surest_two_that_lie_apart_are_chosen() -> None:
+    left, right, both = disc((20, 20)), disc((20, 40)), disc((20, 20), (20, 40))
+    speck = disc((20, 40), radius=2)
+    first = [prediction(both, 0.9), prediction(left, 0.7), prediction(left, 0.6)]
+    second = [prediction(both, 0.9), prediction(speck, 0.95), prediction(right, 0.5)]
+    assert disjoint_pair(first, second) == (1, 2)
+    assert disjoint_pair(first[:1], second[:1]) is None
+    nothing = prediction(disc((20, 20), radius=-1) & False, 0.9)
+    assert disjoint_pair(first, [nothing]) is None

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from random_tracks import SHAPE, tracked_movies
 
 from napari_sam2 import edits, track_edits
-from napari_sam2.division import split_mask
+from napari_sam2.division import Seeding, seed_marks, split_mask
 from napari_sam2.history import Action, History, Key, Kind, StoredMask
 from napari_sam2.lineage import Lineage, Track
 from napari_sam2.marks import Marks
@@ -41,6 +41,10 @@ def wide() -> SparseMask:
     return SparseMask.from_window(SHAPE, np.ones((4, 12)), (3, 2))
 
 
+def clicked(halves: tuple[SparseMask, SparseMask]) -> dict[int, Marks]:
+    return dict(zip((7, 8), seed_marks(Seeding.CLICKS, halves), strict=True))
+
+
 @pytest.fixture
 def history() -> History:
     """Objects 1 and 2 in the frames 0 to 5, each with a mask."""
@@ -65,11 +69,12 @@ def test_every_operation_is_undone_and_done_again_exactly(
     new = max(ids) + 1
     one, other = (data.draw(st.sampled_from(ids)) for _ in range(2))
     frame, seeds = data.draw(st.integers(0, 6)), split_mask(wide())
+    marks = seed_marks(data.draw(st.sampled_from(Seeding)), seeds, (0, 2))
     operation = data.draw(
         st.sampled_from(["divide", "split", "cut", "swap", "merge", "finish", "begin", "link"])
     )
     arguments = {
-        "divide": (one, frame, (new, new + 1), seeds),
+        "divide": (one, frame, dict(zip((new, new + 1), marks, strict=True)), SHAPE),
         "split": (one, frame, new, seeds),
         "cut": (one, frame, new, SHAPE),
         "swap": (one, other, frame, SHAPE),
@@ -95,7 +100,7 @@ def test_every_operation_is_undone_and_done_again_exactly(
 
 def test_a_division_takes_the_mother_away_and_clicks_into_each_daughter(history: History) -> None:
     seeds = split_mask(wide())
-    changes = track_edits.divide(history.values, 1, 3, (7, 8), seeds)
+    changes = track_edits.divide(history.values, 1, 3, clicked(seeds), SHAPE)
     history.record(Action.DIVIDE, changes)
     lineage = track_edits.lineage_of(history.values)
     assert lineage == Lineage([Track(1, None, 2), Track(7, 3, None, 1), Track(8, 3, None, 1)])
@@ -108,6 +113,25 @@ def test_a_division_takes_the_mother_away_and_clicks_into_each_daughter(history:
         assert (label, other_label) == (1, 0)
         assert own.to_dense()[int(y), int(x)] and sister.to_dense()[int(other_y), int(other_x)]
     assert edits.record_of(history.values, 7).name == "Object 1a"
+
+
+def test_halves_are_the_daughters_masks_and_the_networks_choice_is_a_click(
+    history: History,
+) -> None:
+    halves = split_mask(wide())
+    painted = dict(zip((7, 8), seed_marks(Seeding.HALVES, halves), strict=True))
+    history.record(Action.DIVIDE, track_edits.divide(history.values, 1, 3, painted, SHAPE))
+    for daughter, half in zip((7, 8), halves, strict=True):
+        assert edits.marks_of(history.values, daughter, 3) == Marks(painted=half)
+        assert frames_of(history, daughter) == [3]
+    history.undo()
+    one, other = seed_marks(Seeding.NETWORK, halves, (0, 2))
+    chosen = {7: one, 8: other}
+    history.record(Action.DIVIDE, track_edits.divide(history.values, 1, 3, chosen, SHAPE))
+    drawn = [edits.marks_of(history.values, daughter, 3) for daughter in (7, 8)]
+    assert [(len(marks.clicks), marks.choice) for marks in drawn] == [(1, None), (1, 2)]
+    assert frames_of(history, 7) == []  # the network is to answer
+    assert seed_marks(Seeding.NETWORK, halves) == seed_marks(Seeding.CLICKS, halves)
 
 
 def test_a_cut_moves_masks_and_marks_and_prompts_the_new_object(history: History) -> None:
@@ -141,8 +165,8 @@ def test_an_object_that_is_there_becomes_the_second_daughter(history: History) -
 
 
 def test_a_lineage_without_a_deleted_mother_and_with_a_copy_is_whole(history: History) -> None:
-    seeds = split_mask(wide())
-    history.record(Action.DIVIDE, track_edits.divide(history.values, 1, 3, (7, 8), seeds))
+    daughters = clicked(split_mask(wide()))
+    history.record(Action.DIVIDE, track_edits.divide(history.values, 1, 3, daughters, SHAPE))
     history.record(Action.DUPLICATE, edits.duplicate(history.values, 7, 9))
     assert track_edits.lineage_of(history.values).daughters(1) == (7, 8, 9)
     history.record(Action.DELETE, edits.delete(history.values, [1]))

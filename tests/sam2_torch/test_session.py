@@ -369,3 +369,46 @@ def test_what_was_followed_can_be_forgotten(session):
     assert {t for _, t in again} == set(range(8))
     for key, prediction in again.items():
         torch.testing.assert_close(prediction.logits, first[key].logits, rtol=0, atol=1e-2)
+
+
+def test_a_daughter_remembers_her_mother_only_where_she_is_not_known(session):
+    session.add_prompt(1, 0, PointPrompt([(40, 50)], [1]))
+    collect(session.propagate("forward", frames=(0, 4)))
+    session.fork(1, 3, (7, 8))
+    assert session.prompted_frames(7) == ()
+    mother, daughter = session._banks[1], session._banks[7]
+    assert sorted(daughter.inherited) == [0, 1, 2]
+    click = PointPrompt([(40, 68)], [1])
+    session.add_prompt(7, 3, click)
+    seen = daughter.select(4, "forward", 8)
+    assert [frame for frame, _ in seen.spatial] == [0, 1, 2]  # frame 3 is not taken up yet
+    forked = collect(session.propagate("forward", object_ids=[7]))
+    assert [frame for frame, _ in daughter.select(5, "forward", 8).spatial] == [3, 0, 1, 2, 4]
+    session.add_prompt(9, 3, click)
+    fresh = collect(session.propagate("forward", object_ids=[9]))
+    assert np.array_equal(forked[7, 3].mask, fresh[9, 3].mask)  # the seed is the user's word
+    assert not torch.equal(forked[7, 4].logits, fresh[9, 4].logits)
+    session.remove_object(1)
+    collect(session.propagate("forward", object_ids=[7]))  # what she remembers is her own
+    assert mother.tracked[1] is not daughter.inherited[1]
+    session.forget_tracked(7)
+    assert sorted(daughter.inherited) == [0, 1, 2] and not daughter.tracked
+
+
+def test_nobody_is_forked_from_an_object_that_is_not_there(session):
+    with pytest.raises(KeyError, match="object 1: expected one of"):
+        session.fork(1, 3, (7, 8))
+    with pytest.raises(IndexError, match="frame 99"):
+        session.fork(1, 99, (7, 8))
+
+
+def test_what_a_click_can_mean_is_told_without_saying_it(session):
+    click = PointPrompt([(40, 50)], [1])
+    meanings = session.meanings(0, click)
+    assert len(meanings) == 3 and session.object_ids == ()
+    said = session.add_prompt(1, 0, click)
+    assert np.array_equal(said.mask, meanings[0].mask)
+    for rank, each in enumerate(session.alternatives(1, 0)):
+        assert np.array_equal(each.mask, meanings[rank].mask)
+    assert len(session.meanings(0, BoxPrompt(20, 30, 60, 70))) == 1
+    assert np.array_equal(session.alternatives(1, 0)[0].mask, said.mask)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from napari_sam2 import appearance
 from napari_sam2.annotation import Annotation, Direction
+from napari_sam2.division import disjoint_pair
 from napari_sam2.history import StoredMask
 from napari_sam2.layers.geometry import LayerFrames
 from napari_sam2.marks import Marks, ObjectFrame
@@ -204,6 +205,25 @@ class SessionOwner:
     def alternatives(self, key: ObjectFrame) -> list[SparseMask]:
         """List the masks that the click on an object in a frame can mean, best first."""
         return [] if self._annotation is None else self._annotation.alternatives(*key)
+
+    def daughter_choices(
+        self, frame: int, places: Sequence[tuple[float, float]]
+    ) -> tuple[int, int] | None:
+        """Choose what a click into each of two daughters means, so that the masks lie apart.
+
+        Returns
+        -------
+        Which of the alternatives; None if no two lie apart, or no image is open.
+        """
+        if self._annotation is None:
+            return None
+        first, second = (self._annotation.meanings(frame, place) for place in places)
+        return disjoint_pair(first, second)
+
+    def fork(self, mother: int, frame: int, daughters: tuple[int, int]) -> None:
+        """Let the daughters of an object remember it as it was before a frame."""
+        if self._annotation is not None:
+            self._annotation.fork(mother, frame, daughters)
 
     def remove_object(self, object_id: int) -> None:
         """Forget an object."""

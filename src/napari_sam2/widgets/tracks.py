@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QLabel, QTabWidget, QVBoxLayout, QWidget
 
+from napari_sam2.division import Seeding
 from napari_sam2.figures import FigureTable
 from napari_sam2.layers.tracked_image import layer_axes, layer_calibration
 from napari_sam2.layers.tracks_layer import TracksLayer
@@ -138,6 +139,8 @@ class TracksAndNumbers(QWidget):
         lineage.linked.connect(lambda other: self._try(self.edits.link, other, self._current))
         lineage.unlinked.connect(lambda: self._try(self.edits.unlink, self._current))
         lineage.selected.connect(annotator.select_object)
+        lineage.seeding.currentTextChanged.connect(self._choose_seeding)
+        lineage.remember.toggled.connect(self._choose_memories)
         lineage.tracks_toggled.connect(self._toggle_tracks)
         self.suggestions.wanted.connect(self._find_suggestions)
         self.suggestions.shown.connect(self._show_suggestion)
@@ -200,6 +203,12 @@ class TracksAndNumbers(QWidget):
         frame = None if workspace is None else workspace.shown_frame
         if frame is not None:
             self._try(operation, self._current, frame)
+
+    def _choose_seeding(self, seeding: str) -> None:
+        self.edits.seeding = Seeding(seeding)
+
+    def _choose_memories(self, remember: bool) -> None:
+        self.edits.remember_mother = remember
 
     def _divide_pressed(self, _: Any) -> None:
         self._here(self.edits.divide)

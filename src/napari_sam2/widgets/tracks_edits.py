@@ -1,9 +1,10 @@
 """What is done to the tracks of the image that is worked on; each call is one step of undo."""
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 from napari_sam2 import track_edits
-from napari_sam2.division import daughter_masks, split_mask
+from napari_sam2.division import Seeding, daughter_masks, deepest_pixel, seed_marks, split_mask
 from napari_sam2.history import Action
 from napari_sam2.suggestions import Kind, Suggestion
 from napari_sam2.tracked import Tracked
@@ -11,7 +12,11 @@ from napari_sam2.tracked import Tracked
 if TYPE_CHECKING:
     from napari_sam2.history import Changes
     from napari_sam2.layers.workspace import Workspace
+    from napari_sam2.marks import ObjectFrame
     from napari_sam2.widgets.annotator import Annotator
+    from sam2_torch.predictions import SparseMask
+
+    Halves: TypeAlias = tuple[SparseMask, SparseMask]
 
 
 class TrackEdits:
@@ -22,6 +27,13 @@ class TrackEdits:
     annotator
         Whose image, objects and history they are.
 
+    Attributes
+    ----------
+    seeding
+        What the daughters of a division begin with.
+    remember_mother
+        Whether the network remembers of them what it remembers of their mother.
+
     Notes
     -----
     The methods raise ValueError where an operation makes no sense, with a sentence.
@@ -29,24 +41,81 @@ class TrackEdits:
 
     def __init__(self, annotator: "Annotator") -> None:
         self._annotator = annotator
+        self.seeding = Seeding.CLICKS
+        self.remember_mother = False
 
-    def divide(self, mother: int, frame: int) -> tuple[int, int]:
+    def divide(self, mother: int, frame: int) -> None:
         """Let an object divide in a frame, and follow its daughters from there on.
 
-        Returns
-        -------
-        The daughters' ids.
+        What they begin with is said by `seeding`, and whether they remember their mother by
+        `remember_mother`. For the network's own masks the network is asked first; where it has
+        no two that lie apart, a click goes into each half.
         """
-        workspace = self._workspace()
-        step, begin = workspace.geometry.n_planes, self._begin(frame)
-        seeds = daughter_masks(workspace.masklets, mother, frame, step)
-        first = workspace.objects.next_id()
-        daughters = (first, first + 1)
-        values = workspace.history.values
-        changes = track_edits.divide(values, mother, frame, daughters, seeds, begin)
+        workspace, annotator = self._workspace(), self._annotator
+        halves = daughter_masks(workspace.masklets, mother, frame, workspace.geometry.n_planes)
+        if self.seeding is not Seeding.NETWORK:
+            self._divide(workspace, (mother, frame), halves, None)
+            return
+        self._changes(workspace, (mother, frame), halves, None)  # what makes no sense is told now
+        places = [deepest_pixel(half) for half in halves]
+        annotator.open()
+        annotator.submit(
+            lambda owner: owner.daughter_choices(frame, places),
+            then=partial(self._divide_as_chosen, workspace, (mother, frame), halves),
+        )
+
+    def _divide_as_chosen(
+        self,
+        workspace: "Workspace",
+        place: "ObjectFrame",
+        halves: "Halves",
+        choices: tuple[int, int] | None,
+    ) -> None:
+        """Divide with what the network answered, unless the user has gone on meanwhile."""
+
+        def divide() -> None:
+            if workspace is not self._annotator.workspace:
+                return
+            try:
+                self._divide(workspace, place, halves, choices)
+            except ValueError as error:
+                self._annotator.failed.emit(error)
+
+        if choices is None:
+            self._annotator.noticed.emit(
+                "The network has no two masks there that lie apart: a click went into each half."
+            )
+        self._annotator.when_idle(divide)
+
+    def _divide(
+        self,
+        workspace: "Workspace",
+        place: "ObjectFrame",
+        halves: "Halves",
+        choices: tuple[int, int] | None,
+    ) -> None:
+        (mother, frame), begin = place, self._begin(place[1])
+        daughters, changes = self._changes(workspace, place, halves, choices)
+        if self.remember_mother:  # before she is forgotten from this frame on
+            self._annotator.submit(lambda owner: owner.fork(mother, begin, daughters))
         self._do(Action.DIVIDE, changes, mother, frame, follow=daughters)
-        self._annotator.select_object(first)
-        return daughters
+        self._annotator.select_object(daughters[0])
+
+    def _changes(
+        self,
+        workspace: "Workspace",
+        place: "ObjectFrame",
+        halves: "Halves",
+        choices: tuple[int, int] | None,
+    ) -> "tuple[tuple[int, int], Changes]":
+        """Work out a division: the daughters' ids, and what it changes."""
+        first = workspace.objects.next_id()
+        marks = seed_marks(self.seeding, halves, choices)
+        values, shape = workspace.history.values, workspace.geometry.frame_shape
+        daughters = {first: marks[0], first + 1: marks[1]}
+        begin = self._begin(place[1])
+        changes = track_edits.divide(values, *place, daughters, shape, begin)
+        return (first, first + 1), changes
 
     def cut(self, object_id: int, frame: int) -> int:
         """Make another object of what comes from a frame on; returns its id."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_sam2.division import Seeding
 from napari_sam2.lineage import Lineage
 from napari_sam2.widgets.sections import add_row, button, combo_box, form, row
 
@@ -47,6 +48,16 @@ class LineageSection(QWidget):
         self.divide = button(
             f"Divides here ({DIVIDE_KEY})",
             "The object ends before this frame; two daughters begin in it and are followed.",
+        )
+        self.seeding = combo_box(
+            "What the daughters begin with. “The network's own masks” are the two that lie apart "
+            "among those that a click into each half can mean.",
+            list(Seeding),
+        )
+        self.remember = QCheckBox("Daughters remember the mother")
+        self.remember.setToolTip(
+            "The network remembers of the daughters what it remembers of their mother. Off is "
+            "better wherever it was measured: with it, both masks tend to become both daughters."
         )
         self.cut_here = button("Cut", "From this frame on it is another object.")
         self.split_here = button("Split", "Two cells were one object: part them from here on.")
@@ -111,6 +122,10 @@ class LineageSection(QWidget):
         layout.addLayout(fields)
         layout.addWidget(self.family)
         layout.addWidget(self.divide)
+        fields = form()
+        add_row(fields, "Seeds", self.seeding)
+        layout.addLayout(fields)
+        layout.addWidget(self.remember)
         layout.addLayout(row(self.cut_here, self.split_here, self.end_here))
         fields = form()
         add_row(fields, "And", self.other)

@@ -123,6 +123,65 @@ def test_one_key_divides_and_follows_and_one_undo_takes_it_back(
     assert dock.told == []
 
 
+@pytest.mark.parametrize("seeding", ["the network's own masks", "halves of the mask"])
+def test_daughters_are_seeded_in_other_ways_with_the_same_key(
+    dock: Any, viewer: ViewerModel, cell: Any, settle: Any, seeding: str
+) -> None:
+    dock.lineage.seeding.setCurrentText(seeding)
+    workspace = dock.annotator.workspace
+    workspace.go_to(3)
+    whole = workspace.masklets.get(1, 3).to_dense()
+    press_divide(viewer)
+    settle()
+    assert lineage(dock).parents == {2: 1, 3: 1}
+    assert [frames(dock, i) for i in (1, 2, 3)] == [[0, 1, 2], [3, 4, 5], [3, 4, 5]]
+    masks = [workspace.masklets.get(i, 3).to_dense() for i in (2, 3)]
+    if seeding == "halves of the mask":
+        assert (masks[0] ^ masks[1] == whole).all() and len(cell.data) == 1
+    else:  # one click each, and of what it can mean not the first, which is everything
+        marks = [workspace.marks[i, 3] for i in (2, 3)]
+        assert [(len(m.clicks), m.choice) for m in marks] == [(1, 2), (1, 2)]
+    dock.annotator.edit.undo()
+    settle()
+    assert lineage(dock).parents == {} and frames(dock, 1) == [0, 1, 2, 3, 4, 5]
+    assert workspace.objects.ids == (1,) and len(cell.data) == 1
+    assert dock.told == []
+
+
+def test_where_the_network_has_no_two_masks_clicks_are_drawn(
+    dock: Any, viewer: ViewerModel, cell: Any, settle: Any, stub_owner: Any
+) -> None:
+    session = stub_owner.sessions[-1]
+    session.meanings = lambda frame, prompt: [session._prediction(np.ones((30, 50), bool))]
+    dock.lineage.seeding.setCurrentText("the network's own masks")
+    dock.annotator.workspace.go_to(3)
+    press_divide(viewer)
+    settle()
+    assert lineage(dock).parents == {2: 1, 3: 1}
+    assert [len(dock.annotator.workspace.marks[i, 3].clicks) for i in (2, 3)] == [2, 2]
+    assert "a click went into each half" in dock.told[0]
+
+
+def test_daughters_remember_the_mother_if_that_is_wanted(
+    dock: Any, viewer: ViewerModel, cell: Any, settle: Any, stub_owner: Any, qtbot: Any
+) -> None:
+    session = stub_owner.sessions[-1]
+    dock.annotator.workspace.go_to(3)
+    press_divide(viewer)
+    settle()
+    assert "fork" not in {entry[0] for entry in session.log}
+    dock.annotator.edit.undo()
+    settle()
+    dock.lineage.remember.setChecked(True)
+    dock.annotator.workspace.go_to(3)
+    session.log.clear()
+    press_divide(viewer)
+    settle()
+    said = [entry[:3] for entry in session.log if entry[0] in ("fork", "add", "forget_tracked")]
+    assert said[0] == ("fork", 1, 3)  # before the mother is forgotten, and the daughters seeded
+    assert [entry[0] for entry in said[1:3]] == ["forget_tracked", "add"]
+
+
 def test_a_mother_is_not_followed_beyond_her_end(
     dock: Any, viewer: ViewerModel, cell: Any, settle: Any
 ) -> None:
