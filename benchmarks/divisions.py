@@ -1,22 +1,305 @@
 """Measure divisions: how well daughters are followed, and how well divisions are suggested.
 
-    python benchmarks/divisions.py --data FOLDER --json F [--resume] [--limit S] [--seeds N]
+    python benchmarks/divisions.py --data FOLDER --json F [--resume] [--limit S] [--seeds N ...]
 
-Movies: the synthetic dividing nuclei of the plugin, of which the parents are known, from N seeds;
-and of FOLDER (as for accuracy.py) the movies of kind time in which an object ends where two
-others begin. There the parents are read off the true masks: daughters that begin in the frame
-after the end of an object, are of about equal size, and lie around where it was.
+Movies: the plugin's synthetic dividing nuclei, from the seeds N, of which the parents are known;
+and of FOLDER (as for accuracy.py) the movies of kind time in which divisions can be read off the
+true masks: an object ends where, up to three frames later, two begin that are alike, together
+about as large, and lie around where it was.
 
-daughters    The mother is followed from her true mask to the frame before her division; then
-             the daughters are seeded as the key does, in each of its ways, with the mother's
-             memories and without, and followed for eight frames. Mean IoU with the true
-             daughters, over those frames, and over the first alone.
-suggestions  All objects are followed from one click each to the end of the movie, once from
-             the clicks that a user makes in frame 0 and nothing later, and once with a click
-             for each daughter where it appears. Precision and recall of what is found: of
-             divisions, within a frame; of ends and entries, within a frame too.
+daughters    The mother is followed from her true mask, up to ten frames before her division; then
+             the daughters are seeded as the key does, in each of its ways, without the mother's
+             memories and with them, and followed for eight frames. Mean IoU with the true
+             daughters in the first frame, and in those after it.
+suggestions  All objects are followed to the end of the movie from one click: `mask0` those of
+             frame 0 and no others, `click` each where it appears. Precision and recall of what
+             is found then, each within a frame: divisions, and ends (deaths and exits).
+
+A movie is a job; what is in the file is not done again with --resume, and after --limit seconds
+no other one is begun.
 """
 
-FOLLOWED = 8
-WITHIN = 1  # frames
-"""How far a suggestion may be from what it tells."""
+import argparse
+import csv
+import json
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+from tracking import prompts_of
+
+from napari_sam2.annotation import Annotation
+from napari_sam2.division import Seeding, daughter_masks, deepest_pixel, disjoint_pair, seed_marks
+from napari_sam2.figures import FigureTable
+from napari_sam2.images import Movie
+from napari_sam2.io.label_movies import tracked_labels
+from napari_sam2.lineage import Lineage
+from napari_sam2.masklets import Masklets
+from napari_sam2.sample_data import dividing_nuclei_with_truth
+from napari_sam2.suggestions import Kind, Suggestion, suggest
+from napari_sam2.tracked import Tracked
+from sam2_torch import SAM2, MaskPrompt, VideoSession, load_sam2
+
+BEFORE, FOLLOWED = 10, 8  # frames
+WITHIN = 1  # frames that a suggestion may be off
+LATEST = 3  # frames after the mother's last one
+ALIKE, TOGETHER, OFF, REACH = 0.5, (0.4, 2.2), 0.6, 1.8  # of areas, and of her diameter
+
+Scores = dict[str, list[float]]
+
+
+class Division(NamedTuple):
+    """Who divides into whom, and the first frame of the daughters."""
+
+    mother: int
+    frame: int
+    daughters: tuple[int, int]
+
+
+def divisions_of(truth: Tracked) -> list[Division]:
+    """Read divisions off true masks."""
+    found = []
+    tracks = list(truth.tracks)
+    for track in tracks:
+        last = track.end or 0
+        begun = [t.object_id for t in tracks if last < (t.begin or 0) <= last + LATEST]
+        pairs = {
+            off: pair
+            for pair in combinations(begun, 2)
+            if (off := _off(truth, track.object_id, pair)) is not None
+        }
+        if pairs:
+            pair = pairs[min(pairs)]
+            found.append(Division(track.object_id, truth.tracks[pair[0]].begin or 0, pair))
+    return sorted(found, key=lambda division: division.frame)
+
+
+def _off(truth: Tracked, mother: int, pair: tuple[int, int]) -> float | None:
+    """Measure how far the middle of two objects is from a third, in its diameters; None if not."""
+    begins = [truth.tracks[i].begin or 0 for i in pair]
+    masks = [truth.masklets.get(i, begin) for i, begin in zip(pair, begins, strict=True)]
+    before = truth.masklets.get(mother, truth.tracks[mother].end or 0)
+    if begins[0] != begins[1] or before is None or not all(masks):
+        return None
+    sizes = np.array([mask.area for mask in masks if mask])
+    at = np.array([np.argwhere(mask.to_dense()).mean(axis=0) for mask in masks if mask])
+    centre = np.argwhere(before.to_dense()).mean(axis=0)
+    diameter = 2 * np.sqrt(before.area / np.pi)
+    off = float(np.linalg.norm(np.average(at, axis=0, weights=sizes) - centre) / diameter)
+    is_near = np.linalg.norm(at - centre, axis=1).max() <= REACH * diameter
+    is_alike = sizes.min() >= ALIKE * sizes.max()
+    is_whole = TOGETHER[0] <= sizes.sum() / before.area <= TOGETHER[1]
+    return off if off <= OFF and is_near and is_alike and is_whole else None
+
+
+def iou(mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+    return float((mask & truth).sum() / max(1, (mask | truth).sum()))
+
+
+def measure_daughters(
+    session: VideoSession, labels: NDArray[Any], division: Division
+) -> Iterator[tuple[str, float, float]]:
+    """Seed and follow the daughters in all ways: name of the way, IoU at first and later."""
+    mother, frame, _ = division
+    known = np.flatnonzero((labels == mother).any(axis=(1, 2)))
+    begin = max(int(known[0]), frame - BEFORE)
+    session.reset()
+    session.add_prompt(1, begin, MaskPrompt(labels[begin] == mother))
+    masklets = Masklets(*_size(labels))
+    for result in session.propagate("forward", frames=(begin, frame + 1)):
+        masklets.set(1, result.frame, result.predictions[0].sparse)
+    try:
+        halves = daughter_masks(masklets, 1, frame)
+    except ValueError:  # the mother is lost: there is nothing to divide
+        return
+    for seeding in Seeding:
+        choices = None
+        if seeding is Seeding.NETWORK:
+            annotation = Annotation(session)
+            places = (deepest_pixel(half) for half in halves)
+            choices = disjoint_pair(*(annotation.meanings(frame, place) for place in places))
+        marks = seed_marks(seeding, halves, choices)
+        for remember in (False, True):
+            name = f"{seeding.name.lower()}.{'remembered' if remember else 'fresh'}"
+            annotation = Annotation(session)
+            if remember:
+                session.fork(1, frame, (2, 3))
+            shape = session.frame_shape
+            for i, drawn in zip((2, 3), marks, strict=True):
+                annotation.prompt(i, frame, drawn.prompts(shape), drawn.choice)
+            stop = min(len(labels), frame + FOLLOWED)
+            for _ in annotation.propagate("forward", (frame, stop), (2, 3)):
+                pass
+            yield name, *_agreement(annotation.masklets, labels, division, stop)
+            for i in (2, 3):
+                session.remove_object(i)
+
+
+def _size(labels: NDArray[Any]) -> tuple[int, tuple[int, int]]:
+    return len(labels), (labels.shape[1], labels.shape[2])
+
+
+def _agreement(
+    masklets: Masklets, labels: NDArray[Any], division: Division, stop: int
+) -> tuple[float, float]:
+    """Compare two objects with two daughters, each with the one that it fits in the first frame."""
+
+    def of(daughters: tuple[int, int], frames: range) -> float:
+        values = [
+            iou(masklets.object_labels(i, frame) > 0, labels[frame] == daughter)
+            for i, daughter in zip((2, 3), daughters, strict=True)
+            for frame in frames
+            if (labels[frame] == daughter).any()
+        ]
+        return float(np.mean(values)) if values else float("nan")
+
+    frame, (one, other) = division.frame, division.daughters
+    first = range(frame, frame + 1)
+    pair = max(((one, other), (other, one)), key=lambda pair: of(pair, first))
+    return of(pair, first), of(pair, range(frame + 1, stop))
+
+
+def found_in(session: VideoSession, truth: Tracked, way: str) -> tuple[list[Suggestion], set[int]]:
+    """Follow objects as a user would, and look for suggestions; also who was followed."""
+    session.reset()
+    annotation = Annotation(session)
+    said = prompts_of("click", truth)
+    said = [each for each in said if way == "click" or each.frame == 0]
+    for each in said:
+        annotation.prompt(each.object_id, each.frame, each.prompts)
+    for _ in annotation.propagate("forward"):
+        pass
+    confidence = {
+        (i, frame): score
+        for i in annotation.masklets.object_ids
+        for frame in annotation.masklets.frames(i)
+        if (score := annotation.confidence(i, frame)) is not None
+    }
+    table = FigureTable(annotation.masklets, confidence)
+    for object_id in table.set_objects(annotation.masklets.object_ids):
+        table.read(object_id)
+    table.set_given({(each.object_id, each.frame) for each in said})
+    found = suggest(annotation.masklets, table.figures, table.object_ids, Lineage())
+    return found, {each.object_id for each in said}
+
+
+def measure_suggestions(session: VideoSession, truth: Tracked, way: str) -> dict[str, int]:
+    """Count what is said, what is right of it, and what is to be found."""
+    found, followed = found_in(session, truth, way)
+    known = divisions_of(truth)
+    divisions = [(d.mother, d.frame) for d in known if d.mother in followed]
+    mothers = {d.mother for d in known}
+    ends = [
+        (track.object_id, (track.end or 0) + 1)
+        for track in truth.tracks
+        if track.object_id in followed - mothers and (track.end or 0) + 1 < truth.n_frames
+    ]
+    counts: dict[str, int] = {}
+    for name, kinds, true in (
+        ("divisions", (Kind.DIVISION,), divisions),
+        ("ends", (Kind.DEATH, Kind.EXIT), ends),
+    ):
+        said = [(s.object_ids[0], s.frame) for s in found if s.kind in kinds]
+        counts[f"{name}.said"] = len(said)
+        counts[f"{name}.right"] = sum(any(_is_same(s, t) for t in true) for s in said)
+        counts[f"{name}.true"] = len(true)
+        counts[f"{name}.found"] = sum(any(_is_same(s, t) for s in said) for t in true)
+    return counts
+
+
+def _is_same(said: tuple[int, int], true: tuple[int, int]) -> bool:
+    return said[0] == true[0] and abs(said[1] - true[1]) <= WITHIN
+
+
+def movies_of(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
+    """List the movies: family and name."""
+    for seed in arguments.seeds:
+        yield "synthetic", f"seed{seed}"
+    with open(arguments.data / "manifest.csv", newline="") as file:
+        for item in csv.DictReader(file):
+            if item["kind"] == "time":
+                yield "real", Path(item["file"]).stem
+
+
+def read(data: Path, family: str, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    if family == "synthetic":
+        return dividing_nuclei_with_truth(int(name.removeprefix("seed")))
+    with np.load(data / f"{name}.npz") as arrays:
+        return arrays["image"], arrays["labels"]
+
+
+def measured(model: SAM2, image: NDArray[Any], labels: NDArray[Any]) -> dict[str, Any] | None:
+    """Measure a movie; None if nothing divides in it."""
+    truth = tracked_labels(Movie(labels, "TYX"))
+    divisions = divisions_of(truth)
+    if not divisions:
+        return None
+    session = VideoSession(model, image)
+    daughters: dict[str, Any] = defaultdict(list)
+    for division in divisions:
+        for way, first, later in measure_daughters(session, labels, division):
+            daughters[way].append([round(first, 4), round(later, 4)])
+    suggestions = {way: measure_suggestions(session, truth, way) for way in ("mask0", "click")}
+    n = len(divisions)
+    return {"divisions": n, "daughters": daughters, "suggestions": suggestions}
+
+
+def summary(jobs: dict[str, Any]) -> dict[str, float]:
+    """Average over divisions, and add up counts, of each family and of all."""
+    values: Scores = defaultdict(list)
+    counts: dict[str, int] = defaultdict(int)
+    for job, figures in jobs.items():
+        for family in (job.split("/")[0], "all") if figures else ():
+            counts[f"{family}.divisions"] += figures["divisions"]
+            for way, pairs in figures["daughters"].items():
+                for first, later in pairs:
+                    values[f"{family}.daughters.{way}.first_iou"].append(first)
+                    values[f"{family}.daughters.{way}.later_iou"].append(later)
+            for way, said in figures["suggestions"].items():
+                for name, count in said.items():
+                    counts[f"{family}.suggestions.{way}.{name}"] += count
+    means = {key: round(float(np.nanmean(each)), 4) for key, each in values.items()}
+    for key in [key for key in counts if key.endswith(".said")]:
+        stem = key.removesuffix(".said")
+        for share, part, whole in (("precision", "right", "said"), ("recall", "found", "true")):
+            if counts[f"{stem}.{whole}"]:
+                value = counts[f"{stem}.{part}"] / counts[f"{stem}.{whole}"]
+                means[f"{stem}.{share}"] = round(value, 4)
+    return dict(sorted((means | counts).items()))
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="cells_nano", help="name or checkpoint file")
+    parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--seeds", type=int, nargs="*", default=range(6), help="synthetic movies")
+    parser.add_argument("--json", type=Path, required=True, help="file for the figures")
+    parser.add_argument("--resume", action="store_true", help="go on with that file")
+    parser.add_argument("--limit", type=float, default=float("inf"), help="seconds; then stop")
+    arguments = parser.parse_args(argv)
+    deadline = time.monotonic() + arguments.limit
+    jobs: dict[str, Any] = {}
+    if arguments.resume and arguments.json.is_file():
+        jobs = json.loads(arguments.json.read_text())["jobs"]
+    wanted = [each for each in movies_of(arguments) if "/".join(each) not in jobs]
+    model = load_sam2(arguments.model, arguments.device)
+    for family, name in tqdm(wanted, file=sys.stderr):
+        if time.monotonic() > deadline:
+            break
+        jobs[f"{family}/{name}"] = measured(model, *read(arguments.data, family, name))
+        document = {"summary": summary(jobs), "jobs": jobs}
+        arguments.json.write_text(json.dumps(document, indent=1) + "\n")
+    for key, value in summary(jobs).items():
+        print(f"{key:56} {value:.4g}")
+
+
+if __name__ == "__main__":
+    main()

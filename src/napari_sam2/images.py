@@ -121,6 +121,17 @@ class Movie(Sequence[NDArray[Any]]):
         """Say whether a frame is (H, W, 3)."""
         return self.layout.colour_axis is not None
 
+    @property
+    def n_channels(self) -> int:
+        """Count the channels; 1 where there is no axis of them."""
+        axes = self.layout.axes
+        return self.layout.shape[axes.index("C")] if "C" in axes else 1
+
+    def with_channel(self, channel: int) -> "Movie":
+        """Make the same movie of another of its channels."""
+        axes, levels = self.layout.axes, self._levels
+        return Movie(levels[0], axes, channel, self.calibration, levels[1:])
+
     def __len__(self) -> int:
         return self.n_frames
 

@@ -1,6 +1,6 @@
 """Numbers of objects: of each one in each frame, and of each track."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -10,14 +10,14 @@ from scipy.ndimage import binary_dilation
 
 from napari_sam2.images import Calibration
 from napari_sam2.lineage import Track
-from napari_sam2.tracked import Tracked
+from napari_sam2.tracked import Channels, Tracked
 from sam2_torch.predictions import SparseMask
 
 Table: TypeAlias = dict[str, NDArray[Any]]
 """Columns of one length by name."""
 
-Channels: TypeAlias = Mapping[str, Sequence[NDArray[Any]]]
-"""Frames, (H, W) or (H, W, 3), of each channel by name."""
+COLOURS = ("red", "green", "blue")
+"""Of (H, W, 3) frames: each is a channel of its own."""
 
 BACKGROUND_GAP, BACKGROUND_REACH = 2, 7
 """The local background is the ring from the first to the second number of pixels around."""
@@ -37,6 +37,8 @@ class Units:
         Time from frame to frame.
     z_step
         Distance of planes; 1 where it is unknown.
+    depth
+        Suffix of depths: that of lengths, or planes where their distance is unknown.
     """
 
     pixel_yx: tuple[float, float]
@@ -44,6 +46,7 @@ class Units:
     time: str
     interval: float
     z_step: float = 1.0
+    depth: str = "planes"
 
     @classmethod
     def of(cls, calibration: Calibration) -> "Units":
@@ -56,7 +59,13 @@ class Units:
             time=calibration.time_unit if interval else "frames",
             interval=interval or 1.0,
             z_step=calibration.z_step or 1.0,
+            depth=calibration.unit if calibration.z_step and known else "planes",
         )
+
+    @property
+    def volume(self) -> str:
+        """Suffix of volumes: um3, or um2_planes where a plane's height is unknown."""
+        return f"{self.length}3" if self.depth == self.length else f"{self.length}2_{self.depth}"
 
 
 def measure_objects(tracked: Tracked, channels: Channels | None = None) -> Table:
@@ -67,14 +76,15 @@ def measure_objects(tracked: Tracked, channels: Channels | None = None) -> Table
     tracked
         Objects and calibration.
     channels
-        Pixels whose intensities are measured; the tracked movie's by default, if it has one.
+        Pixels whose intensities are measured; by default all channels that the movie has.
 
     Returns
     -------
     One row for each object and frame, by frame and id. Lengths, areas and places are in the
     calibration's unit, which the names say (`area_um2`), or in pixels (`area_px2`); places are
     those of the centroid, with the centre of the first pixel at 0. Intensities have the
-    channel's name: `mean_c`, `median_c`, `sum_c`, `background_c`.
+    channel's name: `mean_c`, `median_c`, `sum_c`, `background_c`; in colour, each of the three
+    has its own, `mean_c_red` and so on.
     """
     return collect(row for rows in measured_frames(tracked, channels) for row in rows)
 
@@ -83,12 +93,11 @@ def measured_frames(
     tracked: Tracked, channels: Channels | None = None
 ) -> Iterator[list[dict[str, Any]]]:
     """Measure as `measure_objects`, frame by frame: one list of rows for each."""
-    if channels is None:
-        channels = {} if tracked.movie is None else {"intensity": tracked.movie}
+    channels = tracked.channels if channels is None else channels
     units = Units.of(tracked.calibration)
     for frame in range(tracked.n_frames):
         present = tracked.objects_in(frame)
-        pixels = {name: frames[frame] for name, frames in channels.items()} if present else {}
+        pixels = _grey_images(channels, frame) if present else {}
         occupied = tracked.labels(frame) > 0 if pixels else np.zeros((0, 0), bool)
         rows = []
         for object_id, mask in present:
@@ -172,7 +181,7 @@ def _identity(tracked: Tracked, object_id: int, frame: int, units: Units) -> dic
     if "T" in places:
         row[f"time_{units.time}"] = places["T"] * units.interval
     if "Z" in places:
-        row[f"z_{units.length}"] = places["Z"] * units.z_step
+        row[f"z_{units.depth}"] = places["Z"] * units.z_step
     return row
 
 
@@ -192,15 +201,26 @@ def _ring(mask: SparseMask, occupied: NDArray[np.bool_]) -> tuple[Any, NDArray[n
     return where, wide & ~close & ~occupied[where]
 
 
+def _grey_images(channels: Channels, frame: int) -> dict[str, NDArray[Any]]:
+    """Read a frame of all channels; of those in colour, each colour."""
+    images: dict[str, NDArray[Any]] = {}
+    for name, frames in channels.items():
+        image = frames[frame]
+        if image.ndim == 2:
+            images[name] = image
+        else:
+            images |= {f"{name}_{colour}": image[..., i] for i, colour in enumerate(COLOURS)}
+    return images
+
+
 def _intensities(
     name: str,
     image: NDArray[Any],
     mask: SparseMask,
     around: tuple[Any, NDArray[np.bool_]] | None,
 ) -> dict[str, float]:
-    grey = image.mean(axis=-1) if image.ndim == 3 else image
-    inside = grey[mask.slices][mask.window()].astype(np.float64)
-    outside = np.zeros(0) if around is None else grey[around[0]][around[1]]
+    inside = image[mask.slices][mask.window()].astype(np.float64)
+    outside = np.zeros(0) if around is None else image[around[0]][around[1]]
     return {
         f"mean_{name}": float(inside.mean()),
         f"median_{name}": float(np.median(inside)),
@@ -224,6 +244,7 @@ def _track_identity(tracked: Tracked, track: Track) -> dict[str, Any]:
 
 def _way_numbers(own: Table, units: Units) -> dict[str, float]:
     time, length = units.time, units.length
+    # a depth in planes is left out: it adds to no length
     places = [own[f"{axis}_{length}"] for axis in "zyx" if f"{axis}_{length}" in own]
     moments = own[f"time_{time}"] if f"time_{time}" in own else np.zeros(len(own["frame"]))
     way = np.column_stack(places)
@@ -244,8 +265,8 @@ def _volume_numbers(own: Table, units: Units) -> dict[str, float]:
     areas = own[f"area_{length}2"]
     return {
         "planes": len(areas),
-        f"volume_{length}3": float(areas.sum() * units.z_step),
-        **_centre(own, length),
+        f"volume_{units.volume}": float(areas.sum() * units.z_step),
+        **_centre(own, units),
         f"largest_area_{length}2": float(areas.max()),
     }
 
@@ -257,18 +278,19 @@ def _both_numbers(own: Table, units: Units) -> dict[str, float]:
     for moment in np.unique(moments):
         planes = {name: column[moments == moment] for name, column in own.items()}
         numbers = _volume_numbers(planes, units)
-        volumes.append(numbers[f"volume_{units.length}3"])
+        volumes.append(numbers[f"volume_{units.volume}"])
         rows.append({"frame": 0, f"time_{units.time}": moment, **numbers})
     way = collect([row | {f"area_{units.length}2": 0.0} for row in rows])
     numbers = _way_numbers(way, units)
     del numbers[f"mean_area_{units.length}2"]
-    return numbers | {f"mean_volume_{units.length}3": float(np.mean(volumes))}
+    return numbers | {f"mean_volume_{units.volume}": float(np.mean(volumes))}
 
 
-def _centre(own: Table, length: str) -> dict[str, float]:
-    areas = own[f"area_{length}2"]
+def _centre(own: Table, units: Units) -> dict[str, float]:
+    areas = own[f"area_{units.length}2"]
     weights = areas / areas.sum()
-    return {f"{axis}_{length}": float(own[f"{axis}_{length}"] @ weights) for axis in "zyx"}
+    names = [f"z_{units.depth}", f"y_{units.length}", f"x_{units.length}"]
+    return {name: float(own[name] @ weights) for name in names}
 
 
 def outline_numbers(tracked: Tracked) -> tuple[Table, NDArray[np.float64]]:

@@ -14,6 +14,9 @@ from napari_sam2.lineage_edits import NOWHERE, Move
 from napari_sam2.masklets import Masklets
 from sam2_torch.predictions import SparseMask
 
+Channels: TypeAlias = Mapping[str, Sequence[NDArray[Any]]]
+"""Frames, (H, W) or (H, W, 3), of each channel by name."""
+
 MaskTable: TypeAlias = dict[tuple[int, int], SparseMask | None]
 """Masks by (object id, frame); None where there is none."""
 
@@ -36,7 +39,9 @@ class Tracked:
     names
         Of objects that have one.
     movie
-        The frames that the masks lie on, where intensities or pictures are wanted.
+        The frames that the masks lie on, where pictures are wanted.
+    channels
+        Frames, (H, W) or (H, W, 3), of each channel by name, where intensities are wanted.
     n_planes
         Of TZYX: how many planes each time point has; frames are counted through all of them.
     """
@@ -48,6 +53,7 @@ class Tracked:
     names: Mapping[int, str] = field(default_factory=dict)
     movie: Sequence[NDArray[Any]] | None = None
     n_planes: int = 1
+    channels: Channels = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -66,6 +72,7 @@ class Tracked:
             names or {},
             movie,
             movie.layout.n_planes,
+            channels_of(movie),
         )
 
     @cached_property
@@ -94,6 +101,24 @@ class Tracked:
         n = self.n_frames
         return {"YX": (), "TZYX": (n // self.n_planes, self.n_planes)}.get(self.axes, (n,))
 
+    @property
+    def n_times(self) -> int:
+        """Count the points in time: 1 of a stack or an image."""
+        return self.n_frames // self.planes
+
+    @property
+    def planes(self) -> int:
+        """Count the planes of each point in time."""
+        return self.n_frames if self.is_stack else self.n_planes
+
+    def volumes_in(self, time: int) -> dict[int, dict[int, SparseMask]]:
+        """List the objects at a point in time, by ascending id: the mask in each plane."""
+        volumes: dict[int, dict[int, SparseMask]] = {}
+        for plane in range(self.planes):
+            for object_id, mask in self.objects_in(time * self.planes + plane):
+                volumes.setdefault(object_id, {})[plane] = mask
+        return dict(sorted(volumes.items()))
+
     def place(self, frame: int) -> tuple[int, ...]:
         """Say where a frame lies on the axes that the frames follow."""
         return tuple(int(place) for place in np.unravel_index(frame, self.grid))
@@ -109,7 +134,7 @@ class Tracked:
         if self.axes == "TZYX":
             raise ValueError(
                 f"{form}: expected a movie or a stack, found a movie of stacks (TZYX); "
-                "choose .tif, .ome.zarr, .ctc or .csv"
+                "choose .tif, .ome.zarr, .ctc, .geff, .xml, .zip or .csv"
             )
 
     def name(self, object_id: int) -> str:
@@ -129,6 +154,13 @@ class Tracked:
         """Draw the label image of a frame, (H, W)."""
         inside = [i for i in self.masklets.object_ids if self.lineage.spans(i, frame)]
         return self.masklets.labels(frame, inside)
+
+
+def channels_of(movie: Movie) -> dict[str, Movie]:
+    """Name all channels of a movie: `intensity` if it is only one, else `channel_0` and so on."""
+    if movie.n_channels == 1:
+        return {"intensity": movie}
+    return {f"channel_{number}": movie.with_channel(number) for number in range(movie.n_channels)}
 
 
 def present_frames(masklets: Masklets) -> dict[int, list[int]]:

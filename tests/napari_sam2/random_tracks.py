@@ -44,6 +44,27 @@ def tracked_movies(draw: Any, overlapping: bool = False) -> Tracked:
     return Tracked(masklets, lineage, calibration=CALIBRATION)
 
 
+@st.composite
+def tracked_stacks(draw: Any) -> Tracked:
+    """Draw a movie of three stacks with four planes: masks in some planes of each time point."""
+    lineage = draw(lineages(n_frames=3))
+    masklets = Masklets(12, SHAPE)
+    seed = np.random.default_rng(draw(st.integers(0, 2**16)))
+    for track in lineage:
+        for time in range(track.begin or 0, (track.end or 0) + 1):
+            for plane in seed.choice(4, size=seed.integers(1, 5), replace=False).tolist():
+                pixels = seed.random((3, 2)) < 0.6
+                pixels[seed.integers(3), seed.integers(2)] = True
+                origin = (int(seed.integers(0, 9)), int(seed.integers(0, 15)))
+                mask = SparseMask.from_window(SHAPE, pixels, origin)
+                masklets.set(track.object_id, 4 * time + plane, mask)
+    bounds = Lineage(
+        Track(t.object_id, 4 * (t.begin or 0), 4 * (t.end or 0) + 3, t.parent) for t in lineage
+    )
+    calibration = Calibration((0.5, 0.25), "um", 2.0, 30.0, "s")
+    return Tracked(masklets, bounds, "TZYX", calibration, n_planes=4)
+
+
 def same_masks(one: Masklets, other: Masklets) -> bool:
     """Tell whether two hold the same masks; empty ones do not count."""
     return _all(one) == _all(other)

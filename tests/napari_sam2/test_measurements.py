@@ -126,3 +126,30 @@ def test_quick_numbers_are_those_of_the_pixels() -> None:
     np.testing.assert_allclose(quick["speed_um_per_s"][:3], [np.nan, 1 / 30, 1 / 30])
     assert places[0].tolist() == [13.5, 12.5]
     assert measure_tracks(tracked, quick)["path_um"][0] == 2
+
+
+def test_every_channel_of_a_movie_is_measured_with_its_own_background() -> None:
+    masklets = Masklets(2, SHAPE)
+    masklets.set(1, 1, rectangle(10, 20, 6, 5))
+    pixels = np.zeros((2, 3, *SHAPE), np.uint16)
+    pixels[1] += np.array([5, 10, 20], np.uint16)[:, None, None]
+    pixels[1, :, 10:16, 20:25] *= 7
+    table = measure_objects(Tracked.of(Movie(pixels, "TCYX", channel=1), masklets))
+    for number, level in enumerate((5, 10, 20)):
+        for quantity in ("mean", "median"):
+            assert table[f"{quantity}_channel_{number}"].tolist() == [7 * level]
+        assert table[f"sum_channel_{number}"].tolist() == [7 * level * 30]
+        assert table[f"background_channel_{number}"].tolist() == [level]
+    colours = Movie(np.moveaxis(pixels, 1, -1), "TYXS")
+    table = measure_objects(Tracked.of(colours, masklets))
+    assert table["mean_intensity_red"] == 35 and table["background_intensity_blue"] == 20
+
+
+def test_where_the_distance_of_planes_is_unknown_nothing_pretends_to_know_it() -> None:
+    stack = moving("ZYX", Calibration((0.5, 0.25), "um"))
+    objects, tracks = measure_objects(stack), measure_tracks(stack)
+    assert objects["z_planes"].tolist()[-1] == 4 and "z_um" not in objects
+    assert tracks["volume_um2_planes"][0] == 3 * 8 * 16 * 0.125
+    assert not [name for name in tracks if "um3" in name]
+    calibrated = measure_tracks(moving("ZYX"))
+    assert calibrated["volume_um3"][0] == 3 * 8 * 16 * 0.125 * 2

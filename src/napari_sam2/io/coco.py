@@ -22,12 +22,8 @@ def write_coco(path: Path, tracked: Tracked, progress: Progress = silent) -> Non
 
     Parameters
     ----------
-    path
-        The file; replaced when the new one is whole.
-    tracked
-        What to write.
-    progress
-        Called after each object; may raise to stop.
+    path, tracked, progress
+        As for every `Writer`.
 
     Raises
     ------

@@ -32,12 +32,8 @@ def write_ctc(path: Path, tracked: Tracked, progress: Progress = silent) -> None
 
     Parameters
     ----------
-    path
-        The folder; one that is there is replaced if it is of this form.
-    tracked
-        What to write. Planes of a stack are in one image.
-    progress
-        Called after each frame; may raise to stop, then nothing is written.
+    path, tracked, progress
+        As for every `Writer`; planes of a stack are in one image.
 
     Raises
     ------

@@ -1,9 +1,8 @@
 """Objects and lineage out and in: the form is told by the suffix."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +22,8 @@ from napari_sam2.io.session_files import SUFFIX
 from napari_sam2.io.tiff import write_tiff
 from napari_sam2.io.tracked_sessions import read_tracked_session
 from napari_sam2.io.trackmate import write_trackmate
+from napari_sam2.io.writer import Writer
 from napari_sam2.tracked import Tracked
-
-Writer: TypeAlias = Callable[[Path, Tracked, Progress], None]
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,9 @@
-"""GEFF, the Graph Exchange File Format: one node for each object and frame, with its mask."""
+"""GEFF, the Graph Exchange File Format: one node for each object and frame, with its mask.
 
+In a movie of stacks a node is an object at a point in time, with all its planes.
+"""
+
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,34 +30,64 @@ LABELS = "labels"
 """Where in the folder the label movie is."""
 
 _BOX = ("mask_y", "mask_x", "mask_height", "mask_width")
+_BOX_Z = ("mask_z", "mask_depth")
+"""Of movies of stacks, beside the others."""
 _BITS = "mask_bits"
 _ID = "track_id"
 _OWN = "napari-sam2"  # key of what the format has no place for
 
 
 class _Node(NamedTuple):
-    """One object in one frame."""
+    """One object in one frame, or with all planes at one point in time.
+
+    The box is (plane, row, column) and (planes, rows, columns); `bits` are those of its pixels.
+    """
 
     object_id: int
     frame: int
-    mask: SparseMask
+    origin: tuple[int, int, int]
+    extent: tuple[int, int, int]
+    bits: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, object_id: int, frame: int, planes: dict[int, SparseMask]) -> "_Node":
+        """Put the masks of an object into one box."""
+        first, last = min(planes), max(planes)
+        corners = np.array([mask.origin_yx for mask in planes.values()])
+        ends = corners + [mask.extent_yx for mask in planes.values()]
+        (y, x), (bottom, right) = corners.min(axis=0).tolist(), ends.max(axis=0).tolist()
+        pixels = np.zeros((last + 1 - first, bottom - y, right - x), bool)
+        for plane, mask in planes.items():
+            (top, left), (height, width) = mask.origin_yx, mask.extent_yx
+            inside = (slice(top - y, top - y + height), slice(left - x, left - x + width))
+            pixels[plane - first][inside] = mask.window()
+        return cls(object_id, frame, (first, y, x), pixels.shape, np.packbits(pixels))
+
+    @property
+    def pixels(self) -> NDArray[np.bool_]:
+        """The pixels in the box, (planes, rows, columns)."""
+        n = int(np.prod(self.extent))
+        return np.unpackbits(self.bits, count=n).reshape(self.extent).astype(bool)
+
+    def planes(self, shape: tuple[int, int]) -> Iterator[tuple[int, SparseMask]]:
+        """List the planes with pixels, and the mask in each."""
+        for plane, pixels in enumerate(self.pixels, start=self.origin[0]):
+            if pixels.any():
+                yield plane, SparseMask.from_window(shape, pixels, self.origin[1:])
 
 
 def write_geff(path: Path, tracked: Tracked, progress: Progress = silent) -> None:
     """Write a graph of the objects, their masks and the label movie.
 
     Nodes lie at the masks' centroids, in pixels and frames, with the scale of each axis beside
-    them. Each holds its object's id, its area and its mask (bounding box and packed bits), so
-    that masks which overlap come back whole; `labels` has the label movie for other programs.
+    them. Each holds its object's id, its area (of a movie of stacks its voxels) and its mask
+    (bounding box and packed bits), so that masks which overlap come back whole; `labels` has the
+    label movie for other programs.
 
     Parameters
     ----------
-    path
-        A folder; replaced when the new one is whole.
-    tracked
-        What to write.
-    progress
-        Called after each frame; may raise to stop.
+    path, tracked, progress
+        As for every `Writer`.
 
     Raises
     ------
@@ -65,7 +99,6 @@ def write_geff(path: Path, tracked: Tracked, progress: Progress = silent) -> Non
         If something else is at the path.
     """
     library("geff", "geff", "a .geff")
-    tracked.require_flat("GEFF")
     if not tracked.tracks:
         raise ValueError("expected at least one object with a mask, found none to write")
     from geff.core_io import construct_var_len_props, write_arrays
@@ -75,7 +108,7 @@ def write_geff(path: Path, tracked: Tracked, progress: Progress = silent) -> Non
     properties: dict[str, Any] = {
         name: {"values": values, "missing": None} for name, values in columns.items()
     }
-    properties[_BITS] = construct_var_len_props([node.mask.bits for node in nodes])
+    properties[_BITS] = construct_var_len_props([node.bits for node in nodes])
     with replacing_folder(path, MARK) as folder:
         write_arrays(
             folder,
@@ -107,16 +140,24 @@ def read_geff(path: Path) -> Tracked:
     except Exception as error:  # the library raises what pydantic and zarr raise
         raise ValueError(f"{path.name}: expected a valid GEFF, found {error}") from error
     names = [axis.name for axis in graph["metadata"].axes or ()]
-    axes = "ZYX" if "z" in names and "t" not in names else "TYX"
+    axes = "".join(letter for letter in "TZ" if letter.lower() in names) + "YX"
+    axes = axes if len(axes) > 2 else "TYX"
     values = {name: prop["values"] for name, prop in graph["node_props"].items()}
-    missing = {_ID, _BITS, *_BOX, axes[0].lower()} - set(values)
+    boxes = {*_BOX, *(_BOX_Z if axes == "TZYX" else ())}
+    missing = {_ID, _BITS, *boxes, axes[0].lower()} - set(values)
     if missing:
         raise ValueError(
             f"{path.name}: expected the node properties that napari-sam2 writes, found no "
             f"{', '.join(sorted(missing))}; open its label movie instead"
         )
     own = (graph["metadata"].extra or {}).get(_OWN, {})
-    masklets = _masklets(values, axes[0].lower(), own)
+    n_planes = int(own.get("n_planes", 1))
+    if axes == "TZYX" and "n_planes" not in own:
+        raise ValueError(
+            f"{path.name}: expected the number of planes that napari-sam2 writes of a movie of "
+            "stacks, found none; open its label movie instead"
+        )
+    masklets = _masklets(values, axes, own, n_planes)
     parents = _parents(graph, values[_ID])
     lineage = Lineage([Track(i, parent=0) for i in masklets.object_ids]).resolved(
         {i: masklets.frames(i) for i in masklets.object_ids}
@@ -125,36 +166,44 @@ def read_geff(path: Path) -> Tracked:
         Track(t.object_id, t.begin, t.end, parents.get(t.object_id, 0)) for t in lineage
     )
     names_of = {int(key): str(name) for key, name in own.get("names", {}).items()}
-    return Tracked(masklets, lineage, axes, _calibration(graph["metadata"].axes), names_of)
+    calibration = _calibration(graph["metadata"].axes)
+    return Tracked(masklets, lineage, axes, calibration, names_of, n_planes=n_planes)
 
 
 def _nodes(tracked: Tracked) -> list[_Node]:
+    if tracked.axes == "TZYX":
+        return [
+            _Node.of(object_id, time, planes)
+            for time in range(tracked.n_times)
+            for object_id, planes in tracked.volumes_in(time).items()
+        ]
     return [
-        _Node(object_id, frame, mask)
+        _Node.of(object_id, frame, {0: mask})
         for frame in range(tracked.n_frames)
         for object_id, mask in tracked.objects_in(frame)
     ]
 
 
 def _columns(tracked: Tracked, nodes: list[_Node]) -> dict[str, NDArray[Any]]:
-    places = np.array([_centroid(node.mask) for node in nodes]).reshape(-1, 2)
-    boxes = np.array([(*n.mask.origin_yx, *n.mask.extent_yx) for n in nodes], np.int64)
+    pixels = [np.argwhere(node.pixels) for node in nodes]
+    places = np.array(
+        [inside.mean(axis=0) + node.origin for inside, node in zip(pixels, nodes, strict=True)]
+    )
+    boxes = np.array([(*node.origin, *node.extent) for node in nodes], np.int64)
     families = _families(tracked.tracks)
     columns: dict[str, NDArray[Any]] = {
-        tracked.axes[0].lower() if len(tracked.axes) == 3 else "t": np.array(
-            [node.frame for node in nodes], np.float64
-        ),
-        "y": places[:, 0],
-        "x": places[:, 1],
+        "z" if tracked.is_stack else "t": np.array([node.frame for node in nodes], np.float64),
+        **({"z": places[:, 0]} if tracked.axes == "TZYX" else {}),
+        "y": places[:, 1],
+        "x": places[:, 2],
         _ID: np.array([node.object_id for node in nodes], np.uint64),
         "lineage_id": np.array([families[node.object_id] for node in nodes], np.uint64),
-        "area": np.array([node.mask.area for node in nodes], np.int64),
+        "area": np.array([len(inside) for inside in pixels], np.int64),
     }
-    return columns | dict(zip(_BOX, boxes.T, strict=True))
-
-
-def _centroid(mask: SparseMask) -> NDArray[np.float64]:
-    return np.argwhere(mask.window()).mean(axis=0) + mask.origin_yx
+    z, y, x, depth, height, width = boxes.T
+    if tracked.axes == "TZYX":
+        columns |= dict(zip(_BOX_Z, (z, depth), strict=True))
+    return columns | dict(zip(_BOX, (y, x, height, width), strict=True))
 
 
 def _families(lineage: Lineage) -> dict[int, int]:
@@ -180,7 +229,7 @@ def _edges(lineage: Lineage, nodes: list[_Node]) -> NDArray[np.int64]:
 def _metadata(tracked: Tracked) -> Any:
     from geff import GeffMetadata
 
-    axes = tracked.axes if len(tracked.axes) == 3 else "TYX"
+    axes = tracked.axes if len(tracked.axes) > 2 else "TYX"
     scales = axis_scales(axes, tracked.calibration)
     described = []
     for letter, scale in zip(axes, scales, strict=True):
@@ -203,6 +252,7 @@ def _metadata(tracked: Tracked) -> Any:
         extra={
             _OWN: {
                 "n_frames": tracked.n_frames,
+                "n_planes": tracked.n_planes,
                 "frame_shape": list(tracked.masklets.frame_shape),
                 "names": {str(key): name for key, name in tracked.names.items()},
             }
@@ -210,16 +260,23 @@ def _metadata(tracked: Tracked) -> Any:
     )
 
 
-def _masklets(values: dict[str, NDArray[Any]], axis: str, own: dict[str, Any]) -> Masklets:
-    boxes = np.column_stack([values[name] for name in _BOX]).astype(int)
-    frames = values[axis].astype(int)
-    ends = (boxes[:, :2] + boxes[:, 2:]).max(axis=0)
-    shape = own.get("frame_shape", ends.tolist())
+def _masklets(
+    values: dict[str, NDArray[Any]], axes: str, own: dict[str, Any], n_planes: int
+) -> Masklets:
+    flat = np.zeros(len(values[_ID]), int), np.ones(len(values[_ID]), int)
+    z, depth = (values[name] for name in _BOX_Z) if axes == "TZYX" else flat
+    y, x, height, width = (values[name] for name in _BOX)
+    origins = np.column_stack([z, y, x]).astype(int)
+    extents = np.column_stack([depth, height, width]).astype(int)
+    frames = values[axes[0].lower()].astype(int)
+    _, bottom, right = (origins + extents).max(axis=0).tolist()
+    shape = own.get("frame_shape", (bottom, right))
     masklets = Masklets(own.get("n_frames", int(frames.max()) + 1), (shape[0], shape[1]))
-    for row, (y, x, height, width) in enumerate(boxes.tolist()):
+    for row, (origin, extent) in enumerate(zip(origins.tolist(), extents.tolist(), strict=True)):
         bits = np.asarray(values[_BITS][row], np.uint8)
-        mask = SparseMask(masklets.frame_shape, (y, x), (height, width), bits)
-        masklets.set(int(values[_ID][row]), int(frames[row]), mask)
+        node = _Node(int(values[_ID][row]), int(frames[row]), tuple(origin), tuple(extent), bits)
+        for plane, mask in node.planes(masklets.frame_shape):
+            masklets.set(node.object_id, node.frame * n_planes + plane, mask)
     return masklets
 
 

@@ -21,12 +21,8 @@ def write_rois(path: Path, tracked: Tracked, progress: Progress = silent) -> Non
 
     Parameters
     ----------
-    path
-        `.zip`; replaced when the new one is whole.
-    tracked
-        What to write.
-    progress
-        Called after each frame; may raise to stop.
+    path, tracked, progress
+        As for every `Writer`.
 
     Raises
     ------

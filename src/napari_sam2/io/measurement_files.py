@@ -6,8 +6,8 @@ from pathlib import Path
 from napari_sam2.io.files import replacing, suffix
 from napari_sam2.io.optional import library
 from napari_sam2.io.progress import Progress, silent
-from napari_sam2.measurements import Channels, Table, collect, measure_tracks, measured_frames
-from napari_sam2.tracked import Tracked
+from napari_sam2.measurements import Table, collect, measure_tracks, measured_frames
+from napari_sam2.tracked import Channels, Tracked
 
 TRACKS = "_tracks"
 """What the name of the second file has before its suffix."""
@@ -20,12 +20,8 @@ def write_measurements(
 
     Parameters
     ----------
-    path
-        `.csv` or `.parquet`; the tracks are in `<stem>_tracks` with the same suffix.
-    tracked
-        What to measure.
-    progress
-        Called after each frame; may raise to stop, then nothing is written.
+    path, tracked, progress
+        As for every `Writer`; the tracks are in `<stem>_tracks` with the same suffix.
     channels
         As for `measure_objects`.
 

@@ -33,12 +33,8 @@ def write_mp4(path: Path, tracked: Tracked, progress: Progress = silent) -> None
 
     Parameters
     ----------
-    path
-        The file; replaced when the new one is whole.
-    tracked
-        What to show.
-    progress
-        Called after each frame; may raise to stop.
+    path, tracked, progress
+        As for every `Writer`.
 
     Raises
     ------

@@ -20,12 +20,8 @@ def write_ome_zarr_labels(path: Path, tracked: Tracked, progress: Progress = sil
 
     Parameters
     ----------
-    path
-        A folder; replaced when the new one is whole.
-    tracked
-        What to write.
-    progress
-        Called after each frame; may raise to stop.
+    path, tracked, progress
+        As for every `Writer`.
 
     Raises
     ------

@@ -9,8 +9,8 @@ from xml.sax.saxutils import XMLGenerator
 from xml.sax.xmlreader import AttributesImpl
 
 import numpy as np
+from numpy.typing import NDArray
 
-from napari_sam2.images import Calibration
 from napari_sam2.io.contours import outlines
 from napari_sam2.io.files import replacing
 from napari_sam2.io.progress import Progress, silent
@@ -49,29 +49,16 @@ _UNITS = {"um": "micron", "s": "sec"}
 def write_trackmate(path: Path, tracked: Tracked, progress: Progress = silent) -> None:
     """Write objects as spots with their outlines, and families as tracks.
 
-    An object of several parts has the outline of its largest; holes are filled. Places are in
-    the calibration's unit, or in pixels.
+    An object of several parts has the outline of its largest; holes are filled. Of a stack, or a
+    movie of stacks, a spot is the ball of the object's volume, at its centre: TrackMate has no
+    outlines there. Places are in the calibration's unit, or in pixels where it does not know all
+    of them.
 
     Parameters
     ----------
-    path
-        `.xml`; replaced when the new one is whole.
-    tracked
-        What to write.
-    progress
-        Called after each frame; may raise to stop.
-
-    Raises
-    ------
-    ValueError
-        If it is a stack, or a movie of stacks.
+    path, tracked, progress
+        As for every `Writer`.
     """
-    tracked.require_flat("TrackMate")
-    if tracked.is_stack:
-        raise ValueError(
-            "expected a movie for TrackMate, whose tracks go through time; found a stack: "
-            "choose .tif, .ctc, .geff or .zip"
-        )
     with replacing(path) as partial, open(partial, "w", encoding="utf-8") as file:
         document = _Document(XMLGenerator(file, "UTF-8", short_empty_elements=True))
         document.write(tracked, progress)
@@ -85,7 +72,7 @@ class _Document:
 
     def write(self, tracked: Tracked, progress: Progress) -> None:
         known = tracked.calibration
-        length = known.unit if known.pixel_size_yx else "pixel"
+        length = "pixel" if _voxel(tracked) is None else known.unit
         time = known.time_unit if known.time_interval else "frame"
         self._xml.startDocument()
         self._begin("TrackMate", version=VERSION)
@@ -125,13 +112,13 @@ class _Document:
     def _spots(self, tracked: Tracked, progress: Progress) -> dict[int, list[int]]:
         """Write the spots, and list those of each object."""
         spots: dict[int, list[int]] = {}
-        total = sum(1 for frame in range(tracked.n_frames) for _ in tracked.objects_in(frame))
+        total = sum(len(tracked.volumes_in(time)) for time in range(tracked.n_times))
         self._begin("AllSpots", nspots=total)
         number = 0
-        for frame in range(tracked.n_frames):
-            self._begin("SpotsInFrame", frame=frame)
-            for object_id, mask in tracked.objects_in(frame):
-                attributes, outline = _spot(mask, frame, tracked.calibration)
+        for time in range(tracked.n_times):
+            self._begin("SpotsInFrame", frame=time)
+            for object_id, planes in tracked.volumes_in(time).items():
+                attributes, outline = _spot(tracked, time, planes)
                 name = tracked.name(object_id)
                 self._begin("Spot", ID=number, name=name, OBJECT_ID=object_id, **attributes)
                 self._xml.characters(outline)
@@ -139,7 +126,7 @@ class _Document:
                 spots.setdefault(object_id, []).append(number)
                 number += 1
             self._end("SpotsInFrame")
-            progress(frame + 1, tracked.n_frames)
+            progress(time + 1, tracked.n_times)
         self._end("AllSpots")
         return spots
 
@@ -168,7 +155,7 @@ class _Document:
 
     def _settings(self, tracked: Tracked) -> None:
         height, width = tracked.masklets.frame_shape
-        y, x = tracked.calibration.pixel_size_yx or (1.0, 1.0)
+        z, y, x = _voxel(tracked) or (1.0, 1.0, 1.0)
         self._begin("Settings")
         self._empty(
             "ImageData",
@@ -176,11 +163,11 @@ class _Document:
             folder="",
             width=width,
             height=height,
-            nslices=1,
-            nframes=tracked.n_frames,
+            nslices=tracked.planes,
+            nframes=tracked.n_times,
             pixelwidth=x,
             pixelheight=y,
-            voxeldepth=1.0,
+            voxeldepth=z,
             timeinterval=tracked.calibration.time_interval or 1.0,
         )
         self._end("Settings")
@@ -197,26 +184,44 @@ class _Document:
         self._end(element)
 
 
-def _spot(mask: SparseMask, frame: int, calibration: Calibration) -> tuple[dict[str, Any], str]:
-    size = np.array(calibration.pixel_size_yx or (1.0, 1.0))
-    centre = (np.argwhere(mask.window()).mean(axis=0) + mask.origin_yx) * size
-    area = mask.area * size.prod()
-    # corners lie half a pixel before centres; TrackMate's outlines are relative to the spot
-    ring = (outlines(mask)[0] - 0.5) * size - centre
-    outline = " ".join(f"{x:.6g} {y:.6g}" for y, x in ring.tolist())
+def _voxel(tracked: Tracked) -> tuple[float, float, float] | None:
+    """Get depth, height and width of a voxel; None where one of them is not known."""
+    known = tracked.calibration
+    if known.pixel_size_yx is None or (tracked.planes > 1 and known.z_step is None):
+        return None
+    return (known.z_step or 1.0, *known.pixel_size_yx)
+
+
+def _spot(tracked: Tracked, time: int, planes: dict[int, SparseMask]) -> tuple[dict[str, Any], str]:
+    """Describe an object at a point in time; with its outline if that is in one plane."""
+    size = np.array(_voxel(tracked) or (1.0, 1.0, 1.0))
+    inside = np.concatenate([_places(mask, plane) for plane, mask in planes.items()])
+    centre = inside.mean(axis=0) * size
+    z, y, x = centre.tolist()
     attributes = {
         "QUALITY": 1.0,
-        "POSITION_X": centre[1],
-        "POSITION_Y": centre[0],
-        "POSITION_Z": 0.0,
-        "POSITION_T": frame * (calibration.time_interval or 1.0),
-        "FRAME": frame,
-        "RADIUS": math.sqrt(area / math.pi),
+        "POSITION_X": x,
+        "POSITION_Y": y,
+        "POSITION_Z": z,
+        "POSITION_T": time * (tracked.calibration.time_interval or 1.0),
+        "FRAME": time,
         "VISIBILITY": 1,
-        "AREA": area,
-        "ROI_N_POINTS": len(ring),
     }
-    return attributes, outline
+    if tracked.planes > 1:
+        volume = len(inside) * size.prod()
+        return attributes | {"RADIUS": math.cbrt(volume * 3 / 4 / math.pi)}, ""
+    area = len(inside) * size[1:].prod()
+    # corners lie half a pixel before centres; TrackMate's outlines are relative to the spot
+    ring = (outlines(planes[0])[0] - 0.5) * size[1:] - centre[1:]
+    outline = " ".join(f"{x:.6g} {y:.6g}" for y, x in ring.tolist())
+    shape = {"RADIUS": math.sqrt(area / math.pi), "AREA": area, "ROI_N_POINTS": len(ring)}
+    return attributes | shape, outline
+
+
+def _places(mask: SparseMask, plane: int) -> NDArray[np.int_]:
+    """List the (plane, row, column) of each pixel of a mask."""
+    pixels = np.argwhere(mask.window()) + mask.origin_yx
+    return np.insert(pixels, 0, plane, axis=1)
 
 
 def _families(lineage: Lineage) -> list[list[int]]:

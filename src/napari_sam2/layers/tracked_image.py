@@ -1,12 +1,21 @@
 """An image layer with its objects as a tracked movie: calibration from the layer."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, TypeGuard
 
+import numpy as np
+
+from napari_sam2.appearance import Appearance
 from napari_sam2.images import Calibration
-from napari_sam2.layers.geometry import FrameGeometry, follows_depth
+from napari_sam2.layers.geometry import (
+    FrameGeometry,
+    LayerFrames,
+    follows_depth,
+    full_resolution,
+)
 
 if TYPE_CHECKING:
-    from napari.layers import Image
+    from napari.layers import Image, Layer
 
 TIME_INTERVAL_KEY = "time_interval_s"
 """Of a layer's metadata: seconds from frame to frame, where its scale does not say so."""
@@ -52,6 +61,43 @@ def layer_calibration(image: "Image", geometry: FrameGeometry) -> Calibration:
         z_step=_step(image, depth) if "Z" in axes else None,
         time_interval=interval if axes.startswith("T") else None,
         time_unit=time_unit or "s",
+    )
+
+
+def measured_channels(
+    image: "Image", geometry: FrameGeometry, others: Iterable["Layer"] = ()
+) -> dict[str, LayerFrames]:
+    """Name all channels whose intensities an object has: of the image, and of layers like it.
+
+    Parameters
+    ----------
+    image, geometry
+        What the masks lie on. Each place on its axis of channels is one.
+    others
+        Layers of the viewer. napari opens the channels of a file as layers of their own: image
+        layers of the same shape at the same place are channels, too.
+    """
+    alike = [image, *(layer for layer in others if _lies_on(layer, image))]
+    channels: dict[str, LayerFrames] = {}
+    for layer in alike:
+        axis = geometry.channel_axis
+        if axis is None:
+            channels[layer.name] = LayerFrames(layer, geometry)
+            continue
+        for number in range(full_resolution(layer).shape[axis]):
+            one = Appearance(channels=(number,))
+            channels[f"{layer.name}_{number}"] = LayerFrames(layer, geometry, one)
+    return channels
+
+
+def _lies_on(layer: "Layer", image: "Image") -> "TypeGuard[Image]":
+    from napari.layers import Image
+
+    if layer is image or not isinstance(layer, Image):
+        return False
+    same_shape = full_resolution(layer).shape == full_resolution(image).shape
+    return same_shape and all(
+        np.allclose(getattr(layer, name), getattr(image, name)) for name in ("scale", "translate")
     )
 
 

@@ -25,7 +25,7 @@ from napari_sam2.widgets.tracks_background import Background
 from napari_sam2.widgets.tracks_edits import TrackEdits
 from napari_sam2.widgets.tracks_export import ExportSection
 from napari_sam2.widgets.tracks_lineage import DIVIDE_KEY, LineageSection
-from napari_sam2.widgets.tracks_numbers import NumbersSection, Source
+from napari_sam2.widgets.tracks_numbers import NumbersSection
 from napari_sam2.widgets.tracks_suggestions import SuggestionList
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class TracksAndNumbers(QWidget):
         self.hint = QLabel("Choose an image in the dock “Segment and track (SAM 2)” first.")
         self.lineage = LineageSection()
         self.suggestions = SuggestionList(self._name)
-        self.numbers = NumbersSection(self._source)
+        self.numbers = NumbersSection(self._tracked)
         self.export = ExportSection(self._tracked)
         self.tabs = QTabWidget()
         self._layers: dict[Workspace, TracksLayer] = {}
@@ -190,12 +190,6 @@ class TracksAndNumbers(QWidget):
             workspace.frames,
             geometry.n_planes,
         )
-
-    def _source(self) -> Source | None:
-        tracked, workspace = self._tracked(), self.annotator.workspace
-        if tracked is None or workspace is None or tracked.movie is None:
-            return None
-        return Source(tracked, {workspace.image.name: tracked.movie})
 
     def _here(self, operation: Callable[[int, int], Any]) -> None:
         """Do something to the current object in the shown frame."""

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
-from napari_sam2.measurements import Channels, Table, collect, measure_tracks, measured_frames
+from napari_sam2.measurements import Table, collect, measure_tracks, measured_frames
 from napari_sam2.tracked import Tracked
 from napari_sam2.widgets.sections import add_row, button, combo_box, form, row
 from napari_sam2.widgets.tracks_background import Background
@@ -18,13 +17,6 @@ from napari_sam2.widgets.tracks_table import NumbersTable
 OBJECTS, TRACKS = "Objects by frame", "Tracks"
 NOT_PLOTTED = ("object", "frame", "parent", "time_", "z_")
 MOST_CURVES = 12
-
-
-class Source(NamedTuple):
-    """What is measured, and the pixels that its intensities come from."""
-
-    tracked: Tracked
-    channels: Channels
 
 
 class NumbersSection(QWidget):
@@ -49,7 +41,7 @@ class NumbersSection(QWidget):
     measured = Signal(object)
     failed = Signal(object)
 
-    def __init__(self, source: Callable[[], Source | None]) -> None:
+    def __init__(self, source: Callable[[], Tracked | None]) -> None:
         super().__init__()
         self._source = source
         self._objects: Table = {}
@@ -132,8 +124,8 @@ class NumbersSection(QWidget):
         self.background.stopped.connect(partial(self._show_running, False))
 
     def _start(self) -> None:
-        source = self._source()
-        if source is not None and self.background.run(partial(_measure, source)):
+        tracked = self._source()
+        if tracked is not None and self.background.run(partial(_measure, tracked)):
             self._show_running(True)
 
     def _show_progress(self, done: int, total: int) -> None:
@@ -178,10 +170,10 @@ def curves(objects: Table, name: str, object_ids: Iterable[int]) -> dict[int, Cu
     return found
 
 
-def _measure(source: Source, progress: Callable[[int, int], None]) -> tuple[Table, Table]:
+def _measure(tracked: Tracked, progress: Callable[[int, int], None]) -> tuple[Table, Table]:
     rows = []
-    for frame, found in enumerate(measured_frames(source.tracked, source.channels)):
+    for frame, found in enumerate(measured_frames(tracked)):
         rows += found
-        progress(frame + 1, source.tracked.n_frames)
+        progress(frame + 1, tracked.n_frames)
     objects = collect(rows)
-    return objects, measure_tracks(source.tracked, objects)
+    return objects, measure_tracks(tracked, objects)

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from xml.etree import ElementTree
 
 import av
@@ -11,6 +12,9 @@ import pyarrow.parquet
 import pytest
 import tifffile
 import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_tracks import tracked_movies, tracked_stacks
 from roifile import roiread
 from skimage.draw import polygon2mask
 
@@ -98,6 +102,52 @@ def test_trackmate_finds_spots_outlines_and_edges(tracked: Tracked, tmp_path: Pa
     assert {track.get("NUMBER_SPLITS") for track in root.iter("Track")} == {"2", "0"}
 
 
+@settings(max_examples=10, deadline=None)
+@given(st.one_of(tracked_movies(overlapping=True), tracked_stacks()))
+def test_trackmate_has_every_object_at_every_time_and_every_parent(tracked: Tracked) -> None:
+    with TemporaryDirectory() as folder:
+        export(Path(folder) / "x.xml", tracked)
+        root = ElementTree.parse(Path(folder) / "x.xml").getroot()
+    places = {
+        int(spot.get("ID")): (int(spot.get("OBJECT_ID")), int(spot.get("FRAME")))
+        for spot in root.iter("Spot")
+    }
+    assert sorted(places.values()) == sorted(
+        (object_id, time)
+        for time in range(tracked.n_times)
+        for object_id in tracked.volumes_in(time)
+    )
+    edges = {
+        (places[int(edge.get("SPOT_SOURCE_ID"))], places[int(edge.get("SPOT_TARGET_ID"))])
+        for edge in root.iter("Edge")
+    }
+    parents = {source[0]: target[0] for target, source in edges if source[0] != target[0]}
+    assert parents == tracked.tracks.parents
+    assert all(source[1] < target[1] for source, target in edges)
+    # each object's spots hang together, and each daughter on her mother
+    assert len(edges) == len(places) - len(tracked.tracks) + len(parents)
+
+
+def test_trackmate_places_volumes_in_depth(tmp_path: Path) -> None:
+    masklets = Masklets(6, SHAPE)
+    for frame in (4, 5):  # planes 1 and 2 of time 1
+        masklets.set(3, frame, SparseMask.from_window(SHAPE, np.ones((2, 3)), (10, 20)))
+    step = Calibration((0.5, 0.25), "um", 2.0, 60.0)
+    export(tmp_path / "x.xml", Tracked(masklets, axes="TZYX", calibration=step, n_planes=3))
+    root = ElementTree.parse(tmp_path / "x.xml").getroot()
+    (spot,) = root.iter("Spot")
+    at = [float(spot.get(f"POSITION_{axis}")) for axis in "TZYX"]
+    assert at == [60, 1.5 * 2, 10.5 * 0.5, 21 * 0.25] and spot.text is None
+    assert float(spot.get("RADIUS")) ** 3 * 4 / 3 * np.pi == pytest.approx(12 * 2 * 0.5 * 0.25)
+    image = root.find("Settings/ImageData")
+    assert [image.get(k) for k in ("nslices", "nframes", "voxeldepth")] == ["3", "2", "2.0"]
+    export(tmp_path / "y.xml", Tracked(masklets, axes="ZYX", calibration=Calibration((0.5, 0.25))))
+    root = ElementTree.parse(tmp_path / "y.xml").getroot()  # how far planes are apart is unknown
+    assert root.find("Model").get("spatialunits") == "pixel"
+    (spot,) = root.iter("Spot")
+    assert [float(spot.get(f"POSITION_{axis}")) for axis in "TZYX"] == [0, 4.5, 10.5, 21]
+
+
 def test_imagej_finds_each_outline_on_its_frame(tracked: Tracked, tmp_path: Path) -> None:
     export(tmp_path / "x.zip", tracked)
     rois = {roi.name: roi for roi in roiread(tmp_path / "x.zip")}
@@ -157,7 +207,7 @@ def test_every_form_tells_how_far_it_is(tracked: Tracked, tmp_path: Path, suffix
     assert [done for done, _ in told] == list(range(1, 7)) and {total for _, total in told} == {6}
 
 
-@pytest.mark.parametrize("suffix", [".tif", ".ome.zarr", ".ctc"])
+@pytest.mark.parametrize("suffix", [".tif", ".ome.zarr", ".ctc", ".geff"])
 def test_movies_of_stacks_come_back(tmp_path: Path, suffix: str) -> None:
     masklets = Masklets(6, SHAPE)
     for frame in (1, 2, 4, 5):  # planes 1, 2 of time 0 and 1, 2 of time 1
@@ -172,7 +222,7 @@ def test_movies_of_stacks_come_back(tmp_path: Path, suffix: str) -> None:
         assert tifffile.imread(tmp_path / "x.ctc" / "mask001.tif").shape == (3, *SHAPE)
 
 
-@pytest.mark.parametrize("suffix", [".geff", ".xml", ".json", ".mp4"])
+@pytest.mark.parametrize("suffix", [".json", ".mp4"])
 def test_forms_that_cannot_hold_movies_of_stacks_say_so(tmp_path: Path, suffix: str) -> None:
     stacks = Tracked(Masklets(6, SHAPE), axes="TZYX", n_planes=3)
     with pytest.raises(ValueError, match="movie of stacks"):

@@ -8,7 +8,7 @@ import zarr
 from geff.core_io import read_to_memory
 from geff.validate.data import ValidationConfig
 from hypothesis import given, settings
-from random_tracks import CALIBRATION, SHAPE, same_masks, tracked_movies
+from random_tracks import CALIBRATION, SHAPE, same_masks, tracked_movies, tracked_stacks
 
 from napari_sam2.images import Calibration
 from napari_sam2.io.geff import read_geff, write_geff
@@ -33,6 +33,30 @@ def test_a_round_trip_loses_nothing_and_geff_finds_it_valid(tracked: Tracked) ->
     assert same_masks(read.masklets, tracked.masklets)
     assert read.calibration == CALIBRATION
     assert (read.n_frames, read.masklets.frame_shape) == (6, SHAPE)
+
+
+@settings(max_examples=8, deadline=None)
+@given(tracked_stacks())
+def test_a_movie_of_stacks_loses_nothing_and_geff_finds_it_valid(tracked: Tracked) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "x.geff"
+        write_geff(path, tracked)
+        geff.validate_structure(path)
+        read_to_memory(path, data_validation=ALL_CHECKS)
+        read = read_geff(path)
+        graph, metadata = geff.read(path)
+    assert read.lineage == tracked.tracks
+    assert same_masks(read.masklets, tracked.masklets)
+    assert (read.axes, read.n_planes, read.grid) == ("TZYX", 4, (3, 4))
+    assert read.calibration == tracked.calibration
+    assert [axis.name for axis in metadata.axes] == ["t", "z", "y", "x"]
+    assert [axis.scale for axis in metadata.axes] == [30, 2, 0.5, 0.25]
+    # a node for each object at each point in time, at the centre of its volume
+    assert graph.number_of_nodes() == sum(len(tracked.volumes_in(time)) for time in range(3))
+    node = dict(graph.nodes[0])
+    planes = tracked.volumes_in(int(node["t"]))[int(node["track_id"])]
+    depths = np.repeat(list(planes), [mask.area for mask in planes.values()])
+    assert node["z"] == pytest.approx(depths.mean()) and node["area"] == len(depths)
 
 
 def test_other_programs_find_places_scales_and_labels(tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 import numpy as np
-from napari.layers import Image
+from napari.layers import Image, Labels
 
 from napari_sam2.images import Calibration
 from napari_sam2.layers.geometry import FrameGeometry
-from napari_sam2.layers.tracked_image import layer_axes, layer_calibration
+from napari_sam2.layers.tracked_image import layer_axes, layer_calibration, measured_channels
 from napari_sam2.sample_data import sample_dividing_nuclei, sample_embryo_nuclei
 
 
@@ -38,3 +38,20 @@ def test_a_movie_of_stacks_has_both_steps() -> None:
 def test_pixels_are_no_unit() -> None:
     assert read(Image(np.zeros((3, 8, 9)), scale=(1, 2, 3))) == ("TYX", Calibration())
     assert read(Image(np.zeros((8, 9)))) == ("YX", Calibration())
+
+
+def test_channels_are_those_of_the_image_and_of_layers_like_it() -> None:
+    pixels = np.arange(3 * 2 * 8 * 9).reshape(3, 2, 8, 9)
+    place = {"scale": (1, 1, 0.5, 0.5), "axis_labels": ("t", "c", "y", "x")}
+    image = Image(pixels, name="movie", **place)
+    found = measured_channels(image, FrameGeometry.of(image))
+    assert list(found) == ["movie_0", "movie_1"]
+    np.testing.assert_array_equal(found["movie_1"][2], pixels[2, 1])
+    green, red = (Image(pixels[:, i], name=n, translate=(0, 5, 5)) for i, n in enumerate("gr"))
+    elsewhere = Image(pixels[:, 0], name="elsewhere")
+    shorter = Image(pixels[:2, 0], name="shorter", translate=(0, 5, 5))
+    masks = Labels(pixels[:, 0], name="masks", translate=(0, 5, 5))
+    layers = [green, red, elsewhere, shorter, masks]
+    found = measured_channels(green, FrameGeometry.of(green), layers)
+    assert list(found) == ["g", "r"]
+    np.testing.assert_array_equal(found["r"][1], pixels[1, 1])

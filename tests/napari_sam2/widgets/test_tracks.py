@@ -1,14 +1,21 @@
 """The dock "Tracks and numbers" on a viewer, with a session without a network."""
 
+import csv
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
+import av
 import numpy as np
+import pyarrow.parquet
 import pytest
+import zarr
 from napari.components import ViewerModel
 from qtpy.QtCore import Qt
 from random_tracks import same_masks
+from roifile import roiread
 
 from napari_sam2.division import split_mask
 from napari_sam2.io import export, read_tracked
@@ -193,18 +200,57 @@ def test_a_mother_is_not_followed_beyond_her_end(
     assert [frames(dock, i) for i in (1, 2, 3)] == [[0, 1, 2], [3, 4, 5], [3, 4, 5]]
 
 
-@pytest.mark.parametrize("suffix", [".ctc", ".geff"])
-def test_every_division_made_with_the_key_is_in_the_export(
-    dock: Any, divided_twice: None, qtbot: Any, tmp_path: Path, suffix: str
+def parents_in(path: Path) -> dict[int, int]:
+    """Read the parents out of an export as another program would."""
+    if path.suffix == ".xml":
+        root = ElementTree.parse(path).getroot()
+        objects = {spot.get("ID"): int(spot.get("OBJECT_ID")) for spot in root.iter("Spot")}
+        ends = ("SPOT_SOURCE_ID", "SPOT_TARGET_ID")
+        links = [[objects[edge.get(end)] for end in ends] for edge in root.iter("Edge")]
+        return {daughter: mother for mother, daughter in links if mother != daughter}
+    if path.suffix == ".json":
+        rows = json.loads(path.read_text())["annotations"]
+        return {row["id"]: row["parent"] for row in rows if row["parent"]}
+    if path.suffix == ".zarr":
+        properties = zarr.open_group(path, mode="r").attrs["image-label"]["properties"]
+        return {row["label-value"]: row["parent"] for row in properties if row["parent"]}
+    tables = path.with_name(f"{path.stem}_tracks{path.suffix}")
+    if path.suffix == ".csv":
+        with open(tables, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    else:
+        rows = pyarrow.parquet.read_table(tables).to_pylist()
+    return {int(row["object"]): int(row["parent"]) for row in rows if int(row["parent"])}
+
+
+def test_every_division_made_with_the_key_is_in_every_export(
+    dock: Any, divided_twice: None, qtbot: Any, tmp_path: Path
 ) -> None:
-    dock.export.form.setCurrentText(FORMS[suffix].name)
-    dock.export.path.setText(str(tmp_path / f"cells{suffix}"))
-    with qtbot.waitSignal(dock.export.background.finished, timeout=20_000):
-        qtbot.mouseClick(dock.export.start, LEFT)
-    read = read_tracked(tmp_path / f"cells{suffix}")
-    assert read.lineage.parents == {2: 1, 3: 1, 4: 2, 5: 2}
-    assert read.calibration.pixel_size_yx == pytest.approx((0.5, 0.25))
-    assert [(t.begin, t.end) for t in read.lineage] == [(0, 1), (2, 3), (2, 5), (4, 5), (4, 5)]
+    expected = {2: 1, 3: 1, 4: 2, 5: 2}
+    masklets = dock.annotator.workspace.masklets
+    for suffix, form in FORMS.items():
+        path = tmp_path / f"cells{suffix}"
+        dock.export.form.setCurrentText(form.name)
+        dock.export.path.setText(str(path))
+        with qtbot.waitSignal(dock.export.background.finished, timeout=20_000):
+            qtbot.mouseClick(dock.export.start, LEFT)
+        assert path.exists(), suffix
+        if suffix in (".ctc", ".geff"):
+            read = read_tracked(path)
+            assert read.lineage.parents == expected
+            assert read.calibration.pixel_size_yx == pytest.approx((0.5, 0.25))
+            spans = [(t.begin, t.end) for t in read.lineage]
+            assert spans == [(0, 1), (2, 3), (2, 5), (4, 5), (4, 5)]
+        elif suffix in (".tif", ".ome.tif"):  # have no place for parents, but for each daughter
+            assert read_tracked(path).masklets.object_ids == (1, 2, 3, 4, 5)
+        elif suffix == ".zip":
+            names = {roi.name[:4] for roi in roiread(path)}
+            assert names == {f"{object_id:04}" for object_id in masklets.object_ids}
+        elif suffix == ".mp4":  # a picture of them: each has an outline in its own colour
+            with av.open(str(path)) as container:
+                assert len(list(container.decode(video=0))) == 6
+        else:
+            assert parents_in(path) == expected, suffix
 
 
 def test_tracks_that_were_written_are_opened_and_corrected(
@@ -336,6 +382,21 @@ def test_numbers_are_there_at_once_and_a_row_leads_to_its_place(
     assert "mean_movie" in numbers.objects  # and stays, for the masks are the same
     numbers.place_selected.emit(1, 4)
     assert dock.annotator.workspace.shown_frame == 4
+
+
+def test_all_channels_are_measured_those_of_other_layers_too(
+    dock: Any, viewer: ViewerModel, cell: Any, settle: Any, qtbot: Any
+) -> None:
+    movie = viewer.layers["movie"]
+    pixels = np.full(movie.data.shape, 9, np.uint16)
+    viewer.add_image(pixels, name="DAPI", scale=movie.scale, translate=movie.translate)
+    viewer.add_image(pixels[:, :-1], name="other")
+    with qtbot.waitSignal(dock.numbers.measured, timeout=20_000):
+        qtbot.mouseClick(dock.numbers.measure, LEFT)
+    settle()
+    assert set(dock.numbers.objects["mean_DAPI"]) == {9.0}
+    assert set(dock.numbers.objects["background_movie"]) == {0.0}
+    assert "mean_other" not in dock.numbers.objects
 
 
 def test_suggestions_are_found_and_accepted(

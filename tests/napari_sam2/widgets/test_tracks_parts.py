@@ -1,6 +1,7 @@
 """The parts of the dock "Tracks and numbers", each by itself, driven as a user does."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from napari_sam2.tracked import Tracked
 from napari_sam2.widgets.tracks_background import Background
 from napari_sam2.widgets.tracks_export import ExportSection, with_suffix
 from napari_sam2.widgets.tracks_lineage import LineageSection
-from napari_sam2.widgets.tracks_numbers import TRACKS, NumbersSection, Source
+from napari_sam2.widgets.tracks_numbers import TRACKS, NumbersSection
 from napari_sam2.widgets.tracks_plot import Plot, round_ticks
 from napari_sam2.widgets.tracks_suggestions import SuggestionList
 from napari_sam2.widgets.tracks_table import NumbersTable
@@ -114,7 +115,7 @@ def test_suffixes_follow_the_form(before: str, suffix: str, after: str) -> None:
 
 
 def test_numbers_are_measured_plotted_and_listed(qtbot: Any, tracked: Tracked) -> None:
-    section = NumbersSection(lambda: Source(tracked, {"red": tracked.movie}))
+    section = NumbersSection(lambda: replace(tracked, channels={"red": tracked.movie}))
     qtbot.addWidget(section)
     section.show()
     with qtbot.waitSignal(section.measured, timeout=20_000):
