@@ -1,7 +1,8 @@
 """What may have happened to the objects: divisions, deaths, entries, exits, and doubles.
 
 The rules, each with a score from 0 (unlikely) to 1; below `LEAST_SCORE` nothing is said. A frame
-on which the user gave the mask is not doubted.
+on which the user gave the mask is not doubted. Of two divisions of one object within three
+frames, the likelier one counts.
 
 ===========  ===================================================================================
 division     The mask falls apart into two parts, the smaller one at least a quarter of the
@@ -38,6 +39,7 @@ PART = 0.25
 OVERLAP = 0.6
 SHRUNK = 2 / 3
 SHRINKS_WITHIN = 4  # frames
+SAME_DIVISION = 3  # frames; a condensing nucleus shrinks before it falls apart
 
 
 class Kind(StrEnum):
@@ -99,7 +101,7 @@ def suggest(
         key = (suggestion.frame, suggestion.kind, suggestion.object_ids[0])
         if suggestion.score >= max(LEAST_SCORE, best[key].score if key in best else 0):
             best[key] = suggestion
-    return sorted(best.values())
+    return sorted(_once(best.values()))
 
 
 def of_divisions(divisions: "Iterable[Division]") -> list[Suggestion]:
@@ -135,6 +137,18 @@ def joined(proposed: Sequence[Suggestion], found: Iterable[Suggestion]) -> list[
     return sorted([*proposed, *others])
 
 
+def _once(found: Iterable[Suggestion]) -> Iterator[Suggestion]:
+    """Leave out divisions beside likelier ones of the same object: a cell divides once."""
+    divided: dict[int, list[int]] = {}
+    for each in sorted(found, key=lambda each: each.score, reverse=True):
+        if each.kind is Kind.DIVISION:
+            others = divided.setdefault(each.object_ids[0], [])
+            if any(abs(each.frame - frame) <= SAME_DIVISION for frame in others):
+                continue
+            others.append(each.frame)
+        yield each
+
+
 def _divisions(
     masklets: Masklets, figures: Figures, object_ids: Sequence[int], lineage: Lineage
 ) -> Iterator[Suggestion]:
@@ -147,7 +161,7 @@ def _divisions(
                 yield Suggestion(int(frame), Kind.DIVISION, (object_id,), 0.9)
             was_two = is_two
             drop = np.log2(area[frame] / area[frame - 1])
-            score = 0.8 * (1 - abs(drop - HALF) / HALF_WIDTH)
+            score = 0.8 * float(1 - abs(drop - HALF) / HALF_WIDTH)
             if score <= 0 or figures.given[row, frame] or lineage.daughters(object_id):
                 continue
             beside = _begins_beside(figures, row, int(frame))

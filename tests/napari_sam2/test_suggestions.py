@@ -60,6 +60,21 @@ def test_a_mask_that_falls_apart_is_a_division() -> None:
     assert (found.frame, found.kind, found.score) == (2, Kind.DIVISION, 0.9)
 
 
+def test_a_cell_that_shrinks_before_it_falls_apart_divides_once() -> None:
+    masklets = Masklets(12, SHAPE)
+    for frame in range(12):
+        image = np.zeros(SHAPE, bool)
+        image[10:20, 20:40] = True
+        image[10:20, 30:40] &= frame < 3  # a plate
+        image[14, 20:30] &= frame < 4  # parted
+        image[10:20, 20:40] |= frame > 8  # and one again, for what it is worth
+        image[14, 20:40] &= frame != 11
+        masklets.paint(2, frame, image)
+    table = figures_of(masklets)
+    found = suggest(masklets, table.figures, (2,), Lineage())
+    assert [(s.frame, s.score) for s in found] == [(4, 0.9), (11, 0.9)]
+
+
 @pytest.mark.parametrize(
     ("boxes", "kind", "frame"),
     [

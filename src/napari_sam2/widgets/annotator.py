@@ -17,6 +17,7 @@ from napari_sam2.widgets.edits import Edits
 from napari_sam2.widgets.neighbours import Neighbours
 from napari_sam2.widgets.network import Network
 from napari_sam2.widgets.notices import ONE_LAYER_FOR_ALL
+from napari_sam2.widgets.open_suggestions import OpenSuggestions
 from napari_sam2.widgets.pen import Pen
 from napari_sam2.widgets.pending_steps import PendingStep
 from napari_sam2.widgets.propagation import Propagation
@@ -52,6 +53,8 @@ class Annotator(QObject):
     network, conversation, propagation, steps, edit, pen, sessions
         The parts: what is loaded, what is asked of it, masks carried on, what is recorded,
         edits, the next mark, files.
+    suggestions
+        What may have happened to the objects, and is yet to be decided on.
     is_closed
         Whether the viewer is closed.
 
@@ -90,6 +93,7 @@ class Annotator(QObject):
             self.network, self.conversation, self._alternatives, self._current, self.open
         )
         self.neighbours = Neighbours(self.worker, self._owner, self._current)
+        self.suggestions = OpenSuggestions()
         self.edit = Edits(self._current, self.steps.put, self.propagation.when_idle)
         self.pen = Pen(self._current, self.steps, self.edit)
         self.sessions = Sessions(lambda: self.model[0], self._put_history)

@@ -226,6 +226,8 @@ class SegmentAndTrack(QWidget):
             (annotator.worker.busy, self.busy.setVisible),
             (annotator.neighbours.changed, self.neighbours.show_found),
             (annotator.closed, self.release),
+            (annotator.suggestions.changed, self._show_suggested),
+            (self.checking.timeline.decided, annotator.suggestions.decide),
             (self.review.updated, self._show_review),
             (self.preflight.told, self.propagation.show_estimate),
         ]
@@ -331,6 +333,7 @@ class SegmentAndTrack(QWidget):
         locked = frozenset(row.object_id for row in rows if row.is_locked)
         self.checking.timeline.show_table(self.review.table, names, locks, locked)
         self.checking.show_count(self.review.n_doubtful())
+        self._show_suggested()
         self._show_place()
 
     def _show_place(self) -> None:
@@ -338,6 +341,10 @@ class SegmentAndTrack(QWidget):
         workspace = self.annotator.workspace
         if workspace is not None:
             self.checking.timeline.show_current(workspace.current_object, workspace.shown_frame)
+
+    def _show_suggested(self) -> None:
+        """Mark in the timeline what may have happened."""
+        self.checking.timeline.show_suggested(self.annotator.suggestions.words)
 
     def _explain_keys(self) -> None:
         KeyOverlay(self).show_over(self.window() or self)

@@ -1,22 +1,26 @@
 """The timeline: objects as rows, frames as columns, coloured by how sure each mask is."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QEvent, QPoint, QRect, QSize, Qt, Signal
+from qtpy.QtCore import QEvent, QPoint, QPointF, QRect, QSize, Qt, Signal
 from qtpy.QtGui import (
     QColor,
+    QContextMenuEvent,
     QHelpEvent,
     QImage,
     QMouseEvent,
     QPainter,
     QPaintEvent,
     QPalette,
+    QPen,
+    QPolygonF,
     QResizeEvent,
 )
-from qtpy.QtWidgets import QAbstractScrollArea, QScrollBar, QToolTip, QWidget
+from qtpy.QtWidgets import QAbstractScrollArea, QMenu, QScrollBar, QToolTip, QWidget
 
 from napari_sam2.doubt import DoubtTable, Reason
 from napari_sam2.widgets.icons import object_qcolor
@@ -30,6 +34,8 @@ from napari_sam2.widgets.timeline_cells import (
 
 GUTTER_PX = 30  # for the numbers of the objects
 MIN_ROWS, MAX_ROWS = 3, 10
+MARK_PX = 3.5  # from the middle of a suggestion's mark to its corners
+NEAR_PX = 5  # how far a click on it may be off
 LINE = "#ff3bd0"  # the current frame: a colour that nothing else has
 WHY = {
     Reason.QUALITY: "low predicted IoU",
@@ -47,9 +53,12 @@ class ConfidenceTimeline(QAbstractScrollArea):
     -------
     pointed
         Object id and frame that was clicked on.
+    decided
+        Object id and frame of a suggestion, and whether it was accepted in its menu.
     """
 
     pointed = Signal(int, int)
+    decided = Signal(int, int, bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -60,6 +69,7 @@ class ConfidenceTimeline(QAbstractScrollArea):
         self._locked: frozenset[tuple[int, int]] = frozenset()
         self._locked_objects: frozenset[int] = frozenset()
         self._current: tuple[int | None, int | None] = (None, None)
+        self._suggested: Mapping[tuple[int, int], str] = {}
         self._rows = 0
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setMouseTracking(True)
@@ -105,6 +115,44 @@ class ConfidenceTimeline(QAbstractScrollArea):
             if not bar.value() <= row < bar.value() + full:
                 bar.setValue(row - full // 2)
         self._view.update()
+
+    def show_suggested(self, suggested: Mapping[tuple[int, int], str]) -> None:
+        """Mark what may have happened, in words by object id and frame."""
+        self._suggested = dict(suggested)
+        self._view.update()
+
+    def suggested_at(self, at: QPoint) -> tuple[int, int] | None:
+        """Find the object id and frame of the suggestion nearest to a position; None if none is."""
+        cell = self.cell_at(at)
+        if cell is None:
+            return None
+        away = {
+            frame: abs(self.position_of(object_id, frame).x() - at.x())
+            for object_id, frame in self._suggested
+            if object_id == cell[0]
+        }
+        frame = min(away, key=lambda frame: away[frame], default=-1)
+        near = frame >= 0 and (frame == cell[1] or away[frame] <= NEAR_PX)
+        return (cell[0], frame) if near else None
+
+    def menu_at(self, at: QPoint) -> QMenu | None:
+        """Make the menu of the suggestion at a position; None if there is none."""
+        place = self.suggested_at(at)
+        if place is None:
+            return None
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        for word, accepted in (("Accept", True), ("Dismiss", False)):
+            action = menu.addAction(f"{word}: {self._suggested[place]}")
+            if action is not None:
+                action.triggered.connect(partial(self._decide, place, accepted))
+        return menu
+
+    def contextMenuEvent(self, event: QContextMenuEvent | None) -> None:
+        """Let a suggestion be accepted or dismissed."""
+        menu = None if event is None else self.menu_at(event.pos())
+        if menu is not None and event is not None:
+            menu.popup(event.globalPos())
 
     def cell_at(self, at: QPoint) -> tuple[int, int] | None:
         """Find the object id and the frame at a position in the viewport; None beside them."""
@@ -165,6 +213,7 @@ class ConfidenceTimeline(QAbstractScrollArea):
         target = QRect(GUTTER_PX, 0, self._cells_width(), round(height / ratio))
         painter.drawImage(target, image)
         self._draw_numbers(painter, table.table.object_ids[shown])
+        self._draw_suggested(painter, table)
         self._draw_current(painter, table, first)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
@@ -208,6 +257,9 @@ class ConfidenceTimeline(QAbstractScrollArea):
             parts.append("given or locked by you")
         doubt = float(table.doubts[row, frame])
         why = f" ({WHY[Reason(table.reasons[row, frame])]})" if doubt >= 0.05 else ""
+        if (object_id, frame) in self._suggested:
+            said = self._suggested[object_id, frame]
+            parts.append(f"suggested: {said}; a right click accepts or dismisses it")
         return "\n".join([*parts, f"doubt {100 * doubt:.0f} %{why}"])
 
     def _cells(self, table: DoubtTable, shown: slice) -> NDArray[np.uint32]:
@@ -239,6 +291,24 @@ class ConfidenceTimeline(QAbstractScrollArea):
             painter.drawText(
                 box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, str(object_id)
             )
+
+    def _draw_suggested(self, painter: QPainter, table: DoubtTable) -> None:
+        """Draw a diamond for each suggestion."""
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(QColor("black"), 1))
+        painter.setBrush(QColor("white"))
+        for object_id, frame in self._suggested:
+            if table.table.row(object_id) is None or frame >= table.doubts.shape[1]:
+                continue
+            middle = QPointF(self.position_of(object_id, frame))
+            ways = ((0, -1), (1, 0), (0, 1), (-1, 0))
+            corners = [middle + QPointF(x, y) * MARK_PX for x, y in ways]
+            painter.drawPolygon(QPolygonF(corners))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+
+    def _decide(self, place: tuple[int, int], accepted: bool) -> None:
+        self.decided.emit(*place, accepted)
 
     def _draw_current(self, painter: QPainter, table: DoubtTable, first: int) -> None:
         object_id, frame = self._current

@@ -91,6 +91,8 @@ class TracksAndNumbers(QWidget):
         self.annotator.changed.disconnect(self._sync)
         self.annotator.ended.disconnect(self._later)
         self.annotator.closed.disconnect(self.close_dock)
+        self.annotator.suggestions.decided.disconnect(self.suggestions.decide)
+        self.annotator.suggestions.show(())
         self._viewer.dims.events.current_step.disconnect(self._show_place)
         self._viewer.bind_key(DIVIDE_KEY, None, overwrite=True)
         for background in (self._quick, self._search):
@@ -145,6 +147,8 @@ class TracksAndNumbers(QWidget):
         self.suggestions.wanted.connect(self._find_suggestions)
         self.suggestions.shown.connect(self._show_suggestion)
         self.suggestions.decided.connect(self._forget_proposed)
+        self.suggestions.listed.connect(self._share_suggestions)
+        annotator.suggestions.decided.connect(self.suggestions.decide)
         self.suggestions.accepted.connect(lambda said: self._try(self.edits.accept, said))
         self.numbers.place_selected.connect(self._go_to)
         self.numbers.measured.connect(self._show_tracks)
@@ -319,6 +323,11 @@ class TracksAndNumbers(QWidget):
 
     def _show_found(self, found: list[Suggestion]) -> None:
         self.suggestions.show_suggestions(joined(self._proposed(), found))
+
+    def _share_suggestions(self) -> None:
+        """Let the timeline show what is in the list."""
+        found = self.suggestions.suggestions
+        self.annotator.suggestions.show((each, self.suggestions.in_words(each)) for each in found)
 
     def _forget_proposed(self, suggestion: Suggestion) -> None:
         workspace = self.annotator.workspace

@@ -114,7 +114,10 @@ class LineageSection(QWidget):
         self.family.setWordWrap(True)
         self.family.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.family.setMinimumHeight(2 * self.family.fontMetrics().lineSpacing() + 4)
-        self.tracks.setToolTip("A Tracks layer that follows the masks; click a track to select it.")
+        self.tracks.setToolTip(
+            "A Tracks layer that follows the masks. While it is the selected layer, a click on a "
+            "track selects its object."
+        )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         fields = form()

@@ -36,12 +36,15 @@ class SuggestionList(QWidget):
         A suggestion was accepted; it is not in the list any more.
     decided
         A suggestion was accepted or dismissed; comes before `accepted`.
+    listed
+        Other suggestions are in the list.
     """
 
     wanted = Signal()
     shown = Signal(object)
     accepted = Signal(object)
     decided = Signal(object)
+    listed = Signal()
 
     def __init__(self, name: Callable[[int], str]) -> None:
         super().__init__()
@@ -84,6 +87,7 @@ class SuggestionList(QWidget):
         n = self.list.count()
         self.state.setText(f"{n} found." if n else "Nothing found that is not said already.")
         self._sync()
+        self.listed.emit()
 
     def add_suggestions(self, suggestions: Sequence[Suggestion]) -> None:
         """List these too; what is there or was dismissed before is not listed again."""
@@ -93,6 +97,7 @@ class SuggestionList(QWidget):
             self.list.addItem(self._item(suggestion))
         if new:
             self.state.setText(f"{self.list.count()} found.")
+            self.listed.emit()
 
     def forget(self) -> None:
         """Empty the list, and forget what was dismissed: of another image."""
@@ -100,23 +105,34 @@ class SuggestionList(QWidget):
         self.show_suggestions([])
         self.state.clear()
 
-    def _item(self, suggestion: Suggestion) -> QListWidgetItem:
+    def in_words(self, suggestion: Suggestion) -> str:
+        """Say who does what, and how likely that is."""
         first, *others = (self._name(i) for i in suggestion.object_ids)
-        text = f"{suggestion.frame}: {first} {_TEXTS[suggestion.kind]}"
+        text = f"{first} {_TEXTS[suggestion.kind]}"
         text += f", {' and '.join(others)}" if others else ""
-        item = QListWidgetItem(f"{text} ({suggestion.score:.0%})")
+        return f"{text} ({suggestion.score:.0%})"
+
+    def decide(self, suggestion: Suggestion, accepted: bool) -> None:
+        """Accept or dismiss a suggestion that is in the list; nothing if it is not."""
+        if suggestion in self.suggestions:
+            self._take(self.suggestions.index(suggestion), accepted)
+
+    def _item(self, suggestion: Suggestion) -> QListWidgetItem:
+        item = QListWidgetItem(f"{suggestion.frame}: {self.in_words(suggestion)}")
         item.setData(Qt.ItemDataRole.UserRole, suggestion)
         item.setToolTip(item.text())
         return item
 
     def _decide(self, accepted: bool) -> None:
-        item = self.list.currentItem()
-        if item is None:
-            return
-        suggestion = item.data(Qt.ItemDataRole.UserRole)
+        if self.list.currentItem() is not None:
+            self._take(self.list.currentRow(), accepted)
+
+    def _take(self, row: int, accepted: bool) -> None:
+        suggestion = self.suggestions[row]
         self._dismissed.add(_identity(suggestion))
-        self.list.takeItem(self.list.row(item))
+        self.list.takeItem(row)
         self._sync()
+        self.listed.emit()
         self.decided.emit(suggestion)
         if accepted:
             self.accepted.emit(suggestion)

@@ -178,3 +178,22 @@ def test_without_masks_it_says_so(timeline):
     timeline.show_table(None, {})
     assert timeline.viewport().grab().toImage() != with_cells
     assert timeline.cell_at(QPoint(GUTTER_PX + 5, 5)) is None
+
+
+def test_what_is_suggested_is_marked_and_decided_on_in_a_menu(timeline, qtbot):
+    decided = []
+    timeline.decided.connect(lambda *said: decided.append(said))
+    at = timeline.position_of(2, 9)
+    plain = colour(timeline, 2, 9, dx=0)
+    timeline.show_suggested({(2, 9): "mother divides (80%)", (99, 3): "somebody leaves (50%)"})
+    assert colour(timeline, 2, 9, dx=0) != plain
+    assert "suggested: mother divides (80%)" in timeline.describe(2, 9)
+    assert timeline.menu_at(timeline.position_of(5, 9)) is None
+    assert timeline.menu_at(timeline.position_of(2, 4)) is None
+    for text, accepted in (("Accept: mother divides (80%)", True), ("Dismiss: ", False)):
+        menu = timeline.menu_at(at + QPoint(6, 1))  # a click beside it is meant for it, too
+        (action,) = [each for each in menu.actions() if each.text().startswith(text)]
+        action.trigger()
+        assert decided[-1] == (2, 9, accepted)
+    timeline.show_suggested({})
+    assert colour(timeline, 2, 9, dx=0) == plain and timeline.menu_at(at) is None

@@ -23,6 +23,7 @@ from napari_sam2.io.exports import FORMS
 from napari_sam2.io.session_files import Fingerprint, Header, write_session
 from napari_sam2.suggestions import Suggestion, of_divisions
 from napari_sam2.track_edits import lineage_of
+from napari_sam2.widgets.segment_and_track import SegmentAndTrack
 from napari_sam2.widgets.tracks import TracksAndNumbers
 from sam2_torch.automatic import Division
 
@@ -465,6 +466,29 @@ def test_a_division_that_was_proposed_is_dismissed_for_good(
     qtbot.addWidget(again)
     assert again.suggestions.suggestions == []
     again.close_dock()
+
+
+def test_a_suggestion_is_accepted_in_the_timeline_of_the_other_dock(
+    dock: Any, cell: Any, settle: Any, viewer: ViewerModel, qtbot: Any
+) -> None:
+    two_daughters(dock)
+    settle()
+    other = SegmentAndTrack(viewer)
+    qtbot.addWidget(other)
+    timeline = other.checking.timeline
+    qtbot.waitUntil(lambda: timeline.menu_at(timeline.position_of(1, 3)) is not None, timeout=5000)
+    menu = timeline.menu_at(timeline.position_of(1, 3))
+    accept, _ = menu.actions()
+    assert accept.text() == "Accept: Object 1 divides, Object 2 and Object 3 (62%)"
+    accept.trigger()
+    settle()
+    assert lineage(dock).parents == {2: 1, 3: 1}
+    assert dock.suggestions.suggestions == [] and timeline._suggested == {}
+    dock.annotator.edit.undo()
+    settle()
+    assert lineage(dock).parents == {}
+    other.release()
+    assert dock.told == []
 
 
 def test_a_closed_dock_leaves_the_annotator_and_another_one_goes_on(
