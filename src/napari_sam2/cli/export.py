@@ -42,7 +42,12 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("--movie", metavar="M", help="the movie that the masks lie on")
     parser.add_argument("--axes", help="of the movie, for example TYX (default: what it says)")
-    parser.add_argument("--channel", metavar="C", type=channels, help="of the movie (default: 0)")
+    parser.add_argument(
+        "--channel",
+        metavar="C",
+        type=channels,
+        help="what .mp4 shows of the movie (default: 0); tables have the intensities of all",
+    )
     parser.set_defaults(run=run_export)
 
 

@@ -38,6 +38,18 @@ def test_export_measures_the_movie_that_is_given(labels: Path, tmp_path: Path) -
     assert dict(zip(header.split(","), first.split(","), strict=True))["mean_intensity"] == "12.0"
 
 
+def test_export_measures_every_channel(labels: Path, tmp_path: Path) -> None:
+    movie = np.full((3, 2, 30, 44), 12, np.uint16)
+    movie[:, 1] = 30
+    tifffile.imwrite(tmp_path / "movie.tif", movie, photometric="minisblack")
+    command = ["export", str(labels), "-o", str(tmp_path / "x.csv"), "--channel", "1"]
+    assert main([*command, "--movie", str(tmp_path / "movie.tif"), "--axes", "TCYX"]) == 0
+    header, first, *_ = (tmp_path / "x.csv").read_text().splitlines()
+    row = dict(zip(header.split(","), first.split(","), strict=True))
+    assert (row["mean_channel_0"], row["mean_channel_1"]) == ("12.0", "30.0")
+    assert row["background_channel_1"] == "30.0"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

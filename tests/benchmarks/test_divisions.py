@@ -1,0 +1,56 @@
+import divisions
+import numpy as np
+import pytest
+
+from napari_sam2.images import Movie
+from napari_sam2.io.label_movies import tracked_labels
+from napari_sam2.sample_data import dividing_nuclei_with_truth
+
+
+def labels() -> np.ndarray:
+    """Cell 1 divides into 2 and 3 in frame 2; 4 leaves with frame 2, and 5 comes far away."""
+    movie = np.zeros((5, 60, 90), np.uint16)
+    for frame, image in enumerate(movie):
+        if frame < 2:
+            image[20:30, 20:40] = 1
+        else:
+            image[20:30, 18 - frame : 28 - frame] = 2
+            image[20:30, 32 + frame : 42 + frame] = 3
+        image[45:55, 70:80] = 4 if frame < 3 else 5
+    return movie
+
+
+def test_divisions_are_read_off_the_true_masks() -> None:
+    truth = tracked_labels(Movie(labels(), "TYX"))
+    assert divisions.divisions_of(truth) == [divisions.Division(1, 2, (2, 3))]
+    synthetic = tracked_labels(Movie(dividing_nuclei_with_truth(4)[1], "TYX"))
+    expected = [divisions.Division(2, 7, (10, 11)), divisions.Division(5, 14, (12, 13))]
+    assert divisions.divisions_of(synthetic) == expected
+
+
+def test_daughters_are_compared_in_the_order_that_fits() -> None:
+    truth, division = labels(), divisions.Division(1, 2, (2, 3))
+    masklets = tracked_labels(Movie(truth, "TYX")).masklets
+    assert divisions._agreement(masklets, truth, division, 5) == (1, 1)
+    swapped = np.array([0, 1, 3, 2, 4, 5], np.uint16)[truth]
+    masklets = tracked_labels(Movie(swapped, "TYX")).masklets
+    assert divisions._agreement(masklets, truth, division, 5) == (1, 1)
+    half = np.where(np.arange(60)[:, None] < 25, truth, 0)
+    masklets = tracked_labels(Movie(half, "TYX")).masklets
+    assert divisions._agreement(masklets, truth, division, 5) == pytest.approx((0.5, 0.5))
+
+
+def test_precision_and_recall_are_of_all_movies_together() -> None:
+    def movie(said: int, right: int, true: int, found: int) -> dict:
+        counts = {"said": said, "right": right, "true": true, "found": found}
+        figures = {f"divisions.{name}": count for name, count in counts.items()}
+        daughters = {"clicks.fresh": [[0.5, 0.8], [0.7, float("nan")]]}
+        return {"divisions": 2, "daughters": daughters, "suggestions": {"mask0": figures}}
+
+    jobs = {"synthetic/a": movie(4, 2, 2, 2), "real/b": movie(0, 0, 2, 0), "real/c": None}
+    told = divisions.summary(jobs)
+    assert told["all.suggestions.mask0.divisions.precision"] == 0.5
+    assert told["all.suggestions.mask0.divisions.recall"] == 0.5
+    assert "real.suggestions.mask0.divisions.precision" not in told  # nothing was said
+    assert told["synthetic.daughters.clicks.fresh.first_iou"] == 0.6
+    assert told["all.daughters.clicks.fresh.later_iou"] == 0.8
