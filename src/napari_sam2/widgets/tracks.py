@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from napari_sam2.division import Seeding
 from napari_sam2.figures import FigureTable
-from napari_sam2.layers.tracked_image import layer_axes, layer_calibration
+from napari_sam2.layers.tracked_image import layer_axes, layer_calibration, measured_channels
 from napari_sam2.layers.tracks_layer import TracksLayer
 from napari_sam2.layers.workspace import Workspace
 from napari_sam2.lineage import Lineage
@@ -193,6 +193,7 @@ class TracksAndNumbers(QWidget):
             {i: workspace.objects.name(i) for i in workspace.objects.ids},
             workspace.frames,
             geometry.n_planes,
+            measured_channels(image, geometry, self._viewer.layers),
         )
 
     def _here(self, operation: Callable[[int, int], Any]) -> None:

@@ -191,7 +191,7 @@ def test_what_is_suggested_is_marked_and_decided_on_in_a_menu(timeline, qtbot):
     assert timeline.menu_at(timeline.position_of(5, 9)) is None
     assert timeline.menu_at(timeline.position_of(2, 4)) is None
     for text, accepted in (("Accept: mother divides (80%)", True), ("Dismiss: ", False)):
-        menu = timeline.menu_at(at + QPoint(6, 1))  # a click beside it is meant for it, too
+        menu = timeline.menu_at(at + QPoint(5, 1))  # a click beside it is meant for it, too
         (action,) = [each for each in menu.actions() if each.text().startswith(text)]
         action.trigger()
         assert decided[-1] == (2, 9, accepted)

@@ -476,7 +476,8 @@ def test_a_suggestion_is_accepted_in_the_timeline_of_the_other_dock(
     other = SegmentAndTrack(viewer)
     qtbot.addWidget(other)
     timeline = other.checking.timeline
-    qtbot.waitUntil(lambda: timeline.menu_at(timeline.position_of(1, 3)) is not None, timeout=5000)
+    dock.annotator.changed.emit()
+    qtbot.waitUntil(lambda: timeline._rows == 3 and (1, 3) in timeline._suggested, timeout=5000)
     menu = timeline.menu_at(timeline.position_of(1, 3))
     accept, _ = menu.actions()
     assert accept.text() == "Accept: Object 1 divides, Object 2 and Object 3 (62%)"
