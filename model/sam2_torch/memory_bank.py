@@ -5,7 +5,6 @@ Notes
 Paper, section 4 "Memory bank". Reference: `_prepare_memory_conditioned_features`.
 """
 
-from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, Self, TypeAlias
@@ -210,6 +209,7 @@ class MemoryBank:
             prompted=dict(self.prompted),
             tracked={frame: replace(memory) for frame, memory in self.tracked.items()},
             directions=dict(self.directions),
+            inherited={frame: replace(memory) for frame, memory in self.inherited.items()},
         )
         other.commit()
         return other
@@ -233,7 +233,7 @@ class MemoryBank:
         recent = range(max(0, frame - self.reach), frame)
         known = {earlier: mother.remembered(earlier) for earlier in recent}
         # copies: each of the two lets go of what is on the device when it is through with it
-        self.inherited = {earlier: copy(memory) for earlier, memory in known.items() if memory}
+        self.inherited = {f: replace(memory) for f, memory in known.items() if memory}
 
     def forget_prompts(self, frame: int) -> None:
         """Take back what was said of a frame; its mask stays as if it had been tracked."""

@@ -11,7 +11,7 @@ from napari_sam2.masklets import Confidence, Masklets
 from napari_sam2.objects import Objects
 from napari_sam2.saying import added_clicks, agree, say
 from sam2_torch.predictions import FrameResult, MaskPrediction, SparseMask
-from sam2_torch.prompts import MaskPrompt, Prompt
+from sam2_torch.prompts import MaskPrompt, PointPrompt, Prompt
 
 if TYPE_CHECKING:
     from sam2_torch.session import VideoSession
