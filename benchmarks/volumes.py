@@ -7,9 +7,8 @@ is clicked once, in its largest plane of the first time point. Mean IoU of the 3
 time point, and results foreseen against those that came.
 
 `depth` (with FOLDER, as for accuracy.py): nuclei of real stacks, of which every n-th plane is
-kept, from one click in the largest plane; the stack as a video, as a stack (objects end in depth),
-and with the step between planes known (they are not much deeper than wide). Mean IoU of the 3-D
-masks in the planes that are kept.
+kept, from one click in the largest plane; the stack as a video, and as a stack, in which objects
+end in depth. Mean IoU of the 3-D masks in the planes that are kept.
 """
 
 import argparse
@@ -31,7 +30,7 @@ from sam2_torch import SAM2, PointPrompt, StackSession, VideoSession, VolumeSess
 
 TIMES, NUCLEI = 4, 6
 STACKS, OBJECTS, STRIDES = 2, 4, (1, 3)
-WAYS = ("video", "stack", "stack_and_step")
+WAYS = {"video": VideoSession, "stack": StackSession}
 DRIFT_PX, BEND_PX = (0.4, 3.0, 4.0), (0.3, 2.0, 2.0)  # for each time point; z, y, x
 STEP_PX = stack.VOXEL_ZYX_UM[0] / stack.VOXEL_ZYX_UM[1]
 
@@ -103,35 +102,24 @@ def measure_movie(model: SAM2) -> dict[str, float]:
     }
 
 
-def open_stack(model: SAM2, frames: list[Pixels], way: str, step_px: float) -> VideoSession:
-    """Take a stack for a video, or for a stack, without or with the step between its planes."""
-    if way == "video":
-        return VideoSession(model, frames)
-    return StackSession(model, frames, plane_step_px=step_px if way == "stack_and_step" else None)
-
-
-def measure_depth(
-    model: SAM2, stack_of: tuple[Pixels, Pixels, float], stride: int, way: str
-) -> list[float]:
-    """Find nuclei of a stack (image, labels, step in pixels) in every n-th plane."""
-    image, labels, step_px = stack_of
-    image, labels = image[::stride], labels[::stride]
-    session = open_stack(model, list(image), way, step_px * stride)
+def measure_depth(model: SAM2, both: tuple[Pixels, Pixels], stride: int, way: str) -> list[float]:
+    """Find nuclei of a stack (image and labels) in every n-th plane."""
+    image, labels = both[0][::stride], both[1][::stride]
+    session = WAYS[way](model, list(image))
     for i, plane in seeds(labels, OBJECTS).items():
         session.add_prompt(i, plane, PointPrompt([deepest_point(labels[plane] == i)], [1]))
     masks, _ = follow(session, image.shape)
     return [iou(mask, labels == i) for i, mask in masks.items()]
 
 
-def stacks_of(folder: Path) -> list[tuple[Pixels, Pixels, float]]:
-    """Read some stacks: image, labels, and the step between planes in pixels."""
+def stacks_of(folder: Path) -> list[tuple[Pixels, Pixels]]:
+    """Read some stacks: image and labels."""
     with open(folder / "manifest.csv", newline="") as file:
         rows = [r for r in csv.DictReader(file) if r["file"].startswith("bbbc050")]
     found = []
     for row in rows[1 :: len(rows) // STACKS][:STACKS]:
         with np.load(folder / row["file"]) as arrays:
-            size = [float(part) for part in row["pixel_size_um"].split(" ")[0].split("x")]
-            found.append((arrays["image"], arrays["labels"], size[-1] / size[0]))
+            found.append((arrays["image"], arrays["labels"]))
     return found
 
 

@@ -17,23 +17,6 @@ from sam2_torch.sam2 import SAM2
 from sam2_torch.session import VideoSession
 
 MAX_GAP = 1  # planes without the object after which it has ended
-DEEPEST = 1.5  # how much deeper than wide an object is taken to be at the most
-BLURRED = 2  # planes beyond its ends in which its light is seen
-
-
-def is_too_deep(n_planes: int, width_px: float, step_px: float | None) -> bool:
-    """Tell whether an object in so many planes would be deeper than any is.
-
-    Parameters
-    ----------
-    n_planes
-        In which it was found so far, one after the other.
-    width_px
-        Its largest extent in any of them.
-    step_px
-        How far planes are apart; None if unknown: then nothing is too deep.
-    """
-    return step_px is not None and (n_planes - BLURRED) * step_px > DEEPEST * width_px
 
 
 class StackSession(VideoSession):
@@ -43,21 +26,16 @@ class StackSession(VideoSession):
     ----------
     model, frames, options
         As for `VideoSession`; the planes in order.
-    plane_step_px
-        How many pixels two planes are apart; None if unknown.
 
     Notes
     -----
-    Away from its prompts an object ends where it is absent from `MAX_GAP` planes in a row, or
-    where it would be more than `DEEPEST` times as deep as it is wide. Planes beyond get empty
-    masks, and cost nothing. Prompts in a plane beyond say that it goes on to there.
+    Away from its prompts an object ends where it is absent from `MAX_GAP` planes in a row. Planes
+    beyond get empty masks, and cost nothing. Prompts in a plane beyond say that it goes on to
+    there.
     """
 
-    def __init__(
-        self, model: SAM2, frames: Frames, *, plane_step_px: float | None = None, **options: Any
-    ) -> None:
+    def __init__(self, model: SAM2, frames: Frames, **options: Any) -> None:
         super().__init__(model, frames, **options)
-        self._plane_step_px = plane_step_px
         self._absent: dict[int, int] = {}
 
     def _run(self, run: Run) -> Iterator[FrameResult]:
@@ -80,26 +58,7 @@ class StackSession(VideoSession):
         prompted = self._bank(object_id).prompted_frames()
         if any(p >= frame if way == "forward" else p <= frame for p in prompted):
             return False
-        if self._absent.get(object_id, 0) >= MAX_GAP:
-            return True
-        if not self._is_too_deep(object_id, frame, way):
-            return False
-        self._absent[object_id] = MAX_GAP
-        return True
-
-    def _is_too_deep(self, object_id: int, frame: int, way: Direction) -> bool:
-        """Go back through the planes in which it is in one piece."""
-        if self._plane_step_px is None:
-            return False
-        bank, widths = self._bank(object_id), []
-        back = range(frame - 1, -1, -1) if way == "forward" else range(frame + 1, self.n_frames)
-        for plane in back:
-            memory = bank.latest(plane)
-            box = None if memory is None else self._tracker.box_in_image(memory)
-            if box is None:
-                break
-            widths.append(max(box[2] - box[0], box[3] - box[1]))
-        return bool(widths) and is_too_deep(len(widths), max(widths), self._plane_step_px)
+        return self._absent.get(object_id, 0) >= MAX_GAP
 
     def _nothing(self) -> MaskPrediction:
         side = self.model.config.logits_size

@@ -27,7 +27,7 @@ from sam2_torch.plans import Directions, Run, whole_runs
 from sam2_torch.predictions import FrameResult
 from sam2_torch.sam2 import SAM2
 from sam2_torch.session import VideoSession
-from sam2_torch.stacks import MAX_GAP, is_too_deep
+from sam2_torch.stacks import MAX_GAP
 
 
 @dataclass
@@ -150,8 +150,8 @@ class VolumeSession(VideoSession):
     n_planes
         Planes of each time point. A frame's number is time * n_planes + plane.
     plane_step_px
-        How many pixels two planes are apart; None if unknown. Objects are taken to be not much
-        deeper than wide then (see `StackSession`), and `runs` foresees how deep they are.
+        How many pixels two planes are apart; None if unknown. `runs` and `frame_count`
+        take objects for as deep as wide then. It changes no mask.
 
     Raises
     ------
@@ -315,29 +315,21 @@ class VolumeSession(VideoSession):
         self, time: int, begins: dict[int, int], planes: range, through: Direction
     ) -> Iterator[FrameResult]:
         """Go through the planes in one direction; the first plane belongs to the way forward."""
-        gaps, widths = dict.fromkeys(begins, 0), {i: [0.0] for i in begins}
+        gaps = dict.fromkeys(begins, 0)
         is_back = through == "backward"
         for plane in planes:
             running = [
                 i
                 for i in self._still_followed(list(begins))
                 if (plane < begins[i] if is_back else plane >= begins[i])
-                and (
-                    (gaps[i] < MAX_GAP and not self._is_too_deep(i, time, widths[i]))
-                    or self._goes_on(i, time, plane, is_back)
-                )
+                and (gaps[i] < MAX_GAP or self._goes_on(i, time, plane, is_back))
             ]
             if not running:
                 continue
             result = self._advance(time * self.n_planes + plane, running, through)
             for i, prediction in zip(running, result.predictions, strict=True):
                 gaps[i] = 0 if prediction.sparse else gaps[i] + 1
-                widths[i].append(max(prediction.sparse.extent_yx))
             yield result
-
-    def _is_too_deep(self, object_id: int, time: int, widths: list[float]) -> bool:
-        """Tell whether an object is deeper than any is, seen on the way from where it began."""
-        return is_too_deep(2 * (len(widths) - 1), max(widths), self._plane_step_px)
 
     def _goes_on(self, object_id: int, time: int, plane: int, is_back: bool) -> bool:
         """Tell whether a user has shown an object further on."""

@@ -255,5 +255,5 @@ def open_session(
     if n_planes > 1:
         return VolumeSession(model, shown.frames, n_planes, plane_step_px=step, **options)
     if getattr(frames, "follows_depth", False):
-        return StackSession(model, shown.frames, plane_step_px=step, **options)
+        return StackSession(model, shown.frames, **options)
     return VideoSession(model, shown.frames, **options)

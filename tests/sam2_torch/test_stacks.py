@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from sam2_torch import MaskPrompt, PointPrompt, StackSession, VideoSession
-from sam2_torch.stacks import is_too_deep
 
 SHAPE = (96, 140)
 
@@ -48,17 +47,3 @@ def test_a_prompt_beyond_says_that_it_goes_on(model, stack):
     assert set(before) < set(after) and {14, 15, 16} <= set(after)
     session.remove_prompts(1, 15)
     assert planes_of(session) == before  # nothing is left of it
-
-
-def test_no_object_is_much_deeper_than_wide(model):
-    rng = np.random.default_rng(0)
-    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
-    disc = (y - 40) ** 2 + (x - 60) ** 2 < 15**2
-    column = [500 + 3000 * disc + rng.normal(0, 100, SHAPE) for _ in range(20)]
-    unknown, known = StackSession(model, column), StackSession(model, column, plane_step_px=10.0)
-    for session in (unknown, known):
-        session.add_prompt(1, 10, PointPrompt([[40, 60]], [1]))
-    assert len(planes_of(unknown)) > 15
-    assert 4 <= len(planes_of(known)) <= 12
-    assert not is_too_deep(99, 30, None)
-    assert is_too_deep(7, 30, 10.0) and not is_too_deep(6, 30, 10.0)
