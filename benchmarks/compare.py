@@ -1,6 +1,6 @@
 """Compare this engine's speed and memory with the `sam2` and `transformers` packages.
 
-    python benchmarks/compare.py [--quick] [--device D] [--dtype T] [--json F]
+    python benchmarks/compare.py [--quick] [--device D] [--dtype T] [--objects N] [--json F]
 
 All run in one process, in turns, on the same movie with the same random weights: figures
 tell of speed and memory, not of quality. A reference that is not installed or does not run
@@ -189,19 +189,26 @@ def run_plan(
     arena = Arena(setting, build(setting, ALL, sides, figures), figures, deadline)
     follow(arena, plan.tracks)
     exact = arena.of(EXACT)
-    measure_click(exact, plan.clicks)
+    if plan.clicks:
+        measure_click(exact, plan.clicks)
     for batch in plan.batches:
         measure_encoding(exact, batch, plan.encodings)
     if plan.correction is not None:
         measure_correction(exact, *plan.correction)
     if plan.growth is not None:
         measure_growth(exact, 1, plan.growth)
-    if "vos" in sides:
+    if "vos" in sides and plan.vos_limit_s:
         measure_compiled(exact, plan.tracks[0].frames, plan.vos_limit_s)
     if plan.trained:
         trained = replace(setting, trained=True)
         built = build(trained, SMALL_OBJECTS, sides, figures)
         follow(Arena(trained, built, figures, deadline), plan.trained)
+
+
+def only_tracking(plan: Plan, n_objects: Sequence[int]) -> Plan:
+    """Leave of a plan how so many objects are followed, and nothing else."""
+    tracks = tuple(track for track in plan.tracks if track.n_objects in n_objects)
+    return Plan(plan.model, tracks, clicks=0, batches=(), encodings=0)
 
 
 def follow(arena: Arena, tracks: Sequence[Track]) -> None:
@@ -265,17 +272,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         torch.set_num_threads(told.threads)
     allow_tf32(device)
     warnings.simplefilter("ignore")  # of the references: deprecations, and missing extensions
-    figures = Figures()
+    figures = Figures(told.json)
     figures.facts.update(facts(device, dtype))
     limit = told.limit if told.limit is not None else limit_for(device, told.quick)
     deadline = Deadline(limit)
     for plan in plans_for(device, told.quick):
         if plan.model in told.models:
+            if told.objects:
+                plan = only_tracking(plan, told.objects)
             setting = Setting(plan.model, device, DTYPES[dtype])
             run_plan(plan, setting, told.sides, figures, deadline.part(plan.share))
     print(figures.table(told.sides))
-    if told.json:
-        figures.write(told.json)
+    figures.save()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -291,6 +299,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--models", nargs="+", choices=MODELS, default=list(MODELS), help="which networks"
+    )
+    parser.add_argument(
+        "--objects", type=int, nargs="+", help="follow so many objects, measure nothing else"
     )
     parser.add_argument("--limit", type=float, help="seconds after which nothing new is begun")
     parser.add_argument("--json", type=Path, help="file for the figures")

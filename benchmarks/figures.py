@@ -11,14 +11,22 @@ MISSING = "-"
 class Figures:
     """Numbers of all sides. A figure that could not be measured is None and has a reason.
 
+    Given a file, they can be saved to it whenever some of them are there.
+
     The key of a figure is `scope.figure` if it is ours and `scope.side_figure` if it is
     another's: `tiny.n4.object_fps`, `tiny.n4.sam2_object_fps`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, file: Path | None = None) -> None:
+        self._file = file
         self.facts: dict[str, str | float] = {}
         self.reasons: dict[str, str] = {}
         self._rows: dict[tuple[str, str], dict[str, float | None]] = {}
+
+    def save(self) -> None:
+        """Write what is there so far to the file, if there is one."""
+        if self._file is not None:
+            self.write(self._file)
 
     def put(self, scope: str, side: str, figure: str, value: float | None) -> None:
         """Note a figure of a side."""

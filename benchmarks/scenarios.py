@@ -133,6 +133,8 @@ def measure_tracking(arena: Arena, n_objects: int, frames: range, repeats: int) 
             gauge = MemoryGauge(arena.setting.device)
             with side.precision():
                 seconds, last[name] = _follow(arena, side.open(movie), frames)
+            arena.figures.put(scope, name, "ms_per_frame", 1000 * seconds / len(frames))
+            arena.figures.save()  # a pass may take minutes
             return Measured(seconds, gauge.read())
 
         return turn

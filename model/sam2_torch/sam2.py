@@ -148,10 +148,10 @@ class SAM2(nn.Module):
 
     def encode_image(self, images: Tensor) -> ImageEmbedding:
         """Encode (B, 3, S, S) normalised images."""
-        pyramid = self.image_encoder(images.to(self.device, self.dtype))
         decoder = self.sam_mask_decoder
-        skips = (decoder.conv_s0(pyramid.stride4), decoder.conv_s1(pyramid.stride8))
-        return ImageEmbedding(pyramid.stride16, skips)
+        images = images.to(self.device, self.dtype)
+        pyramid = self.image_encoder(images, (decoder.conv_s0, decoder.conv_s1))
+        return ImageEmbedding(pyramid.stride16, (pyramid.stride4, pyramid.stride8))
 
     def without_memory(self, features: Tensor) -> Tensor:
         """Mark features (B, C, H, W) as those of a frame of which nothing is remembered."""

@@ -89,6 +89,24 @@ def test_unknown_failure_of_ours_is_not_hidden(monkeypatch):
         compare.build(Setting("cells_nano", CPU, torch.float32), [OURS], [OURS], Figures())
 
 
+def test_one_case_alone_leaves_out_everything_else():
+    (plan,) = (plan for plan in compare.ON_CPU if plan.model == "tiny")
+    alone = compare.only_tracking(plan, [4])
+    assert [track.n_objects for track in alone.tracks] == [4]
+    assert alone.tracks[0] in plan.tracks
+    assert not (alone.clicks or alone.batches or alone.vos_limit_s or alone.trained)
+
+
+def test_figures_are_kept_as_soon_as_a_side_is_done(tmp_path):
+    file, sides = tmp_path / "f.json", {OURS: FakeSide(), "sam2": FakeSide()}
+    sides["sam2"].prompt = lambda: pytest.fail("stopped", pytrace=False)
+    setting = Setting("cells_nano", CPU, torch.float32)
+    arena = Arena(setting, sides, Figures(file), Deadline(None))
+    with pytest.raises(pytest.fail.Exception):
+        measure_tracking(arena, 1, range(1, 3), repeats=0)
+    assert json.loads(file.read_text())["cells_nano.n1.ms_per_frame"] > 0
+
+
 class FakeSide:
     """Tracks nothing, at once; remembers the movies and where its propagations were closed."""
 

@@ -82,14 +82,26 @@ class RotaryAttention(Projections):
         """
         own, others = turns
         query = project_turned(self.q_proj, query, own, query.shape[1])
+        if is_worth_tiling(query, key):
+            return self._attend_in_turn(query, key, value, others, unplaced)
         key = project_turned(self.k_proj, key, others, key.shape[1] - unplaced)
         query, key = map(self.split_heads, (query, key))
         query = query.expand(len(key), -1, -1, -1)
-        if is_worth_tiling(query, key):
-            out = attend(query, key, value[:, None])[:, 0]
-            fold = self._folded.get(list(self.parameters()), self._fold)
-            return F.linear(out, fold[:, :-1], fold[:, -1])
         return self.attend(query, key, self.split_heads(self.v_proj(value)))
+
+    def _attend_in_turn(
+        self, query: Tensor, key: Tensor, value: Tensor, others: Tensor, unplaced: int
+    ) -> Tensor:
+        """Attend one object after the other: projected keys are large, and a CPU gains nothing."""
+        n, placed = len(key), key.shape[1] - unplaced
+        queries, turns = query.expand(n, -1, -1), others.expand(n, *others.shape[-3:])
+        out = query.new_empty(n, query.shape[1], value.shape[-1])
+        for i in range(n):
+            one = slice(i, i + 1)
+            keys = project_turned(self.k_proj, key[one], turns[one], placed)
+            out[one] = attend(queries[one, None], keys[:, None], value[one, None])[:, 0]
+        fold = self._folded.get(list(self.parameters()), self._fold)
+        return F.linear(out, fold[:, :-1], fold[:, -1])
 
     def _fold(self) -> Tensor:
         """Multiply the projections of values and of the output, (width, memory width + 1).

@@ -40,18 +40,26 @@ def attend_in_tiles(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Attend as in `attend`, tile by tile."""
     out = query.new_empty(*query.shape[:-1], value.shape[-1])
     query = query * query.shape[-1] ** -0.5
-    half = query.dtype == torch.bfloat16
-    step, attend_rows = (HALF_QUERIES, _attend_all) if half else (QUERIES, _attend_running)
     parts = zip(*(x.flatten(0, 1) for x in (query, key, value, out)), strict=True)
+    if query.dtype == torch.bfloat16:
+        weights = query.new_empty(HALF_QUERIES, key.shape[-2])  # of all tiles, one by one
+        for one_query, one_key, one_value, one_out in parts:
+            rows = zip(*(x.split(HALF_QUERIES) for x in (one_query, one_out)), strict=True)
+            for some_queries, some_out in rows:
+                _attend_all(some_queries, one_key, one_value, weights, some_out)
+        return out
     for one_query, one_key, one_value, one_out in parts:
-        for first in range(0, len(one_query), step):
-            rows = slice(first, first + step)
-            one_out[rows] = attend_rows(one_query[rows], one_key, one_value)
+        for first in range(0, len(one_query), QUERIES):
+            tile = slice(first, first + QUERIES)
+            one_out[tile] = _attend_running(one_query[tile], one_key, one_value)
     return out
 
 
-def _attend_all(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    return (query @ key.T).softmax(dim=-1) @ value
+def _attend_all(query: Tensor, key: Tensor, value: Tensor, weights: Tensor, out: Tensor) -> None:
+    weights = weights[: len(query)]
+    torch.mm(query, key.T, out=weights)
+    torch.softmax(weights, dim=-1, out=weights)  # row by row: in place
+    torch.mm(weights, value, out=out)
 
 
 def _attend_running(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

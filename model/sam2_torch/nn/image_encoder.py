@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_torch.config import SAM2Config
+from sam2_torch.nn.bands import in_bands
 from sam2_torch.nn.blocks import MLP
 from sam2_torch.nn.dot_product import attend
 from sam2_torch.nn.position_encoding import Remembered
@@ -30,7 +31,7 @@ class PatchEmbedding(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Map (B, 3, H, W) to (B, H / 4, W / 4, width)."""
-        return self.proj(image).permute(0, 2, 3, 1)
+        return self.proj(image).permute(0, 2, 3, 1).contiguous()
 
 
 def pool(x: Tensor) -> Tensor:
@@ -43,7 +44,8 @@ def split_windows(x: Tensor, side: int) -> Tensor:
     _, height, width, channels = x.shape
     x = F.pad(x, (0, 0, 0, -width % side, 0, -height % side))
     x = x.unflatten(2, (-1, side)).unflatten(1, (-1, side))  # (B, rows, side, columns, side, C)
-    return x.transpose(2, 3).reshape(-1, side, side, channels)
+    # a single row of windows would be a view, whose projection is slow
+    return x.transpose(2, 3).reshape(-1, side, side, channels).contiguous()
 
 
 def join_windows(x: Tensor, batch: int, height: int, width: int) -> Tensor:
@@ -90,22 +92,34 @@ class HieraBlock(nn.Module):
         self.norm1 = nn.LayerNorm(width, eps=1e-6)
         self.attn = MultiScaleAttention(width, width_out, heads, pool_queries)
         self.norm2 = nn.LayerNorm(width_out, eps=1e-6)
-        self.mlp = MLP((width_out, MLP_RATIO * width_out, width_out), F.gelu)
+        self.hidden_width = MLP_RATIO * width_out
+        self.mlp = MLP((width_out, self.hidden_width, width_out), F.gelu)
         if width != width_out:
             self.proj = nn.Linear(width, width_out)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, H, W, C) to (B, H', W', C')."""
-        batch = len(x)
+        batch, _, columns, _ = x.shape
+        row_bytes = batch * columns * self.hidden_width * x.itemsize
+        if self.window:
+            aligned = self.window % 2 == 0 or not self.pool_queries  # pairs of rows stay together
+            step = self.window if aligned else x.shape[1]
+            return in_bands(self._transform, x, 1, row_bytes, step)
+        return in_bands(self._feed_forward, self._look_around(x), 1, row_bytes)
+
+    def _transform(self, x: Tensor) -> Tensor:
+        return self._feed_forward(self._look_around(x))
+
+    def _look_around(self, x: Tensor) -> Tensor:
         normed = self.norm1(x)
         shortcut = self.proj(normed) if hasattr(self, "proj") else x
         shortcut = pool(shortcut) if self.pool_queries else shortcut
-        if self.window:
-            attended = self.attn(split_windows(normed, self.window))
-            attended = join_windows(attended, batch, *shortcut.shape[1:3])
-        else:
-            attended = self.attn(normed)
-        x = shortcut + attended
+        if not self.window:
+            return shortcut + self.attn(normed)
+        attended = self.attn(split_windows(normed, self.window))
+        return shortcut + join_windows(attended, len(x), *shortcut.shape[1:3])
+
+    def _feed_forward(self, x: Tensor) -> Tensor:
         return x + self.mlp(self.norm2(x))
 
 
@@ -162,9 +176,27 @@ class _Lateral(nn.Module):
     def __init__(self, width: int, width_out: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(width, width_out, kernel_size=1)
+        self._folded = Remembered()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(x)
+
+    def followed_by(self, second: nn.Conv2d, x: Tensor) -> Tensor:
+        """Apply it and another 1 x 1 convolution, as one where no gradients are wanted."""
+        if torch.is_grad_enabled():
+            return second(self.conv(x))
+        parameters = [*self.conv.parameters(), *second.parameters()]
+        folded = self._folded.get(parameters, lambda: self._fold(second)).to(x.dtype)
+        return F.conv2d(x, folded[:, :-1, None, None], folded[:, -1])
+
+    def _fold(self, second: nn.Conv2d) -> Tensor:
+        """Multiply weights and biases, (width out of the second, width + 1) float32."""
+        assert self.conv.bias is not None and second.bias is not None
+        ours = torch.cat((self.conv.weight[:, :, 0, 0], self.conv.bias[:, None]), dim=1)
+        theirs = second.weight[:, :, 0, 0].float()
+        folded = theirs @ ours.float()
+        folded[:, -1] += second.bias
+        return folded
 
 
 class FeaturePyramid(nn.Module):
@@ -176,13 +208,21 @@ class FeaturePyramid(nn.Module):
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """Map four maps, finest first, to four of `d_model` channels, finest first."""
-        pyramid: list[Tensor] = []  # coarsest first
-        for level, conv in zip(reversed(range(len(maps))), self.convs, strict=True):
-            lateral = conv(maps[level])
-            if pyramid and level in TOP_DOWN_LEVELS:
-                lateral = lateral + F.interpolate(pyramid[-1], scale_factor=2.0, mode="nearest")
-            pyramid.append(lateral)
-        return pyramid[::-1]
+        return [self.lateral(maps, 0), self.lateral(maps, 1), *self.coarse(maps)]
+
+    def lateral(self, maps: list[Tensor], level: int, then: nn.Conv2d | None = None) -> Tensor:
+        """Bring one of the fine maps, which nothing is passed to, to the common width.
+
+        Or, with a 1 x 1 convolution that follows, to that one's.
+        """
+        conv = self.convs[-1 - level]
+        assert isinstance(conv, _Lateral) and level not in TOP_DOWN_LEVELS
+        return conv(maps[level]) if then is None else conv.followed_by(then, maps[level])
+
+    def coarse(self, maps: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Bring strides 16 and 32 to the common width, the coarser added to the finer."""
+        coarsest, coarser = (self.convs[k](maps[-1 - k]) for k in range(2))
+        return coarser + F.interpolate(coarsest, scale_factor=2.0, mode="nearest"), coarsest
 
 
 class Pyramid(NamedTuple):
@@ -201,7 +241,8 @@ class ImageEncoder(nn.Module):
         self.trunk = Hiera(config)
         self.neck = FeaturePyramid(self.trunk.widths, config.d_model)
 
-    def forward(self, image: Tensor) -> Pyramid:
-        """Map (B, 3, S, S) to three maps of `d_model` channels."""
-        stride4, stride8, stride16, _ = self.neck(self.trunk(image))
-        return Pyramid(stride4, stride8, stride16)
+    def forward(self, image: Tensor, skips: tuple[nn.Conv2d, nn.Conv2d]) -> Pyramid:
+        """Map (B, 3, S, S) to three maps: of `d_model` channels, the fine ones as `skips` say."""
+        maps = self.trunk(image)
+        stride4, stride8 = (self.neck.lateral(maps, i, conv) for i, conv in enumerate(skips))
+        return Pyramid(stride4, stride8, self.neck.coarse(maps)[0])

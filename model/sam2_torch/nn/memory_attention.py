@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sam2_torch.config import SAM2Config
 from sam2_torch.nn.attention import RotaryAttention
+from sam2_torch.nn.bands import in_bands
 from sam2_torch.nn.position_encoding import rotary_table
 
 POSITION_WEIGHT = 0.1
@@ -41,7 +42,11 @@ class MemoryAttentionLayer(nn.Module):
         normed, own = self.norm1(x), turns[0]
         x = x + self.self_attn(normed, normed, normed, (own, own))
         x = x + self.cross_attn_image(self.norm2(x), keys, values, turns, pointer_tokens)
-        return x + self.linear2(F.relu(self.linear1(self.norm3(x))))
+        row_bytes = self.linear1.out_features * x.itemsize
+        return in_bands(self._feed_forward, x.flatten(0, 1), 0, row_bytes).view_as(x)
+
+    def _feed_forward(self, x: Tensor) -> Tensor:
+        return x + self.linear2(F.relu_(self.linear1(self.norm3(x))))
 
 
 class MemoryAttention(nn.Module):

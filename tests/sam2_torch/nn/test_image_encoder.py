@@ -1,6 +1,8 @@
 import pytest
 import torch
+from torch import nn
 
+from sam2_torch.nn import bands
 from sam2_torch.nn.image_encoder import (
     FeaturePyramid,
     Hiera,
@@ -47,10 +49,40 @@ def test_maps_of_all_strides(config):
 
 def test_images_of_a_batch_do_not_mix(config):
     encoder = ImageEncoder(config).eval()
-    images = torch.randn(2, 3, 64, 64)
-    together = encoder(images)
-    for maps in zip(together, encoder(images[:1]), encoder(images[1:]), strict=True):
+    images, skips = torch.randn(2, 3, 64, 64), fine_convolutions(config)
+    together = encoder(images, skips)
+    one_by_one = [encoder(images[i : i + 1], skips) for i in range(2)]
+    for maps in zip(together, *one_by_one, strict=True):
         torch.testing.assert_close(maps[0], torch.cat(maps[1:]))
+
+
+def fine_convolutions(config):
+    return nn.Conv2d(config.d_model, 4, 1), nn.Conv2d(config.d_model, 8, 1)
+
+
+def test_fine_maps_are_projected_once_as_they_would_be_twice(config):
+    encoder, skips = ImageEncoder(config).eval(), fine_convolutions(config)
+    images = torch.randn(1, 3, 64, 64)
+    maps = encoder.neck(encoder.trunk(images))
+    with torch.no_grad():
+        for _ in range(2):  # the second time with weights that have changed
+            found = encoder(images, skips)
+            maps = encoder.neck(encoder.trunk(images))
+            for i, conv in enumerate(skips):
+                torch.testing.assert_close(found[i], conv(maps[i]))
+            assert torch.equal(found.stride16, maps[2])
+            skips[0].bias.add_(1)
+            encoder.neck.convs[-2].conv.weight.mul_(2)
+
+
+@pytest.mark.parametrize("band_bytes", [1, 5000])
+def test_bands_give_what_the_whole_gives(config, monkeypatch, band_bytes):
+    hiera, images = Hiera(config).eval(), torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        expected = hiera(images)
+        monkeypatch.setattr(bands, "BAND_BYTES", band_bytes)
+        for found, whole in zip(hiera(images), expected, strict=True):
+            torch.testing.assert_close(found, whole)
 
 
 def test_coarsest_level_reaches_the_one_above_it_and_no_further():

@@ -1,0 +1,34 @@
+"""Large maps worked on a band at a time, on a CPU: what lies between two layers stays in its cache.
+
+Tensors of tens of megabytes are, besides, given back to the system and fetched anew each time
+they are made, which costs as much as the arithmetic of the narrow stages.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+BAND_BYTES = 4 << 20  # of the widest tensor that a band makes; from 2 to 8 MB were alike
+
+
+def in_bands(
+    function: Callable[[Tensor], Tensor], x: Tensor, dim: int, row_bytes: int, step: int = 1
+) -> Tensor:
+    """Apply a function that mixes no bands: band by band on a CPU without gradients, else at once.
+
+    Parameters
+    ----------
+    function
+        Maps bands of x to bands of the result.
+    x, dim
+        The map, and along which dimension it is cut.
+    row_bytes
+        What one row of the dimension takes where the function is widest.
+    step
+        Bands are multiples of so many rows.
+    """
+    rows = max(BAND_BYTES // row_bytes // step, 1) * step
+    if x.device.type != "cpu" or torch.is_grad_enabled() or rows >= x.shape[dim]:
+        return function(x)
+    return torch.cat([function(band) for band in x.split(rows, dim)], dim)
