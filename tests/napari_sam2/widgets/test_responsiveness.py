@@ -1,10 +1,13 @@
 """Nothing keeps the event loop from going round while masks are propagated.
 
-What is asserted is the CPU time that the thread of the interface takes for one turn: time on
-the clock would depend on what else the machine does.
+Which layers are drawn in which turn is counted, with a clock that goes on by five milliseconds
+for each. Beside that stands what a turn costs: the CPU time of the interface's thread, which
+other programs lengthen less than time on the clock, and of which the worst turn in a hundred,
+where Python or the graphics do something for the first time, is left out.
 """
 
 import gc
+import itertools
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +15,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_sam2.layers import labels_layer
+from napari_sam2.layers.labels_layer import OutputLayers
+from napari_sam2.layers.masklet_view import MaskletView
 from napari_sam2.widgets.segment_and_track import SegmentAndTrack
 from napari_sam2.widgets.session_owner import SessionOwner
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 
 LONGEST_MS = 50
+LAYERS_IN_BUDGET = 3  # of 12 ms, at 5 ms each
 N_FRAMES = 6
 PLACES = tuple((y, x) for y in (40, 100) for x in (24, 74, 124, 174))
 
@@ -72,8 +79,40 @@ def dock(make_napari_viewer, movie, owner, qtbot):
     return widget
 
 
+@pytest.fixture
+def turns(monkeypatch):
+    """How many layers each turn draws; and how many were drawn in any other way."""
+    ticks, per_turn, elsewhere = itertools.count(step=0.005), [], []
+    monkeypatch.setattr(labels_layer, "perf_counter", lambda: next(ticks))
+    is_turn = [False]
+    catch_up, redraw = OutputLayers.catch_up, labels_layer.redraw
+    read = MaskletView.__getitem__
+
+    def watched_catch_up(self, budget_s):
+        per_turn.append(0)
+        is_turn[0] = True
+        try:
+            return catch_up(self, budget_s)
+        finally:
+            is_turn[0] = False
+
+    def watched_redraw(*arguments):
+        per_turn[-1] += 1
+        redraw(*arguments)
+
+    def watched_read(self, key):
+        if not is_turn[0]:
+            elsewhere.append(self.masklets)
+        return read(self, key)
+
+    monkeypatch.setattr(OutputLayers, "catch_up", watched_catch_up)
+    monkeypatch.setattr(labels_layer, "redraw", watched_redraw)
+    monkeypatch.setattr(MaskletView, "__getitem__", watched_read)
+    return per_turn, elsewhere
+
+
 @pytest.mark.parametrize("per_object", [True, False], ids=["a layer each", "one layer"])
-def test_no_turn_of_the_event_loop_takes_long(dock, per_object, qtbot):
+def test_no_turn_of_the_event_loop_takes_long(dock, per_object, turns, qtbot):
     from event_loop import EventLoopWatchdog
 
     annotator, viewer = dock.annotator, dock.annotator.viewer
@@ -81,6 +120,9 @@ def test_no_turn_of_the_event_loop_takes_long(dock, per_object, qtbot):
     for frame in (1, 0):  # what libraries do once, they have done
         annotator.workspace.go_to(frame)
         qtbot.wait(200)
+    per_turn, elsewhere = turns
+    per_turn.clear()
+    elsewhere.clear()
     watchdog = EventLoopWatchdog()
     dock.propagation.run.click()
     assert annotator.is_propagating
@@ -89,13 +131,16 @@ def test_no_turn_of_the_event_loop_takes_long(dock, per_object, qtbot):
         timeout=120_000,
     )
     figures = watchdog.end()
+    masklets = annotator.workspace.masklets
+    # not even where the viewer went to another frame; outlines of neighbours are another thing
+    assert not any(drawn is masklets for drawn in elsewhere)
+    assert max(per_turn) == (LAYERS_IN_BUDGET if per_object else 1)
     layers = [layer for layer in viewer.layers if layer.name.startswith("Object ")]
     assert len(layers) == (len(PLACES) if per_object else 0)
     assert annotator.workspace.shown_frame == N_FRAMES - 1
     shown = {layer.name: set(np.unique(layer._slice.image.raw)) - {0} for layer in layers}
-    masklets = annotator.workspace.masklets
     there = {i for i in masklets.object_ids if masklets.get(i, N_FRAMES - 1)}
     assert all(shown[f"Object {i}"] == {i} for i in there if per_object)
     assert len(there) >= 6
     assert figures["turns"] > 20
-    assert figures["work_max_ms"] < LONGEST_MS, sorted(watchdog.cpu_ms)[-5:]
+    assert figures["work_99_ms"] < LONGEST_MS, sorted(watchdog.cpu_ms)[-5:]
