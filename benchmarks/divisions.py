@@ -15,8 +15,8 @@ suggestions  All objects are followed to the end of the movie from one click: `m
              frame 0 and no others, `click` each where it appears. Precision and recall of what
              is found then, each within a frame: divisions, and ends (deaths and exits).
 
-A movie is a job; what is in the file is not done again with --resume, and after --limit seconds
-no other one is begun.
+Each of the three parts of a movie is a job; what is in the file is not done again with --resume,
+and after --limit seconds no other one is begun.
 """
 
 import argparse
@@ -51,6 +51,9 @@ BEFORE, FOLLOWED = 10, 8  # frames
 WITHIN = 1  # frames that a suggestion may be off
 LATEST = 3  # frames after the mother's last one
 ALIKE, TOGETHER, OFF, REACH = 0.5, (0.4, 2.2), 0.6, 1.8  # of areas, and of her diameter
+
+DAUGHTERS = "daughters"
+PARTS = (DAUGHTERS, "mask0", "click")
 
 Scores = dict[str, list[float]]
 
@@ -235,20 +238,22 @@ def read(data: Path, family: str, name: str) -> tuple[NDArray[Any], NDArray[Any]
         return arrays["image"], arrays["labels"]
 
 
-def measured(model: SAM2, image: NDArray[Any], labels: NDArray[Any]) -> dict[str, Any] | None:
-    """Measure a movie; None if nothing divides in it."""
+def measured(
+    model: SAM2, image: NDArray[Any], labels: NDArray[Any], part: str
+) -> dict[str, Any] | None:
+    """Do a part of what is measured of a movie; None if nothing divides in it."""
     truth = tracked_labels(Movie(labels, "TYX"))
     divisions = divisions_of(truth)
     if not divisions:
         return None
     session = VideoSession(model, image)
+    if part != DAUGHTERS:
+        return {"suggestions": {part: measure_suggestions(session, truth, part)}}
     daughters: dict[str, Any] = defaultdict(list)
     for division in divisions:
         for way, first, later in measure_daughters(session, labels, division):
             daughters[way].append([round(first, 4), round(later, 4)])
-    suggestions = {way: measure_suggestions(session, truth, way) for way in ("mask0", "click")}
-    n = len(divisions)
-    return {"divisions": n, "daughters": daughters, "suggestions": suggestions}
+    return {"divisions": len(divisions), "daughters": daughters}
 
 
 def summary(jobs: dict[str, Any]) -> dict[str, float]:
@@ -257,12 +262,12 @@ def summary(jobs: dict[str, Any]) -> dict[str, float]:
     counts: dict[str, int] = defaultdict(int)
     for job, figures in jobs.items():
         for family in (job.split("/")[0], "all") if figures else ():
-            counts[f"{family}.divisions"] += figures["divisions"]
-            for way, pairs in figures["daughters"].items():
+            counts[f"{family}.divisions"] += figures.get("divisions", 0)
+            for way, pairs in figures.get("daughters", {}).items():
                 for first, later in pairs:
                     values[f"{family}.daughters.{way}.first_iou"].append(first)
                     values[f"{family}.daughters.{way}.later_iou"].append(later)
-            for way, said in figures["suggestions"].items():
+            for way, said in figures.get("suggestions", {}).items():
                 for name, count in said.items():
                     counts[f"{family}.suggestions.{way}.{name}"] += count
     means = {key: round(float(np.nanmean(each)), 4) for key, each in values.items()}
@@ -289,12 +294,15 @@ def main(argv: list[str] | None = None) -> None:
     jobs: dict[str, Any] = {}
     if arguments.resume and arguments.json.is_file():
         jobs = json.loads(arguments.json.read_text())["jobs"]
-    wanted = [each for each in movies_of(arguments) if "/".join(each) not in jobs]
+    movies = list(movies_of(arguments))
+    wanted = [(*movie, part) for movie in movies for part in PARTS]
+    wanted = [each for each in wanted if "/".join(each) not in jobs]
     model = load_sam2(arguments.model, arguments.device)
-    for family, name in tqdm(wanted, file=sys.stderr):
+    for family, name, part in tqdm(wanted, file=sys.stderr):
         if time.monotonic() > deadline:
             break
-        jobs[f"{family}/{name}"] = measured(model, *read(arguments.data, family, name))
+        pixels = read(arguments.data, family, name)
+        jobs[f"{family}/{name}/{part}"] = measured(model, *pixels, part)
         document = {"summary": summary(jobs), "jobs": jobs}
         arguments.json.write_text(json.dumps(document, indent=1) + "\n")
     for key, value in summary(jobs).items():
