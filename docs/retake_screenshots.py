@@ -159,18 +159,33 @@ class Watcher:
             "shapes": self.dock.prompts.shapes,
             "new": self.dock.objects.new,
             "propagate": self.dock.propagation.run,
+            "from_here": self.dock.propagation.from_here,
+            "everywhere": self.dock.propagation.everywhere,
             "slider": sliders[0].slider,
         }
         return {
             "buttons": {
                 name: [*self._on_screen(each, 0, 0), *self._size(each)]
                 for name, each in named.items()
-            },
+            }
+            | self._rows(),
             "hint": self.dock.hint.text(),
             "busy": self.dock.busy.isVisible(),
             "status": self.dock.propagation.status.text(),
             "propagating": self.dock.annotator.is_propagating,
         }
+
+    def _rows(self) -> dict[str, list[int]]:
+        """Find the names in the list of objects."""
+        from napari_sam2.widgets.object_table import Column
+
+        table, found = self.dock.objects.table, {}
+        for row in range(table.objects.rowCount()):
+            index = table.objects.index(row, int(Column.NAME))
+            at = table.visualRect(index)
+            place = self._on_screen(table.viewport(), at.x(), at.y())
+            found[f"object {table.objects.object_ids[row]}"] = [*place, at.width(), at.height()]
+        return found
 
     def _on_screen(self, widget: Any, x: int, y: int) -> list[int]:
         from qtpy.QtCore import QPoint

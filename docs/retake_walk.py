@@ -37,6 +37,18 @@ def walk_nuclei(person: Person) -> None:
     person.shoot("walk_nuclei_first_run")
 
 
+def correct_nuclei(person: Person) -> None:
+    """Give the upper daughter an object of her own, from the first frames of the division on."""
+    person.press("new")
+    person.press("points")
+    person.go_to(9)
+    person.click(person.pixel(95, 118))
+    person.wait_for_masks()
+    carry_on(person, "from_here")
+    person.go_to(20)
+    person.shoot("walk_nuclei_corrected")
+
+
 def walk_embryo(person: Person) -> None:
     """Nuclei of an embryo in a z-stack: one click in the middle of each."""
     begin(person)
@@ -46,6 +58,18 @@ def walk_embryo(person: Person) -> None:
     propagate(person)
     person.go_to(21)
     person.shoot("walk_embryo")
+
+
+def correct_embryo(person: Person) -> None:
+    """Say where the first nucleus has ended: a negative click on what is drawn there."""
+    person.press("object 1")
+    person.press("points")
+    for plane in (27, 3):
+        person.go_to(plane)
+        click_beside(person, (82, 91))
+    carry_on(person, "everywhere")
+    person.go_to(26)
+    person.shoot("walk_embryo_corrected")
 
 
 def walk_bacteria(person: Person) -> None:
@@ -58,6 +82,19 @@ def walk_bacteria(person: Person) -> None:
     person.shoot("walk_bacteria")
 
 
+def correct_bacteria(person: Person) -> None:
+    """Click the two that swim fast again, where they are after they were lost."""
+    for row, frame, place in (("object 3", 15, (136, 213)), ("object 4", 21, (181, 202))):
+        person.press(row)
+        person.press("points")
+        person.go_to(frame)
+        person.click(person.pixel(*place))
+        person.wait_for_masks()
+        carry_on(person, "from_here")
+    person.go_to(20)
+    person.shoot("walk_bacteria_corrected")
+
+
 @dataclass(frozen=True)
 class Walk:
     """One data set and the way through it.
@@ -68,19 +105,20 @@ class Walk:
         Of the file in DATA, without its ending.
     scale
         Size of its steps along frames, rows and columns.
-    go
-        Drives the mouse.
+    go, correct
+        Drive the mouse: the prompts and a first run, and what is corrected then.
     """
 
     name: str
     scale: tuple[float, float, float]
     go: Callable[[Person], None]
+    correct: Callable[[Person], None]
 
 
 WALKS = {
-    "nuclei": Walk("embl_mitocheck_h2b", (1, 1, 1), walk_nuclei),
-    "embryo": Walk("bbbc050_train_Emb05_t451", (1.75, 0.8, 0.8), walk_embryo),
-    "bacteria": Walk("synembtrack_bacteria", (1, 1, 1), walk_bacteria),
+    "nuclei": Walk("embl_mitocheck_h2b", (1, 1, 1), walk_nuclei, correct_nuclei),
+    "embryo": Walk("bbbc050_train_Emb05_t451", (1.75, 0.8, 0.8), walk_embryo, correct_embryo),
+    "bacteria": Walk("synembtrack_bacteria", (1, 1, 1), walk_bacteria, correct_bacteria),
 }
 
 
@@ -110,6 +148,23 @@ def click_cells(person: Person, places: Iterable[Place]) -> None:
 def propagate(person: Person) -> None:
     """Follow all objects through all frames."""
     person.press("propagate")
+    time.sleep(1)
+    person.wait(lambda state: not state["propagating"] and not state["busy"], 300)
+
+
+def click_beside(person: Person, place: Place) -> None:
+    """Click to say that this is not the object."""
+    person.key("t")
+    person.click(person.pixel(*place))
+    person.wait_for_masks()
+    person.key("t")
+
+
+def carry_on(person: Person, button: str) -> None:
+    """Carry a correction on."""
+    time.sleep(1)
+    person.wait_for_masks()
+    person.press(button)
     time.sleep(1)
     person.wait(lambda state: not state["propagating"] and not state["busy"], 300)
 
@@ -144,11 +199,12 @@ def main(data: Path, folder: Path, names: Iterable[str]) -> None:
             movie = Path(scratch) / f"{name}.tif"
             tifffile.imwrite(movie, arrays["image"], photometric="minisblack")
             with person_at(folder, str(movie), *map(str, walk.scale)) as (person, sessions):
-                walk.go(person)
-                time.sleep(SAVED_AFTER_S)
-                print(name, "|", person.sees["hint"], "|", person.sees["status"])
-                (session,) = (path for path in sessions.rglob("*") if path.is_file())
-                compare(session, arrays["labels"])
+                for do in (walk.go, walk.correct):
+                    do(person)
+                    time.sleep(SAVED_AFTER_S)
+                    print(name, do.__name__, "|", person.sees["status"])
+                    (session,) = (path for path in sessions.rglob("*") if path.is_file())
+                    compare(session, arrays["labels"])
     for picture in folder.glob("walk_*.png"):
         run("mogrify", "-colors", "200", "-define", "png:compression-level=9", str(picture))
 
