@@ -8,6 +8,7 @@ from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
 
 from napari_sam2.layers.found_layer import FoundLayer
+from napari_sam2.layers.geometry import FrameGeometry
 from napari_sam2.layers.workspace import Workspace
 from napari_sam2.suggestions import of_divisions
 from napari_sam2.widgets.annotators import annotator_of
@@ -330,9 +331,7 @@ class SegmentEverything(QWidget):
         self._tracked.clear()
         workspace.proposed.extend(of_divisions(job.divisions))
         self.annotator.steps.add_followed(workspace, job.seeds)
-        n, d = len(job.seeds), len(job.divisions)
-        said = f"{n} object{'s' * (n != 1)}, {d} division{'s' * (d != 1)} proposed"
-        said += ": see “Tracks and numbers”." if d else "."
+        said = _in_words(len(job.seeds), len(job.divisions))
         self._finish(said if completed else f"Cancelled; what was done is kept: {said}")
 
     def _failed(self, error: Exception) -> None:
@@ -346,17 +345,25 @@ class SegmentEverything(QWidget):
 
     def _sync(self) -> None:
         """Show the state that things are in."""
-        image, workspace, found = self.image.image, self.annotator.workspace, self.found
+        image, found = self.image.image, self.found
         free = image is not None and not self._is_running and not self.annotator.is_propagating
         for widget in (self.segment.run, self.alike.run, self.track.run):
             widget.setEnabled(free)
         if image is not None:
             self.wanted.show_unit(_short(str(image.units[-1])))
-        is_movie = workspace is not None and workspace.geometry.n_frames > 1
+        is_movie = image is not None and FrameGeometry.of(image).n_frames > 1
         self.track.setVisible(is_movie)
         self.segment.frames.setEnabled(is_movie)
         shown = {} if found is None else found.shown()
         self.segment.show_count(len(shown), 0 if found is None else len(found.objects))
+
+
+def _in_words(n: int, divisions: int) -> str:
+    """Say what was followed; objects that were there before are not."""
+    if n == 0:
+        return "no new objects. Those that are there already are followed in “Segment and track”."
+    said = f"{n} new object{'s' * (n != 1)}, {divisions} division{'s' * (divisions != 1)} proposed"
+    return said + (": see “Tracks and numbers”." if divisions else ".")
 
 
 def _short(unit: str) -> str:

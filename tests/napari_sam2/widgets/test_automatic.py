@@ -110,6 +110,24 @@ def test_everything_is_found_and_made_objects(dock, viewer, qtbot):
     assert all(overlap(instance, centre) > 0.7 for centre in CENTRES)
 
 
+def test_a_movie_can_be_tracked_before_anything_was_segmented(dock, viewer):
+    assert dock.track.isVisibleTo(dock) and dock.segment.frames.isEnabled()
+    viewer.layers.clear()
+    viewer.add_image(np.zeros((64, 80), np.uint8), name="one")
+    assert not dock.track.isVisibleTo(dock) and not dock.segment.frames.isEnabled()
+
+
+def test_tracking_says_that_objects_are_there_already(dock, qtbot):
+    dock.segment.run.click()
+    done(dock, qtbot)
+    dock.segment.make.click()
+    done(dock, qtbot)
+    dock.segment.score.setValue(1.0)
+    dock.track.run.click()
+    done(dock, qtbot)
+    assert dock.progress.status.text().startswith("no new objects. Those that are there already")
+
+
 def test_the_slider_hides_and_shows_without_running_again(dock, viewer, qtbot):
     dock.segment.run.click()
     done(dock, qtbot)
