@@ -213,7 +213,7 @@ class TrackSection(QWidget):
             "Find all objects and follow them both ways. The result are ordinary objects.",
         )
         layout = form()
-        add_row(layout, "New ones", self.seed_frames)
+        add_row(layout, "Search", self.seed_frames)
         add_row(layout, "Every", self.every)
         layout.addRow(self.run)
         self.setLayout(layout)
