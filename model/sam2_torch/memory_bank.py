@@ -6,11 +6,12 @@ Paper, section 4 "Memory bank". Reference: `_prepare_memory_conditioned_features
 """
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Literal, Self, TypeAlias
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sam2_torch.frames import Crop
@@ -23,9 +24,9 @@ RECENT_POINTERS = 15
 VISIBLE_LOGIT = -8.0  # below it a mask's probability is under 0.04 %
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class PackedLogits:
-    """Mask logits without the far background, in half precision.
+    """Mask logits without the far background, in half precision on the host.
 
     What lies below `VISIBLE_LOGIT` all around the object, but for a margin of 1, is replaced
     by its mean: masks are the same but for the rounding.
@@ -33,7 +34,7 @@ class PackedLogits:
 
     shape: tuple[int, int]
     origin: tuple[int, int]
-    window: Tensor
+    window: NDArray[np.floating]
     background: float
 
     @classmethod
@@ -55,11 +56,11 @@ class PackedLogits:
         outside = torch.where(inside, 0.0, logits.float()).sum(dim=(1, 2)) / n_outside.clamp(min=1)
         ends = [end for span in (rows, columns) for end in _ends(span)]
         numbers = torch.stack([*ends, outside]).T.cpu()
-        windows = logits[inside].half().cpu()
+        windows = logits[inside].half().cpu().numpy()
         packed, taken = [], 0
         for y0, y1, x0, x1, background in numbers.tolist():
             h, w = int(y1 - y0), int(x1 - x0)
-            window = windows[taken : taken + h * w].reshape(h, w).clone()
+            window = windows[taken : taken + h * w].reshape(h, w).copy()
             taken += h * w
             packed.append(cls((height, width), (int(y0), int(x0)), window, background))
         return packed
@@ -68,7 +69,7 @@ class PackedLogits:
         """Return (h, w) float32."""
         logits = torch.full(self.shape, self.background)
         (y, x), (h, w) = self.origin, self.window.shape
-        logits[y : y + h, x : x + w] = self.window
+        logits[y : y + h, x : x + w] = torch.from_numpy(self.window)
         return logits
 
 
@@ -84,7 +85,7 @@ def _ends(span: Tensor) -> tuple[Tensor, Tensor]:
     return first.float(), (first + span.sum(1)).float()
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class FrameMemory:
     """What is known of one object in one frame.
 
@@ -96,7 +97,7 @@ class FrameMemory:
     iou, object_score
         Predicted IoU, and the logit that the object is visible.
     pointer
-        (C,) object pointer on the host.
+        (C,) object pointer on the host, as precise as the network computes it.
     device_pointer, spatial
         The pointer and the (memory_dim, h, w) memory on the device, as long as they are
         wanted there; both can be had again from what is on the host.
@@ -121,7 +122,7 @@ class FrameMemory:
     crop: Crop | None = None
     others: tuple["FrameMemory", ...] = ()
 
-    @cached_property
+    @property
     def box(self) -> tuple[int, int, int, int] | None:
         """Rows and columns of the mask on the grid of the logits, (y0, x0, y1, x1), half open."""
         inside = self.unpacked_logits() > 0

@@ -392,7 +392,7 @@ class Tracker:
         crop: Crop | None = None,
     ) -> list[FrameMemory]:
         """Bring the answer for each object to the host."""
-        pointers = answer.pointers.float().cpu()
+        pointers = answer.pointers.cpu()
         numbers = torch.stack((answer.ious, answer.object_scores)).cpu()
         logits = self._logits_to_host(answer.logits, prompted, origins)
         memories = []
@@ -412,7 +412,7 @@ class Tracker:
             return list(logits.cpu()) if whole else PackedLogits.pack_all(logits)
         corners = [(LOGITS_PER_TOKEN * y, LOGITS_PER_TOKEN * x) for y, x in origins]
         return [
-            PackedLogits((size, size), corner, seen, -MASK_LOGIT)
+            PackedLogits((size, size), corner, seen.float().numpy(), -MASK_LOGIT)
             for corner, seen in zip(corners, logits.cpu(), strict=True)
         ]
 

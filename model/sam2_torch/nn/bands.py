@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-BAND_BYTES = 4 << 20  # of the widest tensor that a band makes; from 2 to 8 MB were alike
+BAND_BYTES = 4 << 20  # of the widest tensor that a band makes: it stays in a core's cache
 
 
 def in_bands(
