@@ -101,7 +101,7 @@ def test_packed_logits_keep_the_object_and_the_mean_of_the_rest():
     logits = torch.randn(32, 32) - 15
     logits[4:9, 20:30] = torch.randn(5, 10) * 4
     packed = PackedLogits.pack(logits)
-    assert packed.window.numel() < 120
+    assert packed.window.size < 120
     back = packed.unpack()
     torch.testing.assert_close(back[4:9, 20:30], logits[4:9, 20:30], atol=0.01, rtol=1e-3)
     assert ((back > 0) == (logits > 0)).all()
@@ -128,9 +128,9 @@ def test_logits_of_many_objects_are_packed_together():
         seen = F.max_pool2d((expected > VISIBLE_LOGIT).float()[None], 3, stride=1, padding=1)[0] > 0
         torch.testing.assert_close(found[seen], expected[seen], rtol=1e-3, atol=0)
         assert (found[~seen] < VISIBLE_LOGIT).all()
-    assert packed[0].window.numel() < 16 * 16
+    assert packed[0].window.size < 16 * 16
     assert packed[2].window.shape == (40, 60)
-    assert packed[3].window.numel() == 0
+    assert packed[3].window.size == 0
 
 
 def test_masks_of_packed_logits_are_those_of_the_logits():

@@ -31,7 +31,8 @@ def quick(monkeypatch, make_session):
 
     monkeypatch.setattr(api, "estimate_run", lambda *_: Estimate(61.0, 2 * 10**9, 10**8))
     monkeypatch.setitem(vars(sam2_torch), "load_sam2", load)
-    monkeypatch.setitem(vars(sam2_torch), "VideoSession", lambda _, frames: make_session(frames))
+    for kind in ("VideoSession", "StackSession"):
+        monkeypatch.setitem(vars(sam2_torch), kind, lambda _, frames: make_session(frames))
     return loaded
 
 
