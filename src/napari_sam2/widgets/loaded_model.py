@@ -139,8 +139,11 @@ def is_out_of_memory(error: Exception) -> bool:
 
 def release_memory() -> None:
     """Give memory that nothing uses back to the devices; not before torch is imported."""
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
+    if "torch" not in sys.modules:
+        return
+    import torch  # which waits where another thread, of another viewer, is at it
+
+    if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    if torch is not None and torch.backends.mps.is_available():
+    if torch.backends.mps.is_available():
         torch.mps.empty_cache()
