@@ -62,6 +62,41 @@ def test_an_object_ends_in_depth(model, volumes):
     assert 6 in [r.frame for r in session.propagate("forward", frames=(0, N_PLANES))]
 
 
+def test_looking_around_stays_in_the_stack_and_remembers_nothing(model, volumes):
+    def prompted():
+        session = session_of(model, volumes)
+        session.add_prompt(1, N_PLANES + 2, PointPrompt([[30, 49]], [1]))
+        return session
+
+    session, truth = prompted(), volumes[1].reshape(-1, *SHAPE) == 1
+    around = list(session.look_around(1, N_PLANES + 2, reach=9))  # in the second time point
+    assert [result.frame - N_PLANES for result in around] == [3, 4, 5, 6, 1, 0]
+    assert all(result.object_ids == (1,) for result in around)
+    for result in around[:2]:
+        assert iou(result.masks[0], truth[result.frame]) > 0.75
+    assert not around[3].masks[0].any()  # the ball ends before the last plane
+    assert session._bank(1).tracked == {}
+    found, expected = (
+        masks_of(each.propagate("forward", frames=(N_PLANES, 2 * N_PLANES)), 1)
+        for each in (session, prompted())
+    )
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_looking_around_where_an_object_was_carried(model, volumes):
+    session, truth = session_of(model, volumes), volumes[1].reshape(-1, *SHAPE) == 1
+    session.add_prompt(1, 2, MaskPrompt(truth[2]))
+    list(session.propagate("forward"))  # by now, memories of the second time point are let go
+    tracked = set(session._bank(1).tracked)
+    around = list(session.look_around(1, N_PLANES + 3, reach=1))
+    assert [result.frame for result in around] == [N_PLANES + 4, N_PLANES + 2]
+    for result in around:
+        assert iou(result.masks[0], truth[result.frame]) > 0.75
+    assert set(session._bank(1).tracked) == tracked
+    with pytest.raises(KeyError, match="object 1 is not known in frame 6"):
+        next(session.look_around(1, 6))  # the ball does not reach that plane
+
+
 def test_a_correction_follows_its_object_alone(model, volumes):
     session = session_of(model, volumes)
     for object_id, plane in ((1, 2), (2, 3)):
