@@ -167,8 +167,18 @@ def make_session() -> Any:
 
 
 @pytest.fixture
+def make_stub_owner() -> Any:
+    """Make owners of stub sessions, one for each viewer: `make_stub_owner()`."""
+    return _stub_owner
+
+
+@pytest.fixture
 def stub_owner() -> Any:
     """A session owner whose sessions are stubs; `.sessions` lists them, `.models` the models."""
+    return _stub_owner()
+
+
+def _stub_owner() -> Any:
     from napari_sam2.widgets.session_owner import SessionOwner
 
     sessions: list[StubSession] = []

@@ -12,7 +12,9 @@ from napari_sam2.layers.prompt_layers import (
     fit_points,
     make_points_layer,
     make_shapes_layer,
+    match_features,
     read_marks,
+    remove_items,
     style_points,
     tag_points,
     tag_shapes,
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Points, Shapes
 
 _PAST = ("added", "changed", "removed")
-_DRAGGED = ("add_rectangle", "add_ellipse")
+_DRAWING = "add_"  # how the modes of tools that draw begin
 MIN_DRAWN_PX = 4  # on the screen, on the longer side
 
 
@@ -59,7 +61,7 @@ class Drawing:
         self._image = image
         # how many there are: what napari says of those added is true of the last one alone
         self._n_points = self._n_shapes = 0
-        self._is_dragged = False  # the next shape is, with the mouse
+        self._is_by_hand = False  # the next shape is drawn with the mouse
         self._geometry = geometry
         self._owner_of_next = owner_of_next
         self._changed = changed
@@ -115,6 +117,7 @@ class Drawing:
                 self._n_points = len(self.points.data)
         if shapes and self.shapes is not None:
             with self.shapes.events.data.blocker(self._shapes_changed):
+                self._drop_unfinished(self.shapes)
                 draw_shapes(self._image, self._geometry, self.shapes, shapes)
                 self._n_shapes = len(self.shapes.data)
 
@@ -151,27 +154,40 @@ class Drawing:
         style_points(self.points)
 
     def _shapes_pressed(self, shapes: "Shapes", event: Any) -> None:
-        self._is_dragged = str(shapes.mode) in _DRAGGED
+        self._is_by_hand = str(shapes.mode).startswith(_DRAWING)
 
     def _take_back_speck(self, shapes: "Shapes") -> bool:
         """Remove what napari draws at a click without a drag; returns whether it was that."""
-        dragged, self._is_dragged = self._is_dragged, False
+        by_hand, self._is_by_hand = self._is_by_hand, False
         corners = np.asarray(shapes.data[-1]) * shapes.scale
-        if not dragged or np.ptp(corners, axis=0).max() * self._camera.zoom >= MIN_DRAWN_PX:
+        if not by_hand or np.ptp(corners, axis=0).max() * self._camera.zoom >= MIN_DRAWN_PX:
             return False
         with shapes.events.data.blocker(self._shapes_changed):
             shapes.selected_data = {len(shapes.data) - 1}
             shapes.remove_selected()
         return True
 
+    def _drop_unfinished(self, shapes: "Shapes") -> None:
+        """Remove what is half drawn: napari loses count of it when other shapes are removed."""
+        if len(shapes.data) > self._n_shapes:
+            mode, shapes.mode = shapes.mode, "pan_zoom"  # ends it
+            match_features(shapes)
+            remove_items(shapes, list(range(self._n_shapes, len(shapes.data))))
+            shapes.mode = mode
+
     def _shapes_changed(self, event: Any) -> None:
         if self.shapes is None or event.action not in _PAST:
             return
+        before, n_now = self._n_shapes, len(self.shapes.data)
+        if event.action == "added" and n_now == before:  # of too few corners: napari removed it
+            self._is_by_hand = False
+            match_features(self.shapes)
+            return
         if event.action == "added" and self._take_back_speck(self.shapes):
             return
-        before, self._n_shapes = self._n_shapes, len(self.shapes.data)
+        self._n_shapes = n_now
         if event.action == "added":
-            for index in range(before, self._n_shapes):
+            for index in range(before, n_now):
                 is_box = self.shapes.shape_type[index] == "rectangle"
                 tag_shapes(self.shapes, [index], *self._owner_of_next(is_box))
         self._changed(event.action)

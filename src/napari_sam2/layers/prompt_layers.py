@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Points, Shapes
 
 OBJECT, LABEL = "object", "label"  # columns of the features: object id, and 1 or 0
+NOBODY = 0  # whose a shape is that is still being drawn
 SCRIBBLES = ("line", "path")
 POINT_SIZE_PX = 13  # on the screen, whatever the zoom
 ELLIPSE_CORNERS = 64
@@ -86,8 +87,17 @@ def tag_shapes(shapes: "Shapes", indices: Iterable[int], object_id: int, label: 
     features = shapes.features.copy()
     rows = np.arange(len(features))[list(indices)]
     features.loc[rows, [OBJECT, LABEL]] = object_id, label
-    shapes.features = features.astype(int)
+    _set_features(shapes, features)
     style_shapes(shapes)
+
+
+def match_features(shapes: "Shapes") -> None:
+    """Forget features of shapes that are gone.
+
+    Napari removes a shape of too few corners by itself, and leaves its features.
+    """
+    if len(shapes.features) > len(shapes.data):
+        _set_features(shapes, shapes.features.iloc[: len(shapes.data)])
 
 
 def style_shapes(shapes: "Shapes") -> None:
@@ -164,6 +174,11 @@ def remove_items(layer: "Points | Shapes", indices: list[int]) -> None:
         layer.selected_data = set()
 
 
+def _set_features(shapes: "Shapes", features: Any) -> None:
+    shapes.features = features.astype(int)
+    shapes.feature_defaults = {OBJECT: NOBODY, LABEL: 0}  # napari would repeat the last ones
+
+
 def _clicks(
     image: "Image", geometry: FrameGeometry, points: "Points"
 ) -> Iterator[tuple[ObjectFrame | None, Click]]:
@@ -189,7 +204,7 @@ def _shapes(
         # drawn across the frames, in a view from the side, it says nothing of any one
         frame = frames.pop() if len(frames) == 1 else None
         drawn = _read_shape(kind, int(label), corners[:, -2:])
-        says = frame is not None and bool(drawn)
+        says = frame is not None and bool(drawn) and object_id != NOBODY
         yield (int(object_id), frame) if says else None, drawn  # type: ignore[misc]
 
 

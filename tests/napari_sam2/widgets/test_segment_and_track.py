@@ -6,10 +6,10 @@ import threading
 
 import numpy as np
 import pytest
+from canvas_mouse import canvas_position, click, drag
 from napari.utils.notifications import notification_manager
-from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
-from qtpy.QtGui import QMouseEvent
-from qtpy.QtWidgets import QApplication, QStyle
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QStyle
 
 from napari_sam2.layers import masklet_levels
 from napari_sam2.widgets import readiness, segment_and_track
@@ -44,20 +44,6 @@ def messages():
     notification_manager.notification_ready.connect(told.append)
     yield told
     notification_manager.notification_ready.disconnect(told.append)
-
-
-def drag(qtbot, viewer, begin, end):
-    """Press the mouse on the canvas, move it, and let it go; (x, y) in its pixels."""
-    canvas, left = viewer.window._qt_viewer.canvas.native, Qt.MouseButton.LeftButton
-    kinds, none = QEvent.Type, Qt.MouseButton.NoButton
-    for kind, at, button, held in (
-        (kinds.MouseButtonPress, begin, left, left),
-        (kinds.MouseMove, end, none, left),
-        (kinds.MouseButtonRelease, end, left, none),
-    ):
-        where, plain = QPointF(*at), Qt.KeyboardModifier.NoModifier
-        QApplication.sendEvent(canvas, QMouseEvent(kind, where, where, button, held, plain))
-        qtbot.wait(20)  # napari looks at moves every 5 ms
 
 
 def idle(widget):
@@ -353,23 +339,6 @@ def test_napari_opens_it_from_the_manifest(viewer, qtbot):
     assert widget.image.image is viewer.layers["movie"]
     viewer.layers.remove(viewer.layers["movie"])
     assert widget.image.image is None
-
-
-def canvas_position(viewer, y, x):
-    """Where data coordinates of the only 2-D view are on the canvas widget."""
-    native = viewer.window._qt_viewer.canvas.native
-    camera = viewer.scene.camera
-    _, cy, cx = camera.center
-    return native, QPoint(
-        round(native.width() / 2 + (x - cx) * camera.zoom),
-        round(native.height() / 2 + (y - cy) * camera.zoom),
-    )
-
-
-def click(qtbot, viewer, y, x):
-    native, position = canvas_position(viewer, y, x)
-    qtbot.mouseMove(native, position)
-    qtbot.mouseClick(native, Qt.MouseButton.LeftButton, pos=position)
 
 
 @pytest.fixture
