@@ -1,9 +1,12 @@
-"""What all docks need: napari's slow first steps are done before the tests."""
+"""What tests of docks need: napari's slow first steps done before, and what it told the user."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from napari.utils.notifications import notification_manager
 
 from napari_sam2.layers.warm_up import warm_up
 
@@ -14,3 +17,12 @@ sys.path.insert(0, str(Path(__file__).parent))  # for the mouse, which several t
 def warm() -> None:
     """Let docks make their layers at once, as they do but for a moment after they are opened."""
     warm_up()
+
+
+@pytest.fixture
+def messages() -> Iterator[list[Any]]:
+    """What napari told the user."""
+    told: list[Any] = []
+    notification_manager.notification_ready.connect(told.append)
+    yield told
+    notification_manager.notification_ready.disconnect(told.append)

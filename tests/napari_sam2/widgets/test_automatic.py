@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from napari.utils.notifications import notification_manager
 from qtpy.QtWidgets import QLabel
 
 from napari_sam2.widgets.automatic import SegmentEverything
@@ -59,14 +58,6 @@ def dock(viewer, movie, network):
     widget.wanted.contrast.setCurrentText("Bright")
     widget.wanted.largest.setValue(2.5 * RADIUS * UM)
     return widget
-
-
-@pytest.fixture
-def messages():
-    told = []
-    notification_manager.notification_ready.connect(told.append)
-    yield told
-    notification_manager.notification_ready.disconnect(told.append)
 
 
 def done(dock, qtbot):

@@ -7,7 +7,6 @@ import threading
 import numpy as np
 import pytest
 from loopback_hub import PAYLOAD, finished, sha256, unfinished
-from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 
 from napari_sam2.widgets import model_jobs
@@ -48,15 +47,6 @@ def dock(viewer, stub_owner, registry, qtbot):
     qtbot.waitUntil(lambda: widget.model.model.findData("net") >= 0)
     qtbot.waitUntil(lambda: "mps" not in devices(widget) or "cuda" not in devices(widget))
     return widget
-
-
-@pytest.fixture
-def messages():
-    """What napari told the user."""
-    told = []
-    notification_manager.notification_ready.connect(told.append)
-    yield told
-    notification_manager.notification_ready.disconnect(told.append)
 
 
 def devices(dock):

@@ -9,7 +9,6 @@ import sys
 import numpy as np
 import pytest
 from canvas_mouse import canvas_position, drag, tap, tap_twice
-from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 
 from napari_sam2.widgets.seeds_section import ALL_FOR_CURRENT, NEW_PER_BOX
@@ -40,15 +39,6 @@ def dock(make_napari_viewer, stub_owner, qtbot):
 @pytest.fixture
 def viewer(dock):
     return dock.annotator.viewer
-
-
-@pytest.fixture
-def messages():
-    """What napari told the user."""
-    told = []
-    notification_manager.notification_ready.connect(told.append)
-    yield told
-    notification_manager.notification_ready.disconnect(told.append)
 
 
 def at(viewer, y, x):

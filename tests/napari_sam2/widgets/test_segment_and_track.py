@@ -7,7 +7,6 @@ import threading
 import numpy as np
 import pytest
 from canvas_mouse import canvas_position, click, drag
-from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QStyle
 
@@ -35,15 +34,6 @@ def dock(viewer, stub_owner):
     widget = SegmentAndTrack(viewer, stub_owner)
     viewer.window.add_dock_widget(widget, name="Segment and track")
     return widget
-
-
-@pytest.fixture
-def messages():
-    """What napari told the user."""
-    told = []
-    notification_manager.notification_ready.connect(told.append)
-    yield told
-    notification_manager.notification_ready.disconnect(told.append)
 
 
 def idle(widget):
