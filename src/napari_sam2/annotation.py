@@ -136,13 +136,18 @@ class Annotation:
         prompts: Sequence[Prompt],
         mask: StoredMask | None,
         choice: int | None = None,
-    ) -> None:
+    ) -> bool:
         """Take what was said before, with the mask that was there then: as an undo does.
 
         Nothing is computed: the session hears of the prompts when others follow them. The mask
         is the given one, whatever the network would answer. None forgets the mask.
+
+        Returns
+        -------
+        Whether another mask was there until now.
         """
         key = (object_id, frame)
+        before = self.masklets.packed(*key)
         if not prompts:
             self._forget(key)
         elif agree(self._prompts.get(key, ()), prompts) and self._choices.get(key) == choice:
@@ -153,12 +158,13 @@ class Annotation:
         if mask is None:
             self.masklets.remove(*key)
             self._confidence.pop(key, None)
-            return
+            return before is not None
         if mask.confidence is None:
             self._confidence.pop(key, None)
         else:
             self._confidence[key] = mask.confidence
         self.masklets.put(*key, mask.packed)
+        return before != mask.packed
 
     def is_all_said(self, object_ids: Iterable[int] | None = None) -> bool:
         """Tell whether the session knows of all prompts of these objects, or of all objects."""

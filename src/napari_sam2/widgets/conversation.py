@@ -142,10 +142,14 @@ class Conversation(QObject):
         # not from the masklets: what the worker is at may have been written there just now
         stored = workspace.history.values.get(Key(Kind.MASK, *key))
         mask = stored if isinstance(stored, StoredMask) else None
+
+        def show(is_changed: bool) -> None:
+            _mend(workspace, [Key(Kind.MASK, *key)])
+            if is_changed:  # an older one had taken the mask away, and may have been seen
+                workspace.outputs.refresh([key[0]])
+
         self._worker.submit(
-            partial(self._owner.restate, key, marks, shape, mask),
-            then=lambda _: _mend(workspace, [Key(Kind.MASK, *key)]),
-            topic=key,
+            partial(self._owner.restate, key, marks, shape, mask), then=show, topic=key
         )
 
     def _let_remove(self, workspace: Workspace, object_id: int) -> None:

@@ -196,11 +196,11 @@ class SessionOwner:
         marks: Marks,
         frame_shape: tuple[int, int],
         mask: StoredMask | None,
-    ) -> None:
-        """Say what was drawn before, with the mask that was there then."""
+    ) -> bool:
+        """Say what was drawn before, with its mask; returns whether another one was there."""
         if self._annotation is None:
-            return
-        self._annotation.restate(*key, marks.prompts(frame_shape), mask, marks.choice)
+            return False
+        return self._annotation.restate(*key, marks.prompts(frame_shape), mask, marks.choice)
 
     def alternatives(self, key: ObjectFrame) -> list[SparseMask]:
         """List the masks that the click on an object in a frame can mean, best first."""

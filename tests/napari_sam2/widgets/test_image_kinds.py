@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import zarr
-from conftest import StubSession
 from napari.components import ViewerModel
+from stub_session import StubSession
 from tests.napari_sam2.image_kinds import CELL_YX, KINDS
 
 from napari_sam2.io import napari_reader

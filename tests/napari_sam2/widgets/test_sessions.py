@@ -220,7 +220,7 @@ CRASH = """
     from napari.components import ViewerModel
     from qtpy.QtCore import QCoreApplication, QTimer
     sys.path.insert(0, sys.argv[1])
-    from conftest import StubSession
+    from stub_session import StubSession
     from napari_sam2.io.saved_sessions import sessions_folder
     from napari_sam2.widgets.annotator import Annotator
     from napari_sam2.widgets.session_owner import SessionOwner

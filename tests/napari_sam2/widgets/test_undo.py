@@ -290,9 +290,9 @@ def test_large_frames_show_what_is_undone_and_done_again(qtbot, viewer, stub_own
     layer._update_level_and_corners(np.array([[0, 20], [29, 49]]), np.array([10, 10]), [1, 2])
     assert seen() == 1
     annotator.edit.undo()
-    assert seen() == 0
+    qtbot.waitUntil(lambda: seen() == 0)
     annotator.edit.redo()
-    assert seen() == 1
+    qtbot.waitUntil(lambda: seen() == 1)
     workspace.go_to(3)
-    assert layer.get_value((3, 6, 16.5), world=True)[1] == 0
+    qtbot.waitUntil(lambda: layer.get_value((3, 6, 16.5), world=True)[1] == 0)
     annotator.close()
