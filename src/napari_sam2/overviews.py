@@ -3,12 +3,13 @@
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from itertools import product
-from threading import Lock, Thread
+from threading import Lock
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2.background import background_thread
 from napari_sam2.lazy_arrays import LazyArray, Pixels
 
 TILE = 512  # rows and columns
@@ -147,7 +148,7 @@ class Overview:
             if not self._wanted or self._is_running:
                 return
             self._is_running = True
-        Thread(target=self._make_tiles, name="napari-sam2 overview", daemon=True).start()
+        background_thread(self._make_tiles, "napari-sam2 overview").start()
 
     def _make_tiles(self) -> None:
         while (tile := self._next()) is not None:

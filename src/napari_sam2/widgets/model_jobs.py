@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 
+from napari_sam2.background import load_torch_libraries
 from napari_sam2.widgets.worker import SessionWorker
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ def _list_models() -> Any:
 
 
 def _list_devices() -> Any:
+    load_torch_libraries()
     from sam2_torch.devices import describe_devices
 
     return describe_devices()

@@ -1,10 +1,13 @@
 """Long jobs beside the network's thread: measuring and writing files."""
 
 from collections.abc import Callable
+from functools import partial
 from threading import Event, Thread
 from typing import Any, TypeAlias
 
 from qtpy.QtCore import QObject, Signal
+
+from napari_sam2.background import background_thread
 
 Job: TypeAlias = Callable[[Callable[[int, int], None]], Any]
 """Gets whom to tell how far it is; gives its result."""
@@ -51,7 +54,7 @@ class Background(QObject):
         if self._thread is not None:
             return False
         self._cancel.clear()
-        self._thread = Thread(target=self._work, args=(job,), name="napari-sam2 files", daemon=True)
+        self._thread = background_thread(partial(self._work, job), "napari-sam2 files")
         self._thread.start()
         return True
 

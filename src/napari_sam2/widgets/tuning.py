@@ -4,12 +4,12 @@ import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QObject, Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from napari_sam2.background import background_thread
 from napari_sam2.labelled import read_labelled, session_movies, write_dataset
 from napari_sam2.layers.geometry import LayerFrames
 from napari_sam2.layers.workspace import Workspace
@@ -254,7 +254,7 @@ class _Preparation(QObject):
         super().__init__()
         self._gather = gather
         self._folder = folder
-        self.worker = Thread(target=self._run, name="napari-sam2 tuning data", daemon=True)
+        self.worker = background_thread(self._run, "napari-sam2 tuning data")
 
     def _run(self) -> None:
         try:

@@ -9,6 +9,8 @@ from typing import Any
 
 from qtpy.QtCore import QObject, Signal
 
+from napari_sam2.background import background_thread
+
 CLOSE_TIMEOUT_S = 10.0
 
 
@@ -27,11 +29,6 @@ class _Request:
 
 class SessionWorker(QObject):
     """Runs requests one after the other, and a stream between them, step by step.
-
-    Parameters
-    ----------
-    name
-        Of the thread.
 
     A request may have a topic: then only the newest of its topic counts. Older ones that
     wait are left out, and the answer of one that is running is dropped.
@@ -184,7 +181,7 @@ class SessionWorker(QObject):
         if self._open == 1:
             self.busy.emit(True)
         if self._thread is None:
-            self._thread = Thread(target=self._run, name=self._name, daemon=True)
+            self._thread = background_thread(self._run, self._name)
             self._thread.start()
         self._wake.notify()
 

@@ -1,0 +1,54 @@
+"""Threads beside the interface, and what they do so that it need not wait for them."""
+
+import ctypes
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from threading import Thread, get_native_id
+
+NICE = 10  # as `nice` is without a number
+
+
+def background_thread(run: Callable[[], object], name: str) -> Thread:
+    """Make a thread for work that the interface need not wait for; it is yet to be started.
+
+    It, and the threads that it starts in its turn (PyTorch's among them), have a lower priority
+    than the interface: where they share a few cores, it is the interface that must not wait. On
+    Linux alone: macOS prefers a program's main thread by itself, Windows the window in front.
+    """
+
+    def run_behind() -> None:
+        _let_others_go_first()
+        run()
+
+    return Thread(target=run_behind, name=name, daemon=True)
+
+
+def _let_others_go_first() -> None:
+    if sys.platform == "linux":  # where alone the priority of a thread can be set like this
+        thread = get_native_id()
+        if os.getpriority(os.PRIO_PROCESS, thread) < NICE:
+            os.setpriority(os.PRIO_PROCESS, thread, NICE)
+
+
+@cache
+def load_torch_libraries() -> bool:
+    """Load PyTorch's libraries while other threads go on; tells whether it was possible.
+
+    `import torch` does the same, but keeps the interpreter for itself meanwhile, for half a second
+    or longer, in which a window stands still. What cannot be loaded here, the import will report.
+    """
+    if sys.platform not in ("linux", "darwin"):  # on Windows the import itself lets others go on
+        return False
+    torch = importlib.util.find_spec("torch")
+    if torch is None or torch.origin is None:
+        return False
+    suffix = "so" if sys.platform == "linux" else "dylib"
+    # called as a function of C: unlike `CDLL(path)` that gives the interpreter free
+    load = ctypes.CDLL(None).dlopen
+    load.argtypes, load.restype = (ctypes.c_char_p, ctypes.c_int), ctypes.c_void_p
+    library = Path(torch.origin).parent / "lib" / f"libtorch.{suffix}"
+    return load(os.fsencode(library), os.RTLD_NOW) is not None
