@@ -2,25 +2,47 @@
 
 from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from sam2_torch.checkpoint_files import CheckpointError
 from sam2_torch.config import SAM2Config
 from sam2_torch.model_entry import NAMED_CONFIGS
 from sam2_torch.sam2 import SAM2
 
+_MAKES = (torch.empty, torch.randn)
+_DRAWS = (nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_, nn.init.trunc_normal_)
 _BLOCKS = "image_encoder.trunk.blocks."
 _PATCHES = "image_encoder.trunk.patch_embed.proj.weight"
 _HIERA = "image_encoder.trunk.pos_embed_window"
 _ADAPTERS = ("lora_", ".w_a_linear", ".w_b_linear")  # of peft, and of micro-sam
 
 
+class WithoutWeights(TorchFunctionMode):
+    """Make a network whose parameters take neither memory nor time: a checkpoint has them.
+
+    They are on the meta device, where drawing the numbers that nobody will see would import
+    PyTorch's compiler, for seconds.
+    """
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if function in _DRAWS:
+            return args[0] if args else kwargs["tensor"]
+        if function in _MAKES:
+            return torch.empty(*args, **{**kwargs, "device": "meta"})
+        return function(*args, **kwargs)
+
+
 @cache
 def expected_shapes(config: SAM2Config) -> Mapping[str, tuple[int, ...]]:
     """List names and shapes of a network's tensors without making it."""
-    with torch.device("meta"):
+    with WithoutWeights():
         return {name: tuple(t.shape) for name, t in SAM2(config).state_dict().items()}
 
 

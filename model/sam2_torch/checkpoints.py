@@ -8,9 +8,8 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
-from sam2_torch.architectures import check_shapes, recognise
+from sam2_torch.architectures import WithoutWeights, check_shapes, recognise
 from sam2_torch.checkpoint_files import CheckpointError, read_checkpoint, write_checkpoint
 from sam2_torch.config import SAM2Config
 from sam2_torch.devices import choose_device, choose_dtype, fast_dtype
@@ -82,7 +81,7 @@ def load_sam2(
         config = recognise(state, path.name)
     else:
         check_shapes(state, config, path.name)
-    with _WithoutWeights():
+    with WithoutWeights():
         model = SAM2(config)
     model.load_state_dict({name: tensor.float() for name, tensor in state.items()}, assign=True)
     if dtype == "fast":
@@ -167,13 +166,3 @@ def _told_config(metadata: Mapping[str, str], file: str) -> SAM2Config | None:
         return SAM2Config.from_dict(values)
     except (ValueError, TypeError) as error:
         raise CheckpointError(f"{file}: expected a readable config, found {error}") from error
-
-
-class _WithoutWeights(TorchFunctionMode):
-    """Make a network whose parameters take neither memory nor time: a checkpoint has them."""
-
-    def __torch_function__(
-        self, function: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        device = {"device": "meta"} if function is torch.empty else {}
-        return function(*args, **{**(kwargs or {}), **device})

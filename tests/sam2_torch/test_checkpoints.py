@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -108,3 +110,9 @@ def test_missing_model_names_what_there_is():
         load_sam2("sam2_hiera_larg", "cpu")
     with pytest.raises(FileNotFoundError, match=r"expected a checkpoint at .*gone\.pt"):
         load_sam2(Path("gone.pt"), "cpu")
+
+
+def test_loading_a_network_does_not_import_the_compiler():
+    script = "import sys, sam2_torch; sam2_torch.load_sam2(); print('torch._dynamo' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.strip() == "False", done.stderr
