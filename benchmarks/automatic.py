@@ -14,6 +14,9 @@ the thresholds were chosen on the first. `--thresholds` lists the precision at o
 Parts: `images` as above; `decoder`, seconds for 256 seeds on an image of 1024 x 1024 that is
 encoded; `track`, SEG, TRA, DET and LNK of track-everything on the movies (py-ctcmetrics);
 `reference`, the time of the `sam2` package's SAM2AutomaticMaskGenerator beside ours.
+
+The file is written after each image or movie; with `--resume` those that are in it are not done
+again, and after `--seconds` no other one is begun.
 """
 
 import argparse
@@ -24,6 +27,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -65,8 +69,11 @@ TRACKED_FRAMES = 20
 REFERENCE_TURNS = 3
 REFERENCE_LIMITS = (0.5, 0.7, 0.7)  # least IoU and stability, largest box IoU
 
+ITEM = ".item."  # between a figure's name and the image or movie that it is of
+
 Image = NDArray[Any]
-Figures = dict[str, list[float]]
+Figures = dict[str, float]
+Job = tuple[str, dict[str, str]]
 
 
 def read_items(folder: Path, split: str, limit: int | None) -> list[dict[str, str]]:
@@ -108,6 +115,7 @@ def otsu_watershed(image: Image) -> Image:
     return np.where(areas[found] >= 20, found, 0)
 
 
+@lru_cache
 def load_cellpose() -> tuple[Callable[[Image], Image] | None, str]:
     """Get cellpose if it can run here without a download, or the reason why not."""
     try:
@@ -140,33 +148,36 @@ def precision(found: Image, truth: Image) -> dict[str, float]:
     return {key: n / max(n_found + n_true - n, 1) for key, n in hits.items()}
 
 
-def measure_images(
-    name: str, model: SAM2, folder: Path, items: list[dict[str, str]], thresholds: bool
-) -> Figures:
-    """Measure all sides on all images."""
-    figures: Figures = defaultdict(list)
-    cellpose, reason = load_cellpose()
-    if cellpose is None:
-        print(f"cellpose: left out, {reason}", file=sys.stderr)
+def image_options(thresholds: bool) -> EverythingOptions:
     least = min(SCORES) if thresholds else MIN_SCORE
-    options = EverythingOptions(rules=ObjectRules(overlapping=thresholds), min_score=least)
-    for item in tqdm(items, file=sys.stderr):
-        image, truth = read_image(folder / item["file"], item["kind"])
-        if not truth.any():
-            continue
-        began = time.perf_counter()
-        masks = segment_everything(model, image, options)
-        figures[f"{name}.seconds_per_image"].append(time.perf_counter() - began)
-        sides = {name: labels_of(at_score(masks, MIN_SCORE), image.shape)}
-        sides[OTSU] = otsu_watershed(image)
-        if cellpose is not None:
-            sides["cellpose"] = cellpose(image)
-        for score in SCORES if thresholds else ():
-            sides[f"{name}.score{score:g}"] = labels_of(at_score(masks, score), image.shape)
-        for side, labels in sides.items():
-            for key, value in precision(labels, truth).items():
-                figures[f"{side}.{key}.{modality_key(item)}"].append(value)
-    return figures
+    return EverythingOptions(rules=ObjectRules(overlapping=thresholds), min_score=least)
+
+
+def measure_image(
+    name: str, model: SAM2, folder: Path, item: dict[str, str], thresholds: bool
+) -> Figures:
+    """Measure all sides on one image."""
+    image, truth = read_image(folder / item["file"], item["kind"])
+    if not truth.any():
+        return {}
+    began = time.perf_counter()
+    masks = segment_everything(model, image, image_options(thresholds))
+    figures = {f"{name}.seconds_per_image": time.perf_counter() - began}
+    sides = {name: labels_of(at_score(masks, MIN_SCORE), image.shape)}
+    sides[OTSU] = otsu_watershed(image)
+    cellpose, _ = load_cellpose()
+    if cellpose is not None:
+        sides["cellpose"] = cellpose(image)
+    for score in SCORES if thresholds else ():
+        sides[f"{name}.score{score:g}"] = labels_of(at_score(masks, score), image.shape)
+    for side, labels in sides.items():
+        for key, value in precision(labels, truth).items():
+            figures[f"{side}.{key}.{modality_key(item)}"] = value
+    return {f"{key}{ITEM}{stem_of(item)}": value for key, value in figures.items()}
+
+
+def stem_of(item: dict[str, str]) -> str:
+    return Path(item["file"]).stem
 
 
 def at_score(masks: list[AutomaticMask], score: float) -> list[AutomaticMask]:
@@ -218,7 +229,7 @@ def measure_reference(name: str, model: SAM2, per_side: int) -> Figures:
     image = np.repeat(image[:, :, None], 3, axis=2)
     on_gpu = model.device.type == "cuda"
     ours = model.to(torch.bfloat16) if on_gpu else model
-    times: Figures = {"reference": [], "ours": []}
+    times: dict[str, list[float]] = {"reference": [], "ours": []}
     for _ in range(REFERENCE_TURNS):
         began = time.perf_counter()
         with torch.autocast(model.device.type, torch.bfloat16, enabled=on_gpu):
@@ -229,41 +240,40 @@ def measure_reference(name: str, model: SAM2, per_side: int) -> Figures:
         times["ours"].append(time.perf_counter() - began)
     reference, own = (min(times[side][1:]) for side in ("reference", "ours"))
     return {
-        f"{name}.everything_s": [own],
-        f"{name}.everything_reference_s": [reference],
-        f"{name}.everything_ratio": [reference / own],
-        f"{name}.everything_masks": [n_ours],
-        f"{name}.everything_reference_masks": [n_reference],
+        f"{name}.everything_s": own,
+        f"{name}.everything_reference_s": reference,
+        f"{name}.everything_ratio": reference / own,
+        f"{name}.everything_masks": n_ours,
+        f"{name}.everything_reference_masks": n_reference,
     }
 
 
 def measure_tracking(
-    name: str, model: SAM2, folder: Path, items: list[dict[str, str]], n_frames: int
+    name: str, model: SAM2, folder: Path, item: dict[str, str], n_frames: int
 ) -> Figures:
-    """Track everything in the movies, and measure it as the Cell Tracking Challenge does."""
+    """Track everything in a movie, and measure it as the Cell Tracking Challenge does."""
     from tracking import measure  # needs py-ctcmetrics
 
-    figures: Figures = defaultdict(list)
-    for item in tqdm([i for i in items if i["kind"] == "time"], file=sys.stderr):
-        with np.load(folder / item["file"]) as arrays:
-            movie, labels = (arrays[key][:n_frames] for key in ("image", "labels"))
-        movie, truth = Movie(movie, "TYX"), tracked_labels(Movie(labels, "TYX"))
-        began = time.perf_counter()
-        found = Tracked.of(movie, track_all(model, movie).masklets)
-        seconds = (time.perf_counter() - began) / movie.n_frames
-        figures[f"{name}.track.seconds_per_frame"].append(seconds)
-        with TemporaryDirectory() as place:
-            measured = measure(Path(place), truth, found)
-        for metric, value in measured.items():
-            figures[f"{name}.track.{metric.lower()}"].append(value)
-            figures[f"{name}.track.{metric.lower()}.{Path(item['file']).stem}"].append(value)
-    return figures
+    with np.load(folder / item["file"]) as arrays:
+        movie, labels = (arrays[key][:n_frames] for key in ("image", "labels"))
+    movie, truth = Movie(movie, "TYX"), tracked_labels(Movie(labels, "TYX"))
+    began = time.perf_counter()
+    found = Tracked.of(movie, track_all(model, movie).masklets)
+    figures = {"seconds_per_frame": (time.perf_counter() - began) / movie.n_frames}
+    with TemporaryDirectory() as place:
+        figures |= measure(Path(place), truth, found)
+    return {
+        f"{name}.track.{key.lower()}{ITEM}{stem_of(item)}": value for key, value in figures.items()
+    }
 
 
-def means_of(figures: Figures) -> dict[str, float]:
-    """Average each key; precisions over the modalities, too."""
-    means = {key: float(np.mean(values)) for key, values in figures.items()}
-    modalities: Figures = defaultdict(list)
+def means_of(figures: Figures) -> Figures:
+    """Average over items; precisions over the modalities, too. Figures of no item stay."""
+    items: dict[str, list[float]] = defaultdict(list)
+    for key, value in figures.items():
+        items[key.split(ITEM)[0]].append(value)
+    means = {key: float(np.mean(values)) for key, values in items.items()}
+    modalities: dict[str, list[float]] = defaultdict(list)
     for key, value in means.items():
         parts = key.split(".")
         at = next((i for i, part in enumerate(parts) if part in IOUS), None)
@@ -273,7 +283,58 @@ def means_of(figures: Figures) -> dict[str, float]:
     return {key: round(value, 4) for key, value in sorted(means.items())}
 
 
-def main() -> None:
+def read_figures(path: Path) -> Figures:
+    """Read what is known of each item, and what is of none, from a file that was written before."""
+    if not path.is_file():
+        return {}
+    known: Figures = json.loads(path.read_text())
+    names = {key.split(ITEM)[0] for key in known if ITEM in key}
+    averaged = {key for key in known if key in names or key.split(".")[-1] in IOUS}
+    return {key: value for key, value in known.items() if key not in averaged}
+
+
+def write_figures(path: Path, figures: Figures) -> None:
+    """Write means, and beside them the figures of each item; never half a file."""
+    rounded = {key: round(value, 4) for key, value in sorted(figures.items())}
+    unfinished = path.with_name(f".{path.name}")
+    unfinished.write_text(json.dumps(means_of(figures) | rounded, indent=1) + "\n")
+    unfinished.replace(path)
+
+
+def jobs_of(parts: list[str], items: list[dict[str, str]]) -> list[Job]:
+    """List what is to be done: an item of a part each, or the part, where it has none."""
+    chosen = {"images": items, "track": [item for item in items if item["kind"] == "time"]}
+    return [(part, item) for part in parts for item in chosen.get(part, [{}])]
+
+
+def is_done(job: Job, known: Figures, name: str, thresholds: bool) -> bool:
+    """Tell whether the figures of a job are known."""
+    part, item = job
+    if part == "decoder":
+        return f"{name}.decoder_s_per_256_points" in known
+    if part == "reference":
+        return f"{name}.everything_ratio" in known
+    of_item = f"{ITEM}{stem_of(item)}"
+    if part == "track":
+        return f"{name}.track.seconds_per_frame{of_item}" in known
+    side = f"{name}.score{SCORES[-1]:g}" if thresholds else name
+    return f"{side}.ap75.{modality_key(item)}{of_item}" in known
+
+
+def measured(job: Job, name: str, model: SAM2, arguments: argparse.Namespace) -> Figures:
+    """Do one job."""
+    part, item = job
+    if part == "images":
+        return measure_image(name, model, arguments.data, item, arguments.thresholds)
+    if part == "track":
+        n_frames = TRACKED_FRAMES if arguments.limit else 10**9
+        return measure_tracking(name, model, arguments.data, item, n_frames)
+    if part == "decoder":
+        return {f"{name}.decoder_s_per_256_points": measure_decoder(model)}
+    return measure_reference(name, model, arguments.points)
+
+
+def arguments_of(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="cells_nano", help="name or checkpoint file")
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
@@ -287,26 +348,37 @@ def main() -> None:
         "--points", type=int, default=32, help="of part reference, along each side (default: 32)"
     )
     parser.add_argument("--json", type=Path, help="file for the figures")
-    arguments = parser.parse_args()
+    parser.add_argument("--resume", action="store_true", help="go on with that file")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="then stop")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    arguments = arguments_of(argv)
+    deadline = time.monotonic() + arguments.seconds
     dtype = torch.float32 if arguments.precision == "float32" else "fast"
-    model = load_sam2(arguments.model, arguments.device, dtype)
     name = Path(arguments.model).stem
+    resumed = arguments.resume and arguments.json
+    figures = read_figures(arguments.json) if resumed else {}
     items = read_items(arguments.data, arguments.split, arguments.limit)
-    figures: Figures = {}
-    if "images" in arguments.parts:
-        figures |= measure_images(name, model, arguments.data, items, arguments.thresholds)
-    if "decoder" in arguments.parts:
-        figures[f"{name}.decoder_s_per_256_points"] = [measure_decoder(model)]
-    if "reference" in arguments.parts:
-        figures |= measure_reference(name, model, arguments.points)
-    if "track" in arguments.parts:
-        n_frames = TRACKED_FRAMES if arguments.limit else 10**9
-        figures |= measure_tracking(name, model, arguments.data, items, n_frames)
-    means = means_of(figures)
-    for key, value in means.items():
+    jobs = jobs_of(arguments.parts, items)
+    jobs = [job for job in jobs if not is_done(job, figures, name, arguments.thresholds)]
+    cellpose, reason = load_cellpose()
+    if cellpose is None:
+        print(f"cellpose: left out, {reason}", file=sys.stderr)
+    model = load_sam2(arguments.model, arguments.device, dtype)
+    left = len(jobs)
+    for job in tqdm(jobs, file=sys.stderr):
+        if time.monotonic() > deadline:
+            break
+        figures |= measured(job, name, model, arguments)
+        left -= 1
+        if arguments.json:
+            write_figures(arguments.json, figures)
+    for key, value in means_of(figures).items():
         print(f"{key:80s} {value:.3f}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(means, indent=1) + "\n")
+    if left:
+        print(f"{left} of {len(jobs)} jobs are left: run it again with --resume", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,12 @@
 """What the benchmark of objects without prompts counts."""
 
+import json
+
 import automatic
 import numpy as np
 import pytest
+
+from sam2_torch import EverythingOptions, SeedGrid
 
 
 def test_precision_counts_matches_misses_and_surplus():
@@ -26,7 +30,39 @@ def test_otsu_and_watershed_find_discs_bright_or_dark():
 
 
 def test_modalities_count_alike():
-    figures = {"m.ap50.a": [1.0, 0.5], "m.ap50.b": [0.25], "m.score0.5.ap50.a": [0.4]}
-    means = automatic.means_of(figures)
+    figures = {"m.ap50.a.item.x": 1.0, "m.ap50.a.item.y": 0.5, "m.ap50.b.item.z": 0.25}
+    means = automatic.means_of(figures | {"m.score0.5.ap50.a.item.x": 0.4, "m.decoder_s": 3.0})
     assert means["m.ap50.a"] == 0.75 and means["m.ap50"] == 0.5
-    assert means["m.score0.5.ap50"] == 0.4
+    assert means["m.score0.5.ap50"] == 0.4 and means["m.decoder_s"] == 3.0
+
+
+@pytest.fixture
+def folder(tmp_path):
+    y, x = np.mgrid[:64, :96]
+    labels = ((y - 30) ** 2 + (x - 40) ** 2 < 200).astype(np.uint16)
+    image = (30 + 150 * labels).astype(np.uint8)
+    for name in ("one", "two"):
+        np.savez(tmp_path / f"{name}.npz", image=image, labels=labels)
+    (tmp_path / "manifest.csv").write_text("file,kind,modality\none.npz,2d,discs\n")
+    return tmp_path
+
+
+def test_a_measurement_goes_on_where_it_was_stopped(folder, monkeypatch, capsys):
+    few = EverythingOptions(SeedGrid(4))
+    monkeypatch.setattr(automatic, "image_options", lambda thresholds: few)
+    file = folder / "figures.json"
+    command = ["--data", str(folder), "--parts", "images", "--json", str(file), "--resume"]
+    automatic.main(command)
+    figures = json.loads(file.read_text())
+    assert figures["cells_nano.ap50.discs.item.one"] == figures["cells_nano.ap50"] > 0
+    figures["cells_nano.ap50.discs.item.one"] = 0.125  # it is kept, not measured again
+    file.write_text(json.dumps(figures))
+    with open(folder / "manifest.csv", "a") as manifest:
+        manifest.write("two.npz,2d,discs\n")
+    automatic.main([*command, "--seconds", "0"])
+    assert "1 of 1 jobs are left" in capsys.readouterr().err
+    automatic.main(command)
+    figures = json.loads(file.read_text())
+    mean = (0.125 + figures["cells_nano.ap50.discs.item.two"]) / 2
+    assert figures["cells_nano.ap50"] == figures["cells_nano.ap50.discs"] == mean != 0.125
+    assert "left" not in capsys.readouterr().err.replace("left out", "")
