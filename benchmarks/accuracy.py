@@ -5,7 +5,8 @@
 FOLDER holds `.npz` files with `image` and `labels` and a `manifest.csv` with the columns
 file, kind (2d, time or z) and modality. On single images: mean IoU of one click, three clicks,
 a box; and the number of clicks after which the IoU is 0.85, at most 20 (`image.clicks_to_85`).
-On movies and stacks: the first frames after a click, a box or a mask in frame 0.
+On movies and stacks: the first frames after a click, a box or a mask in frame 0; stacks (kind z)
+as the plugin and the command line take them, objects end in depth.
 """
 
 import argparse
@@ -13,12 +14,15 @@ import csv
 import json
 import sys
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
-from sam2_torch import SAM2, load_sam2
+from sam2_torch import SAM2, StackSession, VideoSession, load_sam2
 from sam2_torch.training.evaluation import (
     FRAMES,
     MIN_AREA,
@@ -73,7 +77,7 @@ def measure(model: SAM2, folder: Path, limit: int | None = None, count: bool = T
         kind = "image" if single else "sequence"
         modality = modality_key(item)
         of_item: Scores = defaultdict(list)
-        for prompt, value in (measure_image if single else measure_sequence)(model, image, labels):
+        for prompt, value in measure_item(model, image, labels, item["kind"]):
             of_item[f"{kind}.{prompt}.miou"].append(value)
         if single and count:
             of_item["image.clicks_to_85"] += map(float, count_clicks(model, image, labels))
@@ -81,6 +85,16 @@ def measure(model: SAM2, folder: Path, limit: int | None = None, count: bool = T
             scores[key].append(float(np.mean(values)))
             scores[f"{key}.{modality}"].append(float(np.mean(values)))
     return scores
+
+
+def measure_item(
+    model: SAM2, image: NDArray[Any], labels: NDArray[Any], kind: str
+) -> Iterator[tuple[str, float]]:
+    """Yield the kind of prompt and an IoU, as often as there is one."""
+    if kind == "2d":
+        return measure_image(model, image, labels)
+    session_type = StackSession if kind == "z" else VideoSession
+    return measure_sequence(model, image, labels, session_type=session_type)
 
 
 def modality_key(item: dict[str, str]) -> str:

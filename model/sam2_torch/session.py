@@ -215,8 +215,12 @@ class VideoSession(PromptedMovie):
         object_ids: Iterable[int] | None = None,
     ) -> list[Run]:
         """Plan which objects `propagate` will take through which frames."""
-        prompted = self._prompted(self._wanted(object_ids))
-        return whole_runs(direction, prompted, self._check_span(frames))
+        return self._planned(direction, self._wanted(object_ids), self._check_span(frames))
+
+    def _planned(
+        self, direction: Directions, object_ids: list[int], span: tuple[int, int]
+    ) -> list[Run]:
+        return whole_runs(direction, self._prompted(object_ids), span)
 
     def _propagate(
         self,

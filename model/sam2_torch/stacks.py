@@ -51,12 +51,13 @@ class StackSession(VideoSession):
             self._absent[i] = 0 if prediction.sparse else self._absent.get(i, 0) + 1
         for i in ended:
             self._bank(i).tracked.pop(frame, None)
-            found[i] = self._nothing()
+        found |= dict.fromkeys(ended, self._nothing()) if ended else {}
         return FrameResult(frame, tuple(object_ids), tuple(found[i] for i in object_ids))
 
     def _has_ended(self, object_id: int, frame: int, way: Direction) -> bool:
-        prompted = self._bank(object_id).prompted_frames()
-        if any(p >= frame if way == "forward" else p <= frame for p in prompted):
+        first, last = self._surroundings(frame)
+        ahead = range(frame, last + 1) if way == "forward" else range(first, frame + 1)
+        if any(prompted in ahead for prompted in self._bank(object_id).prompted_frames()):
             return False
         return self._absent.get(object_id, 0) >= MAX_GAP
 

@@ -26,8 +26,7 @@ from sam2_torch.memory_bank import (
 from sam2_torch.plans import Directions, Run, whole_runs
 from sam2_torch.predictions import FrameResult
 from sam2_torch.sam2 import SAM2
-from sam2_torch.session import VideoSession
-from sam2_torch.stacks import MAX_GAP
+from sam2_torch.stacks import MAX_GAP, StackSession
 
 
 @dataclass
@@ -56,6 +55,10 @@ class VolumeBank(MemoryBank):
     def times(self) -> list[int]:
         """List the time points that carry prompts, in order."""
         return sorted({frame // self.n_planes for frame in self.prompted_frames()})
+
+    def nearest_time(self, time: int) -> int:
+        """Find the time point with prompts that is nearest to one."""
+        return min(self.times(), key=lambda prompted: abs(prompted - time))
 
     def planes_prompted(self, time: int) -> list[int]:
         """List the planes of a time point that carry prompts, in order."""
@@ -138,7 +141,7 @@ class VolumeBank(MemoryBank):
         return int((memory.unpacked_logits() > 0).sum())
 
 
-class VolumeSession(VideoSession):
+class VolumeSession(StackSession):
     """Segment objects in a movie of stacks, and follow them through depth and time.
 
     Parameters
@@ -150,8 +153,8 @@ class VolumeSession(VideoSession):
     n_planes
         Planes of each time point. A frame's number is time * n_planes + plane.
     plane_step_px
-        How many pixels two planes are apart; None if unknown. `runs` and `frame_count`
-        take objects for as deep as wide then. It changes no mask.
+        How many pixels two planes are apart; None if unknown. `runs` foresees by it how deep
+        objects are. It changes no mask.
 
     Raises
     ------
@@ -160,9 +163,8 @@ class VolumeSession(VideoSession):
 
     Notes
     -----
-    `frames` of `propagate` stand for the time points in which they are. An object ends in the
-    direction of depth where it is absent from `MAX_GAP` planes in a row: planes beyond get no
-    result.
+    `frames` of `propagate` stand for the time points in which they are. Within each, objects end
+    in depth as in a `StackSession`.
     """
 
     def __init__(
@@ -198,33 +200,39 @@ class VolumeSession(VideoSession):
             self._changed = {i: f for i, f in self._changed.items() if i not in changed}
             yield from self._follow("both", changed, (0, self.n_frames), None)
 
-    def frame_count(self, direction: Directions = "both", **choice: Any) -> int:
-        """Estimate how many results `propagate` will yield.
-
-        Objects are taken to be as deep as `runs` says.
-        """
-        return sum(len(run.order()) for run in self.runs(direction, **choice))
-
-    def runs(
+    def frame_count(
         self,
         direction: Directions = "both",
         *,
         frames: tuple[int, int] | None = None,
         object_ids: Iterable[int] | None = None,
+    ) -> int:
+        """Estimate how many results `propagate` will yield.
+
+        All planes of each time point; those between two objects that begin in different ones,
+        twice. In later time points objects are taken to begin where they were prompted.
+        """
+        times = self._times(self._wanted(object_ids))
+        count = 0
+        for whole in whole_runs(direction, times, self._time_span(self._check_span(frames))):
+            for time in whole.order():
+                begins = [self._begin_foreseen(i, time) for i in _present(whole, time)]
+                count += self.n_planes - min(begins) + max(begins)
+        return count
+
+    def _planned(
+        self, direction: Directions, object_ids: list[int], span: tuple[int, int]
     ) -> list[Run]:
-        """Foresee which planes `propagate` will take objects through: two runs for each time point.
+        """Foresee which planes objects will go through: two runs for each time point.
 
         From where each object begins up, and down. Through all planes, unless it is known how
         far they are apart: then an object is taken to be as deep as it is wide where it was
         prompted.
         """
-        times = self._times(self._wanted(object_ids))
-        wholes = whole_runs(direction, times, self._time_span(self._check_span(frames)))
         runs = []
-        for whole in wholes:
+        for whole in whole_runs(direction, self._times(object_ids), self._time_span(span)):
             for time in whole.order():
-                here = [i for i, its in whole.frames.items() if time in its]
-                reach = {i: self._reach(i, time) for i in here}
+                reach = {i: self._reach(i, time) for i in _present(whole, time)}
                 at = time * self.n_planes
                 first = at + min(first for first, _, _ in reach.values())
                 stop = at + max(last for _, _, last in reach.values()) + 1
@@ -238,7 +246,7 @@ class VolumeSession(VideoSession):
     def _reach(self, object_id: int, time: int) -> tuple[int, int, int]:
         """Foresee the first plane in which an object is found, that where it begins, the last."""
         bank, n = self._volume_bank(object_id), self.n_planes
-        nearest = min(bank.times(), key=lambda prompted: abs(prompted - time))
+        nearest = bank.nearest_time(time)
         planes = bank.planes_prompted(nearest)
         widths = []
         for plane in planes:
@@ -249,6 +257,10 @@ class VolumeSession(VideoSession):
             return 0, planes[0], n - 1
         reach = math.ceil(max(widths) / 2 / self._plane_step_px) + MAX_GAP
         return max(0, planes[0] - reach), planes[0], min(n - 1, planes[-1] + reach)
+
+    def _begin_foreseen(self, object_id: int, time: int) -> int:
+        bank = self._volume_bank(object_id)
+        return bank.planes_prompted(bank.nearest_time(time))[0]
 
     def _surroundings(self, frame: int) -> tuple[int, int]:
         first = frame - frame % self.n_planes
@@ -275,8 +287,7 @@ class VolumeSession(VideoSession):
         times = self._times(object_ids)
         for run in whole_runs(direction, times, self._time_span(span), first):
             for time in run.order():
-                here = {i: times for i, times in run.frames.items() if time in times}
-                come = {i: time != times.start for i, times in here.items()}
+                come = {i: time != run.frames[i].start for i in _present(run, time)}
                 yield from self._time_point(time, come, run.way)
 
     def _still_followed(self, object_ids: list[int]) -> list[int]:
@@ -315,23 +326,16 @@ class VolumeSession(VideoSession):
         self, time: int, begins: dict[int, int], planes: range, through: Direction
     ) -> Iterator[FrameResult]:
         """Go through the planes in one direction; the first plane belongs to the way forward."""
-        gaps = dict.fromkeys(begins, 0)
-        is_back = through == "backward"
+        self._absent = dict.fromkeys(begins, 0)
         for plane in planes:
             running = [
                 i
                 for i in self._still_followed(list(begins))
-                if (plane < begins[i] if is_back else plane >= begins[i])
-                and (gaps[i] < MAX_GAP or self._goes_on(i, time, plane, is_back))
+                if (plane >= begins[i] if through == "forward" else plane < begins[i])
             ]
-            if not running:
-                continue
-            result = self._advance(time * self.n_planes + plane, running, through)
-            for i, prediction in zip(running, result.predictions, strict=True):
-                gaps[i] = 0 if prediction.sparse else gaps[i] + 1
-            yield result
+            if running:
+                yield self._advance(time * self.n_planes + plane, running, through)
 
-    def _goes_on(self, object_id: int, time: int, plane: int, is_back: bool) -> bool:
-        """Tell whether a user has shown an object further on."""
-        prompted = self._volume_bank(object_id).planes_prompted(time)
-        return any(p <= plane if is_back else p >= plane for p in prompted)
+
+def _present(run: Run, time: int) -> list[int]:
+    return [i for i, times in run.frames.items() if time in times]

@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from sam2_torch import load_sam2
+from napari_sam2.appearance import open_session
+from napari_sam2.images import Movie
+from sam2_torch import VideoSession, load_sam2
 
 
 @pytest.fixture
@@ -33,3 +35,20 @@ def test_an_easy_disc_is_found_by_every_prompt(folder, tmp_path, capsys):
     assert all(figures[f"{kind}.miou.bright_discs"] > 0.8 for kind in kinds)
     assert figures["image.clicks_to_85"] == 1
     assert "image.clicks_to_85" in capsys.readouterr().out
+
+
+def test_stacks_are_measured_as_the_plugin_takes_them(folder, monkeypatch):
+    import accuracy
+
+    seen = []
+
+    def noted(*_, session_type):
+        seen.append(session_type)
+        yield "click", 1.0
+
+    monkeypatch.setattr(accuracy, "measure_sequence", noted)
+    with open(folder / "manifest.csv", "a") as manifest:
+        manifest.write("movie.npz,z,bright discs\n")
+    accuracy.measure(load_sam2("cells_nano", "cpu"), folder, count=False)
+    movie = Movie(np.zeros((3, 20, 30), np.uint8), "ZYX")
+    assert seen == [VideoSession, type(open_session(load_sam2("cells_nano", "cpu"), movie))]

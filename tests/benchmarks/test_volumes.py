@@ -1,11 +1,13 @@
 """The movie of stacks whose every voxel is known, and the objects that are clicked in it."""
 
 import numpy as np
-from volumes import TIMES, iou, make_movie, seeds
+from volumes import TIMES, iou, make_movie, neurites, seeds
+
+from napari_sam2.sample_data import stack
 
 
 def test_nuclei_drift_and_stay_bright():
-    image, labels = make_movie()
+    image, labels = make_movie(*stack.make(0), 12.0)
     assert image.shape == labels.shape and len(image) == TIMES
     for time in range(TIMES):
         assert image[time][labels[time] > 0].mean() > 1.5 * image[time][labels[time] == 0].mean()
@@ -21,3 +23,12 @@ def test_objects_are_clicked_where_they_are_largest():
     labels[0:3, 12:15, 12:15] = 2  # cut off by the first plane
     assert seeds(labels, 5) == {1: 3}
     assert iou(labels == 1, labels == 1) == 1 and iou(labels == 1, labels == 2) == 0
+
+
+def test_neurites_are_long_and_of_all_sizes():
+    labels = np.zeros((6, 20, 40), np.uint8)
+    for label in range(1, 9):
+        labels[: 2 + label % 2 * 2, 2 : 2 + label, 4 * label : 4 * label + 3] = label
+    labels[1, :9, 28:31] = 7
+    assert neurites(labels, 1) == {7: 1}  # the even ones are in two planes only
+    assert list(neurites(labels, 2)) == [7]

@@ -132,10 +132,11 @@ def measure_sequence(
     frames: NDArray[Any],
     labels: NDArray[Any],
     kinds: Sequence[str] = ("click", "box", "mask"),
+    session_type: type[VideoSession] = VideoSession,
 ) -> Iterator[tuple[str, float]]:
     """Yield the kind of prompt and the IoU of each frame and object where the object is."""
     frames, labels = frames[:FRAMES], labels[:FRAMES]
-    session = VideoSession(model, list(frames))
+    session = session_type(model, list(frames))
     objects = choose_objects(labels[0])
     for kind in kinds if objects else ():
         session.reset()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _TIME_NAMES = ("t", "time", "frame", "frames")
 _DEPTH_NAMES = ("z", "depth", "plane", "planes", "slice")
 _CHANNEL_NAMES = ("c", "channel", "channels")
+LARGE_FRAME_PX = 4096  # rows or columns above which reading a whole frame takes its time
 
 Along: TypeAlias = int | tuple[int, int] | None
 """The axis of the frames, or those of time and depth; None for a single image."""
@@ -246,6 +247,13 @@ def _plane_step_px(image: "Image", geometry: FrameGeometry) -> float | None:
         return None
     y, x = image.scale[-2:]
     return float(abs(image.scale[axis]) / math.sqrt(abs(y * x)))
+
+
+def is_read_whole(image: "Image") -> bool:
+    """Tell whether napari reads large frames as a whole, from a disk, to show them."""
+    shape = FrameGeometry.of(image).frame_shape
+    in_memory = type(image.data) is np.ndarray  # a mapped file is not
+    return not image.multiscale and not in_memory and max(shape) > LARGE_FRAME_PX
 
 
 def full_resolution(image: "Image") -> Any:

@@ -12,7 +12,8 @@ from napari_sam2.layers.geometry import FrameGeometry
 from napari_sam2.layers.workspace import Workspace
 from napari_sam2.suggestions import of_divisions
 from napari_sam2.widgets.annotators import annotator_of
-from napari_sam2.widgets.automatic_jobs import CompareJob, SegmentJob, Step, TrackJob
+from napari_sam2.widgets.automatic_examples import are_objects, examples_of
+from napari_sam2.widgets.automatic_jobs import CompareJob, Examples, SegmentJob, Step, TrackJob
 from napari_sam2.widgets.automatic_sections import (
     ALL_FRAMES,
     LEAST_SCORE,
@@ -230,11 +231,15 @@ class SegmentEverything(QWidget):
         if not shown:
             self.annotator.noticed.emit("No mask is shown in this frame: go to one that has some.")
             return
-        if len(shown) > FEW_OBJECTS:
+        known = [workspace.masklets.get(i, frame) for i in workspace.masklets.object_ids]
+        masks = {i: one.mask for i, one in shown.items()}
+        there = are_objects(masks, filter(None, known))
+        if there:
+            self.annotator.noticed.emit(_left_out(len(there)))
+        new = [mask for i, mask in masks.items() if i not in there]
+        if len(new) > FEW_OBJECTS:
             self.annotator.set_per_object(False)
-        self.annotator.add_masks(
-            {workspace.objects.new(): {frame: one.mask} for one in shown.values()}
-        )
+        self.annotator.add_masks({workspace.objects.new(): {frame: mask} for mask in new})
         found.remove(shown)
         self._sync()
 
@@ -242,49 +247,37 @@ class SegmentEverything(QWidget):
         workspace = self._start("Comparing …")
         if workspace is None:
             return
-        example = self._example(workspace)
-        if example is None:
+        examples = examples_of(workspace, self.alike.everything)
+        if not examples:
             self._finish("")
             self.annotator.noticed.emit(
-                "There is no current object yet: click one in “Segment and track” first."
+                "There is no object yet to compare with: click one in “Segment and track” first, "
+                "or make objects of what was found."
             )
             return
         found = self.found
         numbers = self._numbers(workspace)
         if found is not None and {o.frame for o in found.objects.values()}.issuperset(numbers):
-            self._compare(workspace, example)
+            self._compare(workspace, examples)
         else:
-            self._run_segment(workspace, partial(self._compare_found, example))
-
-    def _example(self, workspace: Workspace) -> tuple[int, Any] | None:
-        """Find a mask of the current object: in the shown frame, or the first one."""
-        masklets, current = workspace.masklets, workspace.current_object
-        frames = masklets.frames(current)
-        shown = workspace.shown_frame
-        for frame in sorted(frames, key=lambda f: f != shown):
-            mask = masklets.get(current, frame)
-            if mask:
-                return frame, mask
-        return None
+            self._run_segment(workspace, partial(self._compare_found, examples))
 
     def _compare_found(
-        self, example: tuple[int, Any], workspace: Workspace, job: SegmentJob, completed: bool
+        self, examples: Examples, workspace: Workspace, job: SegmentJob, completed: bool
     ) -> None:
         self._take(workspace, job)
         if completed:
-            self._compare(workspace, example)
+            self._compare(workspace, examples)
         else:
             self._finish("Cancelled; what was done is kept.")
 
-    def _compare(self, workspace: Workspace, example: tuple[int, Any]) -> None:
+    def _compare(self, workspace: Workspace, examples: Examples) -> None:
         found, numbers = self._found[workspace], self._numbers(workspace)
         masks = {
             frame: {i: one.mask for i, one in found.objects.items() if one.frame == frame}
             for frame in numbers
         }
-        frames = workspace.frames
-        frame, mask = example
-        job = CompareJob(frames, frame, [mask], lambda: masks)
+        job = CompareJob(workspace.frames, examples, lambda: masks)
         self.annotator.stream(
             job.run, each=self._show_step, then=partial(self._compared, found, job)
         )
@@ -364,6 +357,12 @@ def _in_words(n: int, divisions: int) -> str:
         return "no new objects. Those that are there already are followed in “Segment and track”."
     said = f"{n} new object{'s' * (n != 1)}, {divisions} division{'s' * (divisions != 1)} proposed"
     return said + (": see “Tracks and numbers”." if divisions else ".")
+
+
+def _left_out(n: int) -> str:
+    if n == 1:
+        return "1 mask was left out: it lies on an object that is there already."
+    return f"{n} masks were left out: they lie on objects that are there already."
 
 
 def _short(unit: str) -> str:

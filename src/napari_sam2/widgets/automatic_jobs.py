@@ -1,6 +1,6 @@
 """What "Segment everything" lets the worker's thread do; nothing here touches a layer."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Seeds: TypeAlias = Callable[[Any], NDArray[np.float32]] | None
 """Makes seeds, (N, 2) rows and columns, of a frame's pixels; None for the grid."""
+
+Examples: TypeAlias = Mapping[int, Sequence[SparseMask]]
+"""Masks of objects, by frame."""
 
 
 class Step(NamedTuple):
@@ -95,8 +98,8 @@ class CompareJob:
     ----------
     frames
         The movie.
-    example_frame, examples
-        The objects that were shown.
+    examples
+        The objects that were shown, by frame.
     masks
         By frame and label, the objects to compare; read when the job begins.
 
@@ -107,8 +110,7 @@ class CompareJob:
     """
 
     frames: LayerFrames
-    example_frame: int
-    examples: Sequence[SparseMask]
+    examples: Examples
     masks: Callable[[], dict[int, dict[int, SparseMask]]]
     likenesses: dict[int, float] = field(default_factory=dict)
 
@@ -118,11 +120,12 @@ class CompareJob:
 
         annotation = _annotation(owner)
         likeness = Likeness(owner.model, shown_frames(self.frames), annotation.session.contrast)
-        likeness.add_examples(self.example_frame, self.examples)
+        for frame, ones in self.examples.items():
+            likeness.add_examples(frame, ones)
         masks = self.masks()
-        for done, (frame, ones) in enumerate(masks.items(), start=1):
-            values = likeness.similarities(frame, list(ones.values())).tolist()
-            self.likenesses.update(zip(ones, values, strict=True))
+        for done, (frame, found) in enumerate(masks.items(), start=1):
+            values = likeness.similarities(frame, list(found.values())).tolist()
+            self.likenesses.update(zip(found, values, strict=True))
             yield Step(done, len(masks), f"comparing frame {frame}")
 
 

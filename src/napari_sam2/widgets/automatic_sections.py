@@ -31,6 +31,7 @@ from sam2_torch.automatic.options import (
 
 LEAST_SCORE = 0.2  # of what is kept at all: the slider starts there
 THIS_FRAME, ALL_FRAMES = "This frame", "All frames"
+CURRENT_OBJECT, ALL_OBJECTS = "The current object", "All objects"
 GRID, BRIGHT_BLOBS, DARK_BLOBS = "Grid of points", "Bright blobs", "Dark blobs"
 CONTRASTS: dict[str, Contrast] = {"Any": "any", "Bright": "bright", "Dark": "dark"}
 CROPS: dict[str, int | None] = {"By image size": None, "None": 0, "2 x 2": 1, "4 x 4": 2}
@@ -168,25 +169,36 @@ class SegmentSection(QWidget):
 
 
 class AlikeSection(QWidget):
-    """Find all objects like the current one."""
+    """Find all objects like some that are there."""
 
     started = Signal()
     least_changed = Signal()
 
     def __init__(self) -> None:
         super().__init__()
+        self.examples = combo_box(
+            "What to compare with: the object that is chosen in “Segment and track”, or all "
+            "objects of the image, of which the likest counts.",
+            [CURRENT_OBJECT, ALL_OBJECTS],
+        )
         self.run = button(
-            "Find all like the current object",
-            "Compare what was found with the current object of “Segment and track”; segments "
-            "everything first if that was not done.",
+            "Find all alike",
+            "Compare what was found with the objects above; segments everything first if that "
+            "was not done.",
         )
         self.likeness = _slider(0.0, 0.0, "Hide objects that are less like it.")
         layout = form()
+        add_row(layout, "Like", self.examples)
         layout.addRow(self.run)
         add_row(layout, "Likeness", self.likeness)
         self.setLayout(layout)
         self.run.clicked.connect(self.started)
         self.likeness.valueChanged.connect(lambda: self.least_changed.emit())
+
+    @property
+    def everything(self) -> bool:
+        """Whether to compare with all objects."""
+        return bool(self.examples.currentText() == ALL_OBJECTS)
 
 
 class TrackSection(QWidget):

@@ -25,6 +25,8 @@ class Situation:
     propagating, propagated
         Whether masks are being carried to other frames now, or have been for the
         current object.
+    read_whole
+        Whether napari has to read large frames as a whole to show them.
     """
 
     image: bool = False
@@ -34,6 +36,7 @@ class Situation:
     marked: bool = False
     propagating: bool = False
     propagated: bool = False
+    read_whole: bool = False
 
 
 def next_step(now: Situation) -> str:
@@ -42,6 +45,11 @@ def next_step(now: Situation) -> str:
         return (
             "Open an image: drop a file into the window, or take one from "
             "<b>File > Open Sample</b>."
+        )
+    if not now.drawing and now.read_whole:
+        return (
+            "Press <b>Points</b>. napari reads these frames whole; as .zarr, with the reader "
+            "<b>SAM 2</b>, in parts."
         )
     if not now.drawing:
         return "Press <b>Points</b>, then click inside a cell."

@@ -8,6 +8,7 @@ from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtWidgets import QLabel, QProgressBar, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
 from napari_sam2.annotation import Direction
+from napari_sam2.layers.geometry import is_read_whole
 from napari_sam2.layers.workspace import Workspace
 from napari_sam2.widgets.annotators import annotator_of
 from napari_sam2.widgets.appearance_section import AppearanceSection
@@ -382,6 +383,7 @@ class SegmentAndTrack(QWidget):
             marked=workspace.is_marked(workspace.current_object),
             propagating=annotator.is_propagating,
             propagated=workspace.is_propagated(workspace.current_object),
+            read_whole=is_read_whole(workspace.image),
         )
 
 

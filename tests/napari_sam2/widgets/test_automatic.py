@@ -7,7 +7,8 @@ import pytest
 from qtpy.QtWidgets import QLabel
 
 from napari_sam2.widgets.automatic import SegmentEverything
-from napari_sam2.widgets.automatic_sections import ALL_FRAMES, BRIGHT_BLOBS
+from napari_sam2.widgets.automatic_examples import examples_of
+from napari_sam2.widgets.automatic_sections import ALL_FRAMES, ALL_OBJECTS, BRIGHT_BLOBS
 from napari_sam2.widgets.session_owner import SessionOwner
 
 CENTRES = ((30, 40), (80, 60), (45, 150), (95, 130))
@@ -190,7 +191,7 @@ def test_find_all_like_the_current_object(dock, viewer, qtbot, messages):
 
     dock.alike.run.click()
     done(dock, qtbot)
-    assert "no current object yet" in messages[-1].message
+    assert "no object yet to compare with" in messages[-1].message
     workspace = dock.annotator.workspace
     current = workspace.current_object
     dock.annotator.add_masks({current: {0: SparseMask.from_dense(disc(CENTRES[0]))}})
@@ -202,6 +203,41 @@ def test_find_all_like_the_current_object(dock, viewer, qtbot, messages):
     assert likeness[labels[CENTRES[0]]] > 0.8
     dock.alike.likeness.setValue(likeness[labels[CENTRES[0]]] - 0.002)
     assert layer.data[(0, *CENTRES[0])] and len(np.unique(layer.data[0])) < len(np.unique(labels))
+
+
+def test_after_objects_were_made_others_like_them_are_found_and_none_twice(
+    dock, viewer, qtbot, messages
+):
+    dock.segment.run.click()
+    done(dock, qtbot)
+    workspace, found = dock.annotator.workspace, dock.found
+    layer = viewer.layers["cells found"]
+    label = layer.data[(0, *CENTRES[0])]
+    found.remove([i for i in found.objects if i != label])  # that one is wanted
+    dock.segment.make.click()
+    done(dock, qtbot)
+    made = workspace.masklets.labels(0)[CENTRES[0]]
+    assert made and workspace.current_object != made  # the next click begins another one
+
+    dock.alike.run.click()  # with what there is: the current object is empty
+    done(dock, qtbot)
+    likeness = layer.features.set_index("index")["likeness"]
+    labels = np.asarray(layer.data[0])
+    assert likeness[labels[CENTRES[0]]] > 0.8
+    n_shown = len(np.unique(labels)) - 1
+    dock.segment.make.click()
+    done(dock, qtbot)
+    assert "1 mask was left out: it lies on an object" in messages[-1].message
+    assert workspace.masklets.labels(0)[CENTRES[0]] == made
+    objects = [i for i in workspace.masklets.object_ids if workspace.masklets.get(i, 0)]
+    assert len(objects) == n_shown
+    assert not np.asarray(layer.data[0]).any()
+
+    workspace.current_object = made
+    assert list(examples_of(workspace, everything=False)) == [0]
+    assert len(examples_of(workspace, everything=False)[0]) == 1
+    dock.alike.examples.setCurrentText(ALL_OBJECTS)
+    assert len(examples_of(workspace, dock.alike.everything)[0]) == n_shown
 
 
 def test_track_everything_makes_ordinary_objects(dock, viewer, qtbot):

@@ -10,6 +10,8 @@ from napari_sam2.widgets.hints import Situation, next_step
     [
         (Situation(), "Open an image"),
         (Situation(image=True), "Press <b>Points</b>"),
+        (Situation(image=True, read_whole=True), "with the reader <b>SAM 2</b>, in parts"),
+        (Situation(image=True, drawing=True, read_whole=True), "Click inside a cell"),
         (Situation(image=True, drawing=True, loading="cells_nano"), "Loading cells_nano"),
         (Situation(image=True, drawing=True), "Click inside a cell"),
         (Situation(image=True, drawing=True, marked=True), "Right? <b>Propagate</b>"),

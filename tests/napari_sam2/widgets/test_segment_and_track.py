@@ -4,13 +4,14 @@ import dataclasses
 import itertools
 import threading
 
+import dask.array as da
 import numpy as np
 import pytest
 from canvas_mouse import canvas_position, click, drag
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QStyle
 
-from napari_sam2.layers import masklet_levels
+from napari_sam2.layers import geometry, masklet_levels
 from napari_sam2.widgets import readiness, segment_and_track
 from napari_sam2.widgets.hints import Situation, next_step
 from napari_sam2.widgets.model_section import CHOOSE_FILE
@@ -280,9 +281,9 @@ def test_no_hint_moves_the_buttons(dock, qtbot):
     dock.resize(DOCK_WIDTH_PX, 900)
     dock.show()
     qtbot.waitExposed(dock)
-    yes_or_no = itertools.product((False, True), repeat=5)
-    for movie, drawing, marked, propagating, propagated in yes_or_no:
-        now = Situation(True, movie, drawing, "cells_nano", marked, propagating, propagated)
+    yes_or_no = itertools.product((False, True), repeat=6)
+    for movie, drawing, marked, propagating, propagated, whole in yes_or_no:
+        now = Situation(True, movie, drawing, "cells_nano", marked, propagating, propagated, whole)
         for loading in ("", "sam2.1_hiera_base_plus"):
             dock.hint.setText(next_step(dataclasses.replace(now, loading=loading)))
             needed = dock.hint.heightForWidth(dock.hint.width())
@@ -404,3 +405,15 @@ def test_a_frame_too_large_to_be_painted(viewer, stub_owner, qtbot, monkeypatch)
     viewer.layers["movie clicks"].selected_data = {0}
     viewer.layers["movie clicks"].remove_selected()
     qtbot.waitUntil(lambda: idle(dock) and layer.data[0][0, 24, 66] == 0)
+
+
+def test_large_frames_that_napari_reads_whole(viewer, stub_owner, monkeypatch):
+    monkeypatch.setattr(geometry, "LARGE_FRAME_PX", 40)
+    frames = np.zeros((6, 30, 50), np.uint16)
+    dock = SegmentAndTrack(viewer, stub_owner)
+    viewer.window.add_dock_widget(dock, name="Segment and track")
+    for data, is_told in ((frames, False), (da.from_array(frames), True), ([frames] * 2, False)):
+        viewer.layers.clear()
+        viewer.add_image(data, scale=(1, 0.5, 0.5), multiscale=isinstance(data, list))
+        assert ("reader <b>SAM 2</b>" in dock.hint.text()) is is_told
+        assert "Press <b>Points</b>" in dock.hint.text()
