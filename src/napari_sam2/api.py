@@ -94,7 +94,7 @@ def track(  # noqa: PLR0913  # what a user may choose, by name
     for done, result in enumerate(session.propagate(direction, frames=span), start=1):
         for object_id, prediction in zip(result.object_ids, result.predictions, strict=True):
             masklets.set_found(object_id, result.frame, prediction)
-        progress(done, total)
+        progress(done, max(done, total))  # of stacks in time it is foreseen, not counted
     _put_back(given, masklets)
     return masklets
 
