@@ -23,6 +23,7 @@ from sam2_torch.frames import (
     shape_of_frames,
 )
 from sam2_torch.sam2 import SAM2, ImageEmbedding
+from sam2_torch.steps import Steps
 from sam2_torch.transforms import (
     Contrast,
     FrameGeometry,
@@ -54,6 +55,8 @@ class FrameEncoder:
         do not fit there in the computer's memory (see `EmbeddingCache`).
     store
         Where to keep them on disk, too; nowhere if None.
+    graphs
+        As for `Steps`.
 
     Raises
     ------
@@ -61,7 +64,7 @@ class FrameEncoder:
         If the movie is empty or its first frame is no image.
     """
 
-    def __init__(  # the network, the movie, and what to keep where
+    def __init__(  # noqa: PLR0913  # the network, the movie, and what to keep where
         self,
         model: SAM2,
         frames: Frames,
@@ -70,8 +73,10 @@ class FrameEncoder:
         *,
         host_bytes: int = HOST_BYTES,
         store: EmbeddingStore | None = None,
+        graphs: bool = True,
     ) -> None:
         self.model = model
+        self.steps = Steps(model, graphs)
         self.geometry = FrameGeometry.fit(shape_of_frames(frames), model.config)
         self.contrast = contrast if contrast is not None else measure_contrast(frames)
         self._frames = frames
@@ -188,7 +193,7 @@ class FrameEncoder:
         while waiting:
             chunk = waiting[: self._most_at_once]
             try:
-                features, skips = self.model.encode_image(torch.cat([inputs[p] for p in chunk]))
+                features, skips = self.steps.encode_image(torch.cat([inputs[p] for p in chunk]))
             except torch.OutOfMemoryError:
                 if len(chunk) == 1:
                     raise

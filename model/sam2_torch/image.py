@@ -11,6 +11,7 @@ from sam2_torch.predictions import MaskPrediction
 from sam2_torch.prompt_points import PromptPoints
 from sam2_torch.prompts import MaskPrompt, Prompt
 from sam2_torch.sam2 import SAM2
+from sam2_torch.steps import Said
 from sam2_torch.transforms import Contrast, coarse_logits, logits_to_masks
 
 MAX_LOGIT = 32.0
@@ -86,18 +87,13 @@ class ImageSession:
             mask_logits = self.model.mask_to_logits(mask)[0, 0]
         points = None
         if others:
-            said = PromptPoints.of(others, geometry)
-            points = said.points_xy[None], said.labels[None]
+            told = PromptPoints.of(others, geometry)
+            points = told.points_xy[None], told.labels[None]
         if multimask is None:
             multimask = points is not None and points[1].shape[1] == 1 and mask_logits is None
-        embedding = self._embeddings[0]
-        decoded = self.model.decode_masks(
-            self.model.without_memory(embedding.features),
-            embedding.skips,
-            points,
-            None if mask_logits is None else mask_logits[None, None].to(self.model.device),
-            multimask,
-        )
+        previous = None if mask_logits is None else mask_logits[None, None]
+        said = Said(points, previous, multimask)
+        decoded = self._embeddings.steps.decode(self._embeddings[0], said)
         order = decoded.ious[0].argsort(descending=True)
         logits = decoded.logits[0, order].float().cpu()
         ious = decoded.ious[0, order].tolist()

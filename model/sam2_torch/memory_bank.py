@@ -188,6 +188,12 @@ class MemoryBank:
         """Find what later frames remember of a frame."""
         return self.prompted.get(frame) or self._unprompted(frame)
 
+    def known(self, frame: int) -> FrameMemory:
+        """Get what is remembered of a frame that was selected."""
+        memory = self.remembered(frame)
+        assert memory is not None, "only remembered frames are selected"
+        return memory
+
     def prompted_frames(self) -> list[int]:
         """List the frames that carry prompts, in order."""
         return sorted({*self.prompted, *self.pending})

@@ -34,9 +34,12 @@ class PromptedMovie:
         max_prompted: int | None = MAX_PROMPTED,
         windowed: bool = False,
         resolution: float | None = None,
+        graphs: bool = True,
     ) -> None:
         self.model = model
-        self.embeddings = FrameEncoder(model, frames, contrast, cache_bytes, store=embeddings)
+        self.embeddings = FrameEncoder(
+            model, frames, contrast, cache_bytes, store=embeddings, graphs=graphs
+        )
         self.crops = None
         if resolution is not None:
             size = model.config.image_size

@@ -4,9 +4,6 @@ The methods know nothing of videos or sessions; a `VideoSession` decides which m
 an object sees.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -21,6 +18,9 @@ from sam2_torch.nn.point_decoder import PointDecoder
 from sam2_torch.nn.position_encoding import sine_encoding_1d, sine_encoding_2d
 from sam2_torch.nn.prompt_encoder import PADDING, PromptEncoder
 from sam2_torch.nn.view import View
+from sam2_torch.tensors import ImageEmbedding as ImageEmbedding
+from sam2_torch.tensors import Memories as Memories
+from sam2_torch.tensors import Segmentation as Segmentation
 
 MEMORIES = 7  # one temporal encoding for prompted frames and one for each of 6 recent ones
 MAX_POINTERS = 16
@@ -28,74 +28,6 @@ NO_OBJECT_LOGIT = -1024.0
 MEMORY_SCALE, MEMORY_BIAS = 20.0, -10.0  # of mask probabilities that enter the memory encoder
 VIEW_MARGIN = 3  # tokens around a view that the memory encoder looks at
 MASK_LOGIT = 10.0  # logit of the pixels of a mask prompt, and of its object score
-
-
-class ImageEmbedding(NamedTuple):
-    """Features of one image, or of a batch of B.
-
-    Attributes
-    ----------
-    features
-        (B, C, S / 16, S / 16), without memory.
-    skips
-        (B, C / 8, S / 4, S / 4) and (B, C / 4, S / 8, S / 8), for the decoder.
-    """
-
-    features: Tensor
-    skips: tuple[Tensor, Tensor]
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that the tensors take up."""
-        return sum(tensor.nbytes for tensor in (self.features, *self.skips))
-
-
-class Segmentation(NamedTuple):
-    """The chosen mask of each of N objects.
-
-    Attributes
-    ----------
-    logits
-        (N, S / 4, S / 4) float32; -1024 throughout where the object is absent.
-    ious
-        (N,) predicted IoU.
-    object_scores
-        (N,) logit, above 0 where the object is visible.
-    pointers
-        (N, C) object pointers.
-    """
-
-    logits: Tensor
-    ious: Tensor
-    object_scores: Tensor
-    pointers: Tensor
-
-
-class Memories(NamedTuple):
-    """What N objects remember; the same frames for all of them.
-
-    Attributes
-    ----------
-    spatial
-        One (N, memory_dim, h, w) for each remembered frame.
-    ages
-        For each of them, 0 if it was prompted, else how many frames ago (1 to 6).
-    pointers
-        (N, P, C).
-    pointer_ages
-        For each of the P, how many frames ago; negative for frames that lie ahead.
-    max_age
-        The largest age that the movie allows, by which the ages are divided.
-    views
-        For each spatial memory, the part of its frame that it shows; None for whole frames.
-    """
-
-    spatial: Sequence[Tensor]
-    ages: Sequence[int]
-    pointers: Tensor
-    pointer_ages: Sequence[int]
-    max_age: int
-    views: Sequence[View] | None = None
 
 
 class SAM2(nn.Module):
@@ -218,7 +150,7 @@ class SAM2(nn.Module):
         if self.config.version == "2.0":
             shape = (len(memories.pointer_ages), self.config.memory_dim)
             return memories.pointers.new_zeros(shape, dtype=self.dtype)
-        ages = torch.tensor(memories.pointer_ages, dtype=torch.float32, device=self.device)
+        ages = torch.as_tensor(memories.pointer_ages, dtype=torch.float32, device=self.device)
         encoding = sine_encoding_1d(ages / max(memories.max_age, 1), self.config.d_model)
         return self.obj_ptr_tpos_proj(encoding.to(self.dtype))
 

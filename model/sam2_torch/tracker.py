@@ -8,22 +8,22 @@ import torch
 from torch import Tensor
 
 from sam2_torch.budget import objects_at_once
-from sam2_torch.crops import CropPlan, join, middle
+from sam2_torch.crops import CropPlan, join
 from sam2_torch.embeddings import FrameEncoder
 from sam2_torch.frames import Box, Crop
 from sam2_torch.memory_bank import Direction, FrameMemory, MemoryBank, PackedLogits, Selection
-from sam2_torch.nn.view import View
 from sam2_torch.predictions import MaskPrediction
 from sam2_torch.prompt_points import PromptPoints
 from sam2_torch.prompts import MaskPrompt
-from sam2_torch.sam2 import MASK_LOGIT, MAX_POINTERS, SAM2, Memories, Segmentation
-from sam2_torch.transforms import coarse_logits, logits_to_masks, relay
+from sam2_torch.recall import Recall
+from sam2_torch.sam2 import MASK_LOGIT, SAM2, ImageEmbedding, Segmentation
+from sam2_torch.steps import Said
+from sam2_torch.transforms import coarse_logits, logits_to_masks
 from sam2_torch.views import LOGITS_PER_TOKEN, reaches_border, view_origin, view_side
 
 logger = logging.getLogger(__name__)
 
 MAX_PREVIOUS_LOGIT = 32.0
-MEMORY_DTYPE = torch.bfloat16  # as in the reference; masks tell no difference
 
 
 class Look(NamedTuple):
@@ -60,6 +60,8 @@ class Tracker:
     ) -> None:
         self.model = model
         self.embeddings = embeddings
+        self._steps = embeddings.steps
+        self.recall = Recall(embeddings)
         self._crops = crops
         self._windowed = windowed
         self._max_prompted = max_prompted
@@ -95,28 +97,25 @@ class Tracker:
         crop
             What to look at.
         """
-        features, skips = self.embeddings.embedding(frame, crop)
+        embedding = self.embeddings.embedding(frame, crop)
         direction = bank.directions.get(frame)
         if direction is not None and any(f != ignored for f in bank.prompted):
             selection = self.select(bank, frame, direction, ignored)
-            memories = self._memories([bank], selection, crop=crop)
-            features = self.model.attend_to_memory(features, memories)
+            memories = self.recall.whole([bank], selection, crop)
+            features = self._steps.attend(embedding, memories)
         else:
-            features = self.model.without_memory(features)
+            features = self.model.without_memory(embedding.features)
         mask_logits = None
         if previous is not None and previous.crop == crop:
-            mask_logits = previous.unpacked_logits()[None, None].to(self.model.device)
+            mask_logits = previous.unpacked_logits()[None, None]
             mask_logits = mask_logits.clamp(-MAX_PREVIOUS_LOGIT, MAX_PREVIOUS_LOGIT)
-        points, labels = said.points_xy[None], said.labels[None]
+        points = said.points_xy[None], said.labels[None]
         # one click is ambiguous: choose among three masks (the reference's multimask_max_pt_num)
-        is_ambiguous = points.shape[1] <= 1
-        decoded = self.model.decode_masks(
-            features, skips, (points, labels), mask_logits, multimask=is_ambiguous
+        is_ambiguous = points[1].shape[1] <= 1
+        answers = self._steps.answer(
+            ImageEmbedding(features, embedding.skips), Said(points, mask_logits, is_ambiguous)
         )
-        ranked = [
-            self._to_host(self.model.choose(decoded, rank), prompted=True, crop=crop)[0]
-            for rank in range(decoded.ious.shape[1])
-        ]
+        ranked = [self._to_host(each, prompted=True, crop=crop)[0] for each in answers]
         ranked[0].others = tuple(ranked[1:])
         return ranked[0]
 
@@ -160,7 +159,7 @@ class Tracker:
             return None
         if known is None:
             return self._crops.around(box or self._crops.centre, others)
-        seen = self.box_in_image(known)
+        seen = self.recall.box_in_image(known)
         both = join(box, seen) if box is not None and seen is not None else box or seen
         return self._crops.follow(known.crop, both, others)
 
@@ -168,18 +167,11 @@ class Tracker:
         """Choose what to look at in place of what cuts a mask off; the same if nothing does."""
         if self._crops is None:
             return memory.crop
-        return self._crops.enlarged(memory.crop, self.box_in_image(memory))
-
-    def box_in_image(self, memory: FrameMemory) -> Box | None:
-        """Find the extent of a mask in image pixels; None if the object is not there."""
-        if memory.box is None:
-            return None
-        n_logits = self.model.config.logits_size
-        return self.embeddings.seen(memory.crop).box_in_image(memory.box, n_logits)
+        return self._crops.enlarged(memory.crop, self.recall.box_in_image(memory))
 
     def doubled(self, crop: Crop | None, memory: FrameMemory) -> Crop | None:
         """Choose a window that is twice as large."""
-        box = self.box_in_image(memory)
+        box = self.recall.box_in_image(memory)
         if self._crops is None or crop is None or box is None:
             return crop
         return self._crops.doubled(crop, box)
@@ -193,9 +185,9 @@ class Tracker:
         for bank in banks:
             crop = None
             if self._crops is not None:
-                last = _known(bank, passed)
+                last = bank.known(passed)
                 others = (look.crop for look in looks)
-                crop = self._crops.follow(last.crop, self.box_in_image(last), others)
+                crop = self._crops.follow(last.crop, self.recall.box_in_image(last), others)
             looks.append(Look(self._side(bank, frame, way, crop), crop))
         return looks
 
@@ -204,7 +196,7 @@ class Tracker:
     ) -> None:
         """Track those objects once more that reach beyond what was looked at."""
         for bank in banks if self._crops is not None else ():
-            memory = _known(bank, frame)
+            memory = bank.known(frame)
             crop = self.enlarged(memory)
             if crop != memory.crop:
                 self._track_cohort(frame, [bank], selection, way, Look(None, crop))
@@ -261,23 +253,22 @@ class Tracker:
     ) -> list[FrameMemory]:
         embedding, side = self.embeddings.embedding(frame, look.crop), look.side
         origins = [(0, 0)] * len(banks)
-        view = None
-        if side is not None:
+        if side is None:
+            memories = self.recall.whole(banks, selection, look.crop)
+            answer, spatial = self._steps.follow(embedding, memories)
+        else:
             origins = [self._origin(bank, frame, way, side) for bank in banks]
-            view = View(torch.tensor(origins, device=self.model.device), side)
-        memories = self._memories(banks, selection, view, origins, look.crop)
-        features = self.model.attend_to_memory(embedding.features, memories, view)
-        answer = self.model.segment(features, embedding.skips, view=view)
-        spatial = self.model.encode_memory(
-            embedding.features, answer.logits, answer.object_scores, binarize=False, view=view
-        ).to(MEMORY_DTYPE)
+            memories = self.recall.around(banks, selection, side, origins)
+            answer, spatial = self._steps.follow(
+                embedding, memories, self.recall.view(origins, side)
+            )
         found = self._to_host(answer, prompted=False, origins=origins, crop=look.crop)
         for i, memory in enumerate(found):
             memory.spatial, memory.spatial_origin = spatial[i], origins[i]
         return found
 
     def _origin(self, bank: MemoryBank, frame: int, way: Direction, side: int) -> tuple[int, int]:
-        last = _known(bank, frame - 1 if way == "forward" else frame + 1)
+        last = bank.known(frame - 1 if way == "forward" else frame + 1)
         origin = view_origin(last, side, self.model.config.embedding_size)
         assert origin is not None, "objects that were not seen have no view"
         return origin
@@ -295,94 +286,6 @@ class Tracker:
         (mask,) = logits_to_masks(logits[None], seen)
         coarse = coarse_logits(logits, seen)
         return MaskPrediction(mask, logits, memory.iou, memory.object_score, coarse)
-
-    def _memories(
-        self,
-        banks: Sequence[MemoryBank],
-        selection: Selection,
-        view: View | None = None,
-        origins: Sequence[tuple[int, int]] = (),
-        crop: Crop | None = None,
-    ) -> Memories:
-        """Gather the selected memories of objects that remember the same frames."""
-        spatial, views = [], []
-        for frame, _ in selection.spatial:
-            if view is None:
-                last = selection.spatial[-1][0]
-                spatial.append(_stack(self._laid(bank, frame, crop, last) for bank in banks))
-                continue
-            seen = [
-                self._spatial_view(bank, frame, view.side, origin)
-                for bank, origin in zip(banks, origins, strict=True)
-            ]
-            spatial.append(_stack(memory for memory, _ in seen))
-            first = torch.tensor([origin for _, origin in seen], device=self.model.device)
-            views.append(View(first, view.side))
-        pointers = [
-            _stack(self._pointer(bank, frame) for bank in banks) for frame, _ in selection.pointers
-        ]
-        none = torch.empty(len(banks), 0, self.model.config.d_model, device=self.model.device)
-        return Memories(
-            spatial,
-            [age for _, age in selection.spatial],
-            torch.stack(pointers, dim=1) if pointers else none,
-            [age for _, age in selection.pointers],
-            min(len(self.embeddings), MAX_POINTERS) - 1,
-            views if view is not None else None,
-        )
-
-    def _spatial(self, bank: MemoryBank, frame: int) -> Tensor:
-        """Get the memory of a whole frame, encoding it from its mask if it is not there."""
-        memory = _known(bank, frame)
-        size = self.model.config.embedding_size
-        if memory.spatial is None or memory.spatial.shape[-1] < size:
-            memory.spatial, memory.spatial_origin = self._encode(memory, frame), (0, 0)
-        return memory.spatial
-
-    def _laid(self, bank: MemoryBank, frame: int, crop: Crop | None, last: int) -> Tensor:
-        """Get the memory of a frame, laid over the crop that is seen now.
-
-        Where things were in the image counts. Only an object that has gone far since then is
-        laid to where it was `last` seen.
-        """
-        spatial, memory = self._spatial(bank, frame), _known(bank, frame)
-        if memory.crop == crop:
-            return spatial
-        seen, here = self.embeddings.seen(memory.crop), self.embeddings.seen(crop)
-        box, last_box = self.box_in_image(memory), self.box_in_image(_known(bank, last))
-        moved = (0.0, 0.0)
-        if box is not None and last_box is not None and not here.shows(middle(box)):
-            (y, x), (last_y, last_x) = middle(box), middle(last_box)
-            moved = (last_y - y, last_x - x)
-        return relay(spatial, seen, here, moved)
-
-    def _spatial_view(
-        self, bank: MemoryBank, frame: int, side: int, here: tuple[int, int]
-    ) -> tuple[Tensor, tuple[int, int]]:
-        """Get the memory of a view, around the object as it was, or `here` if it was not seen."""
-        memory = _known(bank, frame)
-        held = memory.spatial
-        if held is not None and held.shape[-1] == side:
-            return held, memory.spatial_origin
-        if held is None or held.shape[-1] < self.model.config.embedding_size:
-            held = self._spatial(bank, frame)
-        origin = view_origin(memory, side, held.shape[-1]) or here
-        y, x = origin
-        return held[:, y : y + side, x : x + side], origin
-
-    def _encode(self, memory: FrameMemory, frame: int) -> Tensor:
-        """Encode what is remembered of a whole frame."""
-        scores = torch.tensor([memory.object_score], device=self.model.device)
-        logits = memory.unpacked_logits()[None].to(self.model.device)
-        features = self.embeddings.embedding(frame, memory.crop).features
-        encoded = self.model.encode_memory(features, logits, scores, binarize=memory.prompted)
-        return encoded[0].to(MEMORY_DTYPE)
-
-    def _pointer(self, bank: MemoryBank, frame: int) -> Tensor:
-        memory = _known(bank, frame)
-        if memory.device_pointer is None:
-            memory.device_pointer = memory.pointer.to(self.model.device, self.model.dtype)
-        return memory.device_pointer
 
     def _to_host(
         self,
@@ -417,30 +320,9 @@ class Tracker:
         ]
 
 
-def _stack(rows: Iterable[Tensor]) -> Tensor:
-    """Stack tensors; without a copy if they are the rows of one tensor, as a cohort's are."""
-    tensors = list(rows)
-    first = tensors[0]
-    size, storage = first.numel(), first.untyped_storage().data_ptr()
-    in_a_row = first.is_contiguous() and all(
-        t.untyped_storage().data_ptr() == storage
-        and t.storage_offset() == first.storage_offset() + i * size
-        for i, t in enumerate(tensors)
-    )
-    if not in_a_row:
-        return torch.stack(tensors)
-    return first.as_strided((len(tensors), *first.shape), (size, *first.stride()))
-
-
 def _passed(selection: Selection, frame: int) -> int:
     """Find the frame that an object came from: the last one passed, or the nearest prompted."""
     passed = [(age, seen) for seen, age in selection.spatial if age > 0]
     if passed:
         return min(passed)[1]
     return min((seen for seen, _ in selection.spatial), key=lambda seen: abs(seen - frame))
-
-
-def _known(bank: MemoryBank, frame: int) -> FrameMemory:
-    memory = bank.remembered(frame)
-    assert memory is not None, "only remembered frames are selected"
-    return memory

@@ -251,7 +251,7 @@ class VolumeSession(StackSession):
         widths = []
         for plane in planes:
             memory = bank.latest(nearest * n + plane)
-            box = None if memory is None else self._tracker.box_in_image(memory)
+            box = None if memory is None else self._tracker.recall.box_in_image(memory)
             widths += [] if box is None else [max(box[2] - box[0], box[3] - box[1])]
         if self._plane_step_px is None or not widths:
             return 0, planes[0], n - 1

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -98,7 +98,7 @@ class RandomFrequencies(nn.Module):
         return self.forward(torch.stack((x, y), dim=-1)).permute(2, 0, 1)
 
 
-@lru_cache(maxsize=8)
+@cache  # for good: what a device replays points at it
 def rotary_table(channels: int, size: int, device: torch.device) -> Tensor:
     """Make the rotary encoding of a square map, (size * size, channels / 2) complex64.
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sam2_torch import BoxPrompt, MaskPrompt, PointPrompt, VideoSession, load_sam2, tracker
+from sam2_torch import BoxPrompt, MaskPrompt, PointPrompt, VideoSession, load_sam2, steps
 from sam2_torch.training.batches import TRUTH_STRIDE, Batch, Clip
 from sam2_torch.training.forward import ClipRun
 from sam2_torch.training.simulated_prompts import Prompter, PromptPlan
@@ -71,7 +71,7 @@ def run(network, clip, plan):
 
 
 def session(network, clip, monkeypatch):
-    monkeypatch.setattr(tracker, "MEMORY_DTYPE", torch.float32)
+    monkeypatch.setattr(steps, "MEMORY_DTYPE", torch.float32)
     return VideoSession(network, clip.images[:, 0], contrast=(0, 255))
 
 

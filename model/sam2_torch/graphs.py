@@ -1,0 +1,197 @@
+"""Functions of tensors that a CUDA device replays, instead of being told each kernel anew.
+
+Following one object takes about a thousand short kernels for each frame, and telling a device of
+them takes longer than computing them. A graph is recorded once for each shape of the arguments,
+and then started as a whole. Nothing depends on it: where recording fails, functions are called.
+"""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, TypeVarTuple
+
+import torch
+from torch import Tensor
+
+logger = logging.getLogger(__name__)
+
+R = TypeVar("R")
+Ts = TypeVarTuple("Ts")
+Replay: TypeAlias = Callable[[], None]
+
+WORTH_CALLS = 3  # shapes that come and go while a memory fills up are not worth recording
+MOST_RECORDINGS = 16
+MOST_COUNTED = 128
+
+
+class Recorder(Protocol):
+    """Records what a function does on a device."""
+
+    def record(self, function: Callable[[], R]) -> tuple[Replay, R]:
+        """Record a function, which need not run yet.
+
+        Returns
+        -------
+        What runs it again on the tensors that it was given, and what it returns: tensors that
+        each replay overwrites, and that hold nothing before the first one.
+
+        Raises
+        ------
+        RuntimeError
+            If it cannot be recorded, or does not fit in the device's memory.
+        """
+        ...
+
+
+class CudaRecorder:
+    """Records CUDA graphs, which share their memory: they never run at the same time."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._pool = torch.cuda.graph_pool_handle()
+
+    def record(self, function: Callable[[], R]) -> tuple[Replay, R]:
+        """Record a function as `Recorder.record` says."""
+        graph = torch.cuda.CUDAGraph()
+        # what other threads do with the device meanwhile, such as copies, does no harm
+        capture = torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local")
+        with torch.cuda.device(self._device), capture:
+            result = function()
+        return graph.replay, result
+
+
+def recorder_for(device: torch.device) -> Recorder | None:
+    """Make what records on a device; None where nothing does."""
+    return CudaRecorder(device) if device.type == "cuda" else None
+
+
+class Graphs:
+    """Calls functions of tensors; replays those calls whose shapes have come often enough.
+
+    Arguments are tensors, tuples and lists of them, and hashable values. The functions must not
+    wait for the device, must not change their arguments, and must depend on nothing that changes
+    but these and the sources.
+
+    Parameters
+    ----------
+    recorder
+        Of the device; None to call the functions and do nothing else.
+    sources
+        Tensors that the functions read beside their arguments: weights.
+
+    Notes
+    -----
+    Results are copies: the next replay overwrites what the graph itself returns. Only calls in
+    inference mode are replayed, as a replay has no gradients.
+    """
+
+    def __init__(self, recorder: Recorder | None, sources: Sequence[Tensor] = ()) -> None:
+        self._recorder = recorder
+        self._sources = [source for source in sources if not source.is_inference()]
+        self._calls: OrderedDict[Hashable, int] = OrderedDict()
+        self._recordings: OrderedDict[Hashable, _Recording] = OrderedDict()
+
+    def call(self, function: Callable[[*Ts], R], *arguments: *Ts) -> R:
+        """Call a function, or replay an earlier call with arguments of the same shapes."""
+        if self._recorder is None or not torch.is_inference_mode_enabled():
+            return function(*arguments)
+        tensors: list[Tensor] = []
+        key = (function, _signature(arguments, tensors), _state(self._sources))
+        recording = self._recordings.get(key) or self._record(key, function, arguments)
+        if recording is None:
+            return self._call_plainly(function, arguments)
+        self._recordings.move_to_end(key)
+        return recording.replay(tensors)
+
+    def _record(
+        self, key: Hashable, function: Callable[..., Any], arguments: tuple[Any, ...]
+    ) -> "_Recording | None":
+        """Record a call if it is worth it and can be done; the calls before warmed it up."""
+        if not self._is_worth_it(key):
+            return None
+        assert self._recorder is not None
+        while len(self._recordings) >= MOST_RECORDINGS:
+            self._recordings.popitem(last=False)
+        try:
+            held = _each(arguments, torch.empty_like)
+            replay, result = self._recorder.record(lambda: function(*held))
+        except RuntimeError as error:  # that the memory is full among them
+            self._give_up(error)
+            return None
+        inputs: list[Tensor] = []
+        _signature(held, inputs)
+        self._recordings[key] = _Recording(replay, inputs, result)
+        return self._recordings[key]
+
+    def _is_worth_it(self, key: Hashable) -> bool:
+        calls = self._calls.pop(key, 0) + 1
+        if calls >= WORTH_CALLS:
+            return True
+        self._calls[key] = calls
+        if len(self._calls) > MOST_COUNTED:
+            self._calls.popitem(last=False)
+        return False
+
+    def _call_plainly(self, function: Callable[..., R], arguments: tuple[Any, ...]) -> R:
+        """Call a function; if there is no room for it, in the room that the graphs take."""
+        try:
+            return function(*arguments)
+        except torch.OutOfMemoryError as error:
+            if not self._recordings:
+                raise
+            self._give_up(error)
+        return function(*arguments)
+
+    def _give_up(self, error: RuntimeError) -> None:
+        """Go on without graphs, for good."""
+        self._recorder = None
+        self._recordings.clear()
+        self._calls.clear()
+        first_line = (str(error).splitlines() or [""])[0]
+        logger.warning(
+            "Going on without CUDA graphs, which is slower: %s: %s",
+            type(error).__name__,
+            first_line,
+        )
+
+
+class _Recording(NamedTuple):
+    run: Replay
+    inputs: Sequence[Tensor]
+    result: Any
+
+    def replay(self, tensors: Sequence[Tensor]) -> Any:
+        """Run the graph on other tensors of the same shapes."""
+        for held, given in zip(self.inputs, tensors, strict=True):
+            held.copy_(given, non_blocking=True)
+        self.run()
+        return _each(self.result, torch.clone)
+
+
+def _signature(value: Any, tensors: list[Tensor]) -> Hashable:
+    """Describe a value but for the numbers of its tensors, and collect those."""
+    if isinstance(value, Tensor):
+        tensors.append(value)
+        return value.shape, value.stride(), value.dtype, value.device
+    if isinstance(value, tuple | list):
+        return type(value), *(_signature(part, tensors) for part in value)
+    return value
+
+
+def _each(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """Change each tensor of a value, and keep everything else."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, tuple | list):
+        parts = (_each(part, change) for part in value)
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    return value
+
+
+def _state(sources: Sequence[Tensor]) -> tuple[int, int]:
+    """Tell where tensors are, which are moved together, and how often they were changed.
+
+    As far as PyTorch counts changes; it is asked before each call, so it has to be quick.
+    """
+    place = sources[0].data_ptr() if sources else 0
+    return place, sum(source._version for source in sources)
