@@ -10,6 +10,7 @@ from torch import Tensor
 from references.protocol import Masklets, Movie, Setting
 from sam2_torch import SAM2, BoxPrompt, MaskPrediction, PointPrompt, VideoSession
 from sam2_torch.memory_bank import FrameMemory
+from sam2_torch.steps import Steps
 
 CONTRAST = (0.0, 255.0)  # the references divide by 255
 LOGIT_STRIDE = 4
@@ -34,13 +35,14 @@ class ThisProject:
 
     def __init__(self, model: SAM2) -> None:
         self.model = model
+        self._steps = Steps(model)
 
     def precision(self) -> AbstractContextManager[object]:
         return nullcontext()
 
     @torch.inference_mode()
     def encode(self, images: Tensor) -> object:
-        return self.model.encode_image(images)
+        return self._steps.encode_image(images)
 
     def open(self, movie: Movie) -> "SessionTracking":
         session = VideoSession(self.model, movie, contrast=CONTRAST, windowed=self.windowed)

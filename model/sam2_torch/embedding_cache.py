@@ -3,8 +3,7 @@
 from collections import OrderedDict
 from typing import TypeAlias
 
-import torch
-
+from sam2_torch.copies import Arriving, Copies
 from sam2_torch.frames import Crop
 from sam2_torch.sam2 import ImageEmbedding
 
@@ -17,8 +16,8 @@ class EmbeddingCache:
 
     Parameters
     ----------
-    device
-        Where the network wants them.
+    copies
+        To and from the device where the network wants them.
     device_bytes
         How many bytes may stay there; one embedding always may.
     host_bytes
@@ -26,12 +25,14 @@ class EmbeddingCache:
         Without meaning where the device is the CPU: there the two are one.
     """
 
-    def __init__(self, device: torch.device, device_bytes: int, host_bytes: int) -> None:
-        self._device = device
+    def __init__(self, copies: Copies, device_bytes: int, host_bytes: int) -> None:
+        self._copies = copies
         self._near = _Budget(device_bytes)
-        self._far = _Budget(0 if device.type == "cpu" else host_bytes)
+        self._far = _Budget(0 if copies.device.type == "cpu" else host_bytes)
+        self._leaving: list[tuple[Part, list[Arriving]]] = []
 
     def __contains__(self, part: Part) -> bool:
+        self._arrive()
         return part in self._near.kept or part in self._far.kept
 
     def __getitem__(self, part: Part) -> ImageEmbedding:
@@ -42,20 +43,37 @@ class EmbeddingCache:
         KeyError
             If it is not there.
         """
+        self._arrive()
         if part in self._far.kept:
-            self[part] = _moved(self._far.take(part), self._device)
+            features, skips = self._far.take(part)
+            bring = self._copies.upload
+            self[part] = ImageEmbedding(bring(features), (bring(skips[0]), bring(skips[1])))
         self._near.kept.move_to_end(part)
         return self._near.kept[part]
 
     def __setitem__(self, part: Part, embedding: ImageEmbedding) -> None:
         for old, gone in self._near.keep(part, embedding, at_least=1):
             if self._far.has_room(gone):
-                self._far.keep(old, _moved(gone, torch.device("cpu")))
+                self._leave(old, gone)
 
     @property
     def nbytes(self) -> tuple[int, int]:
         """Bytes on the device and on the host."""
+        self._arrive()
         return self._near.used_bytes, self._far.used_bytes
+
+    def _leave(self, part: Part, embedding: ImageEmbedding) -> None:
+        """Begin to bring an embedding to the host."""
+        now = self._copies.mark()
+        tensors = (embedding.features, *embedding.skips)
+        self._leaving.append((part, [self._copies.fetch(tensor, now) for tensor in tensors]))
+
+    def _arrive(self) -> None:
+        """Keep what has left the device, which was a frame ago, on the host."""
+        for part, arriving in self._leaving:
+            features, fine, middle = (arrived() for arrived in arriving)
+            self._far.keep(part, ImageEmbedding(features, (fine, middle)))
+        self._leaving.clear()
 
 
 class _Budget:
@@ -90,8 +108,3 @@ class _Budget:
         embedding = self.kept.pop(part)
         self.used_bytes -= embedding.nbytes
         return embedding
-
-
-def _moved(embedding: ImageEmbedding, device: torch.device) -> ImageEmbedding:
-    skip_4, skip_8 = embedding.skips
-    return ImageEmbedding(embedding.features.to(device), (skip_4.to(device), skip_8.to(device)))

@@ -1,4 +1,4 @@
-"""Frames on their way to the network: read ahead, normalised, encoded, kept for a while."""
+"""Frames on their way to the network: read and sent ahead, encoded, kept for a while."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sam2_torch.copies import Arriving
 from sam2_torch.embedding_cache import EmbeddingCache, Part
 from sam2_torch.embedding_store import EmbeddingStore
 from sam2_torch.fingerprints import fingerprint_input, fingerprint_model
@@ -27,8 +28,8 @@ from sam2_torch.steps import Steps
 from sam2_torch.transforms import (
     Contrast,
     FrameGeometry,
-    image_to_input,
     measure_contrast,
+    pixels_to_input,
 )
 
 logger = logging.getLogger(__name__)
@@ -82,12 +83,12 @@ class FrameEncoder:
         self._frames = frames
         self._reading = Lock()  # readers of files are seldom safe to share
         self._cache_bytes = cache_bytes
-        self._cache = EmbeddingCache(model.device, cache_bytes, host_bytes)
+        self._cache = EmbeddingCache(self.steps.copies, cache_bytes, host_bytes)
         self._most_at_once = ENCODED_AT_ONCE.get(model.device.type, 1)
         self.store = store
         self._model_fingerprint: str | None = None
         self._order: range = range(0)
-        self._ahead: dict[Part, Future[NDArray[Any] | Tensor]] = {}
+        self._ahead: dict[Part, Future[Arriving]] = {}
         self._reader: ThreadPoolExecutor | None = None
 
     def __len__(self) -> int:
@@ -179,9 +180,9 @@ class FrameEncoder:
         for part, fingerprint in fingerprints.items():
             found = self.store.get(fingerprint)
             if found is not None:
-                device = self.model.device
-                skips = (found.skips[0].to(device), found.skips[1].to(device))
-                self._cache[part] = ImageEmbedding(found.features.to(device), skips)
+                bring = self.steps.copies.upload
+                skips = bring(found.skips[0]), bring(found.skips[1])
+                self._cache[part] = ImageEmbedding(bring(found.features), skips)
                 del inputs[part]
         for part, embedding in self._encode_together(inputs).items():
             self.store.put(fingerprints[part], embedding)
@@ -218,20 +219,23 @@ class FrameEncoder:
 
     def _input(self, part: Part) -> Tensor:
         ahead = self._ahead.pop(part, None)
-        found = self._read(part) if ahead is None else ahead.result()
-        return found if isinstance(found, Tensor) else self._normalise(found, part[1])
+        sent = self._send(part) if ahead is None else ahead.result()
+        content = self.seen(part[1]).content
+        return pixels_to_input(sent(), self.contrast, self.model.config, content)
 
     def _read_on(self, part: Part) -> None:
         """Read the same part of the frames that follow; an object may have moved on, though."""
         if self._reader is None:
             return
-        # on the CPU a second thread's arithmetic would only take the network's cores
-        job = self._read if self.model.device.type == "cpu" else self._read_normalised
         frame, crop = part
         for following in self._following(frame, READ_AHEAD):
             other = following, crop
             if other not in self._ahead and other not in self._cache:
-                self._ahead[other] = self._reader.submit(job, other)
+                self._ahead[other] = self._reader.submit(self._send, other)
+
+    def _send(self, part: Part) -> Arriving:
+        """Read a part and begin to bring it to the device."""
+        return self.steps.copies.send(self._read(part))
 
     def _read(self, part: Part) -> NDArray[Any]:
         frame, crop = part
@@ -248,10 +252,3 @@ class FrameEncoder:
                 f"found {pixels.shape[:2]}"
             )
         return pixels
-
-    def _read_normalised(self, part: Part) -> Tensor:
-        return self._normalise(self._read(part), part[1])
-
-    def _normalise(self, pixels: NDArray[Any], crop: Crop | None) -> Tensor:
-        content = self.seen(crop).content
-        return image_to_input(pixels, self.contrast, self.model.config, content)

@@ -19,7 +19,7 @@ R = TypeVar("R")
 Ts = TypeVarTuple("Ts")
 Replay: TypeAlias = Callable[[], None]
 
-WORTH_CALLS = 3  # shapes that come and go while a memory fills up are not worth recording
+WORTH_CALLS = 6  # shapes that come and go while a memory fills up are not worth recording
 MOST_RECORDINGS = 16
 MOST_COUNTED = 128
 
@@ -113,7 +113,7 @@ class Graphs:
         while len(self._recordings) >= MOST_RECORDINGS:
             self._recordings.popitem(last=False)
         try:
-            held = _each(arguments, torch.empty_like)
+            held = _each(arguments, torch.clone)
             replay, result = self._recorder.record(lambda: function(*held))
         except RuntimeError as error:  # that the memory is full among them
             self._give_up(error)

@@ -8,132 +8,16 @@ Paper, section 4 "Memory bank". Reference: `_prepare_memory_conditioned_features
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self, TypeAlias
 
-import numpy as np
-import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
-from torch import Tensor
-
-from sam2_torch.frames import Crop
+from sam2_torch.frame_memory import VISIBLE_LOGIT as VISIBLE_LOGIT
+from sam2_torch.frame_memory import FrameMemory as FrameMemory
+from sam2_torch.frame_memory import PackedLogits as PackedLogits
+from sam2_torch.tracked_frames import TrackedFrames
 
 Direction: TypeAlias = Literal["forward", "backward"]
 
 RECENT_MEMORIES = 6
 FULL_MEMORY = 1 + RECENT_MEMORIES  # with a prompted frame
 RECENT_POINTERS = 15
-VISIBLE_LOGIT = -8.0  # below it a mask's probability is under 0.04 %
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class PackedLogits:
-    """Mask logits without the far background, in half precision on the host.
-
-    What lies below `VISIBLE_LOGIT` all around the object, but for a margin of 1, is replaced
-    by its mean: masks are the same but for the rounding.
-    """
-
-    shape: tuple[int, int]
-    origin: tuple[int, int]
-    window: NDArray[np.floating]
-    background: float
-
-    @classmethod
-    def pack(cls, logits: Tensor) -> "PackedLogits":
-        """Pack (h, w) logits."""
-        return cls.pack_all(logits[None])[0]
-
-    @classmethod
-    def pack_all(cls, logits: Tensor) -> "list[PackedLogits]":
-        """Pack (N, h, w) logits where they are, and bring what is left of them to the host.
-
-        Two copies, whatever N: boxes and means, then all windows in a row.
-        """
-        _, height, width = logits.shape
-        visible = logits > VISIBLE_LOGIT
-        rows, columns = _span(visible.any(2)), _span(visible.any(1))
-        inside = rows[:, :, None] & columns[:, None, :]
-        n_outside = (~inside).sum(dim=(1, 2))
-        outside = torch.where(inside, 0.0, logits.float()).sum(dim=(1, 2)) / n_outside.clamp(min=1)
-        ends = [end for span in (rows, columns) for end in _ends(span)]
-        numbers = torch.stack([*ends, outside]).T.cpu()
-        windows = logits[inside].half().cpu().numpy()
-        packed, taken = [], 0
-        for y0, y1, x0, x1, background in numbers.tolist():
-            h, w = int(y1 - y0), int(x1 - x0)
-            window = windows[taken : taken + h * w].reshape(h, w).copy()
-            taken += h * w
-            packed.append(cls((height, width), (int(y0), int(x0)), window, background))
-        return packed
-
-    def unpack(self) -> Tensor:
-        """Return (h, w) float32."""
-        logits = torch.full(self.shape, self.background)
-        (y, x), (h, w) = self.origin, self.window.shape
-        logits[y : y + h, x : x + w] = torch.from_numpy(self.window)
-        return logits
-
-
-def _span(seen: Tensor) -> Tensor:
-    """Fill (N, L) from the first to the last that is true, and one more on each side."""
-    wide = F.max_pool1d(seen[:, None].float(), 3, stride=1, padding=1)[:, 0]
-    return (wide.cummax(1).values * wide.flip(1).cummax(1).values.flip(1)) > 0
-
-
-def _ends(span: Tensor) -> tuple[Tensor, Tensor]:
-    """Find where the true part of each row of (N, L) begins and ends; 0, 0 without one."""
-    first = span.float().argmax(1)
-    return first.float(), (first + span.sum(1)).float()
-
-
-@dataclass(eq=False, slots=True)
-class FrameMemory:
-    """What is known of one object in one frame.
-
-    Parameters
-    ----------
-    logits
-        (h, w) float32 on the host, packed once the frame is no longer recent; packed from
-        the start if they come from another device.
-    iou, object_score
-        Predicted IoU, and the logit that the object is visible.
-    pointer
-        (C,) object pointer on the host, as precise as the network computes it.
-    device_pointer, spatial
-        The pointer and the (memory_dim, h, w) memory on the device, as long as they are
-        wanted there; both can be had again from what is on the host.
-    spatial_origin
-        First row and column of tokens that `spatial` shows.
-    crop
-        What was seen of the frame; None for the whole.
-    prompted
-        Whether the user said something about this frame.
-    others
-        What else an ambiguous prompt can mean, best first; taken away when it is kept.
-    """
-
-    logits: Tensor | PackedLogits
-    iou: float
-    object_score: float
-    pointer: Tensor
-    device_pointer: Tensor | None = None
-    spatial: Tensor | None = None
-    spatial_origin: tuple[int, int] = (0, 0)
-    prompted: bool = False
-    crop: Crop | None = None
-    others: tuple["FrameMemory", ...] = ()
-
-    @property
-    def box(self) -> tuple[int, int, int, int] | None:
-        """Rows and columns of the mask on the grid of the logits, (y0, x0, y1, x1), half open."""
-        inside = self.unpacked_logits() > 0
-        rows, columns = inside.any(1).nonzero()[:, 0], inside.any(0).nonzero()[:, 0]
-        if len(rows) == 0:
-            return None
-        return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
-
-    def unpacked_logits(self) -> Tensor:
-        """Return (h, w) float32 logits on the host."""
-        return self.logits.unpack() if isinstance(self.logits, PackedLogits) else self.logits
 
 
 @dataclass(frozen=True)
@@ -171,7 +55,7 @@ class MemoryBank:
 
     pending: dict[int, FrameMemory] = field(default_factory=dict)
     prompted: dict[int, FrameMemory] = field(default_factory=dict)
-    tracked: dict[int, FrameMemory] = field(default_factory=dict)
+    tracked: TrackedFrames = field(default_factory=TrackedFrames)
     directions: dict[int, Direction] = field(default_factory=dict)
     inherited: dict[int, FrameMemory] = field(default_factory=dict)
 
@@ -214,7 +98,7 @@ class MemoryBank:
             self,
             pending=dict(self.pending),
             prompted=dict(self.prompted),
-            tracked={frame: replace(memory) for frame, memory in self.tracked.items()},
+            tracked=self.tracked.fork(),
             directions=dict(self.directions),
             inherited={frame: replace(memory) for frame, memory in self.inherited.items()},
         )
@@ -225,15 +109,12 @@ class MemoryBank:
         """Keep what propagation found, and let go of what is no longer recent."""
         self.tracked[frame] = memory
         self.directions[frame] = direction
-        step = 1 if direction == "forward" else -1
-        old = self._unprompted(frame - step * (RECENT_MEMORIES + 1))
-        if old is not None:
-            old.spatial = None
-            if isinstance(old.logits, Tensor):
-                old.logits = PackedLogits.pack(old.logits)
-        old = self._unprompted(frame - step * (RECENT_POINTERS + 1))
-        if old is not None:
-            old.device_pointer = None
+        for other, known in {**self.inherited, **self.tracked.at_hand}.items():
+            if abs(other - frame) > RECENT_MEMORIES:
+                known.leave_device()
+            if abs(other - frame) > RECENT_POINTERS:
+                known.device_pointer = None
+        self.tracked.settle(lambda other: abs(other - frame) > RECENT_POINTERS)
 
     def inherit(self, mother: "MemoryBank", frame: int) -> None:
         """Remember what another object was before a frame, as far as later frames can see it."""

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from sam2_torch.copies import upload
 from sam2_torch.crops import middle
 from sam2_torch.embeddings import FrameEncoder
 from sam2_torch.frames import Box, Crop
@@ -28,6 +27,7 @@ class Recall:
     def __init__(self, embeddings: FrameEncoder) -> None:
         self._embeddings = embeddings
         self._model = embeddings.model
+        self._upload = embeddings.steps.copies.upload
 
     def whole(
         self, banks: Sequence[MemoryBank], selection: Selection, crop: Crop | None
@@ -76,7 +76,7 @@ class Recall:
 
     def view(self, origins: Sequence[tuple[int, int]], side: int) -> View:
         """Make the part of a frame that each object sees."""
-        return View(upload(torch.tensor(origins), self._model.device), side)
+        return View(self._upload(torch.tensor(origins)), side)
 
     def box_in_image(self, memory: FrameMemory) -> Box | None:
         """Find the extent of a mask in image pixels; None if the object is not there."""
@@ -146,9 +146,8 @@ class Recall:
 
     def _encode(self, memory: FrameMemory, frame: int) -> Tensor:
         """Encode what is remembered of a whole frame."""
-        device = self._model.device
-        scores = upload(torch.tensor([memory.object_score]), device)
-        logits = upload(memory.unpacked_logits()[None], device)
+        scores = self._upload(torch.tensor([memory.object_score]))
+        logits = self._upload(memory.unpacked_logits()[None])
         features = self._embeddings.embedding(frame, memory.crop).features
         steps = self._embeddings.steps
         return steps.encode_memory(features, logits, scores, binarize=memory.prompted)[0]
@@ -156,8 +155,7 @@ class Recall:
     def _pointer(self, bank: MemoryBank, frame: int) -> Tensor:
         memory = bank.known(frame)
         if memory.device_pointer is None:
-            pointer = memory.pointer.to(self._model.dtype)
-            memory.device_pointer = upload(pointer, self._model.device)
+            memory.device_pointer = self._upload(memory.pointer.to(self._model.dtype))
         return memory.device_pointer
 
 

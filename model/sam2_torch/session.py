@@ -1,7 +1,9 @@
 """One movie with its objects: prompts on any frame, masks on every frame."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from time import monotonic
+from typing import TypeVar
 
 import torch
 
@@ -9,8 +11,10 @@ from sam2_torch.devices import release_freed_memory
 from sam2_torch.interruption import Interrupted, interruptible
 from sam2_torch.memory_bank import Direction, FrameMemory, MemoryBank, Selection
 from sam2_torch.plans import Directions, Run, correction_runs, ways, whole_runs
-from sam2_torch.predictions import FrameResult, MaskPrediction
+from sam2_torch.predictions import FrameResult
 from sam2_torch.prompted_movie import PromptedMovie
+
+T = TypeVar("T")
 
 REJOINED_IOU = 0.99
 REJOINED_FRAMES = 3  # in a row
@@ -174,7 +178,8 @@ class VideoSession(PromptedMovie):
             for way, other in self._frames_around(frame, direction, reach, bank):
                 with interruptible(self.model, stop), torch.inference_mode():
                     selection = self._tracker.select(bank, other, way)
-                    (prediction,) = self._tracker.track(other, [bank], selection, way)
+                    self._tracker.track(other, [bank], selection, way)
+                    prediction = self._tracker.prediction(bank.tracked[other])
                 yield FrameResult(other, (object_id,), (prediction,))
         except Interrupted:
             return
@@ -246,7 +251,20 @@ class VideoSession(PromptedMovie):
             yield from self._run(run)
 
     def _run(self, run: Run) -> Iterator[FrameResult]:
-        """Follow the objects of a run, frame by frame."""
+        """Follow the objects of a run, frame by frame.
+
+        Where answers can be on their way while more is computed, each is handed out when the
+        next frame has been begun; not in a run that each answer may end.
+        """
+        ahead = self.embeddings.steps.copies.overlap and not run.until_rejoined
+        with closing(self._frames_begun(run)) as begun:
+            for answer in one_late(begun) if ahead else begun:
+                result = answer()
+                if result.object_ids:
+                    yield result
+
+    def _frames_begun(self, run: Run) -> Generator[Callable[[], FrameResult], None, None]:
+        """Let the network begin one frame of a run after the other."""
         agreed, released = dict.fromkeys(run.frames, 0), monotonic()
         with self.embeddings.reading_ahead(run.order()):
             for frame in run.order():
@@ -263,34 +281,48 @@ class VideoSession(PromptedMovie):
                 ]
                 if not running:
                     continue
-                before = {i: self._banks[i].latest(frame) for i in running}
-                result = self._advance(frame, running, run.way)
-                yield result
-                if run.until_rejoined:
-                    for i in (i for i in running if i in self._banks):
-                        new = self._banks[i].latest(frame)
-                        same = frame != run.frames[i].start and _agree(before[i], new)
-                        agreed[i] = agreed[i] + 1 if same else 0
+                before = {i: self._banks[i].latest(frame) for i in running if run.until_rejoined}
+                yield self._begin_frame(frame, running, run.way)
+                for i in (i for i in before if i in self._banks):
+                    new = self._banks[i].latest(frame)
+                    same = frame != run.frames[i].start and _agree(before[i], new)
+                    agreed[i] = agreed[i] + 1 if same else 0
+
+    def _begin_frame(
+        self, frame: int, object_ids: list[int], way: Direction
+    ) -> Callable[[], FrameResult]:
+        """Let the network begin a frame; the result leaves out what has changed meanwhile."""
+        found = self._find(frame, object_ids, way)
+
+        def result() -> FrameResult:
+            valid = {i: m for i, m in found.items() if i in self._banks and i not in self._changed}
+            return self._result(frame, valid)
+
+        return result
+
+    def _advance(self, frame: int, object_ids: list[int], way: Direction) -> FrameResult:
+        """Find the objects' masks in one frame."""
+        return self._result(frame, self._find(frame, object_ids, way))
 
     @torch.inference_mode()
-    def _advance(self, frame: int, object_ids: list[int], way: Direction) -> FrameResult:
-        """Find the objects' masks in one frame; equal memories go through the network together."""
-        predictions: dict[int, MaskPrediction] = {}
-        cohorts: dict[Selection, list[int]] = {}
-        for object_id in object_ids:
-            bank = self._banks[object_id]
+    def _find(self, frame: int, object_ids: list[int], way: Direction) -> dict[int, FrameMemory]:
+        """Find the objects in one frame; equal memories go through the network together."""
+        cohorts: dict[Selection, list[MemoryBank]] = {}
+        for bank in (self._banks[i] for i in object_ids):
             bank.commit()
             if frame in bank.prompted:
                 bank.directions[frame] = way
-                predictions[object_id] = self._tracker.prediction(bank.prompted[frame])
             else:
-                selection = self._tracker.select(bank, frame, way)
-                cohorts.setdefault(selection, []).append(object_id)
-        for selection, cohort in cohorts.items():
-            banks = [self._banks[i] for i in cohort]
-            masks = self._tracker.track(frame, banks, selection, way)
-            predictions.update(zip(cohort, masks, strict=True))
-        return FrameResult(frame, tuple(object_ids), tuple(predictions[i] for i in object_ids))
+                cohorts.setdefault(self._tracker.select(bank, frame, way), []).append(bank)
+        for selection, banks in cohorts.items():
+            self._tracker.track(frame, banks, selection, way)
+        return {i: self._banks[i].known(frame) for i in object_ids}
+
+    @torch.inference_mode()
+    def _result(self, frame: int, found: Mapping[int, FrameMemory]) -> FrameResult:
+        """Make the masks of what was found."""
+        masks = tuple(self._tracker.prediction(memory) for memory in found.values())
+        return FrameResult(frame, tuple(found), masks)
 
     def _prompted(self, object_ids: Iterable[int]) -> dict[int, list[int]]:
         """Find the prompted frames of those objects that have any."""
@@ -307,6 +339,19 @@ class VideoSession(PromptedMovie):
             if object_id not in prompted:
                 raise KeyError(f"object {object_id} has no prompt; prompt it on some frame first")
         return list(prompted)
+
+
+def one_late(items: Iterator[T]) -> Iterator[T]:
+    """Hand out each item when the next one has been made, or could not be."""
+    waiting: list[T] = []
+    try:
+        for item in items:
+            yield from waiting
+            waiting = [item]
+    except Exception:
+        yield from waiting
+        raise
+    yield from waiting
 
 
 def _agree(before: FrameMemory | None, now: FrameMemory | None) -> bool:

@@ -4,7 +4,7 @@ Beyond the reference. In time a cell may be hidden and appear again. In depth wh
 one has ended is another cell.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -41,6 +41,13 @@ class StackSession(VideoSession):
     def _run(self, run: Run) -> Iterator[FrameResult]:
         self._absent = dict.fromkeys(run.frames, 0)
         yield from super()._run(run)
+
+    def _begin_frame(
+        self, frame: int, object_ids: list[int], way: Direction
+    ) -> Callable[[], FrameResult]:
+        """Find the masks of a plane, which the next one has to know."""
+        result = self._advance(frame, object_ids, way)
+        return lambda: result
 
     def _advance(self, frame: int, object_ids: list[int], way: Direction) -> FrameResult:
         """Find those masks that are yet to come; the others are empty."""

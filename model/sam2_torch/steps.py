@@ -8,12 +8,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sam2_torch.copies import upload
+from sam2_torch.copies import copies_for
 from sam2_torch.graphs import Graphs, recorder_for
 from sam2_torch.nn.mask_decoder import DecodedMasks
 from sam2_torch.nn.view import View
 from sam2_torch.sam2 import SAM2, ImageEmbedding, Memories, Segmentation
 
+MOST_REPLAYED = 16 * 64 * 64  # places of all objects: more keep a device busy without graphs
 MEMORY_DTYPE = torch.bfloat16  # as in the reference; masks tell no difference
 
 
@@ -36,7 +37,7 @@ class Said(NamedTuple):
 
 
 class Steps:
-    """A network's steps.
+    """A network's steps, and `copies` to and from its device.
 
     Parameters
     ----------
@@ -48,6 +49,7 @@ class Steps:
 
     def __init__(self, model: SAM2, graphs: bool = True) -> None:
         self.model = model
+        self.copies = copies_for(model.device)
         recorder = recorder_for(model.device) if graphs else None
         self._graphs = Graphs(recorder, list(model.parameters()))
 
@@ -82,7 +84,11 @@ class Steps:
         self, embedding: ImageEmbedding, memories: Memories, view: View | None = None
     ) -> tuple[Segmentation, Tensor]:
         """Find N objects in a frame, and encode what is to be remembered of them there."""
-        return self._graphs.call(self._follow, embedding, self._placed(memories), view)
+        memories, side = self._placed(memories), self.model.config.embedding_size
+        side = side if view is None else view.side
+        if len(memories.pointers) * side**2 > MOST_REPLAYED:
+            return self._follow(embedding, memories, view)
+        return self._graphs.call(self._follow, embedding, memories, view)
 
     def encode_memory(
         self, features: Tensor, logits: Tensor, object_scores: Tensor, binarize: bool
@@ -91,17 +97,15 @@ class Steps:
         return self._graphs.call(self._encode_memory, features, logits, object_scores, binarize)
 
     def _uploaded(self, said: Said) -> Said:
-        device, points, logits = self.model.device, said.points, said.mask_logits
+        upload, points, logits = self.copies.upload, said.points, said.mask_logits
         if points is not None:
-            points = upload(points[0], device), upload(points[1], device)
-        return said._replace(
-            points=points, mask_logits=None if logits is None else upload(logits, device)
-        )
+            points = upload(points[0]), upload(points[1])
+        return said._replace(points=points, mask_logits=None if logits is None else upload(logits))
 
     def _placed(self, memories: Memories) -> Memories:
         """Bring the ages of pointers, which differ from frame to frame, to the device."""
         ages = torch.as_tensor(memories.pointer_ages, dtype=torch.float32)
-        return memories._replace(pointer_ages=upload(ages, self.model.device))
+        return memories._replace(pointer_ages=self.copies.upload(ages))
 
     def _encode_image(self, images: Tensor) -> ImageEmbedding:
         return self.model.encode_image(images)

@@ -2,11 +2,13 @@
 
 import logging
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from sam2_torch.arrivals import Arrival, ArrivingLogits, view_logits, whole_logits
 from sam2_torch.budget import objects_at_once
 from sam2_torch.crops import CropPlan, join
 from sam2_torch.embeddings import FrameEncoder
@@ -16,10 +18,10 @@ from sam2_torch.predictions import MaskPrediction
 from sam2_torch.prompt_points import PromptPoints
 from sam2_torch.prompts import MaskPrompt
 from sam2_torch.recall import Recall
-from sam2_torch.sam2 import MASK_LOGIT, SAM2, ImageEmbedding, Segmentation
+from sam2_torch.sam2 import SAM2, ImageEmbedding, Segmentation
 from sam2_torch.steps import Said
 from sam2_torch.transforms import coarse_logits, logits_to_masks
-from sam2_torch.views import LOGITS_PER_TOKEN, reaches_border, view_origin, view_side
+from sam2_torch.views import reaches_border, view_origin, view_side
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +62,7 @@ class Tracker:
     ) -> None:
         self.model = model
         self.embeddings = embeddings
-        self._steps = embeddings.steps
+        self._steps, self._copies = embeddings.steps, embeddings.steps.copies
         self.recall = Recall(embeddings)
         self._crops = crops
         self._windowed = windowed
@@ -71,7 +73,7 @@ class Tracker:
         """Take a mask prompt as a frame's truth, as far as it is seen."""
         mask = self.embeddings.seen(crop).mask_to_input(prompt)
         answer = self.model.segment_from_mask(self.embeddings.embedding(frame, crop), mask)
-        return self._to_host(answer, prompted=True, crop=crop)[0]
+        return self._on_its_way(answer, prompted=True, crop=crop)[0]
 
     def segment_points(
         self,
@@ -115,16 +117,16 @@ class Tracker:
         answers = self._steps.answer(
             ImageEmbedding(features, embedding.skips), Said(points, mask_logits, is_ambiguous)
         )
-        ranked = [self._to_host(each, prompted=True, crop=crop)[0] for each in answers]
+        ranked = [self._on_its_way(each, prompted=True, crop=crop)[0] for each in answers]
         ranked[0].others = tuple(ranked[1:])
         return ranked[0]
 
     def track(
         self, frame: int, banks: Sequence[MemoryBank], selection: Selection, way: Direction
-    ) -> list[MaskPrediction]:
+    ) -> None:
         """Find objects that remember the same frames in one more frame, and remember it.
 
-        As many at a time as the device's memory allows.
+        As many at a time as the device's memory allows. It need not be done with it yet.
 
         Raises
         ------
@@ -139,7 +141,6 @@ class Tracker:
             if cut_off:
                 self._track_cohort(frame, cut_off, selection, way, Look(None, look.crop))
         self._track_enlarged(frame, banks, selection, way)
-        return [self.prediction(bank.tracked[frame]) for bank in banks]
 
     def choose_crop(
         self, box: Box | None, known: FrameMemory | None, others: Iterable[Crop | None]
@@ -262,7 +263,7 @@ class Tracker:
             answer, spatial = self._steps.follow(
                 embedding, memories, self.recall.view(origins, side)
             )
-        found = self._to_host(answer, prompted=False, origins=origins, crop=look.crop)
+        found = self._on_its_way(answer, prompted=False, origins=origins, crop=look.crop)
         for i, memory in enumerate(found):
             memory.spatial, memory.spatial_origin = spatial[i], origins[i]
         return found
@@ -287,37 +288,32 @@ class Tracker:
         coarse = coarse_logits(logits, seen)
         return MaskPrediction(mask, logits, memory.iou, memory.object_score, coarse)
 
-    def _to_host(
+    def _on_its_way(
         self,
         answer: Segmentation,
         prompted: bool,
         origins: Sequence[tuple[int, int]] = ((0, 0),),
         crop: Crop | None = None,
     ) -> list[FrameMemory]:
-        """Bring the answer for each object to the host."""
-        pointers = answer.pointers.cpu()
-        numbers = torch.stack((answer.ious, answer.object_scores)).cpu()
-        logits = self._logits_to_host(answer.logits, prompted, origins)
+        """Begin to bring the answer for each object to the host."""
+        arrival = Arrival(self._copies, answer, self._send(answer.logits, prompted, origins))
         memories = []
-        for i, (iou, score) in enumerate(numbers.T.tolist()):
-            memory = FrameMemory(logits[i], iou, score, pointers[i], answer.pointers[i])
+        for i, pointer in enumerate(answer.pointers):
+            memory = FrameMemory.arriving(partial(arrival.found, i), pointer)
             memory.prompted, memory.crop = prompted, crop
             memories.append(memory)
         return memories
 
-    def _logits_to_host(
+    def _send(
         self, logits: Tensor, prompted: bool, origins: Sequence[tuple[int, int]]
-    ) -> Sequence[Tensor | PackedLogits]:
-        """Bring logits to the host; those that no one may refine soon, as few bytes."""
+    ) -> ArrivingLogits:
+        """Begin to bring logits to the host; those that no one may refine soon, as few bytes."""
         size = self.model.config.logits_size
         if logits.shape[-1] == size:
             whole = prompted or logits.device.type == "cpu"
-            return list(logits.cpu()) if whole else PackedLogits.pack_all(logits)
-        corners = [(LOGITS_PER_TOKEN * y, LOGITS_PER_TOKEN * x) for y, x in origins]
-        return [
-            PackedLogits((size, size), corner, seen.float().numpy(), -MASK_LOGIT)
-            for corner, seen in zip(corners, logits.cpu(), strict=True)
-        ]
+            send = whole_logits if whole else PackedLogits.send_all
+            return send(logits, self._copies)
+        return view_logits(logits, origins, size, self._copies)
 
 
 def _passed(selection: Selection, frame: int) -> int:

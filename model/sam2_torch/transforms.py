@@ -1,6 +1,7 @@
 """Between the image and the network: intensities, sizes, and the only axis flip (yx to xy)."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -161,17 +162,42 @@ def image_to_input(
     content
         Height and width to take up in the input, if `frame` is not of full resolution.
     """
-    pixels = check_frame(frame)
+    pixels = torch.from_numpy(check_frame(frame).astype(np.float32))
+    return pixels_to_input(pixels, contrast, config, content)
+
+
+def pixels_to_input(
+    pixels: Tensor,
+    contrast: Contrast,
+    config: SAM2Config,
+    content: tuple[int, int] | None = None,
+) -> Tensor:
+    """Bring one image to the network's input where it is, as `image_to_input`.
+
+    Parameters
+    ----------
+    pixels
+        (H, W) or (H, W, 3) float32, which are changed.
+    contrast, config, content
+        As there.
+    """
     low, high = contrast
-    stretched = (pixels.astype(np.float32) - np.float32(low)) / np.float32(max(high - low, 1e-12))
-    stretched = np.clip(np.nan_to_num(stretched, copy=False, nan=0.0), 0.0, 1.0)
-    image = torch.from_numpy(stretched)
-    image = image.permute(2, 0, 1) if image.ndim == 3 else image[None]
+    stretched = pixels.sub_(low).div_(max(high - low, 1e-12))
+    image = stretched.nan_to_num_(nan=0.0).clamp_(0.0, 1.0)
     if content is None:
         content = FrameGeometry.fit((pixels.shape[0], pixels.shape[1]), config).content
+    image = image.permute(2, 0, 1) if image.ndim == 3 else image[None]
     image = _resize(image[None], content)
-    mean, std = (torch.tensor(value)[:, None, None] for value in (MEAN, STD))
+    mean, std = _normalisation(image.device)
     return _pad((image - mean) / std, config.image_size)
+
+
+@cache
+def _normalisation(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Make the mean and the deviation of each channel, (3, 1, 1)."""
+    with torch.inference_mode(False):  # kept: training may ask for it next
+        mean, std = (torch.tensor(value, device=device)[:, None, None] for value in (MEAN, STD))
+    return mean, std
 
 
 def relay(

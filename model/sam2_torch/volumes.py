@@ -10,8 +10,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor
-
 from sam2_torch.frames import Frames
 from sam2_torch.memory_bank import (
     RECENT_MEMORIES,
@@ -19,7 +17,6 @@ from sam2_torch.memory_bank import (
     Direction,
     FrameMemory,
     MemoryBank,
-    PackedLogits,
     Selection,
     nearest_frames,
 )
@@ -74,11 +71,7 @@ class VolumeBank(MemoryBank):
     def carry(self, time: int, source: int, anchor: int) -> None:
         """Note where the object comes from, and let go of older memories."""
         self.sources[time], self.anchors[time] = source, anchor
-        for frame, memory in self.tracked.items():
-            if frame // self.n_planes not in (time, source):
-                memory.spatial = memory.device_pointer = None
-                if isinstance(memory.logits, Tensor):
-                    memory.logits = PackedLogits.pack(memory.logits)
+        self.tracked.settle(lambda frame: frame // self.n_planes not in (time, source))
 
     def store(self, frame: int, memory: FrameMemory, direction: Direction) -> None:
         """Keep what was found; `carry` lets go of it."""

@@ -50,7 +50,7 @@ def threads():
 def test_all_sides_are_measured_and_agree(tmp_path, monkeypatch, capsys):
     pytest.importorskip("sam2")
     pytest.importorskip("transformers")
-    monkeypatch.setattr(compare, "QUICK", (ONE_PASS,))
+    monkeypatch.setitem(compare.PLANS, "quick", (ONE_PASS,))
     sides = ["ours", "sam2", "legacy", "transformers"]
     file = tmp_path / "figures.json"
     options = ["--quick", "--device", "cpu", "--dtype", "float32", "--threads", "1"]

@@ -16,6 +16,7 @@ from sam2_torch.sam2 import (
     Memories,
     Segmentation,
 )
+from sam2_torch.tracked_frames import TrackedFrames
 
 pytest.importorskip("sam2")
 
@@ -138,7 +139,8 @@ def test_memories_with_their_encodings(config: SAM2Config, way: Direction, objec
     handle.remove()
     any_memory = FrameMemory(torch.zeros(1, 1), 1.0, 1.0, torch.zeros(1))
     bank = MemoryBank(
-        prompted=dict.fromkeys(prompted, any_memory), tracked=dict.fromkeys(tracked, any_memory)
+        prompted=dict.fromkeys(prompted, any_memory),
+        tracked=TrackedFrames(dict.fromkeys(tracked, any_memory)),
     )
     selection = bank.select(frame, way, n_frames)
     memories = Memories(

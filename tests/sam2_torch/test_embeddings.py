@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from sam2_torch import EmbeddingStore, PointPrompt, VideoSession
+from sam2_torch.copies import Copies
 from sam2_torch.embedding_cache import EmbeddingCache
 from sam2_torch.embeddings import FrameEncoder
 from sam2_torch.sam2 import ImageEmbedding
@@ -125,7 +126,7 @@ def tiny(value):
 def test_what_leaves_the_device_stays_on_the_host_within_its_budget():
     """The meta device stands for a card: its tensors are told apart by where they are."""
     size = tiny(0.0).nbytes
-    cache = EmbeddingCache(torch.device("meta"), 2 * size, 3 * size)
+    cache = EmbeddingCache(Copies(torch.device("meta")), 2 * size, 3 * size)
     for frame in range(7):
         cache[frame, None] = tiny(float(frame))
     assert cache.nbytes == (2 * size, 3 * size)
@@ -138,7 +139,7 @@ def test_what_leaves_the_device_stays_on_the_host_within_its_budget():
 
 def test_on_a_cpu_there_is_one_budget_and_room_for_one():
     size = tiny(0.0).nbytes
-    cache = EmbeddingCache(torch.device("cpu"), size // 2, 100 * size)
+    cache = EmbeddingCache(Copies(torch.device("cpu")), size // 2, 100 * size)
     for frame in range(3):
         cache[frame, None] = tiny(float(frame))
     assert cache.nbytes == (size, 0)

@@ -2,7 +2,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from graph_stand_in import StandIn
+from device_stand_ins import StandIn
 
 from sam2_torch import graphs
 from sam2_torch.graphs import WORTH_CALLS, Graphs, recorder_for

@@ -10,19 +10,21 @@ from sam2_torch.memory_bank import (
     PackedLogits,
     nearest_frames,
 )
+from sam2_torch.tracked_frames import TrackedFrames
 from sam2_torch.transforms import FrameGeometry, logits_to_masks
 
 
 def memory(prompted=False):
     logits = torch.full((8, 8), -20.0)
     logits[2:4, 3:6] = 5.0
-    return FrameMemory(logits, 0.9, 3.0, torch.zeros(4), torch.zeros(4), torch.zeros(2), prompted)
+    return FrameMemory(
+        logits, 0.9, 3.0, torch.zeros(4), torch.zeros(4), torch.zeros(2), (0, 0), prompted
+    )
 
 
 def bank_with(prompted=(), tracked=()):
-    return MemoryBank(
-        prompted={f: memory(True) for f in prompted}, tracked={f: memory() for f in tracked}
-    )
+    known = TrackedFrames({f: memory() for f in tracked})
+    return MemoryBank(prompted={f: memory(True) for f in prompted}, tracked=known)
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from sam2_torch import BoxPrompt, MaskPrompt, PointPrompt, VideoSession
+from sam2_torch import BoxPrompt, MaskPrompt, PointPrompt, VideoSession, tracker
 from sam2_torch.memory_bank import PackedLogits
-from sam2_torch.tracker import Tracker
 
 
 def overlap(mask, truth):
@@ -171,8 +170,8 @@ def test_logits_that_come_packed_from_a_device_give_the_same_masks(model, movie,
     click_both(exact)
     click_both(packed)
     expected = collect(exact.propagate())
-    pack = lambda tracker, logits, prompted, origins: PackedLogits.pack_all(logits)  # noqa: E731
-    monkeypatch.setattr(Tracker, "_logits_to_host", pack)
+    pack = lambda logits, copies: PackedLogits.send_all(logits, copies)  # noqa: E731
+    monkeypatch.setattr(tracker, "whole_logits", pack)
     for key, found in collect(packed.propagate()).items():
         assert (found.mask != expected[key].mask).sum() <= 2  # rounded to half precision
     correction = packed.add_prompt(1, 5, PointPrompt([(40, 80)], [1]))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from sam2_torch import MaskPrompt, PointPrompt
 from sam2_torch.memory_bank import FrameMemory
@@ -124,7 +125,7 @@ def test_a_correction_follows_its_object_alone(model, volumes):
 
 
 def memory():
-    return FrameMemory(None, 0.9, 5.0, None)  # type: ignore[arg-type]
+    return FrameMemory(torch.zeros(4, 4), 0.9, 5.0, torch.zeros(4))
 
 
 @pytest.mark.parametrize(
@@ -138,7 +139,7 @@ def memory():
 def test_what_a_plane_remembers(frame, way, spatial):
     bank = VolumeBank(n_planes=5)  # three times five planes
     bank.prompted[2] = memory()
-    bank.tracked |= {f: memory() for f in (0, 1, 3, 4, 5, 6, 7, 8, 9, 12)}
+    bank.tracked.update({f: memory() for f in (0, 1, 3, 4, 5, 6, 7, 8, 9, 12)})
     bank.carry(2, 1, 2)
     bank.sources[1], bank.anchors[1] = 0, 2
     assert list(bank.select(frame, way, 15).spatial) == spatial

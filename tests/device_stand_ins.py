@@ -1,12 +1,15 @@
-"""A recorder on the CPU that behaves as a CUDA graph does."""
+"""What behaves as a CUDA device does, on a CPU."""
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
+
+WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "unique")
 
 
 class StandIn:
-    """Computes when it is replayed, on the tensors that it was given, into the same results.
+    """Records graphs: computes when replayed, on the tensors that it was given, into one result.
 
     The memory of all recordings is one: a replay spoils what the others returned.
     """
@@ -41,3 +44,15 @@ def tensors(result):
 def spoil(result):
     for tensor in tensors(result):
         tensor.fill_(77)
+
+
+class NothingWaits(TorchDispatchMode):
+    """Refuses what makes the host wait for a device, copies to and from it among them."""
+
+    def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
+        assert not any(name in str(function) for name in WAITING), f"{function} waits"
+        found = function(*arguments, **(keywords or {}))
+        if isinstance(found, torch.Tensor):
+            given = [one for one in arguments if isinstance(one, torch.Tensor)]
+            assert all(one.device == found.device for one in given), f"{function} copies"
+        return found
