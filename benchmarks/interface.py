@@ -3,8 +3,9 @@
     python benchmarks/interface.py [--json FILE] [--objects N] [--frames T] [--side PX]
 
 On a screen, or under `xvfb-run -a -s "-screen 0 1400x950x24"`. Software OpenGL counts fully: a
-repaint of the canvas alone is some 25 ms there. Three parts:
+repaint of the canvas alone is some 25 ms there. Four parts:
 
+- `napari`: the same movie going by in napari alone, without the plugin: what the machine can do.
 - `click`: from the press of the mouse button to the mask being drawn, frame encoded before.
 - `propagation`: how long the event loop stood still while masks were propagated, in one layer
   per object and in one layer for all; `stall` on the clock, `work` in CPU time of the GUI's
@@ -32,13 +33,25 @@ from qtpy.QtWidgets import QApplication
 
 from napari_sam2.masklets import Confidence
 from napari_sam2.sample_data import sample_dividing_nuclei
+from napari_sam2.widgets.live_view import GATHER_MS
 from napari_sam2.widgets.segment_and_track import SegmentAndTrack
 from sam2_torch.predictions import SparseMask
 
 NUCLEI = ((25, 110), (109, 20), (87, 195), (154, 193))
 N_FRAMES = 12  # of a propagation
 N_CLICKS = 8
+N_PLAIN = 60  # frames that napari alone shows
 SCRUB_S = 8
+
+
+def measure_napari(viewer: Any) -> dict[str, Any]:
+    """Show the frames of the movie one after the other, and watch the event loop."""
+    pump(1)
+    watchdog = EventLoopWatchdog()
+    for i in range(N_PLAIN):
+        viewer.dims.set_point(0, (i + 1) % N_FRAMES)
+        pump(GATHER_MS / 1000)
+    return watchdog.end()
 
 
 def measure_clicks(dock: SegmentAndTrack, viewer: Any) -> dict[str, float]:
@@ -201,6 +214,7 @@ def measure(n_objects: int, n_frames: int, side_px: int) -> dict[str, dict[str, 
     with window() as viewer:
         data, options, *_ = sample_dividing_nuclei()[0]
         viewer.add_image(data, **options)
+        figures["napari"] = measure_napari(viewer)
         viewer.dims.set_point(0, 0)
         dock = SegmentAndTrack(viewer)
         viewer.window.add_dock_widget(dock, name="Segment and track")

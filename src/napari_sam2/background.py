@@ -1,10 +1,12 @@
 """Threads beside the interface, and what they do so that it need not wait for them."""
 
 import ctypes
+import gc
 import importlib.util
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from threading import Thread, get_native_id
@@ -32,6 +34,24 @@ def _let_others_go_first() -> None:
         thread = get_native_id()
         if os.getpriority(os.PRIO_PROCESS, thread) < NICE:
             os.setpriority(os.PRIO_PROCESS, thread, NICE)
+
+
+@contextmanager
+def garbage_collected_afterwards() -> Iterator[None]:
+    """Let Python's garbage collector wait for the end of something, and then run once.
+
+    An import like PyTorch's leaves some hundred thousand objects behind. On the way the collector
+    would go through all that there are several times, the last time somewhere later: each time a
+    tenth of a second or longer, in which no thread goes on.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+        gc.collect()
 
 
 @cache

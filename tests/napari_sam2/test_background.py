@@ -1,16 +1,23 @@
 """Threads that leave the interface its time."""
 
+import gc
 import importlib.util
 import os
 import subprocess
 import sys
 import threading
+import weakref
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
 
-from napari_sam2.background import NICE, background_thread, load_torch_libraries
+from napari_sam2.background import (
+    NICE,
+    background_thread,
+    garbage_collected_afterwards,
+    load_torch_libraries,
+)
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux knows it by thread")
 
@@ -62,6 +69,37 @@ def test_a_program_that_stands_back_further_stays_there():
 def test_it_has_a_name_and_does_not_keep_the_program_from_ending():
     thread = thread_behind(lambda: None)
     assert (thread.name, thread.daemon, thread.is_alive()) == ("napari-sam2 test", True, False)
+
+
+def test_garbage_waits_for_the_end_and_is_collected_then():
+    class Knot:
+        pass
+
+    knot = Knot()
+    knot.self = knot
+    gone = weakref.ref(knot)
+    with garbage_collected_afterwards():
+        del knot
+        assert not gc.isenabled()
+        assert gone() is not None
+    assert gc.isenabled()
+    assert gone() is None
+
+
+def test_the_collector_goes_on_after_an_error():
+    with pytest.raises(KeyError), garbage_collected_afterwards():
+        raise KeyError
+    assert gc.isenabled()
+
+
+def test_a_collector_that_somebody_turned_off_stays_off():
+    gc.disable()
+    try:
+        with garbage_collected_afterwards():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 @on_linux

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from napari_sam2 import appearance
 from napari_sam2.annotation import Annotation, Direction
-from napari_sam2.background import load_torch_libraries
+from napari_sam2.background import garbage_collected_afterwards, load_torch_libraries
 from napari_sam2.division import disjoint_pair
 from napari_sam2.history import StoredMask
 from napari_sam2.layers.geometry import LayerFrames
@@ -60,9 +60,10 @@ class Progress:
 def load_model(name: str, device: str) -> Any:
     """Load a network; torch is imported here, on the worker's thread."""
     load_torch_libraries()
-    from sam2_torch.checkpoints import load_sam2
+    with garbage_collected_afterwards():
+        from sam2_torch.checkpoints import load_sam2
 
-    return load_sam2(name, device, "fast")
+        return load_sam2(name, device, "fast")
 
 
 def open_session(model: Any, frames: LayerFrames) -> "VideoSession":
