@@ -1,10 +1,12 @@
 """Measure divisions: how well daughters are followed, and how well divisions are suggested.
 
     python benchmarks/divisions.py --data FOLDER --json F [--resume] [--limit S] [--seeds N ...]
+                                   [--parts P ...] [--followed FOLDER]
 
-Movies: the plugin's synthetic dividing nuclei, from the seeds N, of which the parents are known;
-and of FOLDER (as for accuracy.py) the movies of kind time in which divisions can be read off the
-true masks: an object ends where, up to three frames later, two begin that are alike, together
+Movies: the plugin's synthetic dividing nuclei, from the seeds N, of which the parents are known,
+as they are and with `fates` (some leave, come and die); and of FOLDER (as for accuracy.py) the
+movies of kind time. Divisions are read off the true masks, which of the synthetic ones gives the
+known ones: an object ends where, up to three frames later, two begin that are alike, together
 about as large, and lie around where it was.
 
 daughters    The mother is followed from her true mask, up to ten frames before her division; then
@@ -13,10 +15,12 @@ daughters    The mother is followed from her true mask, up to ten frames before 
              daughters in the first frame, and in those after it.
 suggestions  All objects are followed to the end of the movie from one click: `mask0` those of
              frame 0 and no others, `click` each where it appears. Precision and recall of what
-             is found then, each within a frame: divisions, and ends (deaths and exits).
+             is found then, each within a frame: divisions, exits, deaths, both as ends, entries,
+             and losses: from then on the mask does not lie on its object any more.
 
 Each of the three parts of a movie is a job; what is in the file is not done again with --resume,
-and after --limit seconds no other one is begun.
+and after --limit seconds no other one is begun. With --followed, masks are kept in that folder,
+and where they are there suggestions are found anew: for a rule that changed.
 """
 
 import argparse
@@ -31,6 +35,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from followed import Followed, load, save
 from numpy.typing import NDArray
 from tqdm import tqdm
 from tracking import prompts_of
@@ -39,10 +44,14 @@ from napari_sam2.annotation import Annotation
 from napari_sam2.division import Seeding, daughter_masks, deepest_pixel, disjoint_pair, seed_marks
 from napari_sam2.figures import FigureTable
 from napari_sam2.images import Movie
+from napari_sam2.io import ObjectPrompts
 from napari_sam2.io.label_movies import tracked_labels
 from napari_sam2.lineage import Lineage
 from napari_sam2.masklets import Masklets
-from napari_sam2.sample_data import dividing_nuclei_with_truth
+from napari_sam2.sample_data import (
+    coming_and_going_nuclei_with_truth,
+    dividing_nuclei_with_truth,
+)
 from napari_sam2.suggestions import Kind, Suggestion, suggest
 from napari_sam2.tracked import Tracked
 from sam2_torch import SAM2, MaskPrompt, VideoSession, load_sam2
@@ -53,6 +62,15 @@ LATEST = 3  # frames after the mother's last one
 ALIKE, TOGETHER, OFF, REACH = 0.5, (0.4, 2.2), 0.6, 1.8  # of areas, and of her diameter
 
 DAUGHTERS = "daughters"
+SCENES = {"synthetic": dividing_nuclei_with_truth, "fates": coming_and_going_nuclei_with_truth}
+NAMES = {
+    "divisions": (Kind.DIVISION,),
+    "exits": (Kind.EXIT,),
+    "deaths": (Kind.DEATH,),
+    "ends": (Kind.EXIT, Kind.DEATH),  # either for the other is right
+    "entries": (Kind.ENTRY,),
+    "losses": (Kind.LOST,),
+}
 PARTS = (DAUGHTERS, "mask0", "click")
 
 Scores = dict[str, list[float]]
@@ -169,46 +187,94 @@ def _agreement(
     return of(pair, first), of(pair, range(frame + 1, stop))
 
 
-def found_in(session: VideoSession, truth: Tracked, way: str) -> tuple[list[Suggestion], set[int]]:
-    """Follow objects as a user would, and look for suggestions; also who was followed."""
+def said_in(truth: Tracked, way: str) -> list[ObjectPrompts]:
+    """Say what a user would to begin: a click into each object of frame 0, or into each."""
+    said = prompts_of("click", truth)
+    return [each for each in said if way == "click" or each.frame == 0]
+
+
+def follow(session: VideoSession, said: list[ObjectPrompts]) -> Followed:
+    """Follow objects to the end of the movie as a user would."""
     session.reset()
     annotation = Annotation(session)
-    said = prompts_of("click", truth)
-    said = [each for each in said if way == "click" or each.frame == 0]
     for each in said:
         annotation.prompt(each.object_id, each.frame, each.prompts)
     for _ in annotation.propagate("forward"):
         pass
-    confidence = {
-        (i, frame): score
-        for i in annotation.masklets.object_ids
-        for frame in annotation.masklets.frames(i)
-        if (score := annotation.confidence(i, frame)) is not None
+    masklets = annotation.masklets
+    scores = {
+        (i, frame): annotation.confidence(i, frame)
+        for i in masklets.object_ids
+        for frame in masklets.frames(i)
     }
-    table = FigureTable(annotation.masklets, confidence)
-    for object_id in table.set_objects(annotation.masklets.object_ids):
+    return Followed(masklets, {key: score for key, score in scores.items() if score})
+
+
+def found_in(followed: Followed, said: list[ObjectPrompts]) -> list[Suggestion]:
+    """Look for suggestions in what was followed."""
+    masklets = followed.masklets
+    table = FigureTable(masklets, followed.confidence)
+    for object_id in table.set_objects(masklets.object_ids):
         table.read(object_id)
     table.set_given({(each.object_id, each.frame) for each in said})
-    found = suggest(annotation.masklets, table.figures, table.object_ids, Lineage())
-    return found, {each.object_id for each in said}
+    return suggest(masklets, table.figures, table.object_ids, Lineage())
 
 
-def measure_suggestions(session: VideoSession, truth: Tracked, way: str) -> dict[str, int]:
-    """Count what is said, what is right of it, and what is to be found."""
-    found, followed = found_in(session, truth, way)
+def happened_in(truth: Tracked) -> dict[Kind, list[tuple[int, int]]]:
+    """Read off true masks what happened: by kind, to whom, and the first frame after it."""
     known = divisions_of(truth)
-    divisions = [(d.mother, d.frame) for d in known if d.mother in followed]
-    mothers = {d.mother for d in known}
-    ends = [
-        (track.object_id, (track.end or 0) + 1)
-        for track in truth.tracks
-        if track.object_id in followed - mothers and (track.end or 0) + 1 < truth.n_frames
-    ]
+    mothers = {division.mother for division in known}
+    daughters = {i for division in known for i in division.daughters}
+    happened: dict[Kind, list[tuple[int, int]]] = {kind: [] for kind in Kind}
+    happened[Kind.DIVISION] = [(division.mother, division.frame) for division in known]
+    for track in truth.tracks:
+        object_id, begin, end = track.object_id, track.begin or 0, track.end or 0
+        if object_id not in mothers and end + 1 < truth.n_frames:
+            kind = Kind.EXIT if _is_at_border(truth, object_id, end) else Kind.DEATH
+            happened[kind].append((object_id, end + 1))
+        if object_id not in daughters and begin > 0 and _is_at_border(truth, object_id, begin):
+            happened[Kind.ENTRY].append((object_id, begin))
+    return happened
+
+
+def losses_in(followed: Followed, truth: Tracked) -> list[tuple[int, int]]:
+    """List objects whose masks lie beside them from a frame on: who, and that frame."""
+    mothers = {division.mother for division in divisions_of(truth)}
+    losses = []
+    for object_id in sorted(set(followed.masklets.object_ids) - mothers):
+        known = [
+            f for f in followed.masklets.frames(object_id) if followed.masklets.get(object_id, f)
+        ]
+        on_it = [frame for frame in known if _touches(followed, truth, object_id, frame)]
+        after = [frame for frame in known if on_it and frame > on_it[-1]]
+        losses += [(object_id, after[0])] if after else []
+    return losses
+
+
+def _touches(followed: Followed, truth: Tracked, object_id: int, frame: int) -> bool:
+    """Tell whether a mask lies on the object that it is of, with a tenth of it at least."""
+    mask, true = (each.get(object_id, frame) for each in (followed.masklets, truth.masklets))
+    if not mask or not true:
+        return False
+    return bool((mask.part(*true.slices) & true.window()).sum() >= 0.1 * mask.area)
+
+
+def _is_at_border(truth: Tracked, object_id: int, frame: int) -> bool:
+    mask = truth.masklets.get(object_id, frame)
+    assert mask is not None
+    (y, x), (height, width) = mask.origin_yx, truth.masklets.frame_shape
+    h, w = mask.window().shape
+    return y == 0 or x == 0 or y + h == height or x + w == width
+
+
+def measure_suggestions(followed: Followed, truth: Tracked, way: str) -> dict[str, int]:
+    """Count what is said, what is right of it, and what is to be found."""
+    prompts = said_in(truth, way)
+    found, ids = found_in(followed, prompts), {each.object_id for each in prompts}
+    happened = happened_in(truth) | {Kind.LOST: losses_in(followed, truth)}
     counts: dict[str, int] = {}
-    for name, kinds, true in (
-        ("divisions", (Kind.DIVISION,), divisions),
-        ("ends", (Kind.DEATH, Kind.EXIT), ends),
-    ):
+    for name, kinds in NAMES.items():
+        true = [each for kind in kinds for each in happened[kind] if each[0] in ids]
         said = [(s.object_ids[0], s.frame) for s in found if s.kind in kinds]
         counts[f"{name}.said"] = len(said)
         counts[f"{name}.right"] = sum(any(_is_same(s, t) for t in true) for s in said)
@@ -223,8 +289,9 @@ def _is_same(said: tuple[int, int], true: tuple[int, int]) -> bool:
 
 def movies_of(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
     """List the movies: family and name."""
-    for seed in arguments.seeds:
-        yield "synthetic", f"seed{seed}"
+    for scene in SCENES:
+        for seed in arguments.seeds:
+            yield scene, f"seed{seed}"
     with open(arguments.data / "manifest.csv", newline="") as file:
         for item in csv.DictReader(file):
             if item["kind"] == "time":
@@ -232,28 +299,44 @@ def movies_of(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
 
 
 def read(data: Path, family: str, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
-    if family == "synthetic":
-        return dividing_nuclei_with_truth(int(name.removeprefix("seed")))
+    if family in SCENES:
+        return SCENES[family](int(name.removeprefix("seed")))
     with np.load(data / f"{name}.npz") as arrays:
         return arrays["image"], arrays["labels"]
 
 
 def measured(
-    model: SAM2, image: NDArray[Any], labels: NDArray[Any], part: str
+    model: SAM2, pixels: tuple[NDArray[Any], NDArray[Any]], part: str, kept: Path | None
 ) -> dict[str, Any] | None:
-    """Do a part of what is measured of a movie; None if nothing divides in it."""
+    """Do a part of what is measured of a movie; None if nothing happens in it."""
+    image, labels = pixels
     truth = tracked_labels(Movie(labels, "TYX"))
-    divisions = divisions_of(truth)
-    if not divisions:
+    if not any(happened_in(truth).values()):
         return None
-    session = VideoSession(model, image)
+    divisions = divisions_of(truth)
     if part != DAUGHTERS:
-        return {"suggestions": {part: measure_suggestions(session, truth, part)}}
+        if kept and kept.is_file():
+            followed = load(kept)
+        else:
+            followed = follow(VideoSession(model, image), said_in(truth, part))
+            if kept:
+                save(kept, followed)
+        return {"suggestions": {part: measure_suggestions(followed, truth, part)}}
+    session = VideoSession(model, image)
     daughters: dict[str, Any] = defaultdict(list)
     for division in divisions:
         for way, first, later in measure_daughters(session, labels, division):
             daughters[way].append([round(first, 4), round(later, 4)])
     return {"divisions": len(divisions), "daughters": daughters}
+
+
+def _kept(folder: Path | None, family: str, name: str, part: str) -> Path | None:
+    """Say where a part keeps what it follows; None if it does not."""
+    return folder / f"{family}-{name}-{part}.npz" if folder and part != DAUGHTERS else None
+
+
+def _is_there(kept: Path | None) -> bool:
+    return bool(kept and kept.is_file())
 
 
 def summary(jobs: dict[str, Any]) -> dict[str, float]:
@@ -286,7 +369,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--seeds", type=int, nargs="*", default=range(6), help="synthetic movies")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--json", type=Path, required=True, help="file for the figures")
+    parser.add_argument("--followed", type=Path, help="folder that keeps what was followed")
     parser.add_argument("--resume", action="store_true", help="go on with that file")
     parser.add_argument("--limit", type=float, default=float("inf"), help="seconds; then stop")
     arguments = parser.parse_args(argv)
@@ -295,14 +380,15 @@ def main(argv: list[str] | None = None) -> None:
     if arguments.resume and arguments.json.is_file():
         jobs = json.loads(arguments.json.read_text())["jobs"]
     movies = list(movies_of(arguments))
-    wanted = [(*movie, part) for movie in movies for part in PARTS]
-    wanted = [each for each in wanted if "/".join(each) not in jobs]
+    wanted = [(*movie, part) for movie in movies for part in arguments.parts]
+    kept = {each: _kept(arguments.followed, *each) for each in wanted}
+    wanted = [each for each in wanted if "/".join(each) not in jobs or _is_there(kept[each])]
     model = load_sam2(arguments.model, arguments.device)
     for family, name, part in tqdm(wanted, file=sys.stderr):
         if time.monotonic() > deadline:
             break
         pixels = read(arguments.data, family, name)
-        jobs[f"{family}/{name}/{part}"] = measured(model, *pixels, part)
+        jobs[f"{family}/{name}/{part}"] = measured(model, pixels, part, kept[family, name, part])
         document = {"summary": summary(jobs), "jobs": jobs}
         arguments.json.write_text(json.dumps(document, indent=1) + "\n")
     for key, value in summary(jobs).items():

@@ -1,20 +1,18 @@
-"""What may have happened to the objects: divisions, deaths, entries, exits, and doubles.
+"""What may have happened to the objects: divisions, deaths, entries, exits, losses, and doubles.
 
 The rules, each with a score from 0 (unlikely) to 1; below `LEAST_SCORE` nothing is said. A frame
 on which the user gave the mask is not doubted. Of two divisions of one object within three
 frames, the likelier one counts.
 
 ===========  ===================================================================================
-division     The mask falls apart into two parts, the smaller one at least a quarter of the
-             larger one: 0.9. Or its area drops to about a half at once: up to 0.8, and 0.2 more
-             if another object begins beside it.
-             Or an object begins away from the border within one diameter of one that is there: 0.6.
+division     See `division_signs`: 0.4 to 0.95.
 exit         The object is gone, and its last mask touches the border: 0.9.
 death        It is gone without that: 0.5, and 0.3 more if it shrank by a third in the four frames
              before.
 entry        It begins later than the movie, at the border: 0.9.
-double       Two masks lie on each other: the share of the smaller one that both have, where
-             that is 0.6 or more.
+lost         Its mask jumps onto an object that was apart from it: 0.6.
+double       Two masks lie on each other otherwise: the share of the smaller one that both have,
+             where that is 0.6 or more.
 ===========  ===================================================================================
 """
 
@@ -24,8 +22,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import label
 
+from napari_sam2.division_signs import Signs
 from napari_sam2.figures import Figures
 from napari_sam2.lineage import Lineage
 from napari_sam2.masklets import Masklets
@@ -34,8 +32,7 @@ if TYPE_CHECKING:
     from sam2_torch.automatic import Division
 
 LEAST_SCORE = 0.4
-HALF, HALF_WIDTH = -1.0, 0.8  # log2 of the drop in area at a division, and how far from it
-PART = 0.25
+JUMP, APART_FOR, LOST_SCORE = 0.4, 2, 0.6  # diameters; frames that two objects were apart before
 OVERLAP = 0.6
 SHRUNK = 2 / 3
 SHRINKS_WITHIN = 4  # frames
@@ -49,6 +46,7 @@ class Kind(StrEnum):
     DEATH = "death"
     EXIT = "exit"
     ENTRY = "entry"
+    LOST = "lost"
     DOUBLE = "double"
 
 
@@ -94,7 +92,7 @@ def suggest(
         *_divisions(masklets, figures, object_ids, lineage),
         *_beginnings(figures, object_ids, lineage),
         *_endings(figures, object_ids, lineage),
-        *_doubles(masklets),
+        *_doubles(masklets, figures, object_ids, lineage),
     ]
     best: dict[tuple[int, Kind, int], Suggestion] = {}
     for suggestion in found:
@@ -152,55 +150,12 @@ def _once(found: Iterable[Suggestion]) -> Iterator[Suggestion]:
 def _divisions(
     masklets: Masklets, figures: Figures, object_ids: Sequence[int], lineage: Lineage
 ) -> Iterator[Suggestion]:
-    for row, object_id in enumerate(object_ids):
-        present, area = figures.present[row], figures.area[row]
-        was_two = False
-        for frame in np.flatnonzero(present[1:] & present[:-1]) + 1:
-            is_two = _falls_apart(masklets, object_id, int(frame))
-            if is_two and not was_two and not figures.given[row, frame]:
-                yield Suggestion(int(frame), Kind.DIVISION, (object_id,), 0.9)
-            was_two = is_two
-            drop = np.log2(area[frame] / area[frame - 1])
-            score = 0.8 * float(1 - abs(drop - HALF) / HALF_WIDTH)
-            if score <= 0 or figures.given[row, frame] or lineage.daughters(object_id):
-                continue
-            beside = _begins_beside(figures, row, int(frame))
-            others = () if beside is None else (object_ids[beside],)
-            score += 0.2 * len(others)
-            yield Suggestion(int(frame), Kind.DIVISION, (object_id, *others), round(score, 2))
-
-
-def _falls_apart(masklets: Masklets, object_id: int, frame: int) -> bool:
-    mask = masklets.get(object_id, frame)
-    if not mask:
-        return False
-    parts, n = label(mask.window())
-    if n < 2:
-        return False
-    sizes = np.sort(np.bincount(parts.ravel())[1:])[::-1]
-    return bool(sizes[1] >= PART * sizes[0])
-
-
-def _begins_beside(figures: Figures, row: int, frame: int) -> int | None:
-    """Find an object that begins in a frame within a diameter of where another one was."""
-    begins = figures.present[:, frame] & ~figures.present[:, :frame].any(axis=1)
-    begins[row] = False
-    at = _distances(figures, row, frame - 1, frame)
-    near = begins & (at <= _diameter(figures, row, frame - 1))
-    return int(np.argmin(np.where(near, at, np.inf))) if near.any() else None
-
-
-def _distances(
-    figures: Figures, row: int, then: int, now: int
-) -> "np.ndarray[tuple[int], np.dtype]":
-    return np.hypot(
-        figures.row[:, now] - figures.row[row, then],
-        figures.column[:, now] - figures.column[row, then],
-    )
-
-
-def _diameter(figures: Figures, row: int, frame: int) -> float:
-    return 2 * float(np.sqrt(figures.area[row, frame] / np.pi))
+    """Take the signs of divisions of which nothing is said yet."""
+    for sign in Signs(masklets, figures, object_ids).find():
+        mother, *daughters = sign.object_ids
+        is_said = any(lineage[i].parent or lineage[i].begin is not None for i in daughters)
+        if not lineage.daughters(mother) and lineage[mother].spans(sign.frame) and not is_said:
+            yield Suggestion(sign.frame, Kind.DIVISION, sign.object_ids, sign.score)
 
 
 def _beginnings(
@@ -214,17 +169,6 @@ def _beginnings(
         # an object is known from its first frame on; before that nothing was looked for
         if figures.at_border[row, frame]:
             yield Suggestion(frame, Kind.ENTRY, (object_id,), 0.9)
-            continue
-        at = np.hypot(
-            figures.row[:, frame - 1] - figures.row[row, frame],
-            figures.column[:, frame - 1] - figures.column[row, frame],
-        )
-        reach = 2 * np.sqrt(figures.area[:, frame - 1] / np.pi)
-        near = figures.present[:, frame - 1] & (at <= reach)
-        near[row] = False
-        if near.any():
-            mother = object_ids[int(np.argmin(np.where(near, at, np.inf)))]
-            yield Suggestion(frame, Kind.DIVISION, (mother, object_id), 0.6)
 
 
 def _endings(figures: Figures, object_ids: Sequence[int], lineage: Lineage) -> Iterator[Suggestion]:
@@ -246,15 +190,43 @@ def _endings(figures: Figures, object_ids: Sequence[int], lineage: Lineage) -> I
             yield Suggestion(after, Kind.DEATH, (object_id,), 0.8 if shrank else 0.5)
 
 
-def _doubles(masklets: Masklets) -> Iterator[Suggestion]:
-    """Find the first frame of each stretch in which two masks lie on each other."""
+def _doubles(
+    masklets: Masklets, figures: Figures, object_ids: Sequence[int], lineage: Lineage
+) -> Iterator[Suggestion]:
+    """Find where two masks begin to lie on each other: two of one object, or one was lost."""
+    rows = {object_id: row for row, object_id in enumerate(object_ids)}
     before: set[tuple[int, int]] = set()
     for frame in range(masklets.n_frames):
         doubles = _overlaps(masklets, frame)
         for pair, share in doubles.items():
-            if pair not in before:
+            if pair in before:
+                continue
+            lost = _lost(figures, [rows[i] for i in pair], frame)
+            if lost is None:
                 yield Suggestion(frame, Kind.DOUBLE, pair, round(share, 2))
+            elif lineage[object_ids[lost]].end is None:
+                other = next(i for i in pair if i != object_ids[lost])
+                yield Suggestion(frame, Kind.LOST, (object_ids[lost], other), LOST_SCORE)
         before = set(doubles)
+
+
+def _lost(figures: Figures, pair: Sequence[int], frame: int) -> int | None:
+    """Find which of two objects that were apart jumped onto the other one, by row, if one did."""
+    earlier = slice(max(0, frame - APART_FOR), frame)
+    if frame < APART_FOR or not figures.present[list(pair), earlier].all():
+        return None
+    jumps = [_jump(figures, row, frame) for row in pair]
+    larger = int(np.argmax(jumps))
+    return pair[larger] if jumps[larger] >= JUMP and jumps[1 - larger] < JUMP else None
+
+
+def _jump(figures: Figures, row: int, frame: int) -> float:
+    """Measure how far an object is from where it was, in diameters of then."""
+    off = np.hypot(
+        figures.row[row, frame] - figures.row[row, frame - 1],
+        figures.column[row, frame] - figures.column[row, frame - 1],
+    )
+    return float(off / (2 * np.sqrt(figures.area[row, frame - 1] / np.pi)))
 
 
 def _overlaps(masklets: Masklets, frame: int) -> dict[tuple[int, int], float]:

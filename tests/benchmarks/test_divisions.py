@@ -1,10 +1,19 @@
+from pathlib import Path
+
 import divisions
+import followed
 import numpy as np
 import pytest
 
 from napari_sam2.images import Movie
 from napari_sam2.io.label_movies import tracked_labels
-from napari_sam2.sample_data import dividing_nuclei_with_truth
+from napari_sam2.masklets import Confidence
+from napari_sam2.sample_data import (
+    coming_and_going_nuclei_with_truth,
+    dividing_nuclei_with_truth,
+)
+from napari_sam2.suggestions import Kind
+from sam2_torch.predictions import SparseMask
 
 
 def labels() -> np.ndarray:
@@ -26,6 +35,42 @@ def test_divisions_are_read_off_the_true_masks() -> None:
     synthetic = tracked_labels(Movie(dividing_nuclei_with_truth(4)[1], "TYX"))
     expected = [divisions.Division(2, 7, (10, 11)), divisions.Division(5, 14, (12, 13))]
     assert divisions.divisions_of(synthetic) == expected
+    synthetic = tracked_labels(Movie(coming_and_going_nuclei_with_truth(4)[1], "TYX"))
+    expected = [divisions.Division(2, 7, (12, 13)), divisions.Division(5, 14, (14, 15))]
+    assert divisions.divisions_of(synthetic) == expected
+
+
+def test_what_happens_to_the_others_is_read_off_too() -> None:
+    movie = labels()
+    movie[3:, :10, 80:90] = 6  # comes in at the border, and goes when it is not there
+    movie[4, :10, 80:90] = 0
+    happened = divisions.happened_in(tracked_labels(Movie(movie, "TYX")))
+    assert happened[Kind.DIVISION] == [(1, 2)] and happened[Kind.ENTRY] == [(6, 3)]
+    assert happened[Kind.DEATH] == [(4, 3)] and happened[Kind.EXIT] == [(6, 4)]
+
+
+def test_an_object_is_lost_where_its_mask_lies_elsewhere_for_good() -> None:
+    truth = tracked_labels(Movie(labels(), "TYX"))
+    found = labels()
+    found[found == 4] = 0
+    found[:, 45:55, 60:79] = 0
+    found[2, 45:55, 60:70] = 4  # was never right
+    found[3:, 45:55, 70:80] = 3  # jumps onto 5
+    found[3:, :40][found[3:, :40] == 3] = 0
+    masks = followed.Followed(tracked_labels(Movie(found, "TYX")).masklets, {})
+    assert divisions.losses_in(masks, truth) == [(3, 3)]
+
+
+def test_what_was_followed_is_kept_with_its_scores(tmp_path: Path) -> None:
+    masklets = tracked_labels(Movie(labels(), "TYX")).masklets
+    masklets.set(5, 1, SparseMask.empty((60, 90)))
+    scores = {(1, 0): Confidence(0.5, 2.0), (5, 4): Confidence(0.25, -1.0)}
+    followed.save(tmp_path / "x.npz", followed.Followed(masklets, scores))
+    read = followed.load(tmp_path / "x.npz")
+    keys = [(i, frame) for i in masklets.object_ids for frame in masklets.frames(i)]
+    assert keys == [(i, f) for i in read.masklets.object_ids for f in read.masklets.frames(i)]
+    assert all(masklets.packed(*key) == read.masklets.packed(*key) for key in keys)
+    assert read.confidence == scores
 
 
 def test_daughters_are_compared_in_the_order_that_fits() -> None:

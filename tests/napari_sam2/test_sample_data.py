@@ -50,6 +50,24 @@ def test_nuclei_move_but_not_far_in_a_frame(time_lapse):
         assert np.linalg.norm(np.ptp(centres, axis=0)) > least
 
 
+def test_nuclei_leave_come_and_die():
+    movie, labels = sample_data.coming_and_going_nuclei_with_truth(3)
+    assert movie.shape == labels.shape == (24, 192, 256)
+    rim = np.ones(labels.shape[1:], bool)
+    rim[1:-1, 1:-1] = False
+    spans = {i: np.flatnonzero((labels == i).any((1, 2))) for i in ids(labels)}
+    at_rim = {i: [(labels[f] == i)[rim].any() for f in (s[0], s[-1])] for i, s in spans.items()}
+    ended = {i for i, frames in spans.items() if frames[-1] < 23} - {2, 5}  # these divide
+    left = {i for i in ended if at_rim[i][1]}
+    came = {i for i, frames in spans.items() if frames[0] > 0} - {12, 13, 14, 15}  # daughters
+    assert came == {10, 11} and all(at_rim[i][0] for i in came)
+    assert left and len(ended - left) == 2
+    for dead in ended - left:
+        first, last = ((labels[f] == dead) for f in spans[dead][[0, -1]])
+        assert last.sum() < first.sum() / 3
+        assert movie[spans[dead][-1]][last].mean() < movie[0][first].mean()
+
+
 def test_nuclei_of_the_embryo_run_through_several_planes(stack):
     pixels, labels = stack
     assert pixels.shape == labels.shape == (24, 160, 224)

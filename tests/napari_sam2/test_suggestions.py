@@ -37,42 +37,19 @@ def test_an_even_life_says_nothing() -> None:
     assert suggestions({1: {f: (10, 10 + 2 * f, 9, 9) for f in range(6)}}) == []
 
 
-def test_a_drop_to_a_half_is_a_division_and_more_so_with_another_one_beside() -> None:
-    mother = dict.fromkeys(range(3), (10, 20, 10, 16)) | dict.fromkeys(range(3, 6), (10, 18, 10, 8))
-    (alone,) = suggestions({4: mother})
-    assert (alone.frame, alone.kind, alone.object_ids) == (3, Kind.DIVISION, (4,))
-    second = dict.fromkeys(range(3, 6), (10, 30, 10, 8))
+def test_divisions_of_which_something_is_said_are_not_suggested() -> None:
+    mother = dict.fromkeys(range(3), (10, 20, 10, 20))
+    mother |= dict.fromkeys(range(3, 6), (10, 18, 10, 9))
+    second = dict.fromkeys(range(3, 6), (10, 32, 10, 10))
     (found,) = suggestions({4: mother, 7: second})
-    assert found.object_ids == (4, 7) and found.score > alone.score
-    done = lineage_edits.fork(Lineage(), 4, 3, (8, 9)).lineage
-    assert not [s for s in suggestions({4: mother}, lineage=done) if s.kind is Kind.DIVISION]
-
-
-def test_a_mask_that_falls_apart_is_a_division() -> None:
-    masklets = Masklets(4, SHAPE)
-    for frame in range(4):
-        image = np.zeros(SHAPE, bool)
-        image[10:20, 20:40] = True
-        image[10:20, 29:31] = frame < 2
-        masklets.paint(2, frame, image)
-    table = figures_of(masklets)
-    (found,) = suggest(masklets, table.figures, (2,), Lineage())
-    assert (found.frame, found.kind, found.score) == (2, Kind.DIVISION, 0.9)
-
-
-def test_a_cell_that_shrinks_before_it_falls_apart_divides_once() -> None:
-    masklets = Masklets(12, SHAPE)
-    for frame in range(12):
-        image = np.zeros(SHAPE, bool)
-        image[10:20, 20:40] = True
-        image[10:20, 30:40] &= frame < 3  # a plate
-        image[14, 20:30] &= frame < 4  # parted
-        image[10:20, 20:40] |= frame > 8  # and one again, for what it is worth
-        image[14, 20:40] &= frame != 11
-        masklets.paint(2, frame, image)
-    table = figures_of(masklets)
-    found = suggest(masklets, table.figures, (2,), Lineage())
-    assert [(s.frame, s.score) for s in found] == [(4, 0.9), (11, 0.9)]
+    assert (found.frame, found.kind, found.object_ids) == (3, Kind.DIVISION, (4, 7))
+    divided = lineage_edits.fork(Lineage(), 4, 3, (8, 9)).lineage
+    daughter = lineage_edits.link(Lineage(), 1, 7, 3).lineage
+    ended = lineage_edits.finish(Lineage(), 4, 2).lineage
+    for lineage in (divided, daughter, ended):
+        assert not [
+            s for s in suggestions({4: mother, 7: second}, lineage=lineage) if 7 in s.object_ids
+        ]
 
 
 @pytest.mark.parametrize(
@@ -97,9 +74,21 @@ def test_a_death_that_was_seen_coming_is_more_likely() -> None:
 
 def test_two_masks_of_one_object_are_told_once() -> None:
     box = dict.fromkeys(range(6), (10, 10, 9, 9))
-    near = {f: (10, 11 if f > 2 else 40, 9, 9) for f in range(6)}
+    near = {f: (10, 11, 9, 9) for f in range(3, 6)}
     doubles = [s for s in suggestions({1: box, 2: near}) if s.kind is Kind.DOUBLE]
     assert [(s.frame, s.object_ids, s.score) for s in doubles] == [(3, (1, 2), 0.89)]
+
+
+def test_an_object_whose_mask_jumps_onto_another_one_is_lost() -> None:
+    stays = dict.fromkeys(range(6), (10, 10, 9, 9))
+    jumps = {f: (11, 10, 8, 9) if f > 3 else (10, 40, 9, 9) for f in range(6)}
+    (found,) = suggestions({1: stays, 2: jumps})
+    assert (found.frame, found.kind, found.object_ids) == (4, Kind.LOST, (2, 1))
+    ended = lineage_edits.finish(Lineage(), 2, 3).lineage
+    assert suggestions({1: stays, 2: jumps}, lineage=ended) == []
+    creeps = {f: (10, 25 - 3 * f, 9, 9) for f in range(6)}  # both may have been one all along
+    (found,) = suggestions({1: stays, 2: creeps})
+    assert found.kind is Kind.DOUBLE
 
 
 def test_what_is_bounded_already_is_not_suggested() -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from napari_sam2.sample_data import stack, time_lapse
 
 __all__ = [
+    "coming_and_going_nuclei_with_truth",
     "dividing_nuclei",
     "dividing_nuclei_with_truth",
     "embryo_nuclei",
@@ -37,6 +38,23 @@ def dividing_nuclei_with_truth(seed: int = 3) -> tuple[NDArray[np.uint16], NDArr
         (T, Y, X) uint16, the same id for the same nucleus; daughters have new ids.
     """
     return time_lapse.make(seed)
+
+
+def coming_and_going_nuclei_with_truth(
+    seed: int,
+) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+    """Make a time-lapse as `dividing_nuclei_with_truth` in which some also leave, come and die.
+
+    Two nuclei divide, two leave over the border, two die (they shrink and fade), and two come in
+    over the border.
+
+    Returns
+    -------
+    movie, labels
+        As of `dividing_nuclei_with_truth`; what is seen of a nucleus at the border with fewer
+        than 30 pixels is not labelled.
+    """
+    return time_lapse.make(seed, with_fates=True)
 
 
 def embryo_nuclei_with_truth(seed: int = 1) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:

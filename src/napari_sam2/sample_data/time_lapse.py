@@ -1,6 +1,7 @@
-"""Nuclei in culture that wander and divide, as a fluorescence time-lapse."""
+"""Nuclei in culture that wander and divide, and may come, leave and die, as a time-lapse."""
 
 from dataclasses import dataclass, replace
+from enum import Enum
 
 import numpy as np
 from numpy.random import Generator
@@ -19,7 +20,20 @@ _DIVISIONS = {7: 2, 14: 5}  # the daughters' first frame: the mother's label
 _YOUNG = 8  # frames in which a daughter grows
 _BLEACHING_FRAMES = 70.0
 _BUMPS = np.array([0.08, 0.05, 0.025])  # largest amplitudes of the outline's harmonics
+_MIDDLE = np.array(SHAPE) / 2
 _REACH = 28  # pixels from the centre; nothing of a nucleus is farther away
+
+_LEAVE, _DIE, _ENTER = 2, 2, 2  # nuclei of each fate, where there are any
+_SPEED = 3.5  # pixels per frame of those that come and leave
+_SHRINKING, _FADING, _SMALLEST = 0.84, 0.75, 3.5  # of the dying, by frame; pixels of the radius
+_LEAST_SEEN = 30  # pixels; a smaller sliver at the border is not labelled
+
+
+class _Fate(Enum):
+    STAYS = 0
+    LEAVES = 1
+    ENTERS = 2
+    DIES = 3
 
 
 @dataclass(frozen=True)
@@ -35,6 +49,8 @@ class _Nucleus:
     bumps: Image  # (harmonics, 2): amplitude and phase of the outline
     chromatin: Chromatin
     age: int = 99
+    fate: _Fate = _Fate.STAYS
+    fated: int = 0  # the frame in which it begins to leave or to die
 
     def draw(self) -> tuple[tuple[slice, slice], Image, Image]:
         """Draw it: where, depth below the rim in pixels (> 0 inside), and light."""
@@ -53,6 +69,11 @@ class _Nucleus:
         where = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
         return where, depth, light / (1 + np.exp(-2.5 * depth.clip(-20, 20)))
 
+    @property
+    def is_in_sight(self) -> bool:
+        """Whether anything of it may be in the frame."""
+        return bool(np.all(np.abs(self.centre_yx - _MIDDLE) < _MIDDLE + _REACH - 1))
+
     def grown(self, rng: Generator, push_yx: Image) -> "_Nucleus":
         """Get it one frame later."""
         velocity = 0.8 * self.velocity_yx + rng.normal(0, 0.65, 2)
@@ -69,6 +90,11 @@ class _Nucleus:
             bumps=bumps,
             age=self.age + 1,
         )
+
+    def dying(self) -> "_Nucleus":
+        """Get it a frame later of its dying: smaller and dimmer."""
+        radii = (self.radii[0] * _SHRINKING, self.radii[1] * _SHRINKING)
+        return replace(self, radii=radii, brightness=self.brightness * _FADING)
 
     def condensed(self, frames_left: int) -> "_Nucleus":
         """Get it shortly before its division: round and bright, at last a narrow plate."""
@@ -116,7 +142,7 @@ def _seeded(rng: Generator) -> list[_Nucleus]:
 
 def _push(nucleus: _Nucleus, others: list[_Nucleus]) -> Image:
     """Say where a nucleus is pushed by its neighbours, and gently to the middle."""
-    push = 0.004 * (np.array(SHAPE) / 2 - nucleus.centre_yx)
+    push = np.asarray(0.004 * (_MIDDLE - nucleus.centre_yx))
     for other in others:
         away = nucleus.centre_yx - other.centre_yx
         distance = float(np.linalg.norm(away))
@@ -126,17 +152,66 @@ def _push(nucleus: _Nucleus, others: list[_Nucleus]) -> Image:
     return push
 
 
+def _fated(rng: Generator, nuclei: list[_Nucleus]) -> list[_Nucleus]:
+    """Decide who leaves (those near the border) and who dies, and add those that will come."""
+    mothers = _DIVISIONS.values()
+    others = [nucleus for nucleus in nuclei if nucleus.label not in mothers]
+    others.sort(key=lambda nucleus: float(_to_border(nucleus)[0]))
+    fates = [_Fate.LEAVES] * _LEAVE + [_Fate.DIES] * _DIE
+    fated = {
+        nucleus.label: replace(nucleus, fate=fate, fated=int(rng.integers(3, 12)))
+        for nucleus, fate in zip(others, fates, strict=False)
+    }
+    return [fated.get(nucleus.label, nucleus) for nucleus in nuclei] + [
+        _outside(rng, replace(nuclei[0], label=len(nuclei) + i)) for i in range(1, _ENTER + 1)
+    ]
+
+
+def _to_border(nucleus: _Nucleus) -> tuple[float, Image]:
+    """Find the nearest border: how far it is, and the direction to it."""
+    room = _MIDDLE - np.abs(nucleus.centre_yx - _MIDDLE)
+    axis = int(room.argmin())
+    towards = np.zeros(2)
+    towards[axis] = 1.0 if nucleus.centre_yx[axis] > _MIDDLE[axis] else -1.0
+    return float(room[axis]), towards
+
+
+def _outside(rng: Generator, nucleus: _Nucleus) -> _Nucleus:
+    """Put another nucleus like this one outside of the frame, to come in later."""
+    axis, side = rng.integers(0, 2), rng.choice((-1, 1))
+    place = _MIDDLE * rng.uniform(0.4, 1.6, 2)
+    place[axis] = _MIDDLE[axis] + side * (_MIDDLE[axis] + rng.uniform(25, 50))
+    return replace(
+        nucleus,
+        centre_yx=place,
+        angle=rng.uniform(0, np.pi),
+        brightness=rng.uniform(240, 460),
+        chromatin=Chromatin.draw(rng),
+        fate=_Fate.ENTERS,
+    )
+
+
+def _drift(nucleus: _Nucleus, frame: int) -> Image:
+    """Say how far a nucleus goes in a frame because it leaves or comes."""
+    room, towards = _to_border(nucleus)
+    if nucleus.fate is _Fate.LEAVES and frame >= nucleus.fated:
+        return _SPEED * towards
+    return -_SPEED * towards if nucleus.fate is _Fate.ENTERS and room < _REACH else np.zeros(2)
+
+
 def _one_frame_later(rng: Generator, nuclei: list[_Nucleus], frame: int) -> list[_Nucleus]:
     """Move all nuclei on to a frame, dividing those whose time has come."""
     later: list[_Nucleus] = []
     label = max(nucleus.label for nucleus in nuclei)
     for nucleus in nuclei:
         division = next((t for t, mother in _DIVISIONS.items() if mother == nucleus.label), 0)
-        grown = nucleus.grown(rng, _push(nucleus, nuclei))
+        grown = nucleus.grown(rng, _push(nucleus, nuclei) + _drift(nucleus, frame))
         if frame == division:
             later += [nucleus.daughter(rng, label + i, side) for i, side in ((1, -1), (2, 1))]
         elif 0 < division - frame < 3:
             later.append(grown.condensed(division - frame))
+        elif nucleus.fate is _Fate.DIES and frame >= nucleus.fated:
+            later += [grown.dying()] if min(grown.radii) > _SMALLEST else []
         else:
             later.append(grown)
     return later
@@ -146,11 +221,12 @@ def _drawn(nuclei: list[_Nucleus]) -> tuple[Image, NDArray[np.uint16]]:
     """Draw all nuclei: light, and labels; a pixel is of the nucleus it is deepest in."""
     light, deepest = np.zeros(SHAPE), np.zeros(SHAPE)
     labels = np.zeros(SHAPE, np.uint16)
-    for nucleus in nuclei:
+    for nucleus in (nucleus for nucleus in nuclei if nucleus.is_in_sight):
         where, depth, shine = nucleus.draw()
         light[where] += shine
         labels[where][depth > deepest[where]] = nucleus.label
         deepest[where] = np.maximum(deepest[where], depth)
+    labels[np.bincount(labels.ravel())[labels] < _LEAST_SEEN] = 0
     # what is in focus, and the glow of what is not
     return gaussian_filter(light, 1.1) + 0.12 * gaussian_filter(light, 9), labels
 
@@ -162,11 +238,20 @@ def _background(rng: Generator) -> Image:
     return np.asarray(48 + 15 * x - 9 * y - 10 * (x**2 + y**2) + 6 * clouds / clouds.std())
 
 
-def make(seed: int) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
-    """Make the movie and its labels, both (T, Y, X) uint16."""
+def make(seed: int, *, with_fates: bool = False) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+    """Make the movie and its labels, both (T, Y, X) uint16.
+
+    Parameters
+    ----------
+    seed
+        Of everything that is drawn at random.
+    with_fates
+        Whether some of the nuclei leave, come and die; else all stay.
+    """
     rng = np.random.default_rng(seed)
     background = _background(rng)
     nuclei = _seeded(rng)
+    nuclei = _fated(rng, nuclei) if with_fates else nuclei
     movie, truth = [], []
     for frame in range(N_FRAMES):
         if frame:

@@ -199,7 +199,7 @@ class TrackEdits:
             self._accept_division(first, others, suggestion.frame)
         elif suggestion.kind is Kind.DOUBLE:
             self.merge(first, others[0])
-        elif suggestion.kind in (Kind.DEATH, Kind.EXIT):
+        elif suggestion.kind in (Kind.DEATH, Kind.EXIT, Kind.LOST):
             self.finish(first, suggestion.frame - 1)
         else:
             workspace = self._workspace()

@@ -12,6 +12,7 @@ from napari_sam2.widgets.sections import button, row
 _TEXTS = {
     Kind.DIVISION: "divides",
     Kind.DEATH: "dies, or is lost",
+    Kind.LOST: "is lost: its mask jumps onto",
     Kind.EXIT: "leaves",
     Kind.ENTRY: "enters",
     Kind.DOUBLE: "has two masks",
