@@ -17,7 +17,7 @@ from sam2_torch.predictions import SparseMask
 from sam2_torch.prompts import MaskPrompt
 
 if TYPE_CHECKING:
-    from sam2_torch import SAM2
+    from sam2_torch import SAM2, VideoSession
 
 Masks: TypeAlias = Mapping[int, SparseMask]
 """Masks of one frame by object id or label."""
@@ -87,62 +87,100 @@ def link_labels(
     ValueError
         If the shapes do not fit, or the movie is one of stacks.
     """
-    if movie.n_planes > 1:
+    from sam2_torch import VideoSession
+
+    check_labels(labels, (movie.n_frames, *movie.frame_shape), movie.n_planes)
+    linking = Linking(VideoSession(model, movie), labels, divisions=divisions)
+    for done in linking.run():
+        progress(done, movie.n_frames)
+    return Tracked.of(movie, linking.masklets, linking.lineage)
+
+
+def check_labels(labels: Tracked, shape: tuple[int, int, int], n_planes: int = 1) -> None:
+    """Make sure that labels can be linked on a movie of a shape, (T, H, W).
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, or the movie is one of stacks.
+    """
+    if n_planes > 1:
         raise ValueError(
-            f"link: expected a movie or a stack, found a movie of stacks of {movie.n_planes} "
+            f"link: expected a movie or a stack, found a movie of stacks of {n_planes} "
             "planes; link one plane of it"
         )
-    shape = (movie.n_frames, *movie.frame_shape)
     if (labels.n_frames, *labels.masklets.frame_shape) != shape:
         raise ValueError(
             f"labels: expected {shape[0]} frames of {shape[1]} x {shape[2]} as in the movie, found "
             f"{labels.n_frames} of {labels.masklets.frame_shape}"
         )
-    frames = [dict(labels.objects_in(frame)) for frame in range(labels.n_frames)]
-    masklets, rows = Masklets(movie.n_frames, movie.frame_shape), {}
-    unused = count(1)
-    current: dict[int, SparseMask] = {}
-    for frame, (found, proposed) in enumerate(
-        zip(frames, _proposals(model, movie, frames), strict=True)
-    ):
-        links = decide_links(current, proposed(current), found, divisions=divisions)
+
+
+class Linking:
+    """Links the labels of a movie, frame by frame.
+
+    Parameters
+    ----------
+    session
+        Of the movie, and of this alone: it is emptied for each frame.
+    labels, divisions
+        As of `link_labels`.
+
+    Attributes
+    ----------
+    masklets
+        The masks with their new ids, as far as it came.
+    """
+
+    def __init__(self, session: "VideoSession", labels: Tracked, *, divisions: bool = True) -> None:
+        self.masklets = Masklets(labels.n_frames, labels.masklets.frame_shape)
+        self._session = session
+        self._labels = labels
+        self._divisions = divisions
+        self._unused = count(1)
+        self._rows: dict[int, tuple[int, int]] = {}  # begin and parent
+
+    @property
+    def lineage(self) -> Lineage:
+        """Who descends from whom, of all objects that there are so far."""
+        return Lineage(
+            Track(object_id, begin, self.masklets.frames(object_id)[-1], parent)
+            for object_id, (begin, parent) in self._rows.items()
+        )
+
+    def run(self) -> Iterator[int]:
+        """Link one frame after the other; yields how many are done."""
+        current: dict[int, SparseMask] = {}
+        for frame in range(self._labels.n_frames):
+            found = dict(self._labels.objects_in(frame))
+            proposed = self._propose(current, frame)
+            links = decide_links(current, proposed, found, divisions=self._divisions)
+            current = self._take(frame, found, links)
+            yield frame + 1
+
+    def _take(self, frame: int, found: Masks, links: Links) -> dict[int, SparseMask]:
+        """Keep the masks of a frame under their ids."""
         ids = {label: object_id for object_id, label in links.same.items()}
         parents = {label: mother for mother, pair in links.divided.items() for label in pair}
         for label in found:
             if label not in ids:
-                ids[label] = next(unused)
-                rows[ids[label]] = (frame, parents.get(label, 0))
+                ids[label] = next(self._unused)
+                self._rows[ids[label]] = (frame, parents.get(label, 0))
         current = {ids[label]: mask for label, mask in found.items()}
         for object_id, mask in current.items():
-            masklets.set(object_id, frame, mask)
-        progress(frame + 1, movie.n_frames)
-    lineage = Lineage(
-        Track(object_id, begin, masklets.frames(object_id)[-1], parent)
-        for object_id, (begin, parent) in rows.items()
-    )
-    return Tracked.of(movie, masklets, lineage)
+            self.masklets.set(object_id, frame, mask)
+        return current
 
-
-def _proposals(
-    model: "SAM2", movie: Movie, frames: list[dict[int, SparseMask]]
-) -> Iterator[Callable[[Masks], Masks]]:
-    """For each frame, yield what finds where the objects of the frame before are in it."""
-    from sam2_torch import VideoSession
-
-    session = VideoSession(model, movie)
-    for frame in range(len(frames)):
-
-        def propose(before: Masks, frame: int = frame) -> Masks:
-            session.reset()  # of memories; image embeddings stay
-            if not before:
-                return {}
-            for object_id, mask in before.items():
-                session.add_prompt(object_id, frame - 1, MaskPrompt(mask))
-            *_, last = session.propagate("forward", frames=(frame - 1, frame + 1))
-            pairs = zip(last.object_ids, last.predictions, strict=True)
-            return {object_id: prediction.sparse for object_id, prediction in pairs}
-
-        yield propose
+    def _propose(self, before: Masks, frame: int) -> Masks:
+        """Ask the network where the objects of the frame before are in a frame."""
+        self._session.reset()  # of memories; image embeddings stay
+        if not before:
+            return {}
+        for object_id, mask in before.items():
+            self._session.add_prompt(object_id, frame - 1, MaskPrompt(mask))
+        *_, last = self._session.propagate("forward", frames=(frame - 1, frame + 1))
+        pairs = zip(last.object_ids, last.predictions, strict=True)
+        return {object_id: prediction.sparse for object_id, prediction in pairs}
 
 
 def decide_links(before: Masks, proposed: Masks, found: Masks, *, divisions: bool = True) -> Links:

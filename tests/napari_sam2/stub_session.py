@@ -61,6 +61,10 @@ class StubSession:
             mask[(y - py) ** 2 + (x - px) ** 2 <= RADIUS**2] = label == 1
         return mask
 
+    def reset(self) -> None:
+        self.masks.clear()
+        self.said.clear()
+
     def keep_embeddings(self, store: Any) -> None:
         self.store = store
 

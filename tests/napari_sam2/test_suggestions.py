@@ -74,7 +74,7 @@ def test_a_death_that_was_seen_coming_is_more_likely() -> None:
 
 def test_two_masks_of_one_object_are_told_once() -> None:
     box = dict.fromkeys(range(6), (10, 10, 9, 9))
-    near = {f: (10, 11, 9, 9) for f in range(3, 6)}
+    near = dict.fromkeys(range(3, 6), (10, 11, 9, 9))
     doubles = [s for s in suggestions({1: box, 2: near}) if s.kind is Kind.DOUBLE]
     assert [(s.frame, s.object_ids, s.score) for s in doubles] == [(3, (1, 2), 0.89)]
 

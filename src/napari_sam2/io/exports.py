@@ -16,7 +16,7 @@ from napari_sam2.io.imagej_rois import write_rois
 from napari_sam2.io.label_movies import tracked_labels
 from napari_sam2.io.measurement_files import write_measurements
 from napari_sam2.io.mp4 import write_mp4
-from napari_sam2.io.ome_zarr_labels import write_ome_zarr_labels
+from napari_sam2.io.ome_zarr_labels import read_properties, write_ome_zarr_labels
 from napari_sam2.io.progress import Progress, silent
 from napari_sam2.io.session_files import SUFFIX
 from napari_sam2.io.tiff import write_tiff
@@ -168,4 +168,7 @@ def _read(path: Path) -> Tracked:
     is_ctc = path.is_dir() and (
         (path / "TRA").is_dir() or any(path.glob("*_track.txt")) or suffix(path) == ".ctc"
     )
-    return read_ctc(path) if is_ctc else tracked_labels(read_movie(path))
+    if is_ctc:
+        return read_ctc(path)
+    labels = tracked_labels(read_movie(path))
+    return read_properties(path, labels) if suffix(path) == ".ome.zarr" else labels

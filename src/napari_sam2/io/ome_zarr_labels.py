@@ -1,5 +1,6 @@
 """Label images as OME-Zarr (NGFF 0.4), one chunk of a frame at a time."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ from napari_sam2.images import Calibration
 from napari_sam2.io.files import replacing_folder
 from napari_sam2.io.ome_zarr import AXIS_TYPES, LONG_UNITS
 from napari_sam2.io.progress import Progress, silent
+from napari_sam2.lineage import Lineage
 from napari_sam2.tracked import Tracked
 
 MARK = ".zattrs"
@@ -30,6 +32,37 @@ def write_ome_zarr_labels(path: Path, tracked: Tracked, progress: Progress = sil
     """
     with replacing_folder(path, MARK) as folder:
         fill_label_group(folder, path.name, tracked, progress)
+
+
+def read_properties(path: Path, labels: Tracked) -> Tracked:
+    """Add the names and parents that a label image says its objects have.
+
+    Parameters
+    ----------
+    path
+        Of the OME-Zarr.
+    labels
+        Its masks.
+
+    Raises
+    ------
+    ValueError
+        If parents make no sense: they are not there, or do not end before a daughter begins.
+    """
+    import zarr
+
+    attributes: dict[str, Any] = zarr.open_group(path, mode="r").attrs.asdict()
+    said = attributes.get("ome", attributes).get("image-label", {}).get("properties", ())
+    known = {row["label-value"]: row for row in said if row.get("label-value") in labels.tracks}
+    names = {i: str(row["name"]) for i, row in known.items() if row.get("name")}
+    parents = {i: int(row["parent"]) for i, row in known.items() if row.get("parent")}
+    family = {*parents, *parents.values()}
+    tracks = [
+        replace(track, parent=parents.get(track.object_id, 0))
+        for track in labels.tracks
+        if track.object_id in family
+    ]
+    return replace(labels, lineage=Lineage(tracks), names=names)
 
 
 def fill_label_group(folder: Path, name: str, tracked: Tracked, progress: Progress) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -195,6 +196,12 @@ class LayerFrames(Sequence[NDArray[Any]]):
     def follows_depth(self) -> bool:
         """Whether the frames are the planes of one stack."""
         return self._follows_depth
+
+    def as_movie(self) -> "LayerFrames":
+        """Take the same frames as points in time, also where they are planes."""
+        frames = copy(self)
+        frames._follows_depth = False
+        return frames
 
     def __len__(self) -> int:
         return self._geometry.n_frames

@@ -1,21 +1,25 @@
 """An image layer with its objects as a tracked movie: calibration from the layer."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
 from napari_sam2.appearance import Appearance
 from napari_sam2.images import Calibration
+from napari_sam2.io.label_movies import add_labels
 from napari_sam2.layers.geometry import (
     FrameGeometry,
     LayerFrames,
     follows_depth,
     full_resolution,
 )
+from napari_sam2.masklets import Masklets
+from napari_sam2.tracked import Tracked
 
 if TYPE_CHECKING:
-    from napari.layers import Image, Layer
+    from napari.layers import Image, Labels, Layer
 
 TIME_INTERVAL_KEY = "time_interval_s"
 """Of a layer's metadata: seconds from frame to frame, where its scale does not say so."""
@@ -88,6 +92,30 @@ def measured_channels(
             one = Appearance(channels=(number,))
             channels[f"{layer.name}_{number}"] = LayerFrames(layer, geometry, one)
     return channels
+
+
+def labels_on(
+    image: "Image", geometry: FrameGeometry, layers: Iterable["Layer"]
+) -> dict[str, Callable[[], Tracked]]:
+    """List the Labels layers that have the shape of an image, and what reads each as objects."""
+    from napari.layers import Labels
+
+    shape = full_resolution(image).shape
+    if geometry.channel_axis is not None or len(shape) > image.ndim:
+        return {}  # labels have neither channels nor colours
+    return {
+        layer.name: partial(_objects_of, layer, image, geometry)
+        for layer in layers
+        if isinstance(layer, Labels) and full_resolution(layer).shape == shape
+    }
+
+
+def _objects_of(labels: "Labels", image: "Image", geometry: FrameGeometry) -> Tracked:
+    masklets = Masklets(geometry.n_frames, geometry.frame_shape)
+    for frame, pixels in enumerate(LayerFrames(labels, geometry)):
+        add_labels(masklets, frame, pixels)
+    axes, calibration = layer_axes(image, geometry), layer_calibration(image, geometry)
+    return Tracked(masklets, axes=axes, calibration=calibration, n_planes=geometry.n_planes)
 
 
 def _lies_on(layer: "Layer", image: "Image") -> "TypeGuard[Image]":

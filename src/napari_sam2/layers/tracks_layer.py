@@ -1,6 +1,6 @@
 """Lineage -> Tracks layer: where each object's mask went, and who descends from whom."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,9 @@ TAIL_FRAMES = 300
 LEAST_FRAMES = 2  # a track of one place is nothing to draw
 FADED, WHITENED = 0.35, 0.5
 """How much colour the tracks beside a highlighted one keep; how much white that one gets."""
+
+REACH_PX, STILL_PX = 10, 4
+"""On the screen: how far a click may be from a track; how far it may go and be no drag."""
 
 
 class TracksLayer:
@@ -131,10 +134,49 @@ class TracksLayer:
         with layer.events.color_by.blocker(self._recoloured):
             layer.track_colors = highlighted(self._colours, own)
 
-    def _clicked(self, layer: Any, event: Any) -> None:
-        object_id = layer.get_value(event.position, world=True)
-        if object_id:
-            self._on_click(int(object_id))
+    def _clicked(self, layer: "Tracks", event: Any) -> Iterator[None]:
+        """Tell whose track was clicked on; the mouse may drag the view along as ever."""
+        pressed, is_drag = np.array(event.pos), False
+        yield
+        while event.type == "mouse_move":
+            is_drag |= bool(np.linalg.norm(event.pos - pressed) > STILL_PX)
+            yield
+        scene = getattr(self._viewer, "scene", self._viewer)  # napari before 0.9 has no scene
+        reach = REACH_PX / float(scene.camera.zoom)
+        axis = self._geometry.frame_axis or 0
+        object_id = None if is_drag else track_at(layer, event.position, reach, axis)
+        if object_id is not None:
+            self._on_click(object_id)
+
+
+def track_at(layer: "Tracks", position: Sequence[float], reach: float, axis: int) -> int | None:
+    """Find whose track is drawn at a place.
+
+    Parameters
+    ----------
+    layer
+        Of tracks whose last two axes are rows and columns.
+    position
+        In world coordinates.
+    reach
+        How far from it the track may be, in world coordinates.
+    axis
+        Of time.
+    """
+    data, place = layer.data, np.asarray(layer.world_to_data(position))
+    since = data[:, 1 + axis] - place[axis]
+    drawn = (since >= -layer.tail_length) & (since <= layer.head_length)
+    begins = np.flatnonzero((data[1:, 0] == data[:-1, 0]) & drawn[1:] & drawn[:-1])
+    if not begins.size:
+        return None
+    scale = np.abs(layer.scale[-2:])
+    start = (data[begins, -2:] - place[-2:]) * scale
+    way = (data[begins + 1, -2:] - data[begins, -2:]) * scale
+    length = np.maximum((way**2).sum(axis=1), np.finfo(float).tiny)
+    share = np.clip(-(start * way).sum(axis=1) / length, 0, 1)
+    far = np.linalg.norm(start + share[:, None] * way, axis=1)
+    nearest = int(far.argmin())
+    return int(data[begins[nearest], 0]) if far[nearest] <= reach else None
 
 
 def highlighted(colours: NDArray[Any], own: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, QSize, Qt, QTimer
-from qtpy.QtWidgets import QLabel, QProgressBar, QScrollArea, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtWidgets import QLabel, QProgressBar, QToolButton, QVBoxLayout, QWidget
 
 from napari_sam2.annotation import Direction
 from napari_sam2.layers.geometry import is_read_whole
@@ -31,6 +31,7 @@ from napari_sam2.widgets.sections import PromptSection, foldable, row
 from napari_sam2.widgets.seeds_section import SeedsSection
 from napari_sam2.widgets.session_owner import Progress, SessionOwner
 from napari_sam2.widgets.session_section import SessionSection
+from napari_sam2.widgets.tall_scroll import TallScroll
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -148,10 +149,7 @@ class SegmentAndTrack(QWidget):
         ):
             layout.addWidget(widget)
         layout.addStretch()
-        scroll = _TallScroll()
-        scroll.setWidget(self.content)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll = TallScroll(self.content)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(scroll)
@@ -385,18 +383,3 @@ class SegmentAndTrack(QWidget):
             propagated=workspace.is_propagated(workspace.current_object),
             read_whole=is_read_whole(workspace.image),
         )
-
-
-class _TallScroll(QScrollArea):
-    """Scrolls up and down alone: it is never narrower than what is in it, and its bar."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-
-    def minimumSizeHint(self) -> QSize:
-        """Leave room for the content's width."""
-        content, bar = self.widget(), self.verticalScrollBar()
-        width = 0 if content is None else content.minimumSizeHint().width()
-        width += 0 if bar is None else bar.sizeHint().width()
-        return QSize(width, super().minimumSizeHint().height())

@@ -96,6 +96,18 @@ class SessionOwner:
         """The open image's objects, prompts and masks; None if no image is open."""
         return self._annotation
 
+    def another_session(self, frames: LayerFrames) -> "VideoSession":
+        """Start a session beside the open one, with the same network.
+
+        Raises
+        ------
+        ValueError
+            If no network is loaded.
+        """
+        if self.model is None:
+            raise ValueError("expected a model, found none: it could not be loaded")
+        return self._session(self.model, frames)
+
     def open(
         self,
         model: tuple[str, str],

@@ -21,11 +21,15 @@ from napari_sam2.track_edits import lineage_of
 from napari_sam2.tracked import Tracked
 from napari_sam2.widgets.annotators import annotator_of
 from napari_sam2.widgets.notices import report
+from napari_sam2.widgets.sections import foldable
+from napari_sam2.widgets.tall_scroll import TallScroll
 from napari_sam2.widgets.tracks_background import Background
 from napari_sam2.widgets.tracks_edits import TrackEdits
 from napari_sam2.widgets.tracks_export import ExportSection
 from napari_sam2.widgets.tracks_lineage import DIVIDE_KEY, LineageSection
+from napari_sam2.widgets.tracks_linking import Linker, label_layers
 from napari_sam2.widgets.tracks_numbers import NumbersSection
+from napari_sam2.widgets.tracks_open import OpenSection
 from napari_sam2.widgets.tracks_suggestions import SuggestionList
 
 if TYPE_CHECKING:
@@ -67,6 +71,9 @@ class TracksAndNumbers(QWidget):
         self.suggestions = SuggestionList(self._name)
         self.numbers = NumbersSection(self._tracked)
         self.export = ExportSection(self._tracked)
+        take = partial(self._try, self.edits.bring_in)
+        self.opening = OpenSection(partial(label_layers, self.annotator))
+        self.linker = Linker(self.annotator, self.opening, take)
         self.tabs = QTabWidget()
         self._layers: dict[Workspace, TracksLayer] = {}
         self._workspace: Workspace | None = None
@@ -99,6 +106,8 @@ class TracksAndNumbers(QWidget):
             background.close()
         self.numbers.close_section()
         self.export.close_section()
+        self.opening.close_section()
+        self.linker.close_linker()
 
     def event(self, event: QEvent | None) -> bool:
         """Notice when napari takes the widget out of its dock, which does not close it."""
@@ -110,15 +119,12 @@ class TracksAndNumbers(QWidget):
 
     def _arrange(self) -> None:
         self.hint.setWordWrap(True)
-        page = QWidget()
-        layout = QVBoxLayout(page)
-        layout.addWidget(self.lineage)
-        layout.addWidget(QLabel("Suggestions"))
-        layout.addWidget(self.suggestions, 1)
+        suggestions = foldable("Suggestions", self.suggestions)
+        files = _page(foldable("Write", self.export), foldable("Open", self.opening), fills=False)
         for widget, title in (
-            (page, "Lineage"),
+            (_page(self.lineage, suggestions), "Lineage"),
             (self.numbers, "Numbers"),
-            (self.export, "Files"),
+            (files, "Files"),
         ):
             self.tabs.addTab(widget, title)
         self.tabs.setElideMode(Qt.TextElideMode.ElideNone)
@@ -152,8 +158,8 @@ class TracksAndNumbers(QWidget):
         self.suggestions.accepted.connect(lambda said: self._try(self.edits.accept, said))
         self.numbers.place_selected.connect(self._go_to)
         self.numbers.measured.connect(self._show_tracks)
-        self.export.opened.connect(lambda tracked: self._try(self.edits.bring_in, tracked))
-        for section in (self.numbers, self.export):
+        self.opening.opened.connect(lambda tracked: self._try(self.edits.bring_in, tracked))
+        for section in (self.numbers, self.export, self.opening):
             section.failed.connect(report)
         self._connect_backgrounds()
         annotator.changed.connect(self._sync)
@@ -346,6 +352,17 @@ class TracksAndNumbers(QWidget):
             self.annotator.select_object(object_id)
         if 0 <= frame < workspace.geometry.n_frames:
             workspace.go_to(frame)
+
+
+def _page(*parts: QWidget, fills: bool = True) -> TallScroll:
+    """Put parts below each other, of which the last one fills the rest, or none does."""
+    page = QWidget()
+    layout = QVBoxLayout(page)
+    for part in parts:
+        layout.addWidget(part, int(fills and part is parts[-1]))
+    if not fills:
+        layout.addStretch()
+    return TallScroll(page)
 
 
 def _quick_numbers(tracked: Tracked, progress: Callable[[int, int], None]) -> Quick:

@@ -9,14 +9,13 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QLabel,
     QLineEdit,
-    QMenu,
     QProgressBar,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 
-from napari_sam2.io import export, form_of, read_tracked
+from napari_sam2.io import export, form_of
 from napari_sam2.io.exports import FOLDERS, FORMS
 from napari_sam2.tracked import Tracked
 from napari_sam2.widgets.sections import add_row, button, combo_box, form, row
@@ -43,12 +42,9 @@ class ExportSection(QWidget):
     -------
     failed
         The exception of a job.
-    opened
-        What was read from a file: `Tracked`.
     """
 
     failed = Signal(object)
-    opened = Signal(object)
 
     def __init__(self, tracked: Callable[[], Tracked | None]) -> None:
         super().__init__()
@@ -59,7 +55,6 @@ class ExportSection(QWidget):
         self.browse = button("Choose…", "Choose where to write")
         self.start = button("Export", "Write all objects with masks")
         self.cancel = button("Cancel", "Stop; nothing is left of the new file")
-        self.open = button("Open tracks…", "Read masks and tracks, to be corrected here")
         self.bar = QProgressBar()
         self.state = QLabel()
         self._arrange()
@@ -82,6 +77,7 @@ class ExportSection(QWidget):
         self.state.setWordWrap(True)
         self.state.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
         fields = form()
         add_row(fields, "Form", self.form)
         add_row(fields, "File", self.path)
@@ -90,15 +86,12 @@ class ExportSection(QWidget):
         layout.addLayout(row(self.start, self.cancel))
         layout.addWidget(self.bar)
         layout.addWidget(self.state)
-        layout.addStretch()
-        layout.addWidget(self.open)
 
     def _connect(self) -> None:
         self.form.currentIndexChanged.connect(self._form_chosen)
         self.browse.clicked.connect(self._browse)
         self.start.clicked.connect(self._start)
         self.cancel.clicked.connect(self.background.cancel)
-        self.open.clicked.connect(self._choose_input)
         self.background.progressed.connect(self._show_progress)
         self.background.finished.connect(self._finished)
         self.background.failed.connect(self._failed)
@@ -140,37 +133,11 @@ class ExportSection(QWidget):
         self.bar.setRange(0, total)
         self.bar.setValue(done)
 
-    def read(self, path: Path) -> None:
-        """Read masks and tracks from a file or folder, on the thread."""
-        if self.background.run(partial(_read, path)):
-            self._show_running(True)
-            self.state.setText(f"Reading {path.name} …")
-
-    def _choose_input(self) -> None:
-        menu = QMenu(self)
-        menu.addAction("A label movie or session…", self._choose_file)
-        menu.addAction("A folder: .ctc, .geff, .ome.zarr…", self._choose_folder)
-        menu.exec(self.open.mapToGlobal(self.open.rect().topLeft()))
-
-    def _choose_file(self) -> None:
-        text, _ = QFileDialog.getOpenFileName(self, "Open tracks")
-        if text:
-            self.read(Path(text))
-
-    def _choose_folder(self) -> None:
-        text = QFileDialog.getExistingDirectory(self, "Open tracks")
-        if text:
-            self.read(Path(text))
-
-    def _finished(self, result: object) -> None:
-        if isinstance(result, Tracked):
-            self._end(f"Read {len(result.tracks)} objects.")
-            self.opened.emit(result)
-        else:
-            self._end(f"Written: {result}")
+    def _finished(self, path: Path) -> None:
+        self._end(f"Written: {path}")
 
     def _failed(self, error: Exception) -> None:
-        self._end("Nothing was written or read.")
+        self._end("Nothing was written.")
         self.failed.emit(error)
 
     def _end(self, text: str) -> None:
@@ -179,7 +146,6 @@ class ExportSection(QWidget):
 
     def _show_running(self, running: bool) -> None:
         self.start.setEnabled(not running)
-        self.open.setEnabled(not running)
         self.cancel.setEnabled(running)
         self.bar.setVisible(running)
         if running:
@@ -193,12 +159,6 @@ def with_suffix(path: Path, suffix: str) -> Path:
     name = path.name
     before = next((end for end in known if name.lower().endswith(end)), "")
     return path.with_name(name[: len(name) - len(before)] + suffix)
-
-
-def _read(path: Path, progress: Callable[[int, int], None]) -> Tracked:
-    tracked = read_tracked(path)
-    tracked.tracks  # noqa: B018  # worked out here, not on the GUI thread
-    return tracked
 
 
 def _write(path: Path, tracked: Tracked, progress: Callable[[int, int], None]) -> Path:

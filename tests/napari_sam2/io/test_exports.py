@@ -14,6 +14,7 @@ import tifffile
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ome_zarr_models.v04.image_label import ImageLabelAttrs
 from random_tracks import tracked_movies, tracked_stacks
 from roifile import roiread
 from skimage.draw import polygon2mask
@@ -52,11 +53,11 @@ def tracked() -> Tracked:
     return Tracked.of(movie, masklets, lineage, {1: "Mother, <first> & only"})
 
 
-@pytest.mark.parametrize("suffix", [".ctc", ".geff"])
+@pytest.mark.parametrize("suffix", [".ctc", ".geff", ".ome.zarr"])
 def test_divisions_come_back(tracked: Tracked, tmp_path: Path, suffix: str) -> None:
     export(tmp_path / f"x{suffix}", tracked)
     read = read_tracked(tmp_path / f"x{suffix}")
-    assert read.lineage.parents == PARENTS and read.lineage == tracked.tracks
+    assert read.lineage.parents == PARENTS and read.tracks == tracked.tracks
     with_movie = read_tracked(tmp_path / f"x{suffix}", tracked.movie)
     assert with_movie.movie is tracked.movie and with_movie.calibration == CALIBRATION
 
@@ -78,6 +79,25 @@ def test_ome_zarr_names_the_parents(tracked: Tracked, tmp_path: Path) -> None:
     properties = group.attrs["image-label"]["properties"]
     assert {p["label-value"]: p["parent"] for p in properties if p["parent"]} == PARENTS
     assert group["0"].chunks == (1, *SHAPE)
+    read = ImageLabelAttrs.model_validate(group.attrs.asdict())  # by the format's own library
+    assert [axis.name for axis in read.multiscales[0].axes] == ["t", "y", "x"]
+    (scale,) = read.multiscales[0].datasets[0].coordinateTransformations
+    assert scale.scale == pytest.approx([60, 0.5, 0.25])
+    assert read.image_label.properties[0].label_value == 1
+
+
+def test_labels_of_ome_zarr_without_parents_or_with_strange_ones(
+    tracked: Tracked, tmp_path: Path
+) -> None:
+    export(tmp_path / "x.ome.zarr", tracked)
+    group = zarr.open_group(tmp_path / "x.ome.zarr", mode="r+")
+    rows = group.attrs["image-label"]["properties"]
+    rows[0]["parent"] = 77
+    group.attrs["image-label"] = {"version": "0.4", "properties": [*rows, {"label-value": 400}]}
+    with pytest.raises(ValueError, match="expected a parent that is there, found 77"):
+        read_tracked(tmp_path / "x.ome.zarr")
+    group.attrs["image-label"] = {"version": "0.4"}
+    assert read_tracked(tmp_path / "x.ome.zarr").lineage.parents == {}
 
 
 def test_trackmate_finds_spots_outlines_and_edges(tracked: Tracked, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from napari.layers import Image, Tracks
 
 from napari_sam2 import lineage_edits
 from napari_sam2.layers.geometry import FrameGeometry
-from napari_sam2.layers.tracks_layer import TracksLayer, track_data
+from napari_sam2.layers.tracks_layer import TracksLayer, track_at, track_data
 from napari_sam2.lineage import Lineage
 from napari_sam2.masklets import Masklets
 from napari_sam2.measurements import outline_numbers
@@ -124,3 +124,22 @@ def test_tracks_of_a_movie_of_stacks_go_through_the_centres() -> None:
     geometry = FrameGeometry((2, 3, *SHAPE), 0, (0, 0), 1)
     data, rows = track_data(*outline_numbers(stacks), geometry)
     assert data.tolist() == [[4, 0, 1, 2, 0], [4, 1, 1, 2, 10]] and rows.tolist() == [0, 3]
+
+
+@pytest.mark.parametrize(
+    ("frame", "place_yx", "found"),
+    [
+        (2, (5, 3), 1),  # between two places of it
+        (4, (9, 9), 2),
+        (4, (13, 8), 3),
+        (0, (9, 9), None),  # it comes later
+        (4, (11, 25), None),  # beside all
+    ],
+)
+def test_a_track_is_found_where_it_is_drawn(
+    scene: Any, frame: int, place_yx: tuple[float, float], found: int | None
+) -> None:
+    layer = show(make(scene), tracked())
+    y, x = place_yx
+    world = layer.data_to_world((0, frame, y, x))
+    assert track_at(layer, world, 1.0, axis=1) == found

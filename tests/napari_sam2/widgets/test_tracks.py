@@ -261,13 +261,13 @@ def test_tracks_that_were_written_are_opened_and_corrected(
     export(tmp_path / "x.geff", dock._tracked())
     dock.annotator.edit.delete(dock.annotator.workspace.objects.ids)
     settle()
-    with qtbot.waitSignal(dock.export.opened, timeout=20_000):
-        dock.export.read(tmp_path / "x.geff")
+    with qtbot.waitSignal(dock.opening.opened, timeout=20_000):
+        dock.opening.read(tmp_path / "x.geff")
     settle()
     assert lineage(dock).parents == before and frames(dock, 3) == [2, 3, 4, 5]
     assert dock.annotator.workspace.objects.name(5) == "Object 1ab"
-    with qtbot.waitSignal(dock.export.opened, timeout=20_000):
-        dock.export.read(tmp_path / "x.geff")  # once more: beside those that are there
+    with qtbot.waitSignal(dock.opening.opened, timeout=20_000):
+        dock.opening.read(tmp_path / "x.geff")  # once more: beside those that are there
     settle()
     assert len(lineage(dock)) == 10 and len(set(lineage(dock).parents.values())) == 4
     dock.annotator.edit.undo()
