@@ -210,6 +210,12 @@ def only_tracking(plan: Plan, n_objects: Sequence[int]) -> Plan:
     return Plan(plan.model, tracks, clicks=0, batches=(), encodings=0)
 
 
+def only_trained(plan: Plan, n_objects: Sequence[int]) -> Plan:
+    """Measure how so many objects are followed with trained weights, the memory full."""
+    tracks = tuple(Track(n, range(8, 10), 0, SMALL_OBJECTS) for n in n_objects)
+    return Plan(plan.model, (), clicks=0, batches=(), encodings=0, trained=tracks)
+
+
 def follow(arena: Arena, tracks: Sequence[Track]) -> None:
     """Measure tracks."""
     for track in tracks:
@@ -276,7 +282,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     name = "quick" if told.quick else told.plan or plan_for(device)
     deadline = Deadline(told.limit if told.limit is not None else LIMITS_S[name])
     chosen = [plan for plan in PLANS[name] if plan.model in told.models]
-    if told.objects:
+    if told.trained:
+        chosen = [only_trained(plan, told.objects or (16,)) for plan in chosen if plan.trained]
+    elif told.objects:
         chosen = [only_tracking(plan, told.objects) for plan in chosen]
     settings = [Setting(plan.model, device, DTYPES[dtype]) for plan in chosen]
     for plan, setting in zip(chosen, settings, strict=True):
@@ -307,6 +315,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--objects", type=int, nargs="+", help="follow so many objects, measure nothing else"
+    )
+    parser.add_argument(
+        "--trained",
+        action="store_true",
+        help="follow with trained weights, where there are some, and measure nothing else",
     )
     parser.add_argument("--limit", type=float, help="seconds after which nothing new is begun")
     parser.add_argument("--json", type=Path, help="file for the figures")

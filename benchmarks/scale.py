@@ -121,6 +121,7 @@ def measure(arguments: argparse.Namespace) -> Iterator[dict[str, float | int | N
         memory = gauge.read()
         device = None if memory.device is None else memory.device / MEGABYTE
         host = None if memory.host is None else memory.host / MEGABYTE
+        kept = gauge.kept()
         yield {
             "frames": length,
             "objects": arguments.objects,
@@ -129,6 +130,7 @@ def measure(arguments: argparse.Namespace) -> Iterator[dict[str, float | int | N
             "estimated_seconds": estimated and round(estimated, 1),
             "device_peak_mb": device,
             "host_peak_mb": host,
+            "host_kept_mb": None if kept is None else kept / MEGABYTE,
             "masks_mb": annotation.masklets.nbytes / MEGABYTE,
         }
         del annotation

@@ -102,6 +102,14 @@ class MemoryGauge:
             return Memory(on_device, None)
         return Memory(on_device, _host_bytes("VmHWM") - self._on_host)
 
+    def kept(self) -> int | None:
+        """Measure what the host still holds once freed memory was given back, in bytes."""
+        if self._on_host is None:
+            return None
+        gc.collect()
+        release_freed_memory()
+        return _host_bytes("VmRSS") - self._on_host
+
 
 def _reset_host_peak() -> int | None:
     """Forget the process's peak and return what it uses now; None where Linux does not tell."""

@@ -97,6 +97,13 @@ def test_one_case_alone_leaves_out_everything_else():
     assert not (alone.clicks or alone.batches or alone.vos_limit_s or alone.trained)
 
 
+def test_trained_weights_alone_leave_out_everything_else():
+    plan = compare.only_trained(compare.ON_CPU[0], [16, 64])
+    assert [track.n_objects for track in plan.trained] == [16, 64] and not plan.tracks
+    assert all({OURS, compare.WINDOWED} <= set(track.sides) for track in plan.trained)
+    assert not (plan.clicks or plan.batches or plan.vos_limit_s or plan.growth)
+
+
 def test_figures_are_kept_as_soon_as_a_side_is_done(tmp_path):
     file, sides = tmp_path / "f.json", {OURS: FakeSide(), "sam2": FakeSide()}
     sides["sam2"].prompt = lambda: pytest.fail("stopped", pytrace=False)
@@ -250,6 +257,10 @@ def test_memory_gauge_sees_what_was_given_back():
     assert memory.device is None
     if sys.platform == "linux":
         assert 30e6 < memory.host < 100e6
+        held = torch.ones(8_000_000)
+        assert 20e6 < gauge.kept() < 60e6
+        del held
+        assert gauge.kept() < 20e6
 
 
 @pytest.mark.parametrize(
