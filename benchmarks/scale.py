@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from sam2_torch.sam2 import ImageEmbedding, Segmentation
 from sam2_torch.speed_check import measure_speed
 
 RADIUS = 0.012  # of the frame's side: a disc covers 0.05 % of the frame
+WARM_FRAMES = 100  # after which only what is kept for good adds up
 CACHE_BYTES = 64 << 20  # embeddings of some frames: their cache is full in the shortest movie, too
 
 
@@ -93,8 +94,27 @@ def draw_instead_of_computing(model: SAM2, movie: Discs) -> None:
     model.encode_memory = remember  # type: ignore[method-assign]
 
 
-def follow(model: SAM2, movie: Discs) -> tuple[Annotation, float | None, float]:
-    """Follow all discs to the end; returns the estimated and the measured seconds, too."""
+class Followed(NamedTuple):
+    """What came of following all discs to the end of a movie.
+
+    Attributes
+    ----------
+    annotation
+        With all masks.
+    estimated, seconds
+        How long it was to take, and took.
+    growth
+        Bytes of the host that each frame after the first `WARM_FRAMES` left behind for good.
+    """
+
+    annotation: Annotation
+    estimated: float | None
+    seconds: float
+    growth: float | None
+
+
+def follow(model: SAM2, movie: Discs, gauge: MemoryGauge) -> Followed:
+    """Follow all discs to the end."""
     annotation = Annotation(VideoSession(model, movie, cache_bytes=CACHE_BYTES))
     for i, (y, x) in enumerate(movie.centres_yx(0), start=1):
         r = movie.radius
@@ -102,10 +122,14 @@ def follow(model: SAM2, movie: Discs) -> tuple[Annotation, float | None, float]:
     drawn = "encode_image" in vars(model)
     speed = None if drawn else measure_speed(model)
     estimated = estimate_propagation(annotation.session, "forward", speed=speed).seconds
-    start = time.perf_counter()
-    for _ in annotation.propagate("forward"):
-        pass
-    return annotation, estimated, time.perf_counter() - start
+    start, early = time.perf_counter(), None
+    for result in annotation.propagate("forward"):
+        if result.frame == WARM_FRAMES - 1:
+            early = gauge.kept()
+    seconds, late, growth = time.perf_counter() - start, gauge.kept(), None
+    if early is not None and late is not None and len(movie) > WARM_FRAMES:
+        growth = (late - early) / (len(movie) - WARM_FRAMES)
+    return Followed(annotation, estimated, seconds, growth)
 
 
 def measure(arguments: argparse.Namespace) -> Iterator[dict[str, float | int | None]]:
@@ -117,23 +141,22 @@ def measure(arguments: argparse.Namespace) -> Iterator[dict[str, float | int | N
             model = model.float()
             draw_instead_of_computing(model, movie)
         gauge = MemoryGauge(model.device)
-        annotation, estimated, seconds = follow(model, movie)
+        followed = follow(model, movie, gauge)
         memory = gauge.read()
         device = None if memory.device is None else memory.device / MEGABYTE
         host = None if memory.host is None else memory.host / MEGABYTE
-        kept = gauge.kept()
         yield {
             "frames": length,
             "objects": arguments.objects,
             "side": arguments.side,
-            "seconds": round(seconds, 1),
-            "estimated_seconds": estimated and round(estimated, 1),
+            "seconds": round(followed.seconds, 1),
+            "estimated_seconds": followed.estimated and round(followed.estimated, 1),
             "device_peak_mb": device,
             "host_peak_mb": host,
-            "host_kept_mb": None if kept is None else kept / MEGABYTE,
-            "masks_mb": annotation.masklets.nbytes / MEGABYTE,
+            "host_mb_per_100_frames": followed.growth and 100 * followed.growth / MEGABYTE,
+            "masks_mb": followed.annotation.masklets.nbytes / MEGABYTE,
         }
-        del annotation
+        del followed
 
 
 def main() -> None:
