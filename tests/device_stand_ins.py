@@ -1,5 +1,8 @@
 """What behaves as a CUDA device does, on a CPU."""
 
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
+
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -35,6 +38,60 @@ class StandIn:
                 held.copy_(found)
 
         return replay, result
+
+
+class Streams:
+    """What `torch.cuda` has for streams and graphs, without a device; notes what it is asked for.
+
+    A recording fails when it ends, as one does in which the host waited.
+    """
+
+    def __init__(self, monkeypatch, log):
+        self.log, self.current, self.breaks = log, "default", False
+        for name in ("current_stream", "set_stream", "stream", "device", "graph"):
+            monkeypatch.setattr(torch.cuda, name, getattr(self, name))
+        monkeypatch.setattr(torch.cuda, "Stream", lambda device: Stream(log))
+        monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: SimpleNamespace(replay=len))
+        monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: "pool")
+        empty = torch.empty
+        monkeypatch.setattr(torch, "empty", lambda *a, pin_memory=False, **k: empty(*a, **k))
+        monkeypatch.setattr(Tensor, "pin_memory", Tensor.clone)
+        monkeypatch.setattr(Tensor, "record_stream", lambda tensor, stream: log.append("used by"))
+
+    def current_stream(self, device):
+        return Stream(self.log) if self.current == "default" else self.current
+
+    def set_stream(self, stream):
+        self.current = "default"
+
+    @contextmanager
+    def stream(self, stream):
+        before, self.current = self.current, stream
+        yield
+        self.current = before
+
+    def device(self, device):
+        return nullcontext()
+
+    @contextmanager
+    def graph(self, graph, pool, stream, capture_error_mode):
+        assert (pool, capture_error_mode) == ("pool", "thread_local")
+        self.current = stream
+        yield
+        if self.breaks:
+            raise RuntimeError("operation failed due to a previous error during capture")
+        self.current = "default"
+
+
+class Stream:
+    def __init__(self, log):
+        self.log = log
+
+    def record_event(self):
+        return SimpleNamespace(synchronize=lambda: self.log.append("waited"))
+
+    def wait_event(self, event):
+        self.log.append("after")
 
 
 def tensors(result):

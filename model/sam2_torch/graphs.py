@@ -48,15 +48,19 @@ class CudaRecorder:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
+        self._stream = torch.cuda.Stream(device)
         self._pool = torch.cuda.graph_pool_handle()
 
     def record(self, function: Callable[[], R]) -> tuple[Replay, R]:
         """Record a function as `Recorder.record` says."""
-        graph = torch.cuda.CUDAGraph()
+        graph, before = torch.cuda.CUDAGraph(), torch.cuda.current_stream(self._device)
         # what other threads do with the device meanwhile, such as copies, does no harm
-        capture = torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local")
-        with torch.cuda.device(self._device), capture:
-            result = function()
+        capture = torch.cuda.graph(graph, self._pool, self._stream, "thread_local")
+        try:
+            with torch.cuda.device(self._device), capture:
+                result = function()
+        finally:
+            torch.cuda.set_stream(before)  # a recording that breaks off leaves its own behind
         return graph.replay, result
 
 

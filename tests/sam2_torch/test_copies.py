@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import torch
-from device_stand_ins import NothingWaits, StandIn
+from device_stand_ins import NothingWaits, StandIn, Streams
 
 from sam2_torch import PointPrompt, VideoSession, graphs, steps
-from sam2_torch.copies import Copies, copies_for
+from sam2_torch.copies import Copies, CudaCopies, copies_for
 from sam2_torch.frame_memory import pack_in_place
 from sam2_torch.session import one_late
 from sam2_torch.steps import Steps
@@ -155,6 +155,24 @@ def test_logits_are_packed_without_waiting_for_the_device():
     with NothingWaits():
         numbers, windows = pack_in_place(torch.empty(3, 40, 60, device="meta"))
     assert numbers.shape == (3, 5) and windows.shape == (3 * 40 * 60 + 1,)
+
+
+def test_streams_wait_for_each_other_and_the_host_for_what_it_asks_for(monkeypatch):
+    """The CPU stands for the device."""
+    log = []
+    Streams(monkeypatch, log)
+    copies, pixels = CudaCopies(torch.device("cpu")), np.arange(6, dtype=np.uint16).reshape(2, 3)
+    arriving = copies.send(pixels)
+    assert log == []
+    there = arriving()
+    assert log == ["after", "used by"] and there.dtype == torch.float32
+    np.testing.assert_array_equal(there.numpy(), pixels)
+    log.clear()
+    arriving = copies.fetch(2 * there, copies.mark())
+    assert log == ["after", "used by"]
+    np.testing.assert_array_equal(arriving().numpy(), 2.0 * pixels)
+    assert log[2:] == ["waited"]
+    assert torch.equal(copies.upload(there), there) and log[3:] == []
 
 
 @pytest.mark.gpu

@@ -2,7 +2,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from device_stand_ins import StandIn
+from device_stand_ins import StandIn, Streams
 
 from sam2_torch import graphs
 from sam2_torch.graphs import WORTH_CALLS, Graphs, recorder_for
@@ -159,6 +159,21 @@ def test_nothing_is_recorded_where_gradients_are_kept():
 def test_the_cpu_has_no_graphs():
     assert recorder_for(torch.device("cpu")) is None
     assert same(Graphs(None).call(double, pair(), 2), double(pair(), 2))
+
+
+def test_a_recording_that_breaks_off_leaves_the_stream_as_it_was(monkeypatch, caplog):
+    streams = Streams(monkeypatch, [])
+    recorder = recorder_for(torch.device("cuda"))
+    _, found = recorder.record(lambda: (streams.current, torch.ones(2)))
+    assert found[0] != "default" and found[1].sum() == 2 and streams.current == "default"
+    streams.breaks = True
+    with pytest.raises(RuntimeError, match="during capture"):
+        recorder.record(lambda: torch.ones(2))
+    assert streams.current == "default"
+    kept = Graphs(recorder)
+    for _ in range(WORTH_CALLS + 1):
+        assert same(kept.call(double, pair(), 2), double(pair(), 2))
+    assert len(caplog.records) == 1
 
 
 @pytest.mark.gpu
