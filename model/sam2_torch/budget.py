@@ -16,7 +16,8 @@ AT_ONCE_ELSEWHERE = 4  # more are no faster on a CPU, and take more memory
 SHARE = 0.5  # of the free memory: allocators need room
 MEMORY_ITEM_BYTES = 2  # memories are bfloat16
 LOGIT_ITEM_BYTES = 4
-PACKED_BYTES = 4000  # of one object in one frame: logits, pointer and mask of a cell, measured
+RECORD_BYTES = 1000  # of one object in one frame: logits and mask of a cell, measured
+POINTER_ITEM_BYTES = 2
 
 
 def objects_at_once(config: SAM2Config, device: torch.device, dtype: torch.dtype) -> int:
@@ -55,4 +56,4 @@ def kept_bytes(config: SAM2Config, n_objects: int, n_masks: int) -> int:
         How many masks will be there, of all objects in all frames.
     """
     recent = n_objects * FULL_MEMORY * config.logits_size**2 * LOGIT_ITEM_BYTES
-    return recent + n_masks * PACKED_BYTES
+    return recent + n_masks * (RECORD_BYTES + config.d_model * POINTER_ITEM_BYTES)
