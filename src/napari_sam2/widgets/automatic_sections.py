@@ -19,7 +19,7 @@ from superqt import QCollapsible, QLabeledDoubleSlider
 
 from napari_sam2.automatic import in_pixels
 from napari_sam2.images import Calibration
-from napari_sam2.widgets.sections import add_row, button, combo_box, form
+from napari_sam2.widgets.sections import add_row, button, calm, combo_box, form
 from sam2_torch.automatic.options import (
     MIN_SCORE,
     Contrast,
@@ -126,9 +126,7 @@ class ObjectsWanted(QCollapsible):
         add_row(layout, "Points", self.points)
         add_row(layout, "Crops", self.crops)
         self.addWidget(box)
-        for container in (self.layout(), self.content().layout()):
-            if container is not None:
-                container.setContentsMargins(0, 0, 0, 0)
+        calm(self)
 
 
 class SegmentSection(QWidget):

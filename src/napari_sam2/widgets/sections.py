@@ -73,18 +73,23 @@ def form() -> QFormLayout:
 def foldable(title: str, content: QWidget, unfolded: bool = True) -> QCollapsible:
     """Put a part of the dock under a title that folds it away."""
     box = QCollapsible(title, expandedIcon="▾", collapsedIcon="▸")
+    box.addWidget(content)
+    calm(box)
+    if unfolded:
+        box.expand(animate=False)
+    return box
+
+
+def calm(box: QCollapsible) -> None:
+    """Make a foldable part's title plain, and leave no margins around what is in it."""
     # napari's colour of a pressed button would be the loudest thing in the dock
     box.toggleButton().setStyleSheet(
         "QPushButton { text-align: left; background: transparent; border: none; padding: 2px;"
         " font-weight: bold; }"
     )
-    box.addWidget(content)
     for container in (box.layout(), box.content().layout()):
         if container is not None:
             container.setContentsMargins(0, 0, 0, 0)
-    if unfolded:
-        box.expand(animate=False)
-    return box
 
 
 def add_row(layout: QFormLayout, text: str, field: QWidget | QLayout) -> QLabel:
