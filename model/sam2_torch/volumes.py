@@ -319,7 +319,7 @@ class VolumeSession(StackSession):
         self, time: int, begins: dict[int, int], planes: range, through: Direction
     ) -> Iterator[FrameResult]:
         """Go through the planes in one direction; the first plane belongs to the way forward."""
-        self._absent = dict.fromkeys(begins, 0)
+        self._set_out(begins)
         for plane in planes:
             running = [
                 i

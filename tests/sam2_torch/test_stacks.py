@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sam2_torch import MaskPrompt, PointPrompt, StackSession, VideoSession
+from sam2_torch import MaskPrompt, PointPrompt, StackSession, VideoSession, stacks
 
 SHAPE = (96, 140)
 
@@ -47,3 +47,21 @@ def test_a_prompt_beyond_says_that_it_goes_on(model, stack):
     assert set(before) < set(after) and {14, 15, 16} <= set(after)
     session.remove_prompts(1, 15)
     assert planes_of(session) == before  # nothing is left of it
+
+
+def test_what_a_mask_goes_over_to_is_not_taken_for_the_object(model):
+    z, y, x = np.mgrid[:16, : SHAPE[0], : SHAPE[1]]
+    ball = (6 * (z - 6)) ** 2 + (y - 40) ** 2 + (x - 60) ** 2 < 15**2  # planes 4 to 8
+    tissue = (z >= 9) & (np.hypot(y - 50, x - 75) < 40)
+    noise = np.random.default_rng(0).normal(0, 100, ball.shape)
+    image = (500 + 3000 * ball + 1100 * tissue + 2 * tissue * noise + noise).clip(0).astype("u2")
+    video, stack = VideoSession(model, list(image)), StackSession(model, list(image))
+    for session in (video, stack):
+        session.add_prompt(1, 6, PointPrompt([[40, 60]], [1]))
+    assert max(planes_of(video)) > 10
+    results = list(stack.propagate("both"))
+    found = {r.frame: r.predictions[0].iou for r in results if r.predictions[0].sparse}
+    assert {5, 6, 7} <= set(found) <= set(range(3, 11))
+    tracked = [sure for frame, sure in found.items() if frame != 6]
+    assert min(tracked) >= stacks.LEAST_SURENESS * max(tracked)
+    assert max(stack._bank(1).tracked) == max(found)  # nothing else is remembered
