@@ -9,7 +9,8 @@ is TP / (TP + FP + FN) at an IoU above 0.5 and 0.75, as for cellpose and StarDis
 then averaged over the images of a modality, then over modalities, which count alike.
 
 `--split tune` takes every source but those in `REPORT_SOURCES`, `--split report` only those:
-the thresholds were chosen on the first. `--thresholds` lists the precision at other scores.
+the thresholds were chosen on the first. `--thresholds` lists the precision at other scores,
+`--grid` and `--crops` ask at other points.
 
 Parts: `images` as above; `decoder`, seconds for 256 seeds on an image of 1024 x 1024 that is
 encoded; `track`, SEG, TRA, DET and LNK of track-everything on the movies (py-ctcmetrics);
@@ -50,7 +51,7 @@ from napari_sam2.tracked import Tracked
 from sam2_torch import SAM2, EverythingOptions, load_sam2, segment_everything
 from sam2_torch.automatic import AutomaticMask
 from sam2_torch.automatic.masks import share_out
-from sam2_torch.automatic.options import MIN_SCORE, ObjectRules
+from sam2_torch.automatic.options import MIN_SCORE, ObjectRules, SeedGrid
 
 PARTS = ("images", "decoder", "track", "reference")
 IOUS = {"ap50": 0.5, "ap75": 0.75}
@@ -148,27 +149,32 @@ def precision(found: Image, truth: Image) -> dict[str, float]:
     return {key: n / max(n_found + n_true - n, 1) for key, n in hits.items()}
 
 
-def image_options(thresholds: bool) -> EverythingOptions:
-    least = min(SCORES) if thresholds else MIN_SCORE
-    return EverythingOptions(rules=ObjectRules(overlapping=thresholds), min_score=least)
+def image_options(arguments: argparse.Namespace) -> EverythingOptions:
+    thresholds = arguments.thresholds
+    return EverythingOptions(
+        SeedGrid(arguments.grid, arguments.crops),
+        rules=ObjectRules(overlapping=thresholds),
+        min_score=min(SCORES) if thresholds else MIN_SCORE,
+    )
 
 
 def measure_image(
-    name: str, model: SAM2, folder: Path, item: dict[str, str], thresholds: bool
+    name: str, model: SAM2, item: dict[str, str], arguments: argparse.Namespace
 ) -> Figures:
     """Measure all sides on one image."""
+    folder = arguments.data
     image, truth = read_image(folder / item["file"], item["kind"])
     if not truth.any():
         return {}
     began = time.perf_counter()
-    masks = segment_everything(model, image, image_options(thresholds))
+    masks = segment_everything(model, image, image_options(arguments))
     figures = {f"{name}.seconds_per_image": time.perf_counter() - began}
     sides = {name: labels_of(at_score(masks, MIN_SCORE), image.shape)}
     sides[OTSU] = otsu_watershed(image)
     cellpose, _ = load_cellpose()
     if cellpose is not None:
         sides["cellpose"] = cellpose(image)
-    for score in SCORES if thresholds else ():
+    for score in SCORES if arguments.thresholds else ():
         sides[f"{name}.score{score:g}"] = labels_of(at_score(masks, score), image.shape)
     for side, labels in sides.items():
         for key, value in precision(labels, truth).items():
@@ -325,7 +331,7 @@ def measured(job: Job, name: str, model: SAM2, arguments: argparse.Namespace) ->
     """Do one job."""
     part, item = job
     if part == "images":
-        return measure_image(name, model, arguments.data, item, arguments.thresholds)
+        return measure_image(name, model, item, arguments)
     if part == "track":
         n_frames = TRACKED_FRAMES if arguments.limit else 10**9
         return measure_tracking(name, model, arguments.data, item, n_frames)
@@ -343,6 +349,8 @@ def arguments_of(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--split", choices=("all", "tune", "report"), default="all")
     parser.add_argument("--limit", type=int, help="about so many images, and 20 frames of movies")
     parser.add_argument("--thresholds", action="store_true", help="measure other scores, too")
+    parser.add_argument("--grid", type=int, default=32, help="points along each side (default: 32)")
+    parser.add_argument("--crops", type=int, help="layers of crops (default: by the image's size)")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=["images", "decoder"])
     parser.add_argument(
         "--points", type=int, default=32, help="of part reference, along each side (default: 32)"

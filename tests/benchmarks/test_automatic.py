@@ -6,8 +6,6 @@ import automatic
 import numpy as np
 import pytest
 
-from sam2_torch import EverythingOptions, SeedGrid
-
 
 def test_precision_counts_matches_misses_and_surplus():
     truth = np.zeros((20, 30), int)
@@ -47,11 +45,10 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_measurement_goes_on_where_it_was_stopped(folder, monkeypatch, capsys):
-    few = EverythingOptions(SeedGrid(4))
-    monkeypatch.setattr(automatic, "image_options", lambda thresholds: few)
+def test_a_measurement_goes_on_where_it_was_stopped(folder, capsys):
     file = folder / "figures.json"
     command = ["--data", str(folder), "--parts", "images", "--json", str(file), "--resume"]
+    command += ["--grid", "4", "--crops", "0"]
     automatic.main(command)
     figures = json.loads(file.read_text())
     assert figures["cells_nano.ap50.discs.item.one"] == figures["cells_nano.ap50"] > 0
