@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sam2_torch.copies import Copies
 from sam2_torch.frames import Crop
+from sam2_torch.predictions import extent
 
 VISIBLE_LOGIT = -8.0  # below it a mask's probability is under 0.04 %
 
@@ -31,8 +32,24 @@ class PackedLogits:
 
     @classmethod
     def pack(cls, logits: Tensor) -> "PackedLogits":
-        """Pack (h, w) logits."""
-        return cls.pack_all(logits[None])[0]
+        """Pack (h, w) logits of the host."""
+        numbers = logits.numpy()
+        height, width = numbers.shape
+        seen = extent(numbers > VISIBLE_LOGIT)
+        y0, x0, y1, x1 = (
+            (0, 0, 0, 0)
+            if seen is None
+            else (
+                max(seen[0] - 1, 0),
+                max(seen[1] - 1, 0),
+                min(seen[2] + 1, height),
+                min(seen[3] + 1, width),
+            )
+        )
+        window = numbers[y0:y1, x0:x1]
+        around = numbers.sum(dtype=np.float64) - window.sum(dtype=np.float64)
+        background = float(around) / max(numbers.size - window.size, 1)
+        return cls((height, width), (y0, x0), window.astype(np.float16), background)
 
     @classmethod
     def pack_all(cls, logits: Tensor) -> "list[PackedLogits]":
@@ -188,11 +205,10 @@ class FrameMemory:
     @property
     def box(self) -> tuple[int, int, int, int] | None:
         """Rows and columns of the mask on the grid of the logits, (y0, x0, y1, x1), half open."""
-        inside = self.unpacked_logits() > 0
-        rows, columns = inside.any(1).nonzero()[:, 0], inside.any(0).nonzero()[:, 0]
-        if len(rows) == 0:
-            return None
-        return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
+        if not isinstance(self.logits, PackedLogits):
+            return extent(self.logits.numpy() > 0)
+        box, (y, x) = extent(self.logits.window > 0), self.logits.origin
+        return box and (y + box[0], x + box[1], y + box[2], x + box[3])
 
     def unpacked_logits(self) -> Tensor:
         """Return (h, w) float32 logits on the host."""

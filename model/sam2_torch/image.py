@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from sam2_torch.embeddings import FrameEncoder
-from sam2_torch.predictions import MaskPrediction
+from sam2_torch.predictions import MaskPrediction, extent
 from sam2_torch.prompt_points import PromptPoints
 from sam2_torch.prompts import MaskPrompt, Prompt
 from sam2_torch.sam2 import SAM2
@@ -110,7 +110,7 @@ class ImageSession:
                 one.clamp(-MAX_LOGIT, MAX_LOGIT),
                 iou,
                 object_score,
-                coarse_logits(one, geometry),
+                coarse_logits(one, geometry, extent(one.numpy() > 0)),
             )
             for mask, one, iou in zip(masks, logits, ious, strict=True)
         ]

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     import torch
 
 
+def extent(inside: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
+    """Find the rows and columns of a mask, (y0, x0, y1, x1), half open; None if it is empty."""
+    rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
+    if len(rows) == 0:
+        return None
+    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
+
+
 @dataclass(frozen=True, eq=False)
 class SparseMask:
     """A binary mask kept as its bounding box and packed bits.
@@ -44,11 +52,11 @@ class SparseMask:
     ) -> "SparseMask":
         """Make a mask from the part of it that `window` shows, (h, w), at `origin_yx`."""
         pixels = np.asarray(window) != 0
-        rows, columns = np.flatnonzero(pixels.any(1)), np.flatnonzero(pixels.any(0))
-        if len(rows) == 0:
+        found = extent(pixels)
+        if found is None:
             return cls.empty(shape)
-        (y0, y1), (x0, x1) = rows[[0, -1]].tolist(), columns[[0, -1]].tolist()
-        box = pixels[y0 : y1 + 1, x0 : x1 + 1]
+        y0, x0, y1, x1 = found
+        box = pixels[y0:y1, x0:x1]
         origin = (y0 + origin_yx[0], x0 + origin_yx[1])
         return cls(shape, origin, (box.shape[0], box.shape[1]), np.packbits(box))
 

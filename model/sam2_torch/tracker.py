@@ -20,7 +20,7 @@ from sam2_torch.prompts import MaskPrompt
 from sam2_torch.recall import Recall
 from sam2_torch.sam2 import SAM2, ImageEmbedding, Segmentation
 from sam2_torch.steps import Said
-from sam2_torch.transforms import coarse_logits, logits_to_masks
+from sam2_torch.transforms import coarse_logits, logits_to_mask
 from sam2_torch.views import reaches_border, view_origin, view_side
 
 logger = logging.getLogger(__name__)
@@ -282,10 +282,9 @@ class Tracker:
 
     def prediction(self, memory: FrameMemory) -> MaskPrediction:
         """Make the mask of what is known of a frame."""
-        logits = memory.unpacked_logits()
+        logits, box = memory.unpacked_logits(), memory.box
         seen = self.embeddings.seen(memory.crop)
-        (mask,) = logits_to_masks(logits[None], seen)
-        coarse = coarse_logits(logits, seen)
+        mask, coarse = logits_to_mask(logits, seen, box), coarse_logits(logits, seen, box)
         return MaskPrediction(mask, logits, memory.iou, memory.object_score, coarse)
 
     def _on_its_way(

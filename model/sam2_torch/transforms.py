@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -15,8 +15,11 @@ from sam2_torch.frames import PERCENTILES as PERCENTILES
 from sam2_torch.frames import Box, Crop, Window, check_frame
 from sam2_torch.frames import Contrast as Contrast
 from sam2_torch.frames import measure_contrast as measure_contrast
-from sam2_torch.predictions import LOGIT_STEP, MaskLogits, SparseMask
+from sam2_torch.predictions import LOGIT_STEP, MaskLogits, SparseMask, extent
 from sam2_torch.prompts import MaskPrompt
+
+LogitsBox: TypeAlias = tuple[int, int, int, int]
+"""Rows and columns on the grid of the logits, (y0, x0, y1, x1), half open."""
 
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet, as the released models were trained
 STD = (0.229, 0.224, 0.225)
@@ -240,21 +243,28 @@ def logits_to_masks(logits: Tensor, geometry: FrameGeometry) -> list[SparseMask]
     that the positive logits can reach is computed, which is the same and costs what the
     object covers.
     """
-    return [_logits_to_mask(one, geometry) for one in logits.float().cpu()]
+    return [logits_to_mask(one, geometry, extent(one.numpy() > 0)) for one in logits.float().cpu()]
 
 
-def coarse_logits(logits: Tensor, geometry: FrameGeometry) -> MaskLogits | None:
+def coarse_logits(
+    logits: Tensor, geometry: FrameGeometry, box: LogitsBox | None
+) -> MaskLogits | None:
     """Cut what is positive out of (h, w) logits, with where it lies in the image.
+
+    Parameters
+    ----------
+    logits, geometry
+        Of the host, and how they lie in the image.
+    box
+        Rows and columns of what is positive, (y0, x0, y1, x1), half open; None if nothing is.
 
     Returns
     -------
     None if nothing is.
     """
-    rows, columns = ((logits > 0).any(axis).nonzero()[:, 0] for axis in (1, 0))
-    if len(rows) == 0:
+    if box is None:
         return None
-    ends = [(max(0, int(ends[0]) - 1), int(ends[-1]) + 2) for ends in (rows, columns)]
-    (y0, y1), (x0, x1) = ends
+    (y0, x0), (y1, x1) = (max(0, box[0] - 1), max(0, box[1] - 1)), (box[2] + 1, box[3] + 1)
     values = (logits[y0:y1, x0:x1].float() / LOGIT_STEP).round().clamp(-128, 127)
     stride = geometry.size / logits.shape[-1]
     step_y, step_x = (scale / stride for scale in geometry.scale_yx)
@@ -264,17 +274,16 @@ def coarse_logits(logits: Tensor, geometry: FrameGeometry) -> MaskLogits | None:
     return MaskLogits(values.to(torch.int8).numpy(), (first_y, first_x), (step_y, step_x))
 
 
-def _logits_to_mask(logits: Tensor, geometry: FrameGeometry) -> SparseMask:
-    positive = logits > 0
-    rows, columns = positive.any(1).nonzero()[:, 0], positive.any(0).nonzero()[:, 0]
-    if len(rows) == 0:
+def logits_to_mask(logits: Tensor, geometry: FrameGeometry, box: LogitsBox | None) -> SparseMask:
+    """Threshold (h, w) logits as `logits_to_masks`; parameters as for `coarse_logits`."""
+    if box is None:
         return SparseMask.empty(geometry.image_shape)
     stride = geometry.size / logits.shape[-1]
     window = logits
     origin = []
-    for axis, reached in enumerate((rows, columns)):
+    for axis in (0, 1):
         first, index, weight = _interpolation(
-            (int(reached[0]), int(reached[-1])),
+            (box[axis], box[axis + 2] - 1),
             geometry.shape[axis],
             geometry.scale_yx[axis] / stride,
             logits.shape[axis],

@@ -135,6 +135,18 @@ def test_logits_of_many_objects_are_packed_together():
     assert packed[3].window.size == 0
 
 
+def test_one_object_on_the_host_is_packed_as_many_on_a_device():
+    y, x = torch.meshgrid(torch.arange(40.0), torch.arange(60.0), indexing="ij")
+    for cy, cx, r in ((5, 7, 6), (39, 59, 9), (20, 30, 100), (500, 500, 3)):
+        logits = 4 * (r - ((y - cy) ** 2 + (x - cx) ** 2).sqrt()).clamp(-15, 15)
+        here, (there,) = PackedLogits.pack(logits), PackedLogits.pack_all(logits[None])
+        assert here.window.shape == there.window.shape and (here.window == there.window).all()
+        assert here.origin == there.origin or here.window.size == 0
+        assert here.background == pytest.approx(there.background, rel=1e-4)
+        known = FrameMemory(logits, 0.9, 3.0, torch.zeros(4)).box
+        assert known == FrameMemory(here, 0.9, 3.0, torch.zeros(4)).box
+
+
 def test_masks_of_packed_logits_are_those_of_the_logits():
     generator = torch.Generator().manual_seed(1)
     logits = F.interpolate(30 * torch.randn(1, 5, 9, 9, generator=generator) - 15, (64, 64))[0]

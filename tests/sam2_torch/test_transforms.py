@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from sam2_torch import CELLS_NANO, RELEASED, MaskPrompt, transforms
 from sam2_torch.frames import Crop
-from sam2_torch.predictions import LOGIT_STEP, SparseMask
+from sam2_torch.predictions import LOGIT_STEP, SparseMask, extent
 from sam2_torch.transforms import (
     FrameGeometry,
     coarse_logits,
@@ -132,7 +132,10 @@ def test_windowed_masks_equal_the_whole_interpolation(config, shape):
         unsure = (expected.abs() < 1e-4).numpy()
         np.testing.assert_array_equal(mask.to_dense()[~unsure], (expected > 0).numpy()[~unsure])
     for logits, expected in zip(smooth, whole, strict=True):
-        coarse, inside = coarse_logits(logits, geometry), np.nonzero((expected > 1e-4).numpy())
+        coarse, inside = (
+            coarse_logits(logits, geometry, extent(logits.numpy() > 0)),
+            np.nonzero((expected > 1e-4).numpy()),
+        )
         if coarse is None:
             assert len(inside[0]) == 0
         else:
@@ -147,7 +150,7 @@ def test_logits_of_a_window_lie_where_the_window_lies():
     logits[20:40, 50:70] = torch.arange(1, 21).float()  # rises from left to right
     (mask,) = logits_to_masks(logits[None], geometry)
     rows, columns = np.nonzero(mask.to_dense())
-    found = coarse_logits(logits, geometry).at(rows, columns)
+    found = coarse_logits(logits, geometry, extent(logits.numpy() > 0)).at(rows, columns)
     left, right = found[columns < np.median(columns)], found[columns > np.median(columns)]
     assert found.min() > -LOGIT_STEP
     assert left.mean() + 5 < right.mean()
