@@ -74,7 +74,7 @@ class Graphs:
 
     Arguments are tensors, tuples and lists of them, and hashable values. The functions must not
     wait for the device, must not change their arguments, and must depend on nothing that changes
-    but these and the sources.
+    but these and the sources. Methods are those of one object.
 
     Parameters
     ----------
@@ -100,7 +100,9 @@ class Graphs:
         if self._recorder is None or not torch.is_inference_mode_enabled():
             return function(*arguments)
         tensors: list[Tensor] = []
-        key = (function, _signature(arguments, tensors), _state(self._sources))
+        # of a method the plain function: whoever owns it is not to be kept for these graphs
+        named = getattr(function, "__func__", function)
+        key = (named, _signature(arguments, tensors), _state(self._sources))
         recording = self._recordings.get(key) or self._record(key, function, arguments)
         if recording is None:
             return self._call_plainly(function, arguments)

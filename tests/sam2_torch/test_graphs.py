@@ -1,3 +1,6 @@
+import gc
+import weakref
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
@@ -133,6 +136,35 @@ def test_what_finds_no_room_gets_that_of_the_graphs(caplog):
     tries.clear()
     with pytest.raises(torch.OutOfMemoryError):
         kept.call(large, torch.ones(2))  # nothing is left to let go
+
+
+class Owner:
+    """Has graphs of its own method."""
+
+    def __init__(self, recorder):
+        self.graphs = Graphs(recorder)
+
+    def call(self, x):
+        return self.graphs.call(self.double, x)
+
+    def double(self, x):
+        return 2 * x
+
+
+def test_graphs_go_with_their_owner_at_once():
+    results = []
+    recorder = SimpleNamespace(record=lambda function: (lambda: results.append(1), function()))
+    owner = Owner(recorder)
+    for _ in range(WORTH_CALLS + 1):
+        assert owner.call(torch.ones(2)).sum() == 4
+    assert results == [1, 1]
+    gone = weakref.ref(owner)
+    gc.disable()  # their memory is on the device: it is not to wait for the garbage collector
+    try:
+        del owner
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_errors_of_the_function_are_not_taken_for_those_of_recording():
