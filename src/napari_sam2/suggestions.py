@@ -8,9 +8,10 @@ frames, the likelier one counts.
 division     See `division_signs`: 0.4 to 0.95.
 exit         The object is gone, and its last mask touches the border: 0.9.
 death        It is gone without that: 0.5, and 0.3 more if it shrank by a third in the four frames
-             before.
+             before, or the network was unsure of its last mask.
 entry        It begins later than the movie, at the border: 0.9.
-lost         Its mask jumps onto an object that was apart from it: 0.6.
+lost         Its mask jumps onto an object that was apart from it, and the network was unsure of it
+             in one of the two frames before, or there: 0.6.
 double       Two masks lie on each other otherwise: the share of the smaller one that both have,
              where that is 0.6 or more.
 ===========  ===================================================================================
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from sam2_torch.automatic import Division
 
 LEAST_SCORE = 0.4
+UNSURE = 0.6  # predicted IoU
 JUMP, APART_FOR, LOST_SCORE = 0.4, 2, 0.6  # diameters; frames that two objects were apart before
 OVERLAP = 0.6
 SHRUNK = 2 / 3
@@ -187,7 +189,8 @@ def _endings(figures: Figures, object_ids: Sequence[int], lineage: Lineage) -> I
             earlier = frames[frames >= last - SHRINKS_WITHIN]
             areas = figures.area[row, earlier]
             shrank = areas[-1] < SHRUNK * areas.max()
-            yield Suggestion(after, Kind.DEATH, (object_id,), 0.8 if shrank else 0.5)
+            expected = shrank or figures.iou[row, last] < UNSURE
+            yield Suggestion(after, Kind.DEATH, (object_id,), 0.8 if expected else 0.5)
 
 
 def _doubles(
@@ -217,7 +220,10 @@ def _lost(figures: Figures, pair: Sequence[int], frame: int) -> int | None:
         return None
     jumps = [_jump(figures, row, frame) for row in pair]
     larger = int(np.argmax(jumps))
-    return pair[larger] if jumps[larger] >= JUMP and jumps[1 - larger] < JUMP else None
+    alone = jumps[larger] >= JUMP and jumps[1 - larger] < JUMP
+    scores = figures.iou[pair[larger], frame - APART_FOR : frame + 1]
+    sure = bool((scores >= UNSURE).all())  # unknown ones are not
+    return pair[larger] if alone and not sure else None
 
 
 def _jump(figures: Figures, row: int, frame: int) -> float:

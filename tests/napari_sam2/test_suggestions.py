@@ -4,15 +4,18 @@ import pytest
 from napari_sam2 import lineage_edits
 from napari_sam2.figures import FigureTable
 from napari_sam2.lineage import Lineage
-from napari_sam2.masklets import Masklets
+from napari_sam2.masklets import Confidence, Masklets
 from napari_sam2.suggestions import Kind, Suggestion, joined, of_divisions, still_open, suggest
 from sam2_torch.automatic import Division
 
 SHAPE = (50, 80)
+Scores = dict[tuple[int, int], Confidence]
 Boxes = dict[int, dict[int, tuple[int, int, int, int]]]
 
 
-def suggestions(boxes: Boxes, n: int = 6, lineage: Lineage | None = None) -> list[Suggestion]:
+def suggestions(
+    boxes: Boxes, n: int = 6, lineage: Lineage | None = None, scores: Scores | None = None
+) -> list[Suggestion]:
     """Draw boxes (y, x, h, w) by object and frame; the other frames are looked at and empty."""
     masklets = Masklets(n, SHAPE)
     for object_id, by_frame in boxes.items():
@@ -22,12 +25,12 @@ def suggestions(boxes: Boxes, n: int = 6, lineage: Lineage | None = None) -> lis
                 y, x, h, w = by_frame[frame]
                 image[y : y + h, x : x + w] = True
             masklets.paint(object_id, frame, image)
-    table = figures_of(masklets)
+    table = figures_of(masklets, scores)
     return suggest(masklets, table.figures, table.object_ids, lineage or Lineage())
 
 
-def figures_of(masklets: Masklets) -> FigureTable:
-    table = FigureTable(masklets, {})
+def figures_of(masklets: Masklets, scores: Scores | None = None) -> FigureTable:
+    table = FigureTable(masklets, scores or {})
     for object_id in table.set_objects(masklets.object_ids):
         table.read(object_id)
     return table
@@ -70,6 +73,8 @@ def test_a_death_that_was_seen_coming_is_more_likely() -> None:
     slow = {f: (20, 30, 9 - f, 10 - f) for f in range(4)}
     (one,), (other,) = suggestions({3: sudden}), suggestions({3: slow})
     assert one.kind is other.kind is Kind.DEATH and other.score > one.score
+    unsure = {(3, 3): Confidence(0.4, 0.3)}
+    assert suggestions({3: sudden}, scores=unsure) == [other]
 
 
 def test_two_masks_of_one_object_are_told_once() -> None:
@@ -86,6 +91,11 @@ def test_an_object_whose_mask_jumps_onto_another_one_is_lost() -> None:
     assert (found.frame, found.kind, found.object_ids) == (4, Kind.LOST, (2, 1))
     ended = lineage_edits.finish(Lineage(), 2, 3).lineage
     assert suggestions({1: stays, 2: jumps}, lineage=ended) == []
+    scores = {(2, f): Confidence(0.9, 4) for f in range(6)}
+    (found,) = suggestions({1: stays, 2: jumps}, scores=scores)
+    assert found.kind is Kind.DOUBLE  # the network was sure of it all the time
+    (found,) = suggestions({1: stays, 2: jumps}, scores=scores | {(2, 3): Confidence(0.3, 1)})
+    assert found.kind is Kind.LOST
     creeps = {f: (10, 25 - 3 * f, 9, 9) for f in range(6)}  # both may have been one all along
     (found,) = suggestions({1: stays, 2: creeps})
     assert found.kind is Kind.DOUBLE

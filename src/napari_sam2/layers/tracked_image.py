@@ -15,6 +15,7 @@ from napari_sam2.layers.geometry import (
     follows_depth,
     full_resolution,
 )
+from napari_sam2.layers.masklet_levels import is_own
 from napari_sam2.masklets import Masklets
 from napari_sam2.tracked import Tracked
 
@@ -97,7 +98,10 @@ def measured_channels(
 def labels_on(
     image: "Image", geometry: FrameGeometry, layers: Iterable["Layer"]
 ) -> dict[str, Callable[[], Tracked]]:
-    """List the Labels layers that have the shape of an image, and what reads each as objects."""
+    """List the Labels layers that have the shape of an image, and what reads each as objects.
+
+    Those that show masks of this plugin are left out.
+    """
     from napari.layers import Labels
 
     shape = full_resolution(image).shape
@@ -106,7 +110,7 @@ def labels_on(
     return {
         layer.name: partial(_objects_of, layer, image, geometry)
         for layer in layers
-        if isinstance(layer, Labels) and full_resolution(layer).shape == shape
+        if isinstance(layer, Labels) and full_resolution(layer).shape == shape and not is_own(layer)
     }
 
 

@@ -301,6 +301,7 @@ class ObjectTable(QTableView):
         vertical = cast("QHeaderView", self.verticalHeader())
         horizontal = cast("QHeaderView", self.horizontalHeader())
         vertical.hide()
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # names differ at their ends
         vertical.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         vertical.setDefaultSectionSize(ROW_PX)
         horizontal.setMinimumSectionSize(20)

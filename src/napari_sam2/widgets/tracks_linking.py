@@ -122,10 +122,8 @@ class Linker:
 
 
 def label_layers(annotator: "Annotator") -> Sources:
-    """List the Labels layers that lie on the image, but for those that show its objects."""
+    """List the Labels layers of other origin that lie on the image, and what reads each."""
     workspace = annotator.workspace
     if workspace is None:
         return {}
-    own = workspace.outputs.layers.values()
-    layers = [layer for layer in annotator.viewer.layers if layer not in own]
-    return labels_on(workspace.image, workspace.geometry, layers)
+    return labels_on(workspace.image, workspace.geometry, annotator.viewer.layers)

@@ -146,7 +146,9 @@ class OpenSection(QWidget):
 
     def _finished(self, tracked: Tracked) -> None:
         chosen = Identities(self.identities.currentText())
-        if chosen is Identities.KEPT:
+        if not tracked.tracks:
+            self.show_end("There is no object in it.")
+        elif chosen is Identities.KEPT:
             n = len(tracked.tracks)
             self.show_end(f"Read {n} object{'s' * (n != 1)}.")
             self.opened.emit(tracked)

@@ -104,6 +104,7 @@ def test_a_labels_layer_without_identities_is_linked_and_corrected(
     workspace = dock.annotator.workspace
     drawn = sum((workspace.masklets.labels(f) > 0).sum() for f in range(5))
     assert drawn == (labels > 0).sum()  # the masks are those of the layer
+    assert len(dock.opening.menu().actions()) == 3  # the layers of the objects are none to open
     # they are objects like any others: a click corrects one, and undo takes the whole back
     dock.annotator.select_object(3)
     workspace.go_to(3)
@@ -140,6 +141,17 @@ def test_a_label_movie_with_identities_is_taken_as_it_is(
     assert frames(dock) == {3: [1, 2, 3], 70: [0, 1, 2, 3, 4]}
     assert dock.opening.state.text() == "Read 2 objects."
     assert dock.opening.bar.isHidden()
+
+
+def test_an_empty_label_movie_is_told(
+    qtbot: Any, dock: TracksAndNumbers, viewer: ViewerModel
+) -> None:
+    viewer.add_labels(np.zeros(SHAPE, np.int32), name="nothing")
+    for identities in Identities:
+        dock.opening.identities.setCurrentText(identities)
+        choose(qtbot, dock, "nothing")
+        assert dock.opening.state.text() == "There is no object in it."
+    assert dock.annotator.workspace.history.entries == []
 
 
 def test_labels_of_another_movie_are_refused_in_a_sentence(
