@@ -27,11 +27,11 @@ Sources: TypeAlias = Mapping[str, Callable[[], Tracked]]
 
 
 class Identities(StrEnum):
-    """What equal labels in different frames mean."""
+    """Where the identities of objects come from: the labels, or the network."""
 
-    KEPT = "the same object"
-    LINKED = "nothing: link them"
-    LINKED_WHOLE = "nothing: link, no divisions"
+    KEPT = "as they are"
+    LINKED = "link through time"
+    LINKED_WHOLE = "link, no divisions"
 
 
 class OpenSection(QWidget):
@@ -64,8 +64,9 @@ class OpenSection(QWidget):
         self._sources = sources
         self.background = Background()
         self.identities = combo_box(
-            "What equal labels mean. Programs that segment each frame by itself, such as Cellpose, "
-            "number them anew: then the network says who is who, and the masks stay as they are.",
+            "As they are, the same label is the same object. Programs that segment each frame by "
+            "itself, such as Cellpose, number the cells anew in each: link them, then the network "
+            "says who is who. The masks stay as they are.",
             list(Identities),
         )
         self.open = button("Open tracks…", "Read masks and tracks, to be corrected here")
@@ -103,7 +104,7 @@ class OpenSection(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         fields = form()
-        add_row(fields, "Same label", self.identities)
+        add_row(fields, "Labels", self.identities)
         layout.addLayout(fields)
         layout.addLayout(row(self.open, self.cancel))
         layout.addWidget(self.bar)

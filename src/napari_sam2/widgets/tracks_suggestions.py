@@ -110,7 +110,8 @@ class SuggestionList(QWidget):
         """Say who does what, and how likely that is."""
         first, *others = (self._name(i) for i in suggestion.object_ids)
         text = f"{first} {_TEXTS[suggestion.kind]}"
-        text += f", {' and '.join(others)}" if others else ""
+        comma = " " if suggestion.kind is Kind.LOST else ", "
+        text += f"{comma}{' and '.join(others)}" if others else ""
         return f"{text} ({suggestion.score:.0%})"
 
     def decide(self, suggestion: Suggestion, accepted: bool) -> None:

@@ -21,11 +21,13 @@ from napari_sam2.division import split_mask
 from napari_sam2.io import export, read_tracked
 from napari_sam2.io.exports import FORMS
 from napari_sam2.io.session_files import Fingerprint, Header, write_session
+from napari_sam2.masklets import Confidence
 from napari_sam2.suggestions import Suggestion, of_divisions
 from napari_sam2.track_edits import lineage_of
 from napari_sam2.widgets.segment_and_track import SegmentAndTrack
 from napari_sam2.widgets.tracks import TracksAndNumbers
 from sam2_torch.automatic import Division
+from sam2_torch.predictions import SparseMask
 
 LEFT = Qt.MouseButton.LeftButton
 CELLS = ("cells_nano", "cpu")
@@ -416,6 +418,28 @@ def test_suggestions_are_found_and_accepted(
     qtbot.mouseClick(dock.suggestions.accept, LEFT)
     settle()
     assert lineage(dock).parents == {2: 1, 3: 1}
+
+
+def test_an_object_that_was_lost_ends_where_its_mask_jumps(
+    dock: Any, viewer: ViewerModel, cell: Any, settle: Any, qtbot: Any
+) -> None:
+    masklets = dock.annotator.workspace.masklets
+    other = np.zeros((30, 50), bool)
+    other[20:28, 30:40] = True
+    dock.annotator.add_masks({2: {f: SparseMask.from_dense(other) for f in range(6)}})
+    settle()
+    for frame in (3, 4, 5):
+        masklets.paint(1, frame, other)
+    dock.annotator.workspace.confidence[1, 2] = Confidence(0.3, 1.0)
+    qtbot.mouseClick(dock.suggestions.search, LEFT)
+    qtbot.waitUntil(lambda: len(dock.suggestions.suggestions) > 0, timeout=10_000)
+    assert dock.suggestions.list.item(0).text() == (
+        "3: Object 1 is lost: its mask jumps onto Object 2 (60%)"
+    )
+    dock.suggestions.list.setCurrentRow(0)
+    qtbot.mouseClick(dock.suggestions.accept, LEFT)
+    settle()
+    assert frames(dock, 1) == [0, 1, 2] and frames(dock, 2) == [0, 1, 2, 3, 4, 5]
 
 
 def two_daughters(dock: Any) -> list[Suggestion]:
