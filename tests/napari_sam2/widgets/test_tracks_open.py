@@ -151,7 +151,7 @@ def test_an_empty_label_movie_is_told(
         dock.opening.identities.setCurrentText(identities)
         choose(qtbot, dock, "nothing")
         assert dock.opening.state.text() == "There is no object in it."
-    assert dock.annotator.workspace.history.entries == []
+    assert frames(dock) == {} and dock.told == []
 
 
 def test_labels_of_another_movie_are_refused_in_a_sentence(
