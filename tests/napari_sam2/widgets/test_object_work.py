@@ -150,10 +150,11 @@ def test_a_run_is_paused_resumed_and_stopped_by_key(dock, viewer, qtbot, stub_ow
     qtbot.waitUntil(lambda: "2 objects" in dock.propagation.status.text())
     press_key(qtbot, viewer, Qt.Key.Key_Q)
     assert dock.propagation.pause.text() == "Resume"
-    qtbot.wait(150)  # the step that it was in
-    done = dock.propagation.bar.value()
-    viewer.layers["movie clicks"].add((0, 50, 10))
+    viewer.layers["movie clicks"].add((0, 50, 10))  # answered after the step that it was in
     qtbot.waitUntil(lambda: dock.annotator.workspace.masklets.get(2, 0).to_dense()[50, 10])
+    qtbot.waitUntil(lambda: not dock.annotator.propagation.is_showing)
+    done = dock.propagation.bar.value()
+    qtbot.wait(150)
     assert dock.propagation.bar.value() == done < 8
     press_key(qtbot, viewer, Qt.Key.Key_Q)
     assert dock.propagation.pause.text() == "Pause"
