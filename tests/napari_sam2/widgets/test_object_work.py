@@ -152,6 +152,7 @@ def test_a_run_is_paused_resumed_and_stopped_by_key(dock, viewer, qtbot, stub_ow
     assert dock.propagation.pause.text() == "Resume"
     viewer.layers["movie clicks"].add((0, 50, 10))  # answered after the step that it was in
     qtbot.waitUntil(lambda: dock.annotator.workspace.masklets.get(2, 0).to_dense()[50, 10])
+    QApplication.processEvents()  # which is told here
     qtbot.waitUntil(lambda: not dock.annotator.propagation.is_showing)
     done = dock.propagation.bar.value()
     qtbot.wait(150)
