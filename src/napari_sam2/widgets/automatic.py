@@ -27,6 +27,7 @@ from napari_sam2.widgets.automatic_seeds import seeds_of
 from napari_sam2.widgets.image_choice import ImageChoice
 from napari_sam2.widgets.notices import report
 from napari_sam2.widgets.session_owner import SessionOwner
+from napari_sam2.widgets.tall_scroll import TallScroll
 from sam2_torch.automatic.options import EverythingOptions
 
 if TYPE_CHECKING:
@@ -104,19 +105,27 @@ class SegmentEverything(QWidget):
         return handled
 
     def _arrange(self) -> None:
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(8, 4, 8, 4)
-        layout.setSpacing(6)
         title = QLabel(
             "Finds all objects of an image without a click. Hide the doubtful ones, then "
             "<b>make objects</b> of the rest; or <b>track everything</b>."
         )
         title.setWordWrap(True)
+        content = QWidget()
+        layout = QVBoxLayout(content)
+        layout.setContentsMargins(8, 4, 8, 4)
+        layout.setSpacing(6)
         widgets: list[QWidget] = [title, self.image, self.wanted, _line(), self.segment]
-        widgets += [self.alike, _line(), self.track, _line(), self.progress]
-        for widget in widgets:
+        for widget in (*widgets, self.alike, _line(), self.track):
             layout.addWidget(widget)
         layout.addStretch()
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 4)
+        whole.addWidget(TallScroll(content))
+        below = QVBoxLayout()  # how far it is, and the way to stop it, are always seen
+        below.setContentsMargins(8, 0, 8, 0)
+        below.addWidget(_line())
+        below.addWidget(self.progress)
+        whole.addLayout(below)
 
     def _connect(self) -> None:
         self.image.chosen.connect(self._image_chosen)

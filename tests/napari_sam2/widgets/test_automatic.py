@@ -288,6 +288,17 @@ def test_nothing_is_cut_off(dock, viewer, qtbot):
             assert label.sizeHint().width() <= label.width() + 1, label.text()
 
 
+def test_on_a_small_screen_it_scrolls_and_can_be_cancelled(dock, viewer, qtbot):
+    dock.wanted.expand(animate=False)
+    window = viewer.window._qt_window
+    window.resize(1024, 600)
+    window.show()
+    qtbot.waitExposed(window)
+    assert dock.minimumSizeHint().height() < 300 and window.height() <= 600
+    assert not dock.progress.cancel.visibleRegion().isEmpty()
+    assert dock.track.run.visibleRegion().isEmpty()  # below, for the wheel
+
+
 def test_without_an_image(viewer, stub_owner, qtbot):
     widget = SegmentEverything(viewer, stub_owner)
     qtbot.addWidget(widget)
