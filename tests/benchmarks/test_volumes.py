@@ -1,8 +1,9 @@
 """The movie of stacks whose every voxel is known, and the objects that are clicked in it."""
 
 import numpy as np
-from volumes import TIMES, iou, make_movie, neurites, seeds
+from volumes import TIMES, iou, make_movie, neurites, seeds, write_movie
 
+from napari_sam2.io import read_movie
 from napari_sam2.sample_data import stack
 
 
@@ -23,6 +24,14 @@ def test_objects_are_clicked_where_they_are_largest():
     labels[0:3, 12:15, 12:15] = 2  # cut off by the first plane
     assert seeds(labels, 5) == {1: 3}
     assert iou(labels == 1, labels == 1) == 1 and iou(labels == 1, labels == 2) == 0
+
+
+def test_the_shell_is_given_a_movie_of_stacks(tmp_path):
+    image = np.arange(2 * 3 * 20 * 30, dtype=np.uint16).reshape(2, 3, 20, 30)
+    write_movie(tmp_path / "movie.ome.tif", image, stack.VOXEL_ZYX_UM)
+    movie = read_movie(tmp_path / "movie.ome.tif")
+    assert movie.n_planes == 3 and movie.n_frames == 6 and movie.plane_step_px == 4
+    np.testing.assert_array_equal(movie[4], image[1, 1])
 
 
 def test_neurites_are_long_and_of_all_sizes():
