@@ -15,8 +15,8 @@ daughters    The mother is followed from her true mask, up to ten frames before 
              daughters in the first frame, and in those after it.
 suggestions  All objects are followed to the end of the movie from one click: `mask0` those of
              frame 0 and no others, `click` each where it appears. Precision and recall of what
-             is found then, each within a frame: divisions, exits, deaths, both as ends, entries,
-             and losses: from then on the mask does not lie on its object any more.
+             is found then, each within a frame (`near`: three): divisions, exits, deaths, both as
+             ends, entries, and losses: from then on the mask does not lie on its object any more.
 
 Each of the three parts of a movie is a job; what is in the file is not done again with --resume,
 and after --limit seconds no other one is begun. With --followed, masks are kept in that folder,
@@ -57,7 +57,7 @@ from napari_sam2.tracked import Tracked
 from sam2_torch import SAM2, MaskPrompt, VideoSession, load_sam2
 
 BEFORE, FOLLOWED = 10, 8  # frames
-WITHIN = 1  # frames that a suggestion may be off
+WITHIN, NEAR = 1, 3  # frames that a suggestion may be off, and may be to count as near
 LATEST = 3  # frames after the mother's last one
 ALIKE, TOGETHER, OFF, REACH = 0.5, (0.4, 2.2), 0.6, 1.8  # of areas, and of her diameter
 
@@ -270,21 +270,23 @@ def _is_at_border(truth: Tracked, object_id: int, frame: int) -> bool:
 def measure_suggestions(followed: Followed, truth: Tracked, way: str) -> dict[str, int]:
     """Count what is said, what is right of it, and what is to be found."""
     prompts = said_in(truth, way)
-    found, ids = found_in(followed, prompts), {each.object_id for each in prompts}
+    suggested, ids = found_in(followed, prompts), {each.object_id for each in prompts}
     happened = happened_in(truth) | {Kind.LOST: losses_in(followed, truth)}
     counts: dict[str, int] = {}
     for name, kinds in NAMES.items():
         true = [each for kind in kinds for each in happened[kind] if each[0] in ids]
-        said = [(s.object_ids[0], s.frame) for s in found if s.kind in kinds]
+        said = [(s.object_ids[0], s.frame) for s in suggested if s.kind in kinds]
         counts[f"{name}.said"] = len(said)
-        counts[f"{name}.right"] = sum(any(_is_same(s, t) for t in true) for s in said)
         counts[f"{name}.true"] = len(true)
-        counts[f"{name}.found"] = sum(any(_is_same(s, t) for s in said) for t in true)
+        for how, within in (("", WITHIN), ("_near", NEAR)):
+            right = [any(_is_same(s, t, within) for t in true) for s in said]
+            found = [any(_is_same(s, t, within) for s in said) for t in true]
+            counts[f"{name}.right{how}"], counts[f"{name}.found{how}"] = sum(right), sum(found)
     return counts
 
 
-def _is_same(said: tuple[int, int], true: tuple[int, int]) -> bool:
-    return said[0] == true[0] and abs(said[1] - true[1]) <= WITHIN
+def _is_same(said: tuple[int, int], true: tuple[int, int], within: int) -> bool:
+    return said[0] == true[0] and abs(said[1] - true[1]) <= within
 
 
 def movies_of(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
