@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from tqdm import tqdm
 
 from napari_sam2 import api
-from napari_sam2.appearance import USUAL, Appearance
+from napari_sam2.appearance import Appearance
 from napari_sam2.cli.appearance import add_appearance, appearance_of
 from napari_sam2.cli.batch import Job, plan_jobs
 from napari_sam2.cli.embedding_folder import add_store, store_of
@@ -39,8 +39,8 @@ prompts: a CSV file with the header
 in pixels (the centre of the first one is 0, 0), frames counted from 0 (a movie of stacks needs
 a column z, too, for the plane); or a label image, of
 which each label on a frame is the mask of an object; or a session of the plugin (.jsonl), whose
-prompts are replayed on this movie, with its network and as it was seen there unless other options
-are given.
+prompts are replayed on this movie, with its network and as it was seen there; each option that is
+given holds in place of what the session says.
 
 Several inputs, or a pattern in quotes: -o is a folder that gets one output for each input, named
 like it. --prompts is then one file for all, or a folder with one file for each, named like it.
@@ -83,7 +83,7 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prompts", metavar="P", required=True, help="see below")
     add_appearance(parser)
     add_model(parser)
-    parser.set_defaults(model=None)  # a session's, or the usual
+    parser.set_defaults(model=None, precision=None)  # a session's, or the usual
 
 
 def add_input(parser: argparse.ArgumentParser) -> None:
@@ -227,9 +227,8 @@ def _run_job(
     prompts = read_prompts(job.prompts, movie)
     frames = resolved_frames(arguments.frames, movie)
     settings = settings_of(job.prompts)
-    look = appearance_of(arguments)
-    if look == USUAL:
-        look = replace(Appearance(**settings.appearance), channels=None)
+    # channels are those of a layer; here --channel says which ones are read
+    look = appearance_of(arguments, replace(Appearance(**settings.appearance), channels=None))
     tell(f"{which}{job.source}: {movie}")
     network = model(settings.model, settings.precision)
     job.output.parent.mkdir(parents=True, exist_ok=True)
@@ -258,11 +257,10 @@ def resolved_frames(frames: tuple[int, int | None] | None, movie: Movie) -> tupl
 def _load_named(arguments: argparse.Namespace, name: str, precision: str) -> "SAM2":
     """Load the network that the options name, or else the one that a session was made with."""
     chosen = argparse.Namespace(**vars(arguments))
-    if chosen.model is None:
-        chosen.model = name or "cells_nano"
-        # the other way round, "auto" is bfloat16 wherever that is no slower
-        if chosen.precision == "auto" and precision == "float32":
-            chosen.precision = precision
+    # "auto" is bfloat16 wherever that is no slower, but never in place of a session's float32
+    is_exact = chosen.model is None and precision == "float32"
+    chosen.precision = chosen.precision or ("float32" if is_exact else "auto")
+    chosen.model = chosen.model or name or "cells_nano"
     return load_model(chosen)
 
 

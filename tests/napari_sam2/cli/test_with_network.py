@@ -1,5 +1,6 @@
 """The command line with the embedded network, on a small part of the synthetic movie."""
 
+import argparse
 import re
 from datetime import UTC, datetime
 
@@ -9,7 +10,8 @@ from huggingface_hub import constants
 
 from napari_sam2 import api
 from napari_sam2.appearance import Appearance
-from napari_sam2.cli import main
+from napari_sam2.cli import main, track
+from napari_sam2.cli.appearance import add_appearance, appearance_of
 from napari_sam2.history import SETTINGS_KEY, Action, History, Key, Kind
 from napari_sam2.io import read_movie
 from napari_sam2.io.label_images import boxes_from_labels, clicks_from_labels
@@ -105,8 +107,64 @@ def test_a_session_is_replayed_as_it_was_seen(truth, tmp_path, monkeypatch, caps
     command = "segment movie.npy --prompts session.jsonl --device cpu"
     assert main(f"{command} -o as_it_was.tif".split()) == 0
     assert "model cells_nano on cpu in float32" in capsys.readouterr().err
-    assert main(f"{command} -o brighter.tif --gamma 2".split()) == 0
-    assert seen == [Appearance(**look), Appearance(gamma=2)]
+    assert seen == [Appearance(**look)]
+    usual = "--gamma 1 --resolution auto --contrast auto"
+    for number, (options, wanted) in enumerate(
+        (
+            ("--gamma 2", look | {"gamma": 2.0}),
+            ("--gamma 1", look | {"gamma": 1.0}),
+            ("--resolution auto", look | {"resolution": "auto"}),
+            ("--contrast auto", look | {"contrast": None}),
+            ("--contrast-per-frame", look | {"per_frame": True}),
+            (usual, {}),
+        )
+    ):
+        assert main(f"{command} -o other{number}.tif {options}".split()) == 0
+        assert seen.pop() == Appearance(**wanted), options
+
+
+def test_a_session_seen_frame_by_frame_takes_other_options():
+    session = Appearance(gamma=0.5, per_frame=True)
+    parser = argparse.ArgumentParser()
+    add_appearance(parser)
+    for options, wanted in (
+        ("", session),
+        ("--contrast 5:900", Appearance((5, 900), 0.5)),
+        ("--contrast auto", Appearance(gamma=0.5)),
+        ("--no-contrast-per-frame --gamma 1", Appearance()),
+    ):
+        assert appearance_of(parser.parse_args(options.split()), session) == wanted
+
+
+@pytest.mark.parametrize(
+    ("options", "session", "loaded"),
+    [
+        ([], ("sam2.1_hiera_tiny", "float32"), ("sam2.1_hiera_tiny", "float32")),
+        ([], ("sam2.1_hiera_tiny", "bfloat16"), ("sam2.1_hiera_tiny", "auto")),
+        (["--precision", "auto"], ("sam2.1_hiera_tiny", "float32"), ("sam2.1_hiera_tiny", "auto")),
+        (["--model", "cells_nano"], ("sam2.1_hiera_tiny", "float32"), ("cells_nano", "auto")),
+        (["--precision", "float32"], ("", ""), ("cells_nano", "float32")),
+    ],
+)
+def test_the_network_of_a_session_or_of_the_options(
+    truth, tmp_path, monkeypatch, options, session, loaded
+):
+    asked = []
+
+    def load(chosen):
+        asked.append((chosen.model, chosen.precision))
+        raise FileNotFoundError("expected a network, found none: it is not needed here")
+
+    monkeypatch.setattr(track, "load_model", load)
+    history = History()
+    history.note(Action.SETTINGS, "", {SETTINGS_KEY: Settings(*session)})
+    history.record(Action.PROMPT, {Key(Kind.MARKS, 1, 0): Marks(((9, 9, 1),))})
+    image = Fingerprint.of(list(np.load("movie.npy")), "m")
+    write_session(
+        tmp_path / "session.jsonl", Header(image, "", datetime.now(UTC), "tests"), history.entries
+    )
+    main(["track", "movie.npy", "--prompts", "session.jsonl", "-o", "o.tif", *options])
+    assert asked == [loaded]
 
 
 def test_an_unknown_model_is_said(truth, capsys):
