@@ -11,13 +11,13 @@ from napari_sam2.history import Action, Key, Kind
 from napari_sam2.layers.workspace import Workspace
 from napari_sam2.marks import Marks
 from napari_sam2.widgets.conversation import Conversation
+from napari_sam2.widgets.hints import MASKS
 from napari_sam2.widgets.pending_steps import PendingStep, places
 
 if TYPE_CHECKING:
     from sam2_torch.predictions import SparseMask
 
 GHOSTS_MS = 6000
-ALTERNATIVES = 3  # masks that the network makes of one click
 
 
 class Alternatives(QObject):
@@ -32,12 +32,20 @@ class Alternatives(QObject):
     open_image
         Loads the network and the image unless they are open.
 
+    Attributes
+    ----------
+    choice
+        Which mask is taken, from 1, while the others are outlined; else 0.
+
     Signals
     -------
+    changed
+        It is another one.
     noticed
         A sentence for the user.
     """
 
+    changed = Signal()
     noticed = Signal(str)
 
     def __init__(
@@ -47,6 +55,7 @@ class Alternatives(QObject):
         open_image: Callable[[], None],
     ) -> None:
         super().__init__()
+        self.choice = 0
         self._conversation = conversation
         self._current = current
         self._open_image = open_image
@@ -67,9 +76,9 @@ class Alternatives(QObject):
             self.noticed.emit("There is a choice after a single click: whole, part or sub-part.")
             return
         self._open_image()
-        choice = ((marks.choice or 0) + 1) % ALTERNATIVES
+        choice = ((marks.choice or 0) + 1) % MASKS
         chosen = replace(marks, choice=choice or None)
-        about = f"{places(workspace, [key])}, {choice + 1} of {ALTERNATIVES}"
+        about = f"{places(workspace, [key])}, {choice + 1} of {MASKS}"
         step = PendingStep(Action.CHOOSE, about)
         changes = {Key(Kind.MARKS, *key): chosen}
         step.record(workspace, changes)
@@ -84,6 +93,12 @@ class Alternatives(QObject):
         if self._shown_on is not None:
             self._shown_on.ghosts.hide()
             self._shown_on = None
+        self._set_choice(0)
+
+    def _set_choice(self, choice: int) -> None:
+        if choice != self.choice:
+            self.choice = choice
+            self.changed.emit()
 
     def _show(
         self, workspace: Workspace, frame: int, choice: int, masks: "list[SparseMask]"
@@ -94,3 +109,4 @@ class Alternatives(QObject):
             self._shown_on = workspace
             workspace.ghosts.show([mask for i, mask in enumerate(masks) if i != choice], frame)
             self._timer.start(GHOSTS_MS)
+            self._set_choice(choice + 1)

@@ -24,6 +24,7 @@ from napari_sam2.widgets.propagation import Propagation
 from napari_sam2.widgets.session_owner import SessionOwner
 from napari_sam2.widgets.sessions import Sessions
 from napari_sam2.widgets.steps import Steps
+from napari_sam2.widgets.wiring import connect_parts
 from napari_sam2.widgets.worker import SessionWorker
 from napari_sam2.widgets.workspaces import Workspaces
 
@@ -50,9 +51,9 @@ class Annotator(QObject):
     ----------
     workspace
         The chosen image with its axes, objects, masklets and layers; None if none is chosen.
-    network, conversation, propagation, steps, edit, pen, sessions
-        The parts: what is loaded, what is asked of it, masks carried on, what is recorded,
-        edits, the next mark, files.
+    network, conversation, alternatives, propagation, steps, neighbours, edit, pen, sessions
+        The parts: what is loaded, what is asked of it, what else a click can mean, masks carried
+        on, what is recorded, the frames beside a prompt, edits, the next mark, files.
     suggestions
         What may have happened to the objects, and is yet to be decided on.
     is_closed
@@ -87,17 +88,17 @@ class Annotator(QObject):
         self.network = Network(self.worker, self._owner)
         self._workspaces = Workspaces(viewer, self._listener)
         self.conversation = Conversation(self.worker, self._owner)
-        self._alternatives = Alternatives(self.conversation, self._current, self.open)
+        self.alternatives = Alternatives(self.conversation, self._current, self.open)
         self.propagation = Propagation(self.worker, self._owner, self._current)
         self.steps = Steps(
-            self.network, self.conversation, self._alternatives, self._current, self.open
+            self.network, self.conversation, self.alternatives, self._current, self.open
         )
         self.neighbours = Neighbours(self.worker, self._owner, self._current)
         self.suggestions = OpenSuggestions()
         self.edit = Edits(self._current, self.steps.put, self.propagation.when_idle)
         self.pen = Pen(self._current, self.steps, self.edit)
         self.sessions = Sessions(lambda: self.model[0], self._put_history)
-        self._connect_parts()
+        connect_parts(self)
         viewer.layers.events.removed.connect(self._layer_removed)
 
     @property
@@ -145,26 +146,6 @@ class Annotator(QObject):
 
     def _current(self) -> Workspace | None:
         return self.workspace
-
-    def _connect_parts(self) -> None:
-        self.network.changed.connect(self.steps.note_settings)  # first: then they are saved
-        notice = (self.conversation, self._alternatives, self.steps, self.propagation)
-        for part in (*notice, self.pen, self.sessions):
-            part.noticed.connect(self.noticed)
-        change = (self.network, self.conversation, self.steps, self.propagation)
-        for each in (*change, self.pen, self.sessions):
-            each.changed.connect(self.changed)
-        for one in (self.network, self.sessions):
-            one.failed.connect(self.failed)
-        self.propagation.progressed.connect(self.progressed)
-        self.propagation.ended.connect(self.ended)
-        self.propagation.recorded.connect(self.sessions.later)
-        self.worker.failed.connect(self._fail)
-        self.changed.connect(self.sessions.later)
-        self.conversation.answered.connect(self.neighbours.look_soon)
-        self.steps.changed.connect(self.neighbours.discard)
-        self.propagation.changed.connect(self.neighbours.discard)
-        self.changed.connect(self.neighbours.discard_outdated)
 
     def choose_image(self, image: "Image | None", frame_axis: Along = None) -> None:
         """Go to an image; what was done on it before is there again. None leaves all.
@@ -310,7 +291,7 @@ class Annotator(QObject):
     def choose_alternative(self) -> None:
         """Take the next of the masks that the click shown can mean; the others are outlined."""
         self.neighbours.discard()
-        self._alternatives.choose_next()
+        self.alternatives.choose_next()
 
     def set_per_object(self, per_object: bool) -> None:
         """Choose one Labels layer for each object, or one for all."""
@@ -382,7 +363,7 @@ class Annotator(QObject):
         self.is_closed = True
         self.viewer.layers.events.removed.disconnect(self._layer_removed)
         self.propagation.close()
-        self._alternatives.hide()
+        self.alternatives.hide()
         self.neighbours.discard()
         self.worker.close()
         self._workspaces.end_strokes()
@@ -401,8 +382,8 @@ class Annotator(QObject):
     def _put_history(self, workspace: Workspace, history: History) -> None:
         self.propagation.when_idle(partial(self.steps.put_history, workspace, history))
 
-    def _fail(self, error: Exception) -> None:
+    def fail(self, error: Exception) -> None:
+        """Tell of something that failed on the worker's thread, and show what there is now."""
         self.network.note_failure()
-        self.propagation.note_failure()
         self.failed.emit(error)
         self.changed.emit()

@@ -1,6 +1,6 @@
 """The dock widget "Segment everything (SAM 2)"."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from napari_sam2.widgets.automatic_sections import (
     TrackSection,
 )
 from napari_sam2.widgets.automatic_seeds import seeds_of
+from napari_sam2.widgets.guarded import Guarded
 from napari_sam2.widgets.image_choice import ImageChoice
 from napari_sam2.widgets.notices import report
 from napari_sam2.widgets.session_owner import SessionOwner
@@ -66,6 +67,7 @@ class SegmentEverything(QWidget):
         self.progress = ProgressSection()
         self._found: dict[Workspace, FoundLayer] = {}
         self._is_running = False
+        self._broken = "Cancelled"
         self._is_closed = False
         self._tracked: set[int] = set()
         self._refresh = QTimer(self)
@@ -82,6 +84,11 @@ class SegmentEverything(QWidget):
         """What was found in the chosen image; None if nothing was looked for."""
         workspace = self.annotator.workspace
         return None if workspace is None else self._found.get(workspace)
+
+    @property
+    def _kept(self) -> str:
+        """Say of a job that did not go to its end how that came, and what is left of it."""
+        return f"{self._broken}; what was done is kept."
 
     def release(self) -> None:
         """Let go of the viewer; what was done, and what runs, goes on without the dock."""
@@ -147,7 +154,6 @@ class SegmentEverything(QWidget):
         annotator = self.annotator
         return [
             (annotator.changed, self._sync),
-            (annotator.failed, self._failed),
             (annotator.closed, self.release),
         ]
 
@@ -178,6 +184,22 @@ class SegmentEverything(QWidget):
             self._sync()
         return workspace
 
+    def _run(
+        self,
+        job: Callable[[SessionOwner], Iterator[Step]],
+        each: Callable[[Step], None],
+        then: Callable[[bool], None],
+    ) -> None:
+        """Run a job; `then` is told whether it went to its end, also where it failed."""
+        stream = Guarded(job)
+        self.annotator.stream(stream, each=each, then=partial(self._end, stream, then))
+
+    def _end(self, stream: Guarded, then: Callable[[bool], None], completed: bool) -> None:
+        self._broken = "Cancelled" if stream.error is None else "Failed"
+        then(completed and stream.error is None)
+        if stream.error is not None:
+            self.annotator.failed.emit(stream.error)
+
     def _segment(self) -> None:
         workspace = self._start("Segmenting …")
         if workspace is not None:
@@ -196,7 +218,7 @@ class SegmentEverything(QWidget):
             return
         frames = workspace.frames
         job = SegmentJob(frames, numbers, options, lambda number: seeds[number])
-        self.annotator.stream(job.run, each=self._show_step, then=partial(then, workspace, job))
+        self._run(job.run, self._show_step, partial(then, workspace, job))
 
     def _options(self, workspace: Workspace) -> EverythingOptions:
         height, width = (float(s) for s in workspace.image.scale[-2:])
@@ -213,7 +235,7 @@ class SegmentEverything(QWidget):
 
     def _taken(self, workspace: Workspace, job: SegmentJob, completed: bool) -> None:
         self._take(workspace, job)
-        self._finish("Done." if completed else "Cancelled; what was done is kept.")
+        self._finish("Done." if completed else self._kept)
 
     def _take(self, workspace: Workspace, job: SegmentJob) -> FoundLayer:
         if workspace not in self._found:
@@ -278,7 +300,7 @@ class SegmentEverything(QWidget):
         if completed:
             self._compare(workspace, examples)
         else:
-            self._finish("Cancelled; what was done is kept.")
+            self._finish(self._kept)
 
     def _compare(self, workspace: Workspace, examples: Examples) -> None:
         found, numbers = self._found[workspace], self._numbers(workspace)
@@ -287,13 +309,11 @@ class SegmentEverything(QWidget):
             for frame in numbers
         }
         job = CompareJob(workspace.frames, examples, lambda: masks)
-        self.annotator.stream(
-            job.run, each=self._show_step, then=partial(self._compared, found, job)
-        )
+        self._run(job.run, self._show_step, partial(self._compared, found, job))
 
     def _compared(self, found: FoundLayer, job: CompareJob, completed: bool) -> None:
         found.compare(job.likenesses)
-        self._finish("Done: move the slider." if completed else "Cancelled.")
+        self._finish("Done: move the slider." if completed else self._kept)
 
     def _track(self) -> None:
         workspace = self._start("Segmenting the first frame …")
@@ -309,11 +329,8 @@ class SegmentEverything(QWidget):
         self.annotator.set_per_object(False)
         frames = workspace.frames
         job = TrackJob(frames, self.track.options(everything), workspace.confidence)
-        self.annotator.stream(
-            job.run,
-            each=partial(self._show_tracking, workspace),
-            then=partial(self._end_tracking, workspace, job),
-        )
+        show = partial(self._show_tracking, workspace)
+        self._run(job.run, show, partial(self._end_tracking, workspace, job))
 
     def _show_tracking(self, workspace: Workspace, step: Step) -> None:
         self._show_step(step)
@@ -334,11 +351,7 @@ class SegmentEverything(QWidget):
         workspace.proposed.extend(of_divisions(job.divisions))
         self.annotator.steps.add_followed(workspace, job.seeds)
         said = _in_words(len(job.seeds), len(job.divisions))
-        self._finish(said if completed else f"Cancelled; what was done is kept: {said}")
-
-    def _failed(self, error: Exception) -> None:
-        if self._is_running:
-            self._finish("")
+        self._finish(said if completed else f"{self._kept[:-1]}: {said}")
 
     def _finish(self, text: str) -> None:
         self._is_running = False

@@ -4,6 +4,12 @@ A fourth line would move every button below it, under the hand that is about to 
 """
 
 from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from typing import Any
+
+REOPEN = "<a href='reopen' style='color: #3f8cff'>reopen the last session</a>"
+MASKS = 3  # that a click can mean
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,13 @@ class Situation:
         current object.
     read_whole
         Whether napari has to read large frames as a whole to show them.
+    choice
+        Which of the masks that a click can mean is taken, from 1, while the others are
+        outlined; else 0.
+    locked
+        Whether nothing changes the current object in the frame that is shown.
+    recoverable
+        Whether something was done on this image before, and can be gone on with.
     """
 
     image: bool = False
@@ -37,6 +50,9 @@ class Situation:
     propagating: bool = False
     propagated: bool = False
     read_whole: bool = False
+    choice: int = 0
+    locked: bool = False
+    recoverable: bool = False
 
 
 def next_step(now: Situation) -> str:
@@ -46,6 +62,8 @@ def next_step(now: Situation) -> str:
             "Open an image: drop a file into the window, or take one from "
             "<b>File > Open Sample</b>."
         )
+    if not now.drawing and now.recoverable:
+        return f"You worked on this before: {REOPEN}. Or press <b>Points</b> to begin anew."
     if not now.drawing and now.read_whole:
         return (
             "Press <b>Points</b>. napari reads these frames whole; as .zarr, with the reader "
@@ -57,6 +75,10 @@ def next_step(now: Situation) -> str:
         return "Carrying the masks on. Look around, correct or cancel at any time."
     if now.loading:
         return f"Loading {now.loading}. You can click already: nothing gets lost."
+    if now.choice:
+        return f"Mask <b>{now.choice} of {MASKS}</b> of this click. <b>Tab</b>: the next one."
+    if now.locked:
+        return "<b>Locked</b> here: nothing changes this mask. Key U locks and unlocks a frame."
     if not now.marked:
         return "<b>Click inside a cell</b>, or draw a box around it."
     return _after_a_prompt(now)
@@ -77,3 +99,18 @@ def _after_a_prompt(now: Situation) -> str:
         "Go through the frames. Correct with a click and propagate again, or press "
         "<b>New</b> for the next cell."
     )
+
+
+def beside_pictures(now: Situation) -> str:
+    """Say it in one line, above the pictures of the neighbouring frames."""
+    if now.choice:
+        return f"Mask <b>{now.choice} of {MASKS}</b>. <b>Tab</b>: the next."
+    return "Goes on like this? <b>Propagate</b>."
+
+
+@cache
+def all_steps() -> frozenset[str]:
+    """Give all that can be said, for whoever makes room for it."""
+    flag, loading = (False, True), ("", "sam2.1_hiera_base_plus")
+    values: list[Any] = [flag, flag, flag, loading, *[flag] * 4, (0, MASKS), flag, flag]
+    return frozenset(next_step(Situation(*each)) for each in product(*values))

@@ -8,6 +8,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_sam2.annotation import Direction
 from napari_sam2.history import Action
 from napari_sam2.layers.workspace import Workspace
+from napari_sam2.widgets.guarded import Guarded
 from napari_sam2.widgets.live_view import LiveView
 from napari_sam2.widgets.pending_steps import PendingStep
 from napari_sam2.widgets.session_owner import Progress, SessionOwner
@@ -37,8 +38,8 @@ class Propagation(QObject):
         `Progress`, and whether it went to its end.
     recorded
         New masks are in the history.
-    noticed
-        A sentence for the user.
+    noticed, failed
+        A sentence for the user, and what broke it off.
     """
 
     changed = Signal()
@@ -46,6 +47,7 @@ class Propagation(QObject):
     ended = Signal(bool)
     recorded = Signal()
     noticed = Signal(str)
+    failed = Signal(object)
 
     def __init__(
         self,
@@ -115,10 +117,11 @@ class Propagation(QObject):
         self._run += 1
         self._live.begin(workspace)
         step.begin(workspace)
+        guarded = Guarded(stream)
         self._worker.stream(
-            stream,
+            guarded,
             each=partial(self._take, workspace, step),
-            then=partial(self._end, self._run),
+            then=partial(self._end, self._run, guarded),
         )
         self.changed.emit()
 
@@ -143,12 +146,6 @@ class Propagation(QObject):
         """Call nothing of what waits for the end."""
         self._waiting.clear()
 
-    def note_failure(self) -> None:
-        """Something failed on the worker: find out whether it was the propagation."""
-        self.is_running = self.is_running and self._worker.is_streaming
-        if not self.is_running:
-            self._call_waiting()
-
     def close(self) -> None:
         """Show nothing any more."""
         self._live.close()
@@ -160,14 +157,15 @@ class Propagation(QObject):
         if workspace is self._current():
             self._live.take(workspace, progress)
 
-    def _end(self, run: int, completed: bool) -> None:
-        if run != self._run or not self.is_running:  # of an image that was left
-            return
-        self.is_running = False
-        self._live.finish()
-        self.ended.emit(completed)
-        self.changed.emit()
-        self._call_waiting()
+    def _end(self, run: int, stream: Guarded, completed: bool) -> None:
+        if run == self._run and self.is_running:  # else of an image that was left
+            self.is_running = False
+            self._live.finish()
+            self.ended.emit(completed and stream.error is None)
+            self.changed.emit()
+            self._call_waiting()
+        if stream.error is not None:
+            self.failed.emit(stream.error)
 
     def _call_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel
 
 from napari_sam2.widgets.automatic import SegmentEverything
@@ -16,6 +17,7 @@ CENTRES = ((30, 40), (80, 60), (45, 150), (95, 130))
 RADIUS = 13
 UM = 0.5  # per pixel
 DOCK_WIDTH_PX = 300
+LEFT = Qt.MouseButton.LeftButton
 
 
 @pytest.fixture(scope="module")
@@ -268,6 +270,57 @@ def test_track_everything_is_one_step(dock, viewer, qtbot):
     done(dock, qtbot)
     for frame, labels in before.items():
         np.testing.assert_array_equal(workspace.masklets.labels(frame), labels)
+
+
+def test_what_was_tracked_until_it_failed_is_one_step(dock, viewer, qtbot, messages, monkeypatch):
+    from sam2_torch.automatic import TrackEverything
+
+    run = TrackEverything.run
+
+    def failing(self):
+        for step in run(self):
+            yield step
+            if step.frame == 1:
+                raise OSError("frame 2 cannot be read")
+
+    monkeypatch.setattr(TrackEverything, "run", failing)
+    qtbot.mouseClick(dock.track.run, LEFT)
+    done(dock, qtbot)
+    workspace = dock.annotator.workspace
+    found = workspace.masklets.labels(1)
+    assert found.any() and not workspace.masklets.labels(2).any()
+    assert dock.progress.status.text().startswith("Failed; what was done is kept: ")
+    assert "frame 2 cannot be read" in messages[-1].message
+    assert dock.track.run.isEnabled() and not dock.progress.cancel.isEnabled()
+    dock.annotator.edit.undo()
+    done(dock, qtbot)
+    assert not any(workspace.masklets.labels(frame).any() for frame in range(3))
+    assert dock.annotator.edit.undo_text == ""
+    dock.annotator.edit.redo()
+    done(dock, qtbot)
+    np.testing.assert_array_equal(workspace.masklets.labels(1), found)
+
+
+def test_what_was_found_until_it_failed_is_kept(dock, viewer, qtbot, messages, monkeypatch):
+    from sam2_torch.automatic import Everything
+
+    run, begun = Everything.run, []
+
+    def failing(self):
+        begun.append(self)
+        if len(begun) == 3:
+            raise OSError("the third frame cannot be read")
+        yield from run(self)
+
+    monkeypatch.setattr(Everything, "run", failing)
+    dock.segment.frames.setCurrentText(ALL_FRAMES)
+    qtbot.mouseClick(dock.segment.run, LEFT)
+    done(dock, qtbot)
+    layer = viewer.layers["cells found"]
+    assert [bool(np.asarray(layer.data[frame]).any()) for frame in range(3)] == [True, True, False]
+    assert dock.progress.status.text() == "Failed; what was done is kept."
+    assert "the third frame cannot be read" in messages[-1].message
+    assert dock.segment.run.isEnabled()
 
 
 def test_errors_are_told_in_a_sentence(dock, qtbot, messages):
