@@ -1,6 +1,6 @@
 """Use the plugin with a real mouse and keyboard on a virtual screen, and take its pictures.
 
-    python docs/retake_screenshots.py [FOLDER]
+    python docs/retake_screenshots.py [FOLDER [NAME ...]]
 
 Needs Xvfb, xdotool and ImageMagick (Linux). One process runs napari and keeps writing down
 where things are; the other one moves the mouse there, as a person would. It prints how long
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ WINDOW = (1280, 1080)
 DOCK_WIDTH = 300
 STATE_EVERY_MS = 100
 TICK_MS = 5
+MOTHER, DIVIDES_IN = (124, 157), 7  # in the sample
 
 Point = tuple[float, float]
 
@@ -70,6 +71,7 @@ class Watcher:
         self.window = viewer.window._qt_window
         self.canvas = viewer.window._qt_viewer.canvas.native
         self.dock: Any = None
+        self.annotator: Any = None
         self.gaps_ms: list[float] = []
         self.clicks_ms: list[float] = []
         self._last = time.perf_counter()
@@ -97,28 +99,31 @@ class Watcher:
     def note_gap(self) -> None:
         """Note by how much this call is late, while masks are being propagated."""
         now = time.perf_counter()
-        if self.dock is not None and self.dock.annotator.is_propagating:
+        if self.annotator is not None and self.annotator.is_propagating:
             self.gaps_ms.append(round(1000 * (now - self._last) - TICK_MS, 1))
         self._last = now
 
     def find_dock(self) -> None:
-        """Make the dock narrow when it appears, and time what it shows from then on."""
-        from qtpy.QtCore import Qt
-
+        """Make docks narrow when they appear, and time what the first one shows from then on."""
         from napari_sam2.widgets.segment_and_track import SegmentAndTrack
 
-        found = self.window.findChild(SegmentAndTrack)
-        if found is None or self.dock is not None:
-            return
-        self.dock = found
-        self.window.resizeDocks([found.parent()], [DOCK_WIDTH], Qt.Orientation.Horizontal)
-        self._time_masks()
+        before, self.dock = self.dock, self.window.findChild(SegmentAndTrack)
+        if self.dock is not None and self.dock is not before:
+            self._make_narrow(self.dock)
+            if self.annotator is None:
+                self.annotator = self.dock.annotator
+                self._time_masks()
+
+    def _make_narrow(self, widget: Any) -> None:
+        from qtpy.QtCore import Qt
+
+        self.window.resizeDocks([widget.parent()], [DOCK_WIDTH], Qt.Orientation.Horizontal)
 
     def _time_masks(self) -> None:
         """Time clicks, from the press of the button to the mask being drawn."""
         from qtpy.QtCore import QObject
 
-        watcher, annotator = self, self.dock.annotator
+        watcher, annotator = self, self.annotator
 
         class Presses(QObject):
             def eventFilter(self, watched: Any, event: Any) -> bool:
@@ -151,29 +156,62 @@ class Watcher:
         return found
 
     def _dock_state(self) -> dict[str, Any]:
-        if self.dock is None:
+        buttons = self._other_docks()
+        state: dict[str, Any] = {}
+        if self.dock is not None:
+            buttons |= self._own_dock()
+            state = {"hint": self.dock.heading.hint.text()}
+            state["status"] = self.dock.propagation.status.text()
+        if self.annotator is not None:
+            worker, propagation = self.annotator.worker, self.annotator.propagation
+            state["busy"] = worker.is_busy or propagation.is_showing
+            state["propagating"] = self.annotator.is_propagating
+        if not buttons:
             return {}
         sliders = self.viewer.window._qt_viewer.dims.slider_widgets
-        named = {
+        named = buttons | ({"slider": sliders[0].slider} if sliders else {})
+        rows = {} if self.dock is None else self._rows()
+        return state | {
+            "buttons": {
+                name: [*self._on_screen(each, 0, 0), *self._size(each)]
+                for name, each in named.items()
+                if each.isVisible()
+            }
+            | rows
+        }
+
+    def _own_dock(self) -> dict[str, Any]:
+        return {
             "points": self.dock.prompts.points,
             "shapes": self.dock.prompts.shapes,
             "new": self.dock.objects.new,
             "propagate": self.dock.propagation.run,
             "from_here": self.dock.propagation.from_here,
             "everywhere": self.dock.propagation.everywhere,
-            "slider": sliders[0].slider,
+            "close": self.dock.parent().titleBarWidget().close_button,
         }
-        return {
-            "buttons": {
-                name: [*self._on_screen(each, 0, 0), *self._size(each)]
-                for name, each in named.items()
+
+    def _other_docks(self) -> dict[str, Any]:
+        from napari_sam2.widgets.automatic import SegmentEverything
+        from napari_sam2.widgets.tracks import TracksAndNumbers
+
+        named: dict[str, Any] = {}
+        tracks = self.window.findChild(TracksAndNumbers)
+        if tracks is not None:
+            lineage, suggestions = tracks.lineage, tracks.suggestions
+            named |= {
+                "divide": lineage.divide,
+                "tracks": lineage.tracks,
+                "find": suggestions.search,
             }
-            | self._rows(),
-            "hint": self.dock.hint.text(),
-            "busy": self.dock.busy.isVisible(),
-            "status": self.dock.propagation.status.text(),
-            "propagating": self.dock.annotator.is_propagating,
-        }
+        everything = self.window.findChild(SegmentEverything)
+        if everything is not None:
+            named["everything"] = everything.segment.run
+            named["what counts"] = everything.wanted.toggleButton()
+            if self.annotator is None:
+                self.annotator = everything.annotator
+                self._make_narrow(everything)
+        return named
 
     def _rows(self) -> dict[str, list[int]]:
         """Find the names in the list of objects."""
@@ -252,11 +290,19 @@ class Person:
         along = frame / max(1, self.sees["n_frames"] - 1)
         self.press("slider", 0.02 + 0.96 * along)
         for _ in range(30):
-            away = frame - self.sees["frame"]
+            away = frame - self._frame_at_rest()
             if not away:
                 return
             self.key("Right" if away > 0 else "Left", abs(away))
         raise TimeoutError(f"frame {frame} is not reached; seen: {self.sees['frame']}")
+
+    def _frame_at_rest(self) -> int:
+        """Wait until the viewer has followed, and say which frame it shows."""
+        before, now = -1, self.sees["frame"]
+        while now != before:
+            time.sleep(0.4)
+            before, now = now, self.sees["frame"]
+        return int(now)
 
     def key(self, name: str, times: int = 1) -> None:
         """Press a key."""
@@ -297,14 +343,7 @@ class Person:
 
 def walk(person: Person) -> None:
     """Segment nuclei of the sample, and track them."""
-    person.wait(lambda state: "File" in state["actions"])
-    person.menu("File", "Open Sample", "SAM 2", "Dividing nuclei")
-    person.wait(lambda state: state["layers"] == ["dividing nuclei"])
-    person.menu("Plugins", "SAM 2", "Segment and track")
-    person.wait(lambda state: "buttons" in state)
-    person.click(person.pixel(180, 5))  # the keyboard to the canvas
-    person.key("ctrl+r")
-    person.scrub(0.5, 0.0)
+    open_sample(person, "Segment and track")
     person.shoot("1-opened")
     click_nuclei(person)
     person.shoot("widget")
@@ -316,9 +355,61 @@ def walk(person: Person) -> None:
     person.shoot("propagated")
 
 
+def open_sample(person: Person, dock: str) -> None:
+    """Open the movie of dividing nuclei at its first frame, and a dock."""
+    person.wait(lambda state: "File" in state["actions"])
+    person.menu("File", "Open Sample", "SAM 2", "Dividing nuclei")
+    person.wait(lambda state: state["layers"] == ["dividing nuclei"])
+    person.menu("Plugins", "SAM 2", dock)
+    person.wait(lambda state: "buttons" in state)
+    person.click(person.pixel(180, 5))  # the keyboard to the canvas
+    person.key("ctrl+r")
+    person.scrub(0.5, 0.0)
+
+
+def walk_tracks(person: Person) -> None:
+    """Follow three nuclei, and say where one of them divides."""
+    open_sample(person, "Segment and track")
+    person.press("points")
+    person.wait(lambda state: "dividing nuclei clicks" in state["layers"])
+    for i, nucleus in enumerate(((86, 61), (87, 197), MOTHER)):
+        if i:
+            person.press("new")
+        person.click(person.pixel(*nucleus))
+        person.wait_for_masks()
+        time.sleep(1)
+        person.wait_for_masks()
+    person.press("propagate")
+    time.sleep(1)
+    person.wait(lambda state: not state["busy"], 300)
+    person.press("close")
+    person.menu("Plugins", "SAM 2", "Tracks and numbers")
+    person.wait(lambda state: "divide" in state["buttons"])
+    person.go_to(DIVIDES_IN)
+    person.press("divide")
+    time.sleep(1)
+    person.wait(lambda state: not state["busy"], 300)
+    person.press("tracks", 0.05)
+    person.press("find")
+    person.go_to(DIVIDES_IN + 2)
+    person.wait_for_masks()
+    person.shoot("tracks")
+
+
+def walk_everything(person: Person) -> None:
+    """Find all nuclei of the first frame."""
+    open_sample(person, "Segment everything")
+    person.press("what counts")
+    person.press("everything")
+    person.wait(lambda state: "dividing nuclei found" in state["layers"], 300)
+    person.wait(lambda state: not state["busy"])
+    person.shoot("segment_everything")
+
+
 def click_nuclei(person: Person) -> None:
     """Prompt four nuclei: by a click, by three, by a box, and by a click and a key."""
     person.press("points")
+    person.wait(lambda state: "dividing nuclei clicks" in state["layers"])
     person.click(person.pixel(25, 110))
     person.wait(lambda state: "Loading" in state["hint"] or "Right?" in state["hint"])
     person.shoot("2-loading")
@@ -339,6 +430,8 @@ def click_nuclei(person: Person) -> None:
     person.press("new")
     person.press("points")
     person.click(person.pixel(154, 193))
+    person.wait_for_masks()
+    time.sleep(1)  # for the preview
     person.wait_for_masks()
 
 
@@ -405,15 +498,18 @@ def person_at(folder: Path, *movie: str) -> Iterator[tuple[Person, Path]]:
             app.wait(10)
 
 
-def main(folder: Path) -> None:
-    """Walk through the sample, and tell how quick it was."""
-    with person_at(folder) as (person, _):
-        walk(person)
-        tell(person.sees)
+def main(folder: Path, names: Sequence[str] = ()) -> None:
+    """Walk through the sample, and tell how quick it was; all walks unless some are named."""
+    walks = {"widget": walk, "tracks": walk_tracks, "everything": walk_everything}
+    for name in names or walks:
+        with person_at(folder) as (person, _):
+            walks[name](person)
+            if name == "widget":
+                tell(person.sees)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--napari"]:
         run_napari(Path(sys.argv[2]), *sys.argv[3:])
     else:
-        main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path("screenshots"))
+        main(Path(sys.argv[1] if len(sys.argv) > 1 else "screenshots"), sys.argv[2:])

@@ -132,6 +132,7 @@ def begin(person: Person) -> None:
     person.key("ctrl+r")
     person.go_to(0)
     person.press("points")
+    person.wait(lambda state: any(name.endswith("clicks") for name in state["layers"]))
 
 
 def click_cells(person: Person, places: Iterable[Place]) -> None:

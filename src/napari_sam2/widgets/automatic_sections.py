@@ -15,11 +15,12 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible, QLabeledDoubleSlider
+from superqt import QLabeledDoubleSlider
 
 from napari_sam2.automatic import in_pixels
 from napari_sam2.images import Calibration
-from napari_sam2.widgets.sections import add_row, button, calm, combo_box, form
+from napari_sam2.widgets.folds import Fold
+from napari_sam2.widgets.sections import add_row, button, combo_box, form
 from sam2_torch.automatic.options import (
     MIN_SCORE,
     Contrast,
@@ -44,11 +45,11 @@ MAX_DIAMETER = 99999.0
 NO_LIMIT = "no limit"
 
 
-class ObjectsWanted(QCollapsible):
+class ObjectsWanted(Fold):
     """What counts as an object, and where to click; folded away at first."""
 
     def __init__(self) -> None:
-        super().__init__("What counts as an object", expandedIcon="▾", collapsedIcon="▸")
+        super().__init__("What counts as an object")
         self.smallest = _diameter("Objects of a smaller diameter are left out.")
         self.largest = _diameter("Objects of a larger diameter are left out.")
         self.speck = _diameter("Holes and separate specks of a smaller diameter are removed.")
@@ -126,7 +127,6 @@ class ObjectsWanted(QCollapsible):
         add_row(layout, "Points", self.points)
         add_row(layout, "Crops", self.crops)
         self.addWidget(box)
-        calm(self)
 
 
 class SegmentSection(QWidget):

@@ -1,6 +1,7 @@
 """What the dock begins with: the user's settings, where napari keeps settings of plugins."""
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 from napari_sam2.annotation import Direction
 
@@ -41,12 +42,25 @@ def read_defaults() -> Defaults:
     What is set there; the defaults in napari before 0.9, which has no settings of plugins, and
     where the plugin is not installed as one.
     """
+    start = _settings("start")
+    if start is None:
+        return Defaults()
+    return Defaults(**{field.name: getattr(start, field.name) for field in fields(Defaults)})
+
+
+def written_keys() -> dict[str, str]:
+    """Read which keys the user wrote into the settings, by action; empty where there are none."""
+    keys = _settings("keys")
+    return {} if keys is None else {name: str(key) for name, key in keys}
+
+
+def _settings(group: str) -> Any:
+    """Get a group of the settings; None where there are none."""
     try:
         from napari.settings import get_plugin_settings
     except ImportError:
-        return Defaults()
+        return None
     try:
-        start = get_plugin_settings(PLUGIN).start
+        return getattr(get_plugin_settings(PLUGIN), group)
     except (AttributeError, KeyError):
-        return Defaults()
-    return Defaults(**{field.name: getattr(start, field.name) for field in fields(Defaults)})
+        return None

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from qtpy.QtCore import QPointF, QRectF, Qt
-from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
+from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QPolygonF
 
 from napari_sam2.layers.colours import object_colour
 
@@ -46,6 +46,19 @@ def cross(colour: str) -> QIcon:
         low, high = 3, ICON_PX - 3
         painter.drawLine(low, low, high, high)
         painter.drawLine(low, high, high, low)
+
+    return _icon(draw)
+
+
+def triangle(is_down: bool) -> QIcon:
+    """Draw a triangle that points down, or to the right, as before what folds away."""
+
+    def draw(painter: QPainter) -> None:
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(MIDDLE_GREY))
+        right = (QPointF(4, 2.5), QPointF(4, 11.5), QPointF(10.5, 7))
+        down = (QPointF(2.5, 4), QPointF(11.5, 4), QPointF(7, 10.5))
+        painter.drawPolygon(QPolygonF(down if is_down else right))
 
     return _icon(draw)
 

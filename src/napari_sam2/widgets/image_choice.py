@@ -60,6 +60,7 @@ class ImageChoice(QWidget):
         events.reordered.connect(self._layers_changed)
         self._named: list[Image] = []
         self._fill()
+        self._fill_axes()
         if image is not None:
             self.images.setCurrentIndex(self.images.findData(image))
             self._fill_axes()

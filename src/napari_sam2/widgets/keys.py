@@ -1,50 +1,27 @@
-"""The keys: one table, from which they are bound and explained."""
+"""The keys of the dock: bound, and explained."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QPoint, Qt
-from qtpy.QtGui import QKeySequence
-from qtpy.QtWidgets import QFrame, QGridLayout, QLabel, QShortcut, QWidget
+from qtpy.QtCore import QEvent, QObject, QPoint, QSize, Qt
+from qtpy.QtGui import QKeyEvent, QKeySequence
+from qtpy.QtWidgets import (
+    QFrame,
+    QGridLayout,
+    QLabel,
+    QScrollArea,
+    QShortcut,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_sam2.widgets.key_table import Key, Where, chosen_keys, key_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-
-class Key(NamedTuple):
-    """A key and what it does.
-
-    Parameters
-    ----------
-    action
-        By which name it is bound; empty for keys that are bound elsewhere.
-    napari, qt
-        How the key is called there.
-    does
-        What it does, in a few words.
-    """
-
-    action: str
-    napari: str
-    qt: str
-    does: str
-
-
-KEYS = (
-    Key("", "N", "N", "new object"),
-    Key("", "T", "T", "next click: positive or negative"),
-    Key("", "Tab", "Tab", "after a first click: whole, part or sub-part"),
-    Key("undo", "Control-Z", "Ctrl+Z", "undo"),
-    Key("redo", "Control-Shift-Z", "Ctrl+Shift+Z", "do it again"),
-    Key("pick", "K", "K", "make the object under the mouse current"),
-    Key("go_to_current", "G", "G", "go to the current object"),
-    Key("show_or_hide", "H", "H", "hide or show the current object"),
-    Key("lock_frame", "U", "U", "lock or unlock the current object in this frame"),
-    Key("next_doubtful", "J", "J", "go to the next doubtful mask"),
-    Key("previous_doubtful", "Shift-J", "Shift+J", "go to the doubtful mask before"),
-    Key("propagate", "Q", "Q", "propagate; then pause, resume"),
-    Key("explain", "Shift-/", "?", "these keys"),
-)
+FRAME_PX = 20  # around the list of keys
+TITLE_GAP_PX = 6
 
 
 class KeyBindings:
@@ -65,12 +42,20 @@ class KeyBindings:
     ) -> None:
         self._viewer = viewer
         self._bound: list[str] = []
-        for key in KEYS:
-            if key.action:
+        for key in chosen_keys():
+            if key.action in actions:
                 self._bind(key, dock, actions[key.action])
+
+        window = getattr(viewer, "window", None)
+        self._typed: _Typed | None = None
+        if window is not None and key_of("explain") == "Shift-/":
+            canvas = window._qt_viewer.canvas.native
+            self._typed = _Typed(canvas, "?", actions["explain"])
 
     def release(self) -> None:
         """Let go of the viewer's keys."""
+        if self._typed is not None:
+            self._typed.release()
         for name in self._bound:
             self._viewer.bind_key(name, None)
         self._bound.clear()
@@ -79,39 +64,93 @@ class KeyBindings:
         def pressed(_: Any) -> None:
             call()
 
-        self._viewer.bind_key(key.napari, pressed, overwrite=True)
-        self._bound.append(key.napari)
-        shortcut = QShortcut(QKeySequence(key.qt), dock)
+        self._viewer.bind_key(key.name, pressed, overwrite=True)
+        self._bound.append(key.name)
+        shortcut = QShortcut(QKeySequence(key.shown), dock)
         shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         shortcut.activated.connect(call)
 
 
+class _Typed(QObject):
+    """Hears of a character typed in the canvas, wherever it is on the keyboard.
+
+    napari knows keys, not characters: of a ? it is told neither as Shift-/ nor otherwise.
+    """
+
+    def __init__(self, canvas: QWidget, character: str, call: Callable[[], object]) -> None:
+        super().__init__(canvas)
+        self._canvas = canvas
+        self._character = character
+        self._call = call
+        canvas.installEventFilter(self)
+
+    def release(self) -> None:
+        """Hear nothing any more."""
+        self._canvas.removeEventFilter(self)
+        self.deleteLater()
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Take the character."""
+        if not isinstance(event, QKeyEvent) or event.type() != QEvent.Type.KeyPress:
+            return False
+        if event.text() != self._character:
+            return False
+        self._call()
+        return True
+
+
 class KeyOverlay(QFrame):
-    """A list of the keys over the canvas, until a key or a button is pressed."""
+    """A list of the keys over the window, until a key or a button is pressed."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, Qt.WindowType.Popup)
         self.setFrameShape(QFrame.Shape.StyledPanel)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        grid = QGridLayout(self)
-        grid.setHorizontalSpacing(16)
-        for row, key in enumerate(KEYS):
-            name = QLabel(f"<b>{key.qt}</b>")
-            name.setAlignment(Qt.AlignmentFlag.AlignRight)
-            grid.addWidget(name, row, 0)
-            grid.addWidget(QLabel(key.does), row, 1)
-        where = QLabel(
-            "In the canvas and in this dock; N, T and Tab while clicks or boxes are active."
-        )
-        grid.addWidget(where, len(KEYS), 0, 1, 2)
+        self._list = QWidget()
+        self._fill(QGridLayout(self._list))
+        self._scroll = QScrollArea()
+        self._scroll.setWidget(self._list)
+        self._scroll.setWidgetResizable(True)
+        self._scroll.setFrameShape(QFrame.Shape.NoFrame)
+        self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # keys are for closing
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 8, 8, 8)
+        layout.addWidget(self._scroll)
 
     def show_over(self, widget: QWidget) -> None:
-        """Show it in the middle of a widget."""
-        self.adjustSize()
+        """Show it in the middle of a widget, and no larger."""
+        self.ensurePolished()
+        self._list.ensurePolished()
+        wanted = self._list.sizeHint() + QSize(FRAME_PX, FRAME_PX)
+        if wanted.height() > widget.height():
+            bar = self._scroll.verticalScrollBar()
+            wanted.setWidth(wanted.width() + (0 if bar is None else bar.sizeHint().width()))
+        self.resize(wanted.boundedTo(widget.size()))
         middle = widget.mapToGlobal(widget.rect().center())
         self.move(middle - QPoint(self.width() // 2, self.height() // 2))
         self.show()
 
     def keyPressEvent(self, event: Any) -> None:
-        """Go away."""
-        self.close()
+        """Go away; but not for a Shift that a ? begins with."""
+        if event.key() not in (Qt.Key.Key_Shift, Qt.Key.Key_Control, Qt.Key.Key_Alt):
+            self.close()
+
+    def _fill(self, grid: QGridLayout) -> None:
+        grid.setHorizontalSpacing(16)
+        grid.setVerticalSpacing(2)
+        line = 0
+        for where in Where:
+            title = QLabel(f"<i>{where.value}</i>")
+            title.setContentsMargins(0, TITLE_GAP_PX if line else 0, 0, 0)
+            grid.addWidget(title, line, 0, 1, 2)
+            for key in (key for key in chosen_keys() if key.where is where):
+                line += 1
+                name = QLabel(f"<b>{key.shown}</b>")
+                name.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+                grid.addWidget(name, line, 0)
+                grid.addWidget(QLabel(key.does), line, 1)
+            line += 1
+        closing = QLabel("<i>Esc or ? closes this list.</i>")
+        closing.setContentsMargins(0, TITLE_GAP_PX, 0, 0)
+        grid.addWidget(closing, line, 0, 1, 2)
+        grid.setColumnStretch(1, 1)

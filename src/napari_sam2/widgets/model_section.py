@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from qtpy.QtCore import QEvent, QObject, QSignalBlocker, Qt, Signal
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
 from qtpy.QtWidgets import (
     QAction,
@@ -11,25 +11,22 @@ from qtpy.QtWidgets import (
     QLabel,
     QMenu,
     QProgressBar,
-    QPushButton,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
+from napari_sam2.widgets.folds import Fold
 from napari_sam2.widgets.model_words import short_name
 from napari_sam2.widgets.sections import add_row, button, combo_box, form, row
 
 CHOOSE_FILE = "Choose a file…"
 FILES = "SAM 2 checkpoints (*.pt *.pth *.safetensors);;All files (*)"
 DEVICES = ("auto", "cuda", "mps", "cpu")
-ANY_HEIGHT = 16777215  # Qt's QWIDGETSIZE_MAX
 ICON_PX = 12
 ICON_COLOUR = "#8a8f98"  # seen on dark and on light
 
 
-class ModelSection(QCollapsible):
+class ModelSection(Fold):
     """All models, what is known of the chosen one, and what can be done with it; folded at first.
 
     Signals
@@ -47,7 +44,7 @@ class ModelSection(QCollapsible):
     opened = Signal()
 
     def __init__(self) -> None:
-        super().__init__("Model", expandedIcon="▾", collapsedIcon="▸")
+        super().__init__("Model")
         self.model = combo_box("The network. cells_nano comes with the plugin.")
         self.device = combo_box(
             "Where the network runs. auto takes a GPU if there is one.", DEVICES
@@ -60,8 +57,7 @@ class ModelSection(QCollapsible):
             "Free the memory of the network. Masks and prompts stay, and what you do next loads "
             "it again.",
         )
-        self.more = QPushButton("More")
-        self.more.setToolTip("Measure, verify or remove this model; models of your own.")
+        self.more = button("More", "Measure, verify or remove this model; models of your own.")
         menu = QMenu(self.more)
         self.measure = _action(menu, "Measure speed", "Time the loaded network on its device.")
         self.verify = _action(menu, "Verify file", "Compare the file with its checksum.")
@@ -168,27 +164,13 @@ class ModelSection(QCollapsible):
         self.show_model(name)
         self.selected.emit(name)
 
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Leave the height alone: QCollapsible would cut off labels of several lines."""
-        return False
-
     def _tell_opened(self, is_open: bool) -> None:
         if is_open:
-            self.content().setMaximumHeight(ANY_HEIGHT)  # its text grows and shrinks
             self.opened.emit()
 
     def _arrange(self) -> None:
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(8)
-        self.setDuration(0)  # an animation draws the whole window anew
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
-        # napari's colour of a pressed button would be the loudest thing in the dock
-        self.toggleButton().setStyleSheet(
-            "QPushButton { text-align: left; background: transparent; border: none; padding: 2px;"
-            " font-weight: bold; }"
-        )
-        # a long title must not widen the dock
-        self.toggleButton().setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         box = QWidget()
         layout = QVBoxLayout(box)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -201,9 +183,6 @@ class ModelSection(QCollapsible):
         layout.addLayout(row(self.download, self.unload, self.more))
         self.bar.hide()
         self.addWidget(box)
-        for container in (self.layout(), self.content().layout()):
-            if container is not None:
-                container.setContentsMargins(0, 0, 0, 0)
 
     @staticmethod
     def _icon(is_here: bool) -> QIcon:

@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 
 from qtpy.QtCore import QEvent, QRect, QSize, Qt, Signal
-from qtpy.QtGui import QHelpEvent, QImage, QMouseEvent, QPainter, QPaintEvent
+from qtpy.QtGui import QColor, QHelpEvent, QImage, QMouseEvent, QPainter, QPaintEvent
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from napari_sam2.neighbours import REACH, Neighbour
 
 CELLS = 2 * REACH + 1
 GAP_PX = 3
-MAX_SIDE_PX = 72
-EMPTY = "After a prompt: how the object would go on in the frames beside it. Nothing of it is kept."
+LEAST_SIDE_PX = 40
+NUMBER_PX = 10
+SHADE = QColor(0, 0, 0, 150)
 
 
 class NeighbourStrip(QWidget):
@@ -27,7 +28,7 @@ class NeighbourStrip(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         self.setAccessibleName("Preview of the neighbouring frames")
         self.n_planes = 1
         self._shown: list[Neighbour] = []
@@ -40,7 +41,7 @@ class NeighbourStrip(QWidget):
     def show_neighbours(self, found: Sequence[Neighbour]) -> None:
         """Show these in place of what was shown before."""
         self._shown = sorted(found, key=lambda neighbour: neighbour.frame)
-        self.updateGeometry()
+        self.setVisible(bool(self._shown))
         self.update()
 
     def caption(self, neighbour: Neighbour) -> str:
@@ -49,39 +50,45 @@ class NeighbourStrip(QWidget):
         return f"{number}" if neighbour.mask else f"{number}: absent"
 
     def sizeHint(self) -> QSize:
-        """Ask for the height that the pictures will take, also while there are none."""
-        return QSize(CELLS * 40, MAX_SIDE_PX + self.fontMetrics().lineSpacing() + 2)
+        """Ask for nothing as long as there is nothing to show."""
+        return QSize(CELLS * 40, LEAST_SIDE_PX if self._shown else 0)
+
+    def minimumSizeHint(self) -> QSize:
+        """Do with what there is."""
+        return QSize(CELLS * 24, self.sizeHint().height())
 
     def rect_of(self, frame: int) -> QRect:
         """Say where the picture of a frame is; its place does not depend on what else came."""
         prompted = next(n.frame for n in self._shown if n.is_prompted)
-        side = min((self.width() - (CELLS - 1) * GAP_PX) // CELLS, MAX_SIDE_PX)
-        left = (self.width() - CELLS * side - (CELLS - 1) * GAP_PX) // 2
+        side = min((self.width() - (CELLS - 1) * GAP_PX) // CELLS, self.height())
         place = frame - prompted + REACH
-        return QRect(left + place * (side + GAP_PX), 0, side, side)
+        return QRect(place * (side + GAP_PX), (self.height() - side) // 2, side, side)
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
-        """Draw the pictures, and the numbers of their frames below them."""
+        """Draw the pictures, each with its number."""
         painter = QPainter(self)
-        if not self._shown:
-            painter.setOpacity(0.6)
-            wrapped = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
-            painter.drawText(self.rect(), int(wrapped), EMPTY)
-            return
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        font = painter.font()
+        font.setPixelSize(NUMBER_PX)
         for neighbour in self._shown:
-            rect = self.rect_of(neighbour.frame)
-            height, width, _ = neighbour.picture.shape
-            image = QImage(
-                neighbour.picture.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888
-            )
-            painter.drawImage(rect, image)
-            below = QRect(rect.left() - 4, rect.bottom() + 2, rect.width() + 8, self.height())
-            font = painter.font()
             font.setBold(neighbour.is_prompted)
             painter.setFont(font)
-            top = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop
-            painter.drawText(below, int(top), self.caption(neighbour))
+            self._draw(painter, neighbour)
+
+    def _draw(self, painter: QPainter, neighbour: Neighbour) -> None:
+        """Draw a picture; the number is white on black, and seen on any."""
+        rect = self.rect_of(neighbour.frame)
+        height, width, _ = neighbour.picture.shape
+        image = QImage(
+            neighbour.picture.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888
+        )
+        painter.drawImage(rect, image)
+        text = self.caption(neighbour).replace(": absent", " —")
+        below = painter.fontMetrics().boundingRect(text).adjusted(-2, 0, 3, 0)
+        below.moveBottomLeft(rect.bottomLeft())
+        painter.fillRect(below, SHADE)
+        painter.setPen(QColor("white"))
+        painter.drawText(below, int(Qt.AlignmentFlag.AlignCenter), text)
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
         """Go to the frame."""
@@ -94,7 +101,7 @@ class NeighbourStrip(QWidget):
         if event is not None and event.type() == QEvent.Type.ToolTip:
             assert isinstance(event, QHelpEvent)
             neighbour = self._at(event.pos().x())
-            text = EMPTY
+            text = ""
             if neighbour is not None:
                 state = "prompted" if neighbour.is_prompted else "a preview, not kept"
                 text = f"Frame {self.caption(neighbour)}; {state}. Click to go there."

@@ -6,6 +6,8 @@ from napari_sam2.layers.object_places import look_at, object_at
 from napari_sam2.widgets.annotator import Annotator
 from napari_sam2.widgets.review import Review
 
+FEW = 5  # frames to name
+
 
 class ObjectActions:
     """Acts on the objects of the image that is open; does nothing if none is.
@@ -58,7 +60,15 @@ class ObjectActions:
             return
         current = workspace.current_object
         into = current if current in object_ids else object_ids[0]
+        others = {frame for i in object_ids if i != into for frame in workspace.masklets.frames(i)}
+        kept = sorted(frame for i, frame in workspace.locks if i == into and frame in others)
+        name, n_objects = workspace.objects.name(into), len(workspace.objects.ids)
         self._change_unlocked(object_ids, lambda ids: self._annotator.edit.merge(into, ids))
+        if kept and len(workspace.objects.ids) < n_objects:
+            frames = ", ".join(map(str, kept[:FEW])) + (" …" if len(kept) > FEW else "")
+            self._annotator.noticed.emit(
+                f"{name} is locked in frame {frames}: its mask stayed as it was there."
+            )
 
     def delete(self, object_ids: Sequence[int]) -> None:
         """Delete objects with their prompts and their masks."""
@@ -74,7 +84,9 @@ class ObjectActions:
         locked = [i for i in object_ids if workspace.objects.is_locked(i)]
         if locked:
             names = ", ".join(workspace.objects.name(i) for i in locked)
-            self._annotator.noticed.emit(f"{names}: locked. Unlock it first (the padlock).")
+            self._annotator.noticed.emit(
+                f"{names}: locked. Unlock it first (the padlock in the list)."
+            )
         else:
             change(object_ids)
 

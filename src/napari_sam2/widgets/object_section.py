@@ -9,7 +9,8 @@ from napari_sam2.widgets.object_table import ROW_PX, ObjectRow, ObjectTable
 from napari_sam2.widgets.sections import add_row, combo_box, form, row, small_button
 
 ONE_PER_OBJECT, ONE_FOR_ALL = "One layer per object", "One layer for all"
-VISIBLE_ROWS = 6
+TITLE_PX = 22  # of the columns' titles
+LEAST_ROWS, MOST_ROWS = 3, 12  # that are seen at once
 
 
 class ObjectSection(QWidget):
@@ -34,7 +35,6 @@ class ObjectSection(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.table = ObjectTable()
-        self.table.setFixedHeight((VISIBLE_ROWS + 1) * ROW_PX + 8)
         self.new = small_button("New", "Start on the next object. Key N in the canvas.")
         self.copy = small_button(
             "Copy", "Make another object of the same masks, e.g. for a daughter."
@@ -66,6 +66,13 @@ class ObjectSection(QWidget):
         self.layers.activated.connect(lambda index: self.per_object_chosen.emit(index == 0))
         self.table.selection_changed.connect(self._fit_buttons)
         self._fit_buttons()
+        self.fit_table(0)
+
+    def fit_table(self, height: int) -> None:
+        """Make the list as high as there is room for, within limits, in whole rows."""
+        frame = TITLE_PX + 2 * self.table.frameWidth()
+        rows = min(max((height - frame) // ROW_PX, LEAST_ROWS), MOST_ROWS)
+        self.table.setFixedHeight(frame + rows * ROW_PX)
 
     def show_rows(self, rows: Sequence[ObjectRow], current: int | None) -> None:
         """List the objects."""

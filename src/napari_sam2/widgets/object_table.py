@@ -40,7 +40,7 @@ class Column(IntEnum):
 
 
 TITLES = ("", "Name", "Class", "Frames", "Sure", "", "")
-WIDTHS_PX = (40, 70, 44, 42, 0, 20, 20)
+WIDTHS_PX = (38, 70, 36, 44, 0, 20, 20)
 FULL_CERTAINTY = "100 %"
 CELL_PADDING_PX = 10
 HEADER_FONT_PX = 11

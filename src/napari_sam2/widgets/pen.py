@@ -6,6 +6,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_sam2.layers.workspace import Listener, Workspace
 from napari_sam2.widgets.edits import Edits
+from napari_sam2.widgets.key_table import key_of
 from napari_sam2.widgets.notices import ONE_LAYER_FOR_ALL
 from napari_sam2.widgets.steps import Steps
 
@@ -89,10 +90,10 @@ class Pen(QObject):
         return Listener(
             marks=lambda marks, painted: self._steps.draw(which(), marks, painted),
             ignored=lambda: self._tell_ignored(which()),
-            refused=self._tell_locked,
+            refused=lambda: self._tell_locked(which()),
             keys={
-                "T": self.switch_label,
-                "N": self.new_object,
+                key_of("switch_label"): self.switch_label,
+                key_of("new_object"): self.new_object,
                 "Control-Z": self._edit.undo,
                 "Control-Shift-Z": self._edit.redo,
                 **keys,
@@ -107,5 +108,13 @@ class Pen(QObject):
             "Take a point, a box, a polygon, an ellipse or a path."
         )
 
-    def _tell_locked(self) -> None:
-        self.noticed.emit("That is locked: unlock it first.")
+    def _tell_locked(self, workspace: Workspace) -> None:
+        current, frame = workspace.current_object, workspace.shown_frame
+        name = workspace.objects.name(current)
+        if (current, frame) in workspace.locks:
+            text = f"{name} is locked in this frame: unlock it first (key {key_of('lock_frame')})."
+        elif workspace.objects.is_locked(current):
+            text = f"{name} is locked: unlock it first (the padlock in the list)."
+        else:
+            text = "That is locked: unlock it first (the padlock in the list, or its frame)."
+        self.noticed.emit(text)

@@ -33,7 +33,7 @@ class Preflight(QObject):
     Signals
     -------
     told
-        A line for the user.
+        A line for the user; empty where there is nothing to carry on.
     """
 
     told = Signal(str)
@@ -65,6 +65,8 @@ class Preflight(QObject):
     ) -> None:
         """Tell now what is known, and in a moment what the network says."""
         if not self._size(frames, object_ids)[0]:
+            self._timer.stop()
+            self.told.emit("")
             return
         self._tell(frames, object_ids, None)
         self._asked = direction, frames, object_ids

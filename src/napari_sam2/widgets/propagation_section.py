@@ -3,11 +3,12 @@
 from enum import Enum
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QLabel, QProgressBar, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QProgressBar, QVBoxLayout, QWidget
 from superqt import QLabeledRangeSlider
 
 from napari_sam2.annotation import Direction
-from napari_sam2.widgets.sections import add_row, button, combo_box, form, row
+from napari_sam2.widgets.run_report import RunReport
+from napari_sam2.widgets.sections import add_row, button, combo_box, form, row, small_button
 from napari_sam2.widgets.session_owner import Progress
 from sam2_torch.speeds import duration
 
@@ -69,30 +70,29 @@ class PropagationSection(QWidget):
         self.range = QLabeledRangeSlider(Qt.Orientation.Horizontal)
         self.range.setEdgeLabelMode(QLabeledRangeSlider.EdgeLabelMode.NoLabel)
         self.range.setToolTip("The first and the last frame to follow the objects to.")
-        self.follow = QCheckBox("Show frames as they are done")
+        self.follow = QCheckBox("Show frames")
         self.follow.setChecked(True)
-        self.follow.setToolTip("Move the slider along. Moving it yourself ends that.")
+        self.follow.setToolTip(
+            "Show the frames as they are done: the slider goes along. Moving it yourself ends that."
+        )
         self.run = button("Propagate", "Follow the objects through the movie. Key Q.")
         self.pause = button("Pause", "Stand still after this frame, or go on. Key Q.")
         self.pause.setCheckable(True)
         self.cancel = button("Stop", "Stop after this frame; what is done stays.")
-        self.from_here = button(
+        self.from_here = small_button(
             "From here on",
             "After a correction: follow the current object anew from this frame to the last one.",
         )
-        self.everywhere = button(
+        self.everywhere = small_button(
             "Everywhere",
             "After corrections: follow the corrected objects anew in both directions, as far as "
             "that changes their masks.",
         )
-        self.estimate = QLabel()
-        self.estimate.setWordWrap(True)
-        self.estimate.setToolTip("What a run would be, as it is set now.")
+        self.report = RunReport()
+        self.status, self.estimate = self.report.status, self.report.estimate
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(8)
-        self.status = QLabel()
-        self.status.setWordWrap(True)
         self._arrange(preview)
         self._connect()
         self.show_movie(1)
@@ -134,7 +134,8 @@ class PropagationSection(QWidget):
         """Switch between ready, running and paused."""
         if running and not self.cancel.isEnabled():
             self._set_bar(0, 1)  # not (0, 0): no animations, see the busy sign
-            self.status.setText("starting …")
+            self.report.tell("starting …")
+        self.estimate.setVisible(not running)
         self.cancel.setEnabled(running)
         self.pause.setEnabled(running)
         self.pause.setChecked(paused)
@@ -149,9 +150,7 @@ class PropagationSection(QWidget):
         objects = "1 object" if n_objects == 1 else f"{n_objects} objects"
         total = "" if progress.total is None else f" of {progress.total}"
         time = "" if left is None else f", {duration(left)} left"
-        self.status.setText(
-            f"Frame {progress.frame}: {objects}; {progress.done}{total} frames{time}"
-        )
+        self.report.tell(f"Frame {progress.frame}: {objects}; {progress.done}{total} frames{time}")
 
     def show_estimate(self, text: str) -> None:
         """Say before it starts how much it is, and how long it will take."""
@@ -162,7 +161,7 @@ class PropagationSection(QWidget):
         self.show_running(False, False)
         self.bar.setRange(0, 1)
         self.bar.reset()
-        self.status.setText(text)
+        self.report.tell(text)
 
     def start(self) -> None:
         """Ask for what is set."""
@@ -180,18 +179,15 @@ class PropagationSection(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         fields = form()
+        add_row(fields, "Correction", row(self.from_here, self.everywhere))
         add_row(fields, "Objects", self.which)
         add_row(fields, "Direction", self.direction)
         add_row(fields, "Frames", self.range)
-        add_row(fields, "Correction", row(self.from_here, self.everywhere))
-        layout.addLayout(fields)
-        layout.addWidget(self.follow)
-        if preview is not None:
-            layout.addWidget(preview)
-        layout.addWidget(self.estimate)
         layout.addLayout(row(self.run, self.pause, self.cancel))
         layout.addWidget(self.bar)
-        layout.addWidget(self.status)
+        layout.addWidget(self.report)
+        layout.addLayout(fields)
+        layout.addLayout(row(self.follow, *([] if preview is None else [preview])))
 
     def _connect(self) -> None:
         self.run.clicked.connect(self.start)

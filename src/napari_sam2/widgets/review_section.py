@@ -12,7 +12,7 @@ LEGEND = (
     f"<span style='color:{RAMP[1]}'>■</span>"
     f"<span style='color:{RAMP[2]}'>■</span> doubtful "
     f"<span style='color:{ABSENT_COLOUR}'>—</span> absent "
-    "<span style='background:#ffffff; color:#ffffff'>|</span> prompt"
+    f"<span style='background:{RAMP[0]}; color:#ffffff'>&nbsp;<b>|</b>&nbsp;</span> prompt"
 )
 
 
@@ -33,6 +33,7 @@ class ReviewSection(QWidget):
         self.timeline.setToolTip("")  # each cell has its own
         self.legend = QLabel(LEGEND)
         self.legend.setTextFormat(Qt.TextFormat.RichText)
+        self.legend.setWordWrap(True)
         self.legend.setToolTip(
             "Rows are objects, columns are frames. Doubtful: a low predicted IoU, an object that "
             "the network can hardly tell to be there, a jump of area or place, vanishing at once. "

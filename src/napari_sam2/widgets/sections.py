@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from typing import cast
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtWidgets import (
     QButtonGroup,
     QComboBox,
     QFormLayout,
-    QHBoxLayout,
     QLabel,
     QLayout,
     QPushButton,
@@ -16,12 +15,13 @@ from qtpy.QtWidgets import (
     QSizePolicy,
     QWidget,
 )
-from superqt import QCollapsible
 
 from napari_sam2.layers.colours import NEGATIVE, POSITIVE
 from napari_sam2.widgets.icons import cross, disc
+from napari_sam2.widgets.wrapping_row import WrappingRow
 
 LABEL_WIDTH_PX = 68
+BESIDE_TEXT_PX = 10
 NOT_PAINTED = "Frames this large cannot be painted: correct masks with clicks and boxes."
 
 
@@ -38,27 +38,34 @@ def combo_box(tooltip: str, items: Sequence[str] = ()) -> QComboBox:
 
 def button(text: str, tooltip: str) -> QPushButton:
     """Make a button that takes its share of the row."""
-    push = QPushButton(text)
+    return _dressed(QPushButton(text), tooltip)
+
+
+def small_button(text: str, tooltip: str) -> QPushButton:
+    """Make a button of which four fit beside each other."""
+    push = _dressed(_SmallButton(text), tooltip)
+    push.setStyleSheet("QPushButton { padding: 4px 2px; }")
+    return push
+
+
+class _SmallButton(QPushButton):
+    """Is never narrower than its text, and hardly wider."""
+
+    def minimumSizeHint(self) -> QSize:
+        """Ask for the text in the letters that there are now."""
+        width = self.fontMetrics().horizontalAdvance(self.text()) + BESIDE_TEXT_PX
+        return QSize(width, super().minimumSizeHint().height())
+
+
+def _dressed(push: QPushButton, tooltip: str) -> QPushButton:
     push.setToolTip(tooltip)
     push.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     return push
 
 
-def small_button(text: str, tooltip: str) -> QPushButton:
-    """Make a button of which four fit beside each other."""
-    push = button(text, tooltip)
-    push.setStyleSheet("QPushButton { padding: 4px 2px; }")
-    push.setMinimumWidth(push.fontMetrics().horizontalAdvance(text) + 14)
-    return push
-
-
-def row(*widgets: QWidget) -> QHBoxLayout:
-    """Put widgets side by side."""
-    layout = QHBoxLayout()
-    layout.setContentsMargins(0, 0, 0, 0)
-    for widget in widgets:
-        layout.addWidget(widget)
-    return layout
+def row(*widgets: QWidget) -> WrappingRow:
+    """Put widgets side by side, in several lines where they do not fit."""
+    return WrappingRow(*widgets)
 
 
 def form() -> QFormLayout:
@@ -66,30 +73,10 @@ def form() -> QFormLayout:
     layout = QFormLayout()
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+    layout.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
     layout.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+    layout.setVerticalSpacing(4)
     return layout
-
-
-def foldable(title: str, content: QWidget, unfolded: bool = True) -> QCollapsible:
-    """Put a part of the dock under a title that folds it away."""
-    box = QCollapsible(title, expandedIcon="▾", collapsedIcon="▸")
-    box.addWidget(content)
-    calm(box)
-    if unfolded:
-        box.expand(animate=False)
-    return box
-
-
-def calm(box: QCollapsible) -> None:
-    """Make a foldable part's title plain, and leave no margins around what is in it."""
-    # napari's colour of a pressed button would be the loudest thing in the dock
-    box.toggleButton().setStyleSheet(
-        "QPushButton { text-align: left; background: transparent; border: none; padding: 2px;"
-        " font-weight: bold; }"
-    )
-    for container in (box.layout(), box.content().layout()):
-        if container is not None:
-            container.setContentsMargins(0, 0, 0, 0)
 
 
 def add_row(layout: QFormLayout, text: str, field: QWidget | QLayout) -> QLabel:
@@ -109,10 +96,10 @@ class PromptSection(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.points = button(
+        self.points = small_button(
             "Points", "Click on the image: inside of the object (positive) or beside it (negative)."
         )
-        self.shapes = button(
+        self.shapes = small_button(
             "Boxes / shapes",
             "Draw a box around the object. Polygons, lassos and ellipses, which are among the "
             "tools of the Shapes layer, are taken for the mask itself.",
@@ -129,7 +116,7 @@ class PromptSection(QWidget):
         self._labels.addButton(self.positive, 1)
         layout = form()
         add_row(layout, "Prompt", row(self.points, self.shapes))
-        add_row(layout, "Clicks", row(self.positive, self.negative))
+        layout.addRow(row(QLabel("Clicks"), self.positive, self.negative))
         self.unpainted = QLabel(NOT_PAINTED)
         self.unpainted.setWordWrap(True)
         self.unpainted.hide()

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, Qt, QTimer
-from qtpy.QtWidgets import QLabel, QProgressBar, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, QTimer
+from qtpy.QtGui import QResizeEvent
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_sam2.annotation import Direction
 from napari_sam2.layers.geometry import is_read_whole
@@ -13,13 +14,15 @@ from napari_sam2.layers.workspace import Workspace
 from napari_sam2.widgets.annotators import annotator_of
 from napari_sam2.widgets.appearance_section import AppearanceSection
 from napari_sam2.widgets.defaults import Defaults, read_defaults
-from napari_sam2.widgets.hints import Situation, next_step
+from napari_sam2.widgets.folds import foldable
+from napari_sam2.widgets.heading import Heading
+from napari_sam2.widgets.hints import Situation, beside_pictures, next_step
 from napari_sam2.widgets.image_choice import ImageChoice
 from napari_sam2.widgets.keys import KeyBindings, KeyOverlay
 from napari_sam2.widgets.model_chooser import ModelChooser
 from napari_sam2.widgets.model_section import ModelSection
 from napari_sam2.widgets.model_words import short_name
-from napari_sam2.widgets.neighbour_section import NeighbourSection
+from napari_sam2.widgets.neighbour_switch import NeighbourSwitch
 from napari_sam2.widgets.object_actions import ObjectActions
 from napari_sam2.widgets.object_section import ObjectSection
 from napari_sam2.widgets.preflight import Preflight
@@ -27,7 +30,7 @@ from napari_sam2.widgets.propagation_section import PropagationSection, Which
 from napari_sam2.widgets.readiness import Readiness
 from napari_sam2.widgets.review import Review
 from napari_sam2.widgets.review_section import ReviewSection
-from napari_sam2.widgets.sections import PromptSection, foldable, row
+from napari_sam2.widgets.sections import PromptSection
 from napari_sam2.widgets.seeds_section import SeedsSection
 from napari_sam2.widgets.session_owner import Progress, SessionOwner
 from napari_sam2.widgets.session_section import SessionSection
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
     import napari.viewer
 
 LOAD_AFTER_MS = 60
-BUSY_COLOUR = "#3f8cff"  # seen on dark and on light
+MARGIN_PX, SPACING_PX = 8, 4
 
 
 class SegmentAndTrack(QWidget):
@@ -60,9 +63,7 @@ class SegmentAndTrack(QWidget):
         # napari gives plugins a proxy, through which one layer is never the same object twice
         self._viewer = getattr(viewer, "__wrapped__", viewer)
         self.annotator = annotator_of(self._viewer, owner)
-        self.hint = QLabel()
-        self.help = QToolButton()
-        self.busy = QProgressBar()
+        self.heading = Heading()
         self.image = ImageChoice.at(self._viewer, self.annotator.workspace)
         self.appearance = AppearanceSection(self.annotator)
         self._defaults = self._read_defaults()
@@ -72,12 +73,15 @@ class SegmentAndTrack(QWidget):
         self.prompts = PromptSection()
         self.seeds = SeedsSection(self._viewer, self.annotator)
         self.session = SessionSection(self.annotator)
-        self.neighbours = NeighbourSection(self.annotator)
+        self.neighbours = NeighbourSwitch(self.annotator, self.heading)
         self.propagation = PropagationSection(self.neighbours)
         self.checking = ReviewSection()
+        self.checked = foldable("Check", self.checking)
         self.review = Review(self.annotator)
         self.actions_of_objects = ObjectActions(self.annotator, self.review)
         self.preflight = Preflight(self.annotator)
+        self.content = QWidget()
+        self.scrolled = TallScroll(self.content)
         self._readiness = Readiness(self.annotator.sessions.files)
         self._is_closed = False
         self._arrange()
@@ -112,47 +116,39 @@ class SegmentAndTrack(QWidget):
                 self.release()
         return handled
 
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Show as many objects as there is room for, lest the rest has to be scrolled.
+
+        Only here: what is folded away, or appears, must not move what the mouse is at.
+        """
+        super().resizeEvent(event)
+        if event is not None and event.size().height() != event.oldSize().height():
+            rest = self.content.heightForWidth(self.scrolled.width()) - self.objects.table.height()
+            self.objects.fit_table(self.scrolled.height() - rest)
+
     def _arrange(self) -> None:
-        self.hint.setWordWrap(True)
-        self.hint.setTextFormat(Qt.TextFormat.RichText)
-        self.hint.setMinimumHeight(3 * self.hint.fontMetrics().lineSpacing() + 8)
-        self.hint.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        # standing still: an animation draws the whole window anew, canvas and all, many times a
-        # second, and without a graphics card that takes most of the CPU from the network
-        self.busy.setRange(0, 1)
-        self.busy.setValue(1)
-        self.busy.setStyleSheet(f"QProgressBar::chunk {{ background: {BUSY_COLOUR}; }}")
-        self.busy.setTextVisible(False)
-        self.busy.setFixedHeight(4)
-        policy = self.busy.sizePolicy()
-        policy.setRetainSizeWhenHidden(True)
-        self.busy.setSizePolicy(policy)
-        self.help.setText("?")
-        self.help.setToolTip("The keys. Key ?.")
-        self.content = QWidget()
         layout = QVBoxLayout(self.content)
-        layout.setContentsMargins(8, 4, 8, 4)
-        layout.setSpacing(6)
-        layout.addLayout(row(self.hint, self.help))
+        layout.setContentsMargins(MARGIN_PX, 0, MARGIN_PX, 0)
+        layout.setSpacing(SPACING_PX)
         for widget in (
-            self.busy,
-            self.session.reopen,
             self.image,
-            foldable("Contrast and detail", self.appearance, unfolded=False),
             self.model,
             self.prompts,
-            foldable("Many at once", self.seeds, unfolded=False),
             foldable("Objects", self.objects),
             foldable("Propagate", self.propagation),
-            foldable("Check", self.checking),
+            foldable("Many at once", self.seeds, unfolded=False),
+            foldable("Contrast and detail", self.appearance, unfolded=False),
             foldable("Session", self.session),
         ):
             layout.addWidget(widget)
         layout.addStretch()
-        scroll = TallScroll(self.content)
+        # what to do next, and how sure the masks are, is seen wherever the rest is scrolled to
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
-        whole.addWidget(scroll)
+        whole.setSpacing(SPACING_PX)
+        whole.addLayout(_inset(self.heading))
+        whole.addWidget(self.scrolled, stretch=1)
+        whole.addLayout(_inset(self.checked))
 
     def _key_actions(self) -> dict[str, Callable[[], object]]:
         """Say what the keys do."""
@@ -172,7 +168,8 @@ class SegmentAndTrack(QWidget):
 
     def _connect(self) -> None:
         annotator, actions = self.annotator, self.actions_of_objects
-        self.help.clicked.connect(self._explain_keys)
+        self.heading.help.clicked.connect(self._explain_keys)
+        self.heading.hint.linkActivated.connect(lambda _: annotator.sessions.recover())
         self.image.chosen.connect(self._image_chosen)
         self.objects.table.chosen.connect(actions.go_to)
         self.objects.table.objects.renamed.connect(annotator.edit.rename)
@@ -199,13 +196,13 @@ class SegmentAndTrack(QWidget):
         self._viewer.dims.events.current_step.connect(self._show_place)
         for signal, slot in self._connections():
             signal.connect(slot)
-        self.busy.setVisible(annotator.worker.is_busy)
+        self.heading.busy.setVisible(annotator.worker.is_busy)
         self._show_defaults()
 
     def _show_defaults(self) -> None:
         self.propagation.show_direction(self._defaults.direction)
         self.propagation.follow.setChecked(self._defaults.follow)
-        self.neighbours.wanted.setChecked(self._defaults.preview)
+        self.neighbours.setChecked(self._defaults.preview)
 
     def _read_defaults(self) -> Defaults:
         """Begin with the user's settings, unless something was done here before."""
@@ -222,8 +219,9 @@ class SegmentAndTrack(QWidget):
             (annotator.changed, self.appearance.show_state),
             (annotator.progressed, self._show_progress),
             (annotator.ended, self._propagation_ended),
-            (annotator.worker.busy, self.busy.setVisible),
+            (annotator.worker.busy, self.heading.busy.setVisible),
             (annotator.neighbours.changed, self.neighbours.show_found),
+            (annotator.alternatives.changed, self._show_hint),
             (annotator.closed, self.release),
             (annotator.suggestions.changed, self._show_suggested),
             (self.checking.timeline.decided, annotator.suggestions.decide),
@@ -236,6 +234,7 @@ class SegmentAndTrack(QWidget):
         workspace = self.annotator.workspace
         self.propagation.show_movie(workspace.geometry.n_times if workspace else 1)
         self.propagation.show_end("")
+        self.propagation.show_estimate("")
         if workspace is not None and not (workspace.marks or workspace.masklets.object_ids):
             self.annotator.set_per_object(self._defaults.layer_for_each_object)
         if workspace is not None and (workspace.points or workspace.shapes):
@@ -249,7 +248,7 @@ class SegmentAndTrack(QWidget):
 
     def _draw(self, make_layer: Callable[[Workspace], object]) -> None:
         if not self._readiness.when_ready(partial(self._draw_now, make_layer)):
-            self.hint.setText("Getting ready …")
+            self.heading.show_hint("Getting ready …")
 
     def _draw_now(self, make_layer: Callable[[Workspace], object]) -> None:
         workspace = self._prepare()
@@ -340,6 +339,12 @@ class SegmentAndTrack(QWidget):
         workspace = self.annotator.workspace
         if workspace is not None:
             self.checking.timeline.show_current(workspace.current_object, workspace.shown_frame)
+            self._show_hint()
+
+    def _show_hint(self) -> None:
+        """Say what to do next."""
+        now = self._situation()
+        self.heading.show_hint(next_step(now), beside_pictures(now))
 
     def _show_suggested(self) -> None:
         """Mark in the timeline what may have happened."""
@@ -351,7 +356,7 @@ class SegmentAndTrack(QWidget):
     def _sync(self) -> None:
         """Show the state that the annotator is in."""
         annotator, workspace = self.annotator, self.annotator.workspace
-        self.hint.setText(next_step(self._situation()))
+        self._show_hint()
         self.prompts.setEnabled(workspace is not None)
         self.seeds.show_state()
         self.session.show_state()
@@ -373,13 +378,25 @@ class SegmentAndTrack(QWidget):
         annotator, workspace = self.annotator, self.annotator.workspace
         if workspace is None:
             return Situation()
+        current, frame = workspace.current_object, workspace.shown_frame
         return Situation(
             image=True,
             movie=workspace.geometry.n_frames > 1,
             drawing=workspace.points is not None or workspace.shapes is not None,
             loading=short_name(annotator.model[0]) if annotator.is_loading else "",
-            marked=workspace.is_marked(workspace.current_object),
+            marked=workspace.is_marked(current),
             propagating=annotator.is_propagating,
-            propagated=workspace.is_propagated(workspace.current_object),
+            propagated=workspace.is_propagated(current),
             read_whole=is_read_whole(workspace.image),
+            choice=annotator.alternatives.choice,
+            recoverable=annotator.sessions.recoverable is not None,
+            locked=frame is not None and workspace.is_locked(current, frame),
         )
+
+
+def _inset(widget: QWidget) -> QVBoxLayout:
+    """Keep as far from the dock's edges as what is scrolled does."""
+    layout = QVBoxLayout()
+    layout.setContentsMargins(MARGIN_PX, 0, MARGIN_PX, SPACING_PX)
+    layout.addWidget(widget)
+    return layout

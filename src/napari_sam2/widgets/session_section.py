@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_sam2.io.session_files import SUFFIX
 from napari_sam2.widgets.saved_sessions import SavedSessions
-from napari_sam2.widgets.sections import button, row
+from napari_sam2.widgets.sections import button, row, small_button
 
 if TYPE_CHECKING:
     from napari_sam2.widgets.annotator import Annotator
@@ -23,11 +23,6 @@ class SessionSection(QWidget):
     ----------
     annotator
         Whose session it is.
-
-    Attributes
-    ----------
-    reopen
-        The button that reopens; put it where it is seen, it is hidden if there is nothing.
     """
 
     opened = Signal()
@@ -35,28 +30,28 @@ class SessionSection(QWidget):
     def __init__(self, annotator: "Annotator") -> None:
         super().__init__()
         self._annotator = annotator
-        self.reopen = button("Reopen the last session", "")
+        self.reopen = small_button("Reopen", "")
         self.undo = button("Undo", "")
         self.redo = button("Redo", "")
-        self.save = button(
-            "Save session…",
+        self.save = small_button(
+            "Save…",
             "Write prompts, masks and all steps to a file. It is saved by itself, too, a second "
             "after each step.",
         )
-        self.open = button(
-            "Open session…",
+        self.open = small_button(
+            "Open…",
             "Go on with a session from a file, in place of what is here. What is here stays saved.",
         )
-        self.saved = button(
-            "Saved sessions…",
+        self.saved = small_button(
+            "Saved…",
             "All that was saved by itself: open one, or delete those that you no longer need.",
         )
         self.window_of_saved = SavedSessions(annotator, self)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
         layout.addLayout(row(self.undo, self.redo))
-        layout.addLayout(row(self.save, self.open))
-        layout.addWidget(self.saved)
+        layout.addLayout(row(self.save, self.open, self.saved, self.reopen))
         self.reopen.clicked.connect(annotator.sessions.recover)
         self.undo.clicked.connect(annotator.edit.undo)
         self.redo.clicked.connect(annotator.edit.redo)

@@ -140,8 +140,8 @@ class Sessions(QObject):
             self.recoverable = paths[0]
             self.changed.emit()
             self.noticed.emit(
-                f"You worked on {workspace.image.name} before: Reopen the last session, in the "
-                "dock, brings it back."
+                f"You worked on {workspace.image.name} before: the top of the dock can reopen "
+                "the last session."
             )
 
     def _take(

@@ -20,8 +20,8 @@ from napari_sam2.suggestions import Suggestion, joined, still_open, suggest
 from napari_sam2.track_edits import lineage_of
 from napari_sam2.tracked import Tracked
 from napari_sam2.widgets.annotators import annotator_of
+from napari_sam2.widgets.folds import foldable
 from napari_sam2.widgets.notices import report
-from napari_sam2.widgets.sections import foldable
 from napari_sam2.widgets.tall_scroll import TallScroll
 from napari_sam2.widgets.tracks_background import Background
 from napari_sam2.widgets.tracks_edits import TrackEdits

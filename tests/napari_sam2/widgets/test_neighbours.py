@@ -4,11 +4,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QPoint, Qt
 
 from napari_sam2.widgets.segment_and_track import SegmentAndTrack
 
 LEFT = Qt.MouseButton.LeftButton
+DOCK_WIDTH_PX = 300
 MOVIE = np.random.default_rng(0).integers(0, 4000, (9, 60, 100)).astype(np.uint16)
 
 
@@ -31,11 +32,11 @@ def is_idle(dock):
 
 
 def shown(dock):
-    return dock.neighbours.strip.frames
+    return dock.heading.strip.frames
 
 
 def press(qtbot, dock, frame):
-    qtbot.mouseClick(dock.neighbours.strip, LEFT, pos=dock.neighbours.strip.rect_of(frame).center())
+    qtbot.mouseClick(dock.heading.strip, LEFT, pos=dock.heading.strip.rect_of(frame).center())
 
 
 def ghosts(dock, frame):
@@ -120,10 +121,10 @@ def test_it_goes_with_what_it_is_of(dock, qtbot, how):
 
 
 def test_it_can_be_switched_off_and_on(dock, stub_owner, qtbot):
-    box = dock.neighbours.wanted
+    box = dock.neighbours
     viewer = dock.annotator.viewer
     box.click()
-    assert not dock.neighbours.strip.isVisible()
+    assert not dock.heading.strip.isVisible()
     assert "movie preview" not in viewer.layers
     assert viewer.layers.selection.active.name == "movie clicks"
     before = len(stub_owner.sessions[-1].log)
@@ -145,10 +146,36 @@ def test_it_looks_where_a_run_would_go_and_not_beyond_the_movie(dock, stub_owner
     assert stub_owner.sessions[-1].log[-1] == ("look_around", 1, 1, "backward")
 
 
+def narrow(dock, qtbot):
+    window = dock.annotator.viewer.window._qt_window
+    window.resizeDocks([dock.parent()], [DOCK_WIDTH_PX], Qt.Orientation.Horizontal)
+    qtbot.waitUntil(lambda: dock.width() == DOCK_WIDTH_PX)
+
+
 def test_the_pictures_fit_into_a_narrow_dock(dock, qtbot):
-    strip = dock.neighbours.strip
-    strip.resize(270, strip.sizeHint().height())
+    narrow(dock, qtbot)
+    strip = dock.heading.strip
     rects = [strip.rect_of(frame) for frame in shown(dock)]
-    assert rects[0].left() >= 0 and rects[-1].right() < 270
+    assert all(strip.rect().contains(rect) for rect in rects)
     assert all(not a.intersects(b) for a, b in pairwise(rects))
-    assert min(rect.width() for rect in rects) >= 45
+    assert min(rect.width() for rect in rects) >= 42
+    hint = dock.heading.hint  # in one line beside the pictures
+    assert hint.heightForWidth(hint.width()) <= hint.fontMetrics().lineSpacing() + 3
+
+
+def test_pictures_that_come_and_go_move_nothing(dock, qtbot):
+    narrow(dock, qtbot)
+    below = (dock.image, dock.prompts, dock.objects.new, dock.propagation.run, dock.checking)
+
+    def places():
+        return [widget.mapTo(dock, QPoint(0, 0)) for widget in below]
+
+    assert dock.heading.strip.isVisible() and "Goes on like this" in dock.heading.hint.text()
+    before = places()
+    dock.annotator.viewer.layers["movie clicks"].add((4, 20, 20))
+    assert not dock.heading.strip.isVisible() and places() == before
+    qtbot.waitUntil(lambda: len(shown(dock)) == 5)
+    assert dock.heading.strip.isVisible() and places() == before
+    dock.neighbours.click()
+    assert not dock.heading.strip.isVisible() and places() == before
+    assert "Goes on like this" not in dock.heading.hint.text()

@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+from napari.utils.key_bindings import coerce_keybinding
 from napari.utils.notifications import notification_manager
-from qtpy.QtCore import QPoint, Qt
-from qtpy.QtWidgets import QApplication, QLineEdit
+from qtpy.QtCore import QEvent, QPoint, Qt
+from qtpy.QtGui import QKeyEvent
+from qtpy.QtWidgets import QApplication, QLabel, QLineEdit
 
-from napari_sam2.widgets.keys import KEYS, KeyOverlay
+from napari_sam2.widgets.key_table import KEYS, Where, with_written
+from napari_sam2.widgets.keys import KeyOverlay
 from napari_sam2.widgets.object_table import Column
 from napari_sam2.widgets.segment_and_track import SegmentAndTrack
 
@@ -157,12 +160,62 @@ def test_a_run_is_paused_resumed_and_stopped_by_key(dock, viewer, qtbot, stub_ow
     done = dock.propagation.bar.value()
     qtbot.wait(150)
     assert dock.propagation.bar.value() == done < 8
+    stub_owner.sessions[0].delay_s = 0.3  # however slowly the bar is looked at
     press_key(qtbot, viewer, Qt.Key.Key_Q)
     assert dock.propagation.pause.text() == "Pause"
     qtbot.waitUntil(lambda: dock.propagation.bar.value() > done)
     qtbot.mouseClick(dock.propagation.cancel, LEFT)
     qtbot.waitUntil(lambda: is_idle(dock))
     assert "Stopped" in dock.propagation.status.text()
+
+
+def test_what_was_propagated_until_it_failed_is_one_step(
+    dock, viewer, qtbot, stub_owner, messages, monkeypatch
+):
+    session = stub_owner.sessions[0]
+    propagate_all = session.propagate
+
+    def failing(*arguments, **options):
+        for result in propagate_all(*arguments, **options):
+            if result.frame == 4:
+                raise OSError("frame 4 cannot be read")
+            yield result
+
+    monkeypatch.setattr(session, "propagate", failing)
+    before = dock.annotator.edit.undo_text
+    propagate(dock, qtbot)
+    masklets = dock.annotator.workspace.masklets
+    assert masklets.frames(1) == masklets.frames(2) == (0, 1, 2, 3)
+    assert dock.propagation.status.text() == "Stopped; what was done is kept."
+    assert "frame 4 cannot be read" in messages[-1].message
+    assert dock.propagation.run.isEnabled() and not dock.propagation.cancel.isEnabled()
+    press_key(qtbot, viewer, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: is_idle(dock))
+    assert masklets.frames(1) == masklets.frames(2) == (0,)
+    assert dock.annotator.edit.undo_text == before
+    monkeypatch.undo()
+    propagate(dock, qtbot)
+    assert masklets.frames(2) == tuple(range(8))
+
+
+def test_a_click_that_fails_leaves_the_run_alone(
+    dock, viewer, qtbot, stub_owner, messages, monkeypatch
+):
+    session = stub_owner.sessions[0]
+    session.delay_s = 0.05
+    dock.propagation.run.click()
+    qtbot.waitUntil(lambda: "2 objects" in dock.propagation.status.text())
+
+    def failing(*arguments, **options):
+        raise ValueError("this prompt is one too many")
+
+    monkeypatch.setattr(session, "add_prompt", failing)
+    viewer.layers["movie clicks"].add((0, 50, 10))
+    qtbot.waitUntil(lambda: any("one too many" in told.message for told in messages))
+    assert dock.annotator.is_propagating and dock.propagation.cancel.isEnabled()
+    qtbot.waitUntil(lambda: is_idle(dock))
+    assert dock.propagation.status.text() == "Done."
+    assert len(dock.annotator.workspace.masklets.frames(2)) == 8
 
 
 def test_the_time_is_told_before_a_run_once_it_is_known(dock, qtbot, stub_owner):
@@ -226,13 +279,64 @@ def test_the_object_under_the_mouse_is_picked(dock, viewer, qtbot):
 
 
 def test_keys_are_explained(dock, viewer, qtbot):
-    qtbot.mouseClick(dock.help, LEFT)
+    qtbot.mouseClick(dock.heading.help, LEFT)
     overlay = QApplication.activePopupWidget()
     assert isinstance(overlay, KeyOverlay)
-    words = " ".join(label.text() for label in overlay.findChildren(type(dock.hint)))
-    assert all(key.does in words for key in KEYS)
+    said = [label.text() for label in overlay.findChildren(QLabel)]
+    assert all(key.does in said and f"<b>{key.shown}</b>" in said for key in KEYS)
     with qtbot.waitSignal(overlay.destroyed):
         qtbot.keyClick(overlay, Qt.Key.Key_Escape)
+
+
+def test_a_question_mark_lists_the_keys_and_another_puts_them_away(dock, viewer, qtbot):
+    canvas = viewer.window._qt_viewer.canvas.native
+    question = Qt.Key.Key_Question
+    # as keyboards send it: of the key, Qt tells the character
+    QApplication.sendEvent(canvas, QKeyEvent(QEvent.Type.KeyPress, question, SHIFT, "?"))
+    overlay = QApplication.activePopupWidget()
+    assert isinstance(overlay, KeyOverlay)
+    qtbot.keyPress(overlay, Qt.Key.Key_Shift)
+    assert overlay.isVisible()
+    with qtbot.waitSignal(overlay.destroyed):
+        QApplication.sendEvent(overlay, QKeyEvent(QEvent.Type.KeyPress, question, SHIFT, "?"))
+    assert QApplication.activePopupWidget() is None
+
+
+def test_the_list_of_keys_is_no_larger_than_the_window(dock, viewer, qtbot):
+    window = viewer.window._qt_window
+    window.resize(window.minimumSizeHint())
+    overlay = KeyOverlay(dock)
+    for low in (window.height(), 150):
+        dock.resize(dock.width(), low)
+        overlay.show_over(dock if low == 150 else window)
+        assert overlay.width() <= window.width() and overlay.height() <= low
+    overlay.close()
+
+
+def test_every_key_that_is_bound_is_in_the_list(dock, viewer):
+    listed = {coerce_keybinding(key.name) for key in KEYS}
+    layers = [viewer.layers["movie clicks"], viewer.layers["Object 1"]]
+    for owner in (viewer, *layers):
+        assert set(owner.keymap) <= listed, owner
+    here = {coerce_keybinding(k.name) for k in KEYS if k.where is Where.ANYWHERE}
+    assert here <= set(viewer.keymap)
+    prompts = {coerce_keybinding(k.name) for k in KEYS if k.where is Where.PROMPTS}
+    own = set(viewer.layers["movie clicks"].keymap)
+    assert prompts - own == {coerce_keybinding("Delete")}  # which is napari's
+
+
+def test_keys_can_be_chosen():
+    def chosen(**written):
+        usual = {key.action: key.name for key in KEYS}
+        names = {key.action: key.name for key in with_written(written)}
+        return {action: name for action, name in names.items() if name != usual[action]}
+
+    assert chosen(pick="Ctrl+Shift+P") == {"pick": "Control-Shift-P"}
+    assert chosen(pick="g", go_to_current="K") == {"pick": "G", "go_to_current": "K"}
+    assert chosen(pick="J") == {}  # another action has it
+    assert chosen(pick="D", show_or_hide="Tab", lock_frame="Control-Z") == {}
+    assert chosen(pick="two", lock_frame="", undo="F5") == {}  # no keys; and undo is undo
+    assert chosen(pick="F2", lock_frame="F2") == {}
 
 
 def test_keys_work_in_the_dock_but_not_in_a_field(dock, viewer, qtbot):
@@ -253,11 +357,11 @@ def test_keys_work_in_the_dock_but_not_in_a_field(dock, viewer, qtbot):
 def test_keys_are_not_napari_s():
     """Viewer and layers have keys of their own, which must go on working."""
     from napari.layers import Image, Labels, Points, Shapes
-    from napari.utils.key_bindings import coerce_keybinding
     from napari.viewer import Viewer
 
     # undo is meant to be the same key; a Labels layer of other work keeps its own
-    ours = {coerce_keybinding(k.napari) for k in KEYS if k.action not in ("", "undo", "redo")}
+    ours = {coerce_keybinding(k.name) for k in KEYS if k.where is Where.ANYWHERE}
+    ours -= {coerce_keybinding(k.name) for k in KEYS if k.action in ("undo", "redo")}
     for owner in (Viewer, Image, Labels, Points, Shapes):
         assert not ours.intersection(owner.class_keymap), owner
     from napari.utils.shortcuts import default_shortcuts
@@ -269,7 +373,7 @@ def test_keys_are_not_napari_s():
 def test_a_closed_dock_leaves_the_keys(dock, viewer):
     bound = set(viewer.keymap)
     viewer.window.remove_dock_widget(dock)
-    assert len(bound) - len(set(viewer.keymap)) == sum(bool(key.action) for key in KEYS)
+    assert len(bound) - len(set(viewer.keymap)) == sum(key.where is Where.ANYWHERE for key in KEYS)
     viewer.dims.set_point(0, 3)
 
 
@@ -361,3 +465,43 @@ def test_the_gui_does_not_follow_every_frame_of_a_fast_run(viewer, stub_owner, q
     assert 1 <= len(shown) < 150
     assert len(steps) < 150
     assert len(drawn) < 150
+
+
+def test_the_heading_says_where_the_current_object_is_locked(dock, viewer, qtbot, messages):
+    propagate(dock, qtbot)
+    viewer.dims.set_point(0, 3)
+    press_key(qtbot, viewer, Qt.Key.Key_U)
+    assert "<b>Locked</b> here" in dock.heading.hint.text()
+    viewer.layers["movie clicks"].add((3, 50, 50))
+    assert "Object 2 is locked in this frame: unlock it first (key U)." in messages[-1].message
+    viewer.dims.set_point(0, 4)
+    assert "Locked" not in dock.heading.hint.text()
+    press_row(qtbot, dock, 0, Column.LOCKED)
+    press_row(qtbot, dock, 0)
+    assert "<b>Locked</b> here" in dock.heading.hint.text()
+
+
+def test_tab_says_which_mask_of_the_click_it_is(dock, viewer, qtbot):
+    press_key(qtbot, viewer, Qt.Key.Key_Tab)
+    qtbot.waitUntil(lambda: "2 of 3" in dock.heading.hint.text())
+    assert "movie alternatives" in viewer.layers
+    press_key(qtbot, viewer, Qt.Key.Key_Tab)
+    qtbot.waitUntil(lambda: "3 of 3" in dock.heading.hint.text())
+    dock.annotator.alternatives.hide()  # as after some seconds
+    assert "of 3" not in dock.heading.hint.text()
+    assert "movie alternatives" not in viewer.layers
+
+
+def test_merging_tells_where_a_locked_mask_stayed(dock, viewer, qtbot, messages):
+    propagate(dock, qtbot)
+    masklets = dock.annotator.workspace.masklets
+    before = masklets.get(2, 3).to_dense()
+    viewer.dims.set_point(0, 3)
+    press_key(qtbot, viewer, Qt.Key.Key_U)
+    press_row(qtbot, dock, 0)
+    press_row(qtbot, dock, 1, modifier=SHIFT)  # the last one is the current one
+    qtbot.mouseClick(dock.objects.merge, LEFT)
+    qtbot.waitUntil(lambda: is_idle(dock))
+    assert "Object 2 is locked in frame 3: its mask stayed" in messages[-1].message
+    np.testing.assert_array_equal(masklets.get(2, 3).to_dense(), before)
+    assert masklets.get(2, 4).to_dense()[15, 37] and masklets.get(2, 4).to_dense()[45, 14]

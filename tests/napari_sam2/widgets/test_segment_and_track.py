@@ -44,23 +44,23 @@ def idle(widget):
 
 
 def test_from_the_first_click_to_the_propagated_movie(dock, viewer, qtbot):
-    assert "Press <b>Points</b>" in dock.hint.text()
+    assert "Press <b>Points</b>" in dock.heading.hint.text()
     assert not dock.propagation.run.isEnabled()
     seen = []
     dock.annotator.changed.connect(
-        lambda: seen.append((dock.hint.text(), dock.busy.isVisibleTo(dock)))
+        lambda: seen.append((dock.heading.hint.text(), dock.heading.busy.isVisibleTo(dock)))
     )
     dock.prompts.points.click()
     points = viewer.layers["movie clicks"]
     points.add((0, 12, 33))
     qtbot.waitUntil(lambda: idle(dock))
     assert any("Loading cells_nano" in hint and busy for hint, busy in seen)
-    assert not dock.busy.isVisibleTo(dock)
-    assert "Propagate" in dock.hint.text()
+    assert not dock.heading.busy.isVisibleTo(dock)
+    assert "Propagate" in dock.heading.hint.text()
     assert "Object 1" in viewer.layers
     dock.objects.new.click()
     assert dock.objects.table.selected_ids == [2]
-    assert "Click inside a cell" in dock.hint.text()
+    assert "Click inside a cell" in dock.heading.hint.text()
     points.add((0, 20, 10))
     qtbot.waitUntil(lambda: idle(dock))
     dock.propagation.direction.setCurrentText("Forward")
@@ -72,7 +72,7 @@ def test_from_the_first_click_to_the_propagated_movie(dock, viewer, qtbot):
     assert dock.propagation.status.text() == "Done."
     assert viewer.layers["Object 2"].data[3].any()
     assert not viewer.layers["Object 2"].data[4].any()
-    assert "Go through the frames" in dock.hint.text()
+    assert "Go through the frames" in dock.heading.hint.text()
     assert dock.propagation.run.isEnabled()
 
 
@@ -81,12 +81,12 @@ def test_the_first_layer_waits_until_napari_is_ready(dock, viewer, qtbot, monkey
     monkeypatch.setattr(readiness, "is_warm", lambda: False)
     monkeypatch.setattr(readiness, "warm_up", lambda: go_on.wait(20))
     dock.prompts.points.click()
-    assert dock.hint.text() == "Getting ready …"
+    assert dock.heading.hint.text() == "Getting ready …"
     assert "movie clicks" not in viewer.layers
     go_on.set()
     qtbot.waitUntil(lambda: "movie clicks" in viewer.layers)
     assert viewer.layers.selection.active is viewer.layers["movie clicks"]
-    assert "Getting ready" not in dock.hint.text()
+    assert "Getting ready" not in dock.heading.hint.text()
     qtbot.waitUntil(lambda: idle(dock))
 
 
@@ -159,7 +159,7 @@ def test_the_images_are_kept_up_with(dock, viewer):
     assert dock.image.image is other
     assert not dock.propagation.isEnabled()
     viewer.layers.remove(other)
-    assert "Open an image" in dock.hint.text()
+    assert "Open an image" in dock.heading.hint.text()
     assert not dock.prompts.isEnabled()
 
 
@@ -281,13 +281,15 @@ def test_no_hint_moves_the_buttons(dock, qtbot):
     dock.resize(DOCK_WIDTH_PX, 900)
     dock.show()
     qtbot.waitExposed(dock)
+    height = dock.heading.height()
     yes_or_no = itertools.product((False, True), repeat=6)
     for movie, drawing, marked, propagating, propagated, whole in yes_or_no:
         now = Situation(True, movie, drawing, "cells_nano", marked, propagating, propagated, whole)
         for loading in ("", "sam2.1_hiera_base_plus"):
-            dock.hint.setText(next_step(dataclasses.replace(now, loading=loading)))
-            needed = dock.hint.heightForWidth(dock.hint.width())
-            assert needed <= dock.hint.minimumHeight(), dock.hint.text()
+            dock.heading.show_hint(next_step(dataclasses.replace(now, loading=loading)))
+            hint = dock.heading.hint
+            assert hint.heightForWidth(hint.width()) <= hint.height(), hint.text()
+    assert dock.heading.height() == height
 
 
 def test_a_dock_that_is_opened_again_goes_on_where_it_was(dock, viewer, qtbot):
@@ -308,10 +310,10 @@ def test_a_dock_that_is_opened_again_goes_on_where_it_was(dock, viewer, qtbot):
     assert (again.model.shown, again.model.device.currentText()) == ("other.pt", "cpu")
     qtbot.waitUntil(lambda: idle(again))
     assert set(again.annotator.workspace.masklets.frames(1)) == {0, 1}
-    dock.hint.setText("not written any more")
+    dock.heading.hint.setText("not written any more")
     again.objects.new.click()
     assert again.objects.table.selected_ids == [2]
-    assert dock.hint.text() == "not written any more"
+    assert dock.heading.hint.text() == "not written any more"
 
 
 def test_closing_the_window_ends_the_thread(dock, viewer, qtbot):
@@ -415,5 +417,5 @@ def test_large_frames_that_napari_reads_whole(viewer, stub_owner, monkeypatch):
     for data, is_told in ((frames, False), (da.from_array(frames), True), ([frames] * 2, False)):
         viewer.layers.clear()
         viewer.add_image(data, scale=(1, 0.5, 0.5), multiscale=isinstance(data, list))
-        assert ("reader <b>SAM 2</b>" in dock.hint.text()) is is_told
-        assert "Press <b>Points</b>" in dock.hint.text()
+        assert ("reader <b>SAM 2</b>" in dock.heading.hint.text()) is is_told
+        assert "Press <b>Points</b>" in dock.heading.hint.text()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QFileDialog
 
 from napari_sam2.io.saved_sessions import sessions_folder
@@ -95,6 +95,35 @@ def test_the_last_session_is_offered(dock, qtbot, settle, make_napari_viewer, st
     settle(again)
     assert not again.session.reopen.isVisibleTo(again)
     assert viewer.layers["Object 1"].data[0, 12, 33] == 1
+
+
+def test_a_click_on_the_hint_reopens_it(
+    dock, qtbot, settle, make_napari_viewer, stub_owner, messages
+):
+    press(qtbot, dock.prompts.points)
+    dock.annotator.viewer.layers["movie.tif clicks"].add((0, 12, 33))
+    settle(dock)
+    dock.annotator.viewer.close()
+    viewer = make_napari_viewer(show=True)
+    again = SegmentAndTrack(viewer, stub_owner)
+    viewer.window.add_dock_widget(again, name="Segment and track")
+    qtbot.waitExposed(again)
+    qtbot.wait(50)
+    viewer.add_image(MOVIE, name="movie.tif", scale=(1, 0.5, 0.5))
+    points, hint = again.prompts.points, again.heading.hint
+    before = points.mapTo(again, QPoint(0, 0))
+    qtbot.waitUntil(lambda: "reopen the last session" in hint.text())
+    qtbot.waitUntil(again.session.reopen.isVisible)
+    assert points.mapTo(again, QPoint(0, 0)) == before  # nothing moved under the mouse
+    assert "movie.tif before" in messages[-1].message
+    middle = hint.height() // 2
+    for y in (middle - 8, middle, middle + 8):  # somewhere in one of the lines is the link
+        for x in range(0, hint.width(), 12):
+            qtbot.mouseMove(hint, QPoint(x, y))
+            qtbot.mouseClick(hint, Qt.MouseButton.LeftButton, pos=QPoint(x, y))
+    settle(again)
+    assert viewer.layers["Object 1"].data[0, 12, 33] == 1
+    assert "reopen" not in hint.text()
 
 
 def test_saved_sessions_are_deleted_when_the_user_says_so(dock, qtbot, settle, monkeypatch):

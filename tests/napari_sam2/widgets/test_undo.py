@@ -208,7 +208,10 @@ def test_a_locked_object_and_a_locked_frame_are_left_alone(annotator, viewer, po
     workspace.current_object = 2
     points.add((4, 5, 5))
     viewer.layers["Object 2"].data[3, :9] = 2
-    assert annotator.told == ["That is locked: unlock it first."] * 3
+    assert annotator.told == [
+        "That is locked: unlock it first (the padlock in the list, or its frame).",
+        *["Object 2 is locked: unlock it first (the padlock in the list)."] * 2,
+    ]
     assert len(points.data) == 2
     workspace.current_object = 1
     points.add((0, 5, 5))  # from here the masks of object 1 change, all but the locked one
