@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from threading import Thread, get_native_id
 
-NICE = 10  # as `nice` is without a number
+NICE = 5  # a third of the share of a program beside it that wants all there is
 
 
 def background_thread(run: Callable[[], object], name: str) -> Thread:

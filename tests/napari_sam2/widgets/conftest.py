@@ -15,7 +15,9 @@ sys.path.insert(0, str(Path(__file__).parent))  # for the mouse, which several t
 
 @pytest.fixture(scope="session", autouse=True)
 def warm() -> None:
-    """Let docks make their layers at once, as they do but for a moment after they are opened."""
+    """Import and compile what docks wait for after they are opened, which can take seconds."""
+    import torch  # noqa: F401
+
     warm_up()
 
 

@@ -148,7 +148,7 @@ def test_everywhere_runs_only_what_was_corrected(dock, viewer, qtbot, stub_owner
 
 
 def test_a_run_is_paused_resumed_and_stopped_by_key(dock, viewer, qtbot, stub_owner):
-    stub_owner.sessions[0].delay_s = 0.05
+    stub_owner.sessions[0].delay_s = 0.5
     press_key(qtbot, viewer, Qt.Key.Key_Q)
     qtbot.waitUntil(lambda: "2 objects" in dock.propagation.status.text())
     press_key(qtbot, viewer, Qt.Key.Key_Q)
