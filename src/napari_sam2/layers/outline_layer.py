@@ -54,6 +54,7 @@ class OutlineLayer:
         self._colours = colours
         self._contour_px = contour_px
         self._layer: Labels | None = None
+        self._hides = False
 
     @property
     def is_shown(self) -> bool:
@@ -61,12 +62,20 @@ class OutlineLayer:
         return self._layer is not None and self._layer in self._viewer.layers
 
     def draw(self) -> None:
-        """Show the lines as they are now; without any, no layer is made."""
+        """Show the lines as they are now; without any, no layer is made, and one that is hides."""
         if self._layer is not None and self.is_shown:
+            self._hide_or_return(self._layer)
             redraw(self._layer)
         elif self.lines.object_ids:
             self._layer = self._make()
             insert_quietly(self._viewer, self._layer, above=list(self._viewer.layers)[-1:])
+
+    def _hide_or_return(self, layer: "Labels") -> None:
+        """Hide without lines: napari slices what it shows with each frame, also if it is empty."""
+        if self._hides and self.lines.object_ids:
+            self._hides, layer.visible = False, True
+        elif layer.visible and not self.lines.object_ids:  # or the user has hidden it
+            self._hides, layer.visible = True, False
 
     def clear(self) -> None:
         """Have no lines any more; they are seen until it is drawn, or removed."""
@@ -75,7 +84,7 @@ class OutlineLayer:
 
     def remove(self) -> None:
         """Take the layer out of the viewer, and leave the active one active."""
-        layer, self._layer = self._layer, None
+        layer, self._layer, self._hides = self._layer, None, False
         if layer is not None and layer in self._viewer.layers:
             active = self._viewer.layers.selection.active
             self._viewer.layers.remove(layer)
