@@ -68,7 +68,9 @@ def load_torch_libraries() -> bool:
         return False
     suffix = "so" if sys.platform == "linux" else "dylib"
     # called as a function of C: unlike `CDLL(path)` that gives the interpreter free
-    load = ctypes.CDLL(None).dlopen
+    load = getattr(ctypes.CDLL(None), "dlopen", None)
+    if load is None:  # an old C library, which keeps it elsewhere
+        return False
     load.argtypes, load.restype = (ctypes.c_char_p, ctypes.c_int), ctypes.c_void_p
     library = Path(torch.origin).parent / "lib" / f"libtorch.{suffix}"
     return load(os.fsencode(library), os.RTLD_NOW) is not None
