@@ -7,8 +7,9 @@ looked at again in a larger window.
 from collections.abc import Iterable, Sequence
 
 from sam2_torch.embeddings import FrameEncoder
+from sam2_torch.frame_memory import FrameMemory
 from sam2_torch.frames import Crop
-from sam2_torch.memory_bank import FrameMemory, MemoryBank
+from sam2_torch.memory_bank import MemoryBank
 from sam2_torch.prompt_points import PromptPoints
 from sam2_torch.prompts import MaskPrompt, Prompt, extent
 from sam2_torch.tracker import Tracker

@@ -52,11 +52,6 @@ class PackedLogits:
         return cls((height, width), (y0, x0), window.astype(np.float16), background)
 
     @classmethod
-    def pack_all(cls, logits: Tensor) -> "list[PackedLogits]":
-        """Pack (N, h, w) logits, and wait for them."""
-        return cls.send_all(logits, Copies(logits.device))()
-
-    @classmethod
     def send_all(cls, logits: Tensor, copies: Copies) -> "Callable[[], list[PackedLogits]]":
         """Pack (N, h, w) logits where they are, and begin to bring what is left to the host.
 

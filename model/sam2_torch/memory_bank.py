@@ -8,9 +8,7 @@ Paper, section 4 "Memory bank". Reference: `_prepare_memory_conditioned_features
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self, TypeAlias
 
-from sam2_torch.frame_memory import VISIBLE_LOGIT as VISIBLE_LOGIT
-from sam2_torch.frame_memory import FrameMemory as FrameMemory
-from sam2_torch.frame_memory import PackedLogits as PackedLogits
+from sam2_torch.frame_memory import FrameMemory
 from sam2_torch.tracked_frames import TrackedFrames
 
 Direction: TypeAlias = Literal["forward", "backward"]

@@ -8,8 +8,9 @@ from sam2_torch.answers import Answers
 from sam2_torch.crops import CropPlan
 from sam2_torch.embedding_store import EmbeddingStore
 from sam2_torch.embeddings import CACHE_BYTES, FrameEncoder
+from sam2_torch.frame_memory import FrameMemory
 from sam2_torch.frames import Frames
-from sam2_torch.memory_bank import FrameMemory, MemoryBank
+from sam2_torch.memory_bank import MemoryBank
 from sam2_torch.predictions import MaskPrediction
 from sam2_torch.prompts import Prompt
 from sam2_torch.sam2 import SAM2

@@ -7,8 +7,9 @@ from torch import Tensor
 
 from sam2_torch.crops import middle
 from sam2_torch.embeddings import FrameEncoder
+from sam2_torch.frame_memory import FrameMemory
 from sam2_torch.frames import Box, Crop
-from sam2_torch.memory_bank import FrameMemory, MemoryBank, Selection
+from sam2_torch.memory_bank import MemoryBank, Selection
 from sam2_torch.nn.view import View
 from sam2_torch.sam2 import MAX_POINTERS, Memories
 from sam2_torch.transforms import relay

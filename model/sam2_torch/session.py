@@ -8,8 +8,9 @@ from typing import TypeVar
 import torch
 
 from sam2_torch.devices import release_freed_memory
+from sam2_torch.frame_memory import FrameMemory
 from sam2_torch.interruption import Interrupted, interruptible
-from sam2_torch.memory_bank import Direction, FrameMemory, MemoryBank, Selection
+from sam2_torch.memory_bank import Direction, MemoryBank, Selection
 from sam2_torch.plans import Directions, Run, correction_runs, ways, whole_runs
 from sam2_torch.predictions import FrameResult
 from sam2_torch.prompted_movie import PromptedMovie

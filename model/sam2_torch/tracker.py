@@ -12,8 +12,9 @@ from sam2_torch.arrivals import Arrival, ArrivingLogits, view_logits, whole_logi
 from sam2_torch.budget import objects_at_once
 from sam2_torch.crops import CropPlan, join
 from sam2_torch.embeddings import FrameEncoder
+from sam2_torch.frame_memory import FrameMemory, PackedLogits
 from sam2_torch.frames import Box, Crop
-from sam2_torch.memory_bank import Direction, FrameMemory, MemoryBank, PackedLogits, Selection
+from sam2_torch.memory_bank import Direction, MemoryBank, Selection
 from sam2_torch.predictions import MaskPrediction
 from sam2_torch.prompt_points import PromptPoints
 from sam2_torch.prompts import MaskPrompt

@@ -4,7 +4,7 @@ Beyond the reference: an object's own surroundings stand for the whole frame, in
 in the memories and in the decoder, so that its cost goes with its size.
 """
 
-from sam2_torch.memory_bank import FrameMemory
+from sam2_torch.frame_memory import FrameMemory
 
 REACH = 5  # tokens around the last mask: for motion, and for what surrounds the object
 SIDES = (8, 12, 16, 24, 32, 40, 48)

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from sam2_torch.frame_memory import FrameMemory
 from sam2_torch.frames import Frames
 from sam2_torch.memory_bank import (
     RECENT_MEMORIES,
     RECENT_POINTERS,
     Direction,
-    FrameMemory,
     MemoryBank,
     Selection,
     nearest_frames,

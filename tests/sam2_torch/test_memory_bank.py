@@ -3,15 +3,15 @@ import torch
 import torch.nn.functional as F
 
 from sam2_torch import CELLS_NANO
-from sam2_torch.memory_bank import (
-    VISIBLE_LOGIT,
-    FrameMemory,
-    MemoryBank,
-    PackedLogits,
-    nearest_frames,
-)
+from sam2_torch.copies import Copies
+from sam2_torch.frame_memory import VISIBLE_LOGIT, FrameMemory, PackedLogits
+from sam2_torch.memory_bank import MemoryBank, nearest_frames
 from sam2_torch.tracked_frames import TrackedFrames
 from sam2_torch.transforms import FrameGeometry, logits_to_masks
+
+
+def pack_all(logits):
+    return PackedLogits.send_all(logits, Copies(logits.device))()
 
 
 def memory(prompted=False):
@@ -124,7 +124,7 @@ def test_logits_of_many_objects_are_packed_together():
     logits = torch.stack(
         [4 * (r - ((y - cy) ** 2 + (x - cx) ** 2).sqrt()).clamp(-15, 15) for cy, cx, r in centres]
     )
-    packed = PackedLogits.pack_all(logits)
+    packed = pack_all(logits)
     for one, expected in zip(packed, logits, strict=True):
         found = one.unpack()
         seen = F.max_pool2d((expected > VISIBLE_LOGIT).float()[None], 3, stride=1, padding=1)[0] > 0
@@ -139,7 +139,7 @@ def test_one_object_on_the_host_is_packed_as_many_on_a_device():
     y, x = torch.meshgrid(torch.arange(40.0), torch.arange(60.0), indexing="ij")
     for cy, cx, r in ((5, 7, 6), (39, 59, 9), (20, 30, 100), (500, 500, 3)):
         logits = 4 * (r - ((y - cy) ** 2 + (x - cx) ** 2).sqrt()).clamp(-15, 15)
-        here, (there,) = PackedLogits.pack(logits), PackedLogits.pack_all(logits[None])
+        here, (there,) = PackedLogits.pack(logits), pack_all(logits[None])
         assert here.window.shape == there.window.shape and (here.window == there.window).all()
         assert here.origin == there.origin or here.window.size == 0
         assert here.background == pytest.approx(there.background, rel=1e-4)
@@ -152,8 +152,6 @@ def test_masks_of_packed_logits_are_those_of_the_logits():
     logits = F.interpolate(30 * torch.randn(1, 5, 9, 9, generator=generator) - 15, (64, 64))[0]
     geometry = FrameGeometry.fit((200, 330), CELLS_NANO)
     exact = logits_to_masks(logits, geometry)
-    found = logits_to_masks(
-        torch.stack([p.unpack() for p in PackedLogits.pack_all(logits)]), geometry
-    )
+    found = logits_to_masks(torch.stack([p.unpack() for p in pack_all(logits)]), geometry)
     for one, other in zip(exact, found, strict=True):
         assert (one.to_dense() != other.to_dense()).sum() <= 2  # of 66000: half precision

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sam2_torch import BoxPrompt, MaskPrompt, PointPrompt, VideoSession, tracker
-from sam2_torch.memory_bank import PackedLogits
+from sam2_torch.frame_memory import PackedLogits
 
 
 def overlap(mask, truth):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sam2_torch.memory_bank import FrameMemory
+from sam2_torch.frame_memory import FrameMemory
 from sam2_torch.nn.view import View
 from sam2_torch.views import reaches_border, view_origin, view_side
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sam2_torch import MaskPrompt, PointPrompt
-from sam2_torch.memory_bank import FrameMemory
+from sam2_torch.frame_memory import FrameMemory
 from sam2_torch.volumes import VolumeBank, VolumeSession
 
 N_TIMES, N_PLANES, SHAPE = 3, 7, (96, 140)

@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sam2_torch.memory_bank import FrameMemory, MemoryBank, Selection
+from sam2_torch.frame_memory import FrameMemory
+from sam2_torch.memory_bank import MemoryBank, Selection
 from sam2_torch.nn.mask_decoder import DecodedMasks
 from sam2_torch.sam2 import (
     MAX_POINTERS,
