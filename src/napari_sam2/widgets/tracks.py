@@ -107,7 +107,7 @@ class TracksAndNumbers(QWidget):
         self.numbers.close_section()
         self.export.close_section()
         self.opening.close_section()
-        self.linker.close_linker()
+        self.linker.cancel()
 
     def event(self, event: QEvent | None) -> bool:
         """Notice when napari takes the widget out of its dock, which does not close it."""

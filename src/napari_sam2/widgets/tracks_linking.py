@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from napari_sam2.layers.tracked_image import labels_on
 from napari_sam2.linking import Linking, check_labels
 from napari_sam2.tracked import Tracked
+from napari_sam2.widgets.guarded import Guarded
 from napari_sam2.widgets.notices import report
 from napari_sam2.widgets.tracks_open import OpenSection, Sources
 
@@ -73,13 +74,12 @@ class Linker:
         self._annotator, self._opening, self._take = annotator, opening, take
         self._is_linking = False
         opening.linked.connect(self._link)
-        opening.cancelled.connect(self._cancel)
-        annotator.failed.connect(self._failed)
+        opening.cancelled.connect(self.cancel)
 
-    def close_linker(self) -> None:
-        """Stop linking, and listen no more."""
-        self._cancel()
-        self._annotator.failed.disconnect(self._failed)
+    def cancel(self) -> None:
+        """Stop linking, if it goes on; nothing is taken."""
+        if self._is_linking:
+            self._annotator.cancel()
 
     def _link(self, labels: Tracked, divisions: bool) -> None:
         workspace = self._annotator.workspace
@@ -93,14 +93,21 @@ class Linker:
             return
         self._is_linking = True
         self._annotator.open()
+        stream = Guarded(job.run)
         self._annotator.stream(
-            job.run,
+            stream,
             each=lambda done: self._opening.show_progress(done, labels.n_frames),
-            then=partial(self._linked, workspace, job),
+            then=partial(self._linked, workspace, job, stream),
         )
 
-    def _linked(self, workspace: "Workspace", job: LinkJob, completed: bool) -> None:
+    def _linked(
+        self, workspace: "Workspace", job: LinkJob, stream: Guarded, completed: bool
+    ) -> None:
         self._is_linking = False
+        if stream.error is not None:
+            self._opening.show_end("Nothing was taken.")
+            self._annotator.failed.emit(stream.error)
+            return
         if job.result is None or workspace is not self._annotator.workspace:
             self._opening.show_end("Cancelled; nothing was taken.")
             return
@@ -110,15 +117,6 @@ class Linker:
             f"Linked: {n} object{'s' * (n != 1)}, {mothers} division{'s' * (mothers != 1)}."
         )
         self._take(job.result)
-
-    def _cancel(self) -> None:
-        if self._is_linking:
-            self._annotator.cancel()
-
-    def _failed(self, error: Exception) -> None:
-        if self._is_linking:
-            self._is_linking = False
-            self._opening.show_end("Nothing was taken.")
 
 
 def label_layers(annotator: "Annotator") -> Sources:

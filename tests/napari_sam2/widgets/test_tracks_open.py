@@ -203,3 +203,25 @@ def test_a_network_that_cannot_link_says_so(
     choose(qtbot, dock, "cellpose")
     assert [str(error) for error in dock.told] == ["no memory is left"]
     assert dock.opening.state.text() == "Nothing was taken." and frames(dock) == {}
+
+
+def test_something_else_that_fails_does_not_end_the_linking(
+    qtbot: Any, dock: TracksAndNumbers, viewer: ViewerModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show = dock.opening.show_progress
+
+    def show_and_fail(done: int, total: int, doing: str | None = None) -> None:
+        show(done, total, doing)
+        if done == 1:  # as a click does that is answered meanwhile
+            dock.annotator.fail(ValueError("this click cannot be answered"))
+            goes_on.append(dock.opening.cancel.isEnabled())
+
+    goes_on: list[bool] = []
+    monkeypatch.setattr(dock.opening, "show_progress", show_and_fail)
+    viewer.add_labels(labels_of_each_frame(), name="cellpose")
+    dock.opening.identities.setCurrentText(Identities.LINKED)
+    choose(qtbot, dock, "cellpose")
+    assert goes_on == [True]
+    assert [str(error) for error in dock.told] == ["this click cannot be answered"]
+    assert dock.opening.state.text() == "Linked: 4 objects, 1 division."
+    assert len(frames(dock)) == 4
