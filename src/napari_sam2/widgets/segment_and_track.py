@@ -181,8 +181,8 @@ class SegmentAndTrack(QWidget):
         self.objects.created.connect(annotator.new_object)
         self.objects.deleted.connect(actions.delete)
         self.objects.per_object_chosen.connect(annotator.set_per_object)
-        self.prompts.points_wanted.connect(self._draw_points)
-        self.prompts.shapes_wanted.connect(self._draw_shapes)
+        self.prompts.points_wanted.connect(partial(self._draw, Workspace.prompt_with_points))
+        self.prompts.shapes_wanted.connect(partial(self._draw, Workspace.prompt_with_shapes))
         self.prompts.label_chosen.connect(annotator.pen.set_label)
         self.propagation.started.connect(self._propagate)
         self.propagation.from_here_wanted.connect(self._propagate_from_here)
@@ -239,12 +239,6 @@ class SegmentAndTrack(QWidget):
             self.annotator.set_per_object(self._defaults.layer_for_each_object)
         if workspace is not None and (workspace.points or workspace.shapes):
             self._open()  # it was left, and is worked on again
-
-    def _draw_points(self) -> None:
-        self._draw(Workspace.prompt_with_points)
-
-    def _draw_shapes(self) -> None:
-        self._draw(Workspace.prompt_with_shapes)
 
     def _draw(self, make_layer: Callable[[Workspace], object]) -> None:
         if not self._readiness.when_ready(partial(self._draw_now, make_layer)):
