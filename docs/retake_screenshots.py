@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -333,6 +333,22 @@ class Person:
         time.sleep(0.3)
         self.wait(lambda state: not state["busy"])
 
+    def click_cells(self, places: Iterable[Point]) -> None:
+        """Click once in each cell, given by row and column; each is a new object."""
+        for i, place in enumerate(places):
+            if i:
+                self.press("new")
+            self.click(self.pixel(*place))
+            self.wait_for_masks()
+            time.sleep(1)  # for the preview
+            self.wait_for_masks()
+
+    def propagate(self) -> None:
+        """Follow all objects through all frames."""
+        self.press("propagate")
+        time.sleep(1)
+        self.wait(lambda state: not state["propagating"] and not state["busy"], 300)
+
     def shoot(self, name: str) -> None:
         """Take a picture of the screen."""
         time.sleep(0.5)
@@ -372,16 +388,8 @@ def walk_tracks(person: Person) -> None:
     open_sample(person, "Segment and track")
     person.press("points")
     person.wait(lambda state: "dividing nuclei clicks" in state["layers"])
-    for i, nucleus in enumerate(((86, 61), (87, 197), MOTHER)):
-        if i:
-            person.press("new")
-        person.click(person.pixel(*nucleus))
-        person.wait_for_masks()
-        time.sleep(1)
-        person.wait_for_masks()
-    person.press("propagate")
-    time.sleep(1)
-    person.wait(lambda state: not state["busy"], 300)
+    person.click_cells(((86, 61), (87, 197), MOTHER))
+    person.propagate()
     person.press("close")
     person.menu("Plugins", "SAM 2", "Tracks and numbers")
     person.wait(lambda state: "divide" in state["buttons"])

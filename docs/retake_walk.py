@@ -30,9 +30,9 @@ Place = tuple[float, float]
 def walk_nuclei(person: Person) -> None:
     """Dividing HeLa nuclei: follow three, of which one divides."""
     begin(person)
-    click_cells(person, [(100, 89), (75, 80), (97, 122)])
+    person.click_cells([(100, 89), (75, 80), (97, 122)])
     person.shoot("walk_nuclei_clicks")
-    propagate(person)
+    person.propagate()
     person.go_to(20)
     person.shoot("walk_nuclei_first_run")
 
@@ -53,9 +53,9 @@ def walk_embryo(person: Person) -> None:
     """Nuclei of an embryo in a z-stack: one click in the middle of each."""
     begin(person)
     person.go_to(18)
-    click_cells(person, [(82, 93), (64, 93), (20, 53), (83, 24)])
+    person.click_cells([(82, 93), (64, 93), (20, 53), (83, 24)])
     person.shoot("walk_embryo_clicks")
-    propagate(person)
+    person.propagate()
     person.go_to(21)
     person.shoot("walk_embryo")
 
@@ -75,9 +75,9 @@ def correct_embryo(person: Person) -> None:
 def walk_bacteria(person: Person) -> None:
     """Swimming bacteria in bright field: small, quick, with halos."""
     begin(person)
-    click_cells(person, [(62, 231), (172, 128), (161, 184), (200, 224)])
+    person.click_cells([(62, 231), (172, 128), (161, 184), (200, 224)])
     person.shoot("walk_bacteria_clicks")
-    propagate(person)
+    person.propagate()
     person.go_to(20)
     person.shoot("walk_bacteria")
 
@@ -133,24 +133,6 @@ def begin(person: Person) -> None:
     person.go_to(0)
     person.press("points")
     person.wait(lambda state: any(name.endswith("clicks") for name in state["layers"]))
-
-
-def click_cells(person: Person, places: Iterable[Place]) -> None:
-    """Click once in each cell; each is a new object."""
-    for i, place in enumerate(places):
-        if i:
-            person.press("new")
-        person.click(person.pixel(*place))
-        person.wait_for_masks()
-        time.sleep(1)
-        person.wait_for_masks()
-
-
-def propagate(person: Person) -> None:
-    """Follow all objects through all frames."""
-    person.press("propagate")
-    time.sleep(1)
-    person.wait(lambda state: not state["propagating"] and not state["busy"], 300)
 
 
 def click_beside(person: Person, place: Place) -> None:
