@@ -3,6 +3,7 @@
 import csv
 import json
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -11,6 +12,7 @@ import av
 import numpy as np
 import pyarrow.parquet
 import pytest
+import tracks_dock
 import zarr
 from napari.components import ViewerModel
 from qtpy.QtCore import Qt
@@ -61,20 +63,7 @@ def dock(qtbot: Any, viewer: ViewerModel, stub_owner: Any) -> Any:
 @pytest.fixture
 def settle(qtbot: Any, dock: Any) -> Any:
     """Wait until nothing runs, and the dock shows it."""
-
-    def wait() -> None:
-        annotator = dock.annotator
-        qtbot.waitUntil(
-            lambda: (
-                not annotator.worker.is_busy
-                and not annotator.propagation.is_showing
-                and not dock._timer.isActive()
-                and not dock._quick.is_running
-            ),
-            timeout=10_000,
-        )
-
-    return wait
+    return partial(tracks_dock.settle, qtbot, dock)
 
 
 @pytest.fixture

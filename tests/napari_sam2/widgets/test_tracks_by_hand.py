@@ -6,6 +6,7 @@ from canvas_mouse import canvas_position, drag, tap
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtGui import QContextMenuEvent
 from qtpy.QtWidgets import QAbstractButton, QApplication, QLabel, QMenu
+from tracks_dock import settle
 
 from napari_sam2.suggestions import of_divisions
 from napari_sam2.track_edits import lineage_of
@@ -48,19 +49,6 @@ def at(viewer, y, x):
     return where.x(), where.y()
 
 
-def settle(qtbot, tracks):
-    annotator = tracks.annotator
-    qtbot.waitUntil(
-        lambda: (
-            not annotator.worker.is_busy
-            and not annotator.propagation.is_showing
-            and not tracks._timer.isActive()
-            and not tracks._quick.is_running
-        ),
-        timeout=20_000,
-    )
-
-
 @pytest.fixture
 def cells(qtbot, viewer, docks):
     """Two cells, clicked with the mouse and followed to the end."""
@@ -70,9 +58,9 @@ def cells(qtbot, viewer, docks):
         qtbot.mouseClick(segment.prompts.points, LEFT)
         annotator.new_object()
         tap(qtbot, viewer, at(viewer, y, x))
-        settle(qtbot, tracks)
+        settle(qtbot, tracks, timeout_ms=20_000)
     annotator.propagate("forward", None)
-    settle(qtbot, tracks)
+    settle(qtbot, tracks, timeout_ms=20_000)
     assert annotator.workspace.objects.ids == (1, 2)
     return segment, tracks
 
@@ -89,12 +77,12 @@ def test_the_key_in_the_canvas_divides_and_the_tracks_layer_leads_to_objects(qtb
     canvas = viewer.window._qt_viewer.canvas.native
     canvas.setFocus()
     qtbot.keyClick(canvas, Qt.Key.Key_D)
-    settle(qtbot, tracks)
+    settle(qtbot, tracks, timeout_ms=20_000)
     assert parents(tracks) == {3: 1, 4: 1} and annotator.workspace.current_object == 3
     qtbot.mouseClick(
         tracks.lineage.tracks, LEFT, pos=QPoint(8, tracks.lineage.tracks.height() // 2)
     )
-    settle(qtbot, tracks)
+    settle(qtbot, tracks, timeout_ms=20_000)
     layer = viewer.layers["movie tracks"]
     viewer.layers.selection.active = layer
     viewer.dims.set_point(0, 5)
@@ -128,7 +116,7 @@ def test_a_diamond_of_the_timeline_is_accepted_or_dismissed_with_the_mouse(qtbot
         menu = next(m for m in timeline.findChildren(QMenu) if m.isVisible())
         action = next(a for a in menu.actions() if a.text().startswith(word))
         qtbot.mouseClick(menu, LEFT, pos=menu.actionGeometry(action).center())
-        settle(qtbot, tracks)
+        settle(qtbot, tracks, timeout_ms=20_000)
 
     choose((2, 4), "Dismiss")
     assert set(timeline._suggested) == {(1, 3)} and parents(tracks) == {}
