@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2.layers.camera import camera_of
 from napari_sam2.layers.geometry import FrameGeometry
 from napari_sam2.layers.prompt_layers import (
     draw_clicks,
@@ -66,8 +67,7 @@ class Drawing:
         self._owner_of_next = owner_of_next
         self._changed = changed
         self._bind = bind
-        # napari before 0.9 has the camera in the viewer itself
-        self._camera = getattr(viewer, "scene", viewer).camera
+        self._camera = camera_of(viewer)
         self._camera.events.zoom.connect(self._fit_points)
         viewer.layers.events.removed.connect(self._layer_removed)
 

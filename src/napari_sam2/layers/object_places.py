@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam2.layers.camera import camera_of
 from napari_sam2.masklets import Masklets
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def look_at(workspace: "Workspace", object_id: int, frame: int | None = None) ->
 
 def _bring_into_view(workspace: "Workspace", corners: np.ndarray, centre: np.ndarray) -> None:
     viewer = workspace.viewer
-    camera = getattr(viewer, "scene", viewer).camera
+    camera = camera_of(viewer)
     canvas = viewer.canvas.size if hasattr(viewer, "canvas") else viewer._canvas_size
     middle = np.array(camera.center[-2:])
     reach = MARGIN * np.array(canvas) / camera.zoom / 2

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2.layers.camera import camera_of
 from napari_sam2.layers.geometry import FrameGeometry, placement
 from napari_sam2.lineage import Lineage
 from napari_sam2.measurements import Table
@@ -141,8 +142,7 @@ class TracksLayer:
         while event.type == "mouse_move":
             is_drag |= bool(np.linalg.norm(event.pos - pressed) > STILL_PX)
             yield
-        scene = getattr(self._viewer, "scene", self._viewer)  # napari before 0.9 has no scene
-        reach = REACH_PX / float(scene.camera.zoom)
+        reach = REACH_PX / float(camera_of(self._viewer).zoom)
         axis = self._geometry.frame_axis or 0
         object_id = None if is_drag else track_at(layer, event.position, reach, axis)
         if object_id is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from napari_sam2.appearance import USUAL
 from napari_sam2.history import Action, Changes, History, Key, Kind
 from napari_sam2.known_objects import KnownObjects
+from napari_sam2.layers.camera import camera_of
 from napari_sam2.layers.drawing import Drawing
 from napari_sam2.layers.geometry import FrameGeometry, LayerFrames
 from napari_sam2.layers.ghosts import Ghosts
@@ -170,7 +171,7 @@ class Workspace:
         """Row and column of the image in the middle of the canvas."""
         point = list(self.viewer.dims.point)
         shown = list(self.viewer.dims.displayed)
-        camera = getattr(self.viewer, "scene", self.viewer).camera  # moved in napari 0.9
+        camera = camera_of(self.viewer)
         for axis, place in zip(shown, camera.center[-len(shown) :], strict=True):
             point[axis] = place
         y, x = self.image.world_to_data(point)[-2:]
