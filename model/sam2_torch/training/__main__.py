@@ -23,7 +23,7 @@ import torch
 
 from sam2_torch.checkpoints import load_sam2
 from sam2_torch.config import CELLS_NANO
-from sam2_torch.devices import choose_device
+from sam2_torch.devices import choose_device, fast_dtype
 from sam2_torch.sam2 import SAM2
 from sam2_torch.training import processes
 from sam2_torch.training.config import TrainingConfig
@@ -126,7 +126,7 @@ def choose_config(arguments: argparse.Namespace, device: torch.device) -> Traini
         for name in asdict(RECIPE)
         if (value := getattr(arguments, name, None)) is not None
     }
-    return replace(RECIPE, half=device.type == "cuda", **changes)
+    return replace(RECIPE, half=fast_dtype(device) == torch.bfloat16, **changes)
 
 
 def _start(name: str, device: torch.device) -> SAM2:
@@ -214,7 +214,7 @@ def _add_slice(parser: argparse.ArgumentParser) -> None:
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
     """Add what may differ from the recipe."""
-    numbers = ("steps", "clips", "images", "objects", "max_clicks", "warmup", "seed")
+    numbers = ("steps", "clips", "images", "objects", "max_clicks", "loss_stride", "warmup", "seed")
     intervals = ("save_every", "log_every", "picture_every")
     for name in (*numbers, *intervals):
         parser.add_argument(f"--{name.replace('_', '-')}", type=int)

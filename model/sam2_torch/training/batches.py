@@ -1,7 +1,7 @@
 """Clips on their way to the network: one clip, and a batch of them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,9 +10,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sam2_torch.transforms import MEAN, STD
-
-TRUTH_STRIDE = 2
-"""Losses and clicks are worked out on a grid of half the input's resolution."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +50,8 @@ class Batch:
         (N,) in which clip each object is.
     object_ids
         (N,) and its label there.
+    stride
+        Input pixels to one pixel of the grid of losses and clicks.
     """
 
     images: Tensor
@@ -60,9 +59,10 @@ class Batch:
     content: Tensor
     owner: Tensor
     object_ids: Tensor
+    stride: int
 
     @classmethod
-    def of(cls, clips: Sequence[Clip]) -> "Batch":
+    def of(cls, clips: Sequence[Clip], stride: int) -> "Batch":
         """Put clips of one length together; grey ones become RGB if any other is.
 
         Raises
@@ -84,6 +84,7 @@ class Batch:
             torch.tensor([clip.content for clip in clips]),
             torch.repeat_interleave(torch.arange(len(clips)), torch.tensor(counts)),
             torch.from_numpy(np.concatenate([clip.object_ids for clip in clips])),
+            stride,
         )
 
     @property
@@ -98,12 +99,21 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """Move to a device; not waiting for it if the memory is pinned."""
-        parts = (getattr(self, field.name) for field in fields(self))
-        return Batch(*(part.to(device, non_blocking=True) for part in parts))
+        return self._each(lambda part: part.to(device, non_blocking=True))
 
     def pin_memory(self) -> "Batch":
         """Pin the memory, so that a GPU can fetch it by itself; `DataLoader` calls this."""
-        return Batch(*(getattr(self, field.name).pin_memory() for field in fields(self)))
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        return replace(
+            self,
+            images=change(self.images),
+            labels=change(self.labels),
+            content=change(self.content),
+            owner=change(self.owner),
+            object_ids=change(self.object_ids),
+        )
 
     def inputs(self) -> Tensor:
         """Normalise the images, (B * T, 3, S, S) float32, with zeros outside of the content."""
@@ -121,8 +131,8 @@ class Batch:
         return (labels == self.object_ids[:, None, None])[:, None].float()
 
     def truth(self, frame: int) -> Tensor:
-        """Draw the true masks on the grid of the losses, (N, S / 2, S / 2), 0 to 1."""
-        return F.avg_pool2d(self.masks(frame), TRUTH_STRIDE)[:, 0]
+        """Draw the true masks on the grid of the losses, (N, S / stride, S / stride), 0 to 1."""
+        return F.avg_pool2d(self.masks(frame), self.stride)[:, 0]
 
     def present(self, frame: int) -> Tensor:
         """Tell which objects are in a frame, (N,) bool."""

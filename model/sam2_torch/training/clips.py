@@ -15,7 +15,7 @@ from sam2_torch.training.movies import DataError, LabelledMovie
 from sam2_torch.training.warps import draw_warp
 from sam2_torch.transforms import PERCENTILES, FrameGeometry
 
-WHOLE_SHARE = 0.3  # of the clips that show whole frames
+WHOLE_SHARE = 0.5  # of the clips that show whole frames
 STILL_SHARE = 0.15  # of the clips of still images in which nothing moves
 MOVIE_SPEED = 0.15  # of the warps that real movements get on top
 SMALL_OBJECTS = 0.35  # an object's chance falls with this power of its area

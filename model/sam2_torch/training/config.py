@@ -39,6 +39,9 @@ class TrainingConfig:
         Corrections on a frame, at most.
     by_object_size
         Whether the focal loss of small objects counts as much as that of large ones.
+    loss_stride
+        Input pixels to one pixel of the grid on which losses and clicks are worked out. That
+        of the masks is 4; finer grids tell small objects better, and cost a CPU more.
     half
         Whether to compute in bfloat16 where autocast does; the weights are float32.
     compiled
@@ -72,6 +75,7 @@ class TrainingConfig:
     average: float = 0.998
     max_clicks: int = 3
     by_object_size: bool = True
+    loss_stride: int = 2
     half: bool = False
     compiled: bool = False
     seed: int = 0

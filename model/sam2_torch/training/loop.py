@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from sam2_torch.sam2 import SAM2
 from sam2_torch.training import processes
-from sam2_torch.training.batches import TRUTH_STRIDE, Batch
+from sam2_torch.training.batches import Batch
 from sam2_torch.training.config import TrainingConfig
 from sam2_torch.training.forward import Answer, ClipRun
 from sam2_torch.training.log import RunLog
@@ -107,7 +107,7 @@ class TrainingStep(nn.Module):
         device = batch.images.device.type
         half = torch.autocast(device, torch.bfloat16) if self._config.half else nullcontext()
         with half:
-            run = ClipRun(self.model, batch, plan, Prompter(generator, TRUTH_STRIDE))
+            run = ClipRun(self.model, batch, plan, Prompter(generator, batch.stride))
             self.answers = run.run()
         by_size = self._config.by_object_size
         return mean_losses(

@@ -165,5 +165,10 @@ class Prompter:
 def _middle(region: Tensor) -> Tensor:
     """Tell how far in the middle of a region each pixel is, (N, h, w), 0 to 1."""
     inside = region[:, None].float()
-    pooled = [F.avg_pool2d(inside, side, stride=1, padding=side // 2) for side in MIDDLE_SIDES]
-    return torch.stack(pooled).mean(dim=0)[:, 0]
+    return torch.stack([_smoothed(inside, side) for side in MIDDLE_SIDES]).mean(dim=0)[:, 0]
+
+
+def _smoothed(images: Tensor, side: int) -> Tensor:
+    """Average over squares: along columns, then rows, which is much less work."""
+    columns = F.avg_pool2d(images, (side, 1), stride=1, padding=(side // 2, 0))
+    return F.avg_pool2d(columns, (1, side), stride=1, padding=(0, side // 2))

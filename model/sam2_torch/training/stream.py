@@ -4,6 +4,7 @@ import multiprocessing
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,7 @@ def batches(
     return DataLoader(
         stream,
         batch_sampler=_Places(config, first),
-        collate_fn=Batch.of,
+        collate_fn=partial(Batch.of, stride=config.loss_stride),
         num_workers=workers,
         pin_memory=pinned,
         prefetch_factor=4 if workers else None,

@@ -19,6 +19,8 @@ from napari_sam2.cli.track import tell
 from napari_sam2.labelled import FORM, read_labelled
 
 if TYPE_CHECKING:
+    import torch
+
     from sam2_torch.training.config import TrainingConfig
     from sam2_torch.training.loop import StepReport
     from sam2_torch.training.movies import LabelledMovie, Split
@@ -121,7 +123,7 @@ def run(arguments: argparse.Namespace) -> int:
     from sam2_torch.training.tuning import NewModel, Workshop, tune
 
     device = choose_device(arguments.device)
-    config = choose_config(arguments, device.type)
+    config = choose_config(arguments, device)
     workers = _workers(device.type) if arguments.workers is None else arguments.workers
     workshop = Workshop(folder, str(device), workers, arguments.tensorboard)
     product = NewModel(product_path, arguments.name, arguments.licence, arguments.notes)
@@ -141,13 +143,16 @@ def run(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def choose_config(arguments: argparse.Namespace, device_type: str) -> "TrainingConfig":
+def choose_config(arguments: argparse.Namespace, device: "torch.device") -> "TrainingConfig":
     """Choose sizes that suit the device: a CPU makes some clips in a minute, a GPU hundreds."""
+    import torch
+
+    from sam2_torch.devices import fast_dtype
     from sam2_torch.training.config import TrainingConfig
 
     steps = arguments.steps or NO_LIMIT
     minutes = 10.0 if arguments.minutes is None and not arguments.steps else arguments.minutes
-    quick = device_type == "cuda"
+    quick = device.type == "cuda"
     return TrainingConfig(
         model=arguments.model,
         trained=arguments.train,
@@ -162,7 +167,8 @@ def choose_config(arguments: argparse.Namespace, device_type: str) -> "TrainingC
         learning_rate=arguments.rate or RATES[arguments.train],
         warmup=50 if quick else 10,
         average=0.998 if quick else 0.98,
-        half=quick,
+        loss_stride=2 if quick else 4,
+        half=fast_dtype(device) == torch.bfloat16,
         seed=arguments.seed,
         save_every=100 if quick else 20,
         log_every=10 if quick else 2,

@@ -69,3 +69,17 @@ def test_attend_takes_pytorchs_own_way_where_gradients_are_wanted():
     with torch.enable_grad():
         attend(query, key, key).sum().backward()
     assert query.grad is not None
+
+
+def test_bfloat16_with_gradients_gives_what_attention_gives_and_its_gradients():
+    exact = [torch.randn(2, 3, n, 16, dtype=torch.float64) for n in (40, 300, 300)]
+    exact = [x.requires_grad_() for x in exact]
+    rounded = [x.detach().bfloat16().requires_grad_() for x in exact]
+    with torch.enable_grad():
+        expected, found = F.scaled_dot_product_attention(*exact), attend(*rounded)
+        direction = torch.randn_like(expected)
+        expected.backward(direction)
+        found.backward(direction.bfloat16())
+    assert relative_error(found, expected) < 2 * TOLERANCE[torch.bfloat16]
+    for one, other in zip(rounded, exact, strict=True):
+        assert relative_error(one.grad, other.grad) < 3 * TOLERANCE[torch.bfloat16]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from tests.tiny_network import TINY
 
 from sam2_torch import SAM2Config
@@ -99,7 +100,7 @@ def test_batches_mix_grey_and_colour_and_normalise_as_inference_does(movie):
         ),
         1,
     )
-    batch = Batch.of([grey, colour])
+    batch = Batch.of([grey, colour], stride=2)
     assert batch.images.shape == (2, 1, 3, 64, 64)
     assert batch.n_objects == len(grey.object_ids) + len(colour.object_ids)
     height, width = grey.content
@@ -108,4 +109,14 @@ def test_batches_mix_grey_and_colour_and_normalise_as_inference_does(movie):
     np.testing.assert_allclose(batch.inputs()[:1], expected, atol=1e-5)
     assert batch.present(0).all()
     with pytest.raises(ValueError, match="all of one shape"):
-        Batch.of([grey, cut(movie, 2)])
+        Batch.of([grey, cut(movie, 2)], stride=2)
+
+
+def test_truth_is_drawn_on_the_grid_of_the_losses(movie):
+    clip = cut(movie, 1)
+    fine, coarse = (Batch.of([clip], stride).truth(0) for stride in (2, 4))
+    n = len(clip.object_ids)
+    assert fine.shape == (n, 32, 32)
+    assert coarse.shape == (n, 16, 16)
+    assert ((fine > 0) & (fine < 1)).any()  # pixels that are partly covered
+    torch.testing.assert_close(fine.mean(dim=(1, 2)), coarse.mean(dim=(1, 2)))

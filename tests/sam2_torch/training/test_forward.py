@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from sam2_torch import BoxPrompt, MaskPrompt, PointPrompt, VideoSession, load_sam2, steps
-from sam2_torch.training.batches import TRUTH_STRIDE, Batch, Clip
+from sam2_torch.training.batches import Batch, Clip
 from sam2_torch.training.forward import ClipRun
 from sam2_torch.training.simulated_prompts import Prompter, PromptPlan
 
-SIZE = 512
+SIZE, STRIDE = 512, 2
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ class Scribe(Prompter):
     """Notes the prompts that it draws, as a user would give them to a session."""
 
     def __init__(self):
-        super().__init__(torch.Generator().manual_seed(3), TRUTH_STRIDE)
+        super().__init__(torch.Generator().manual_seed(3), STRIDE)
         self.said = []
 
     def first(self, kind, truth):
@@ -66,7 +66,7 @@ def last_answers(answers):
 def run(network, clip, plan):
     prompter = Scribe()
     with torch.no_grad():
-        answers = ClipRun(network, Batch.of([clip]), plan, prompter).run()
+        answers = ClipRun(network, Batch.of([clip], STRIDE), plan, prompter).run()
     return last_answers(answers), prompter
 
 
@@ -121,8 +121,8 @@ def test_all_weights_that_take_part_get_gradients(tiny, movie):
     labels[:, 10:30, 20:44] = 5
     images = rng.integers(0, 255, (3, 1, 64, 64)).astype(np.uint8)
     clip = Clip(images, labels, (64, 64), np.array([5], np.int32))
-    prompter = Prompter(torch.Generator().manual_seed(0), TRUTH_STRIDE)
-    run = ClipRun(tiny, Batch.of([clip]), PromptPlan("point", (0,), (1,), 2), prompter)
+    prompter = Prompter(torch.Generator().manual_seed(0), STRIDE)
+    run = ClipRun(tiny, Batch.of([clip], STRIDE), PromptPlan("point", (0,), (1,), 2), prompter)
     total = sum(a.decoded.logits.mean() + a.decoded.ious.mean() for a in run.run())
     total.backward()
     touched = {name.split(".")[0] for name, p in tiny.named_parameters() if p.grad is not None}
@@ -146,11 +146,11 @@ def test_objects_of_several_clips_do_not_mix(tiny):
         images = rng.integers(0, 255, (2, 1, 64, 64)).astype(np.uint8)
         clips.append(Clip(images, labels, (64, 64), np.array([1], np.int32)))
     plan = PromptPlan("mask", (0,))
-    prompter = Prompter(torch.Generator(), TRUTH_STRIDE)
+    prompter = Prompter(torch.Generator(), STRIDE)
     with torch.no_grad():
-        together = ClipRun(tiny, Batch.of(clips), plan, prompter).run()
+        together = ClipRun(tiny, Batch.of(clips, STRIDE), plan, prompter).run()
         for i, clip in enumerate(clips):
-            alone = ClipRun(tiny, Batch.of([clip]), plan, prompter).run()
+            alone = ClipRun(tiny, Batch.of([clip], STRIDE), plan, prompter).run()
             for both, one in zip(together, alone, strict=True):
                 torch.testing.assert_close(
                     both.decoded.logits[i], one.decoded.logits[0], atol=1e-4, rtol=1e-4
