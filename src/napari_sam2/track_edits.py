@@ -13,8 +13,8 @@ from napari_sam2.history import Changes, Key, Kind, StoredMask, Value
 from napari_sam2.lineage import Lineage, Track
 from napari_sam2.lineage_edits import NOWHERE, Edit, Move
 from napari_sam2.marks import Marks
-from napari_sam2.masklets import pack, unpack
 from napari_sam2.objects import ObjectRecord
+from napari_sam2.packed_masks import as_given, pack, read_outline, unpack
 from napari_sam2.tracked import Tracked, united
 from sam2_torch.predictions import SparseMask
 
@@ -65,10 +65,11 @@ def bring_in(values: Values, tracked: Tracked, unused: int) -> Changes:
             bounds = track  # a link needs both of its ends
         changes[Key(Kind.TRACK, own)] = Track(own, bounds.begin, bounds.end, parent)
         for frame in tracked.masklets.frames(track.object_id):
-            mask = tracked.masklets.get(track.object_id, frame)
-            if mask and track.spans(frame):
-                changes[Key(Kind.MASK, own, frame)] = StoredMask(pack(mask))
+            packed = tracked.masklets.packed(track.object_id, frame)
+            if packed and read_outline(packed).area and track.spans(frame):
+                changes[Key(Kind.MASK, own, frame)] = StoredMask(as_given(packed, True))
                 if frame == track.begin:
+                    mask = unpack(packed, tracked.masklets.frame_shape)
                     changes[Key(Kind.MARKS, own, frame)] = Marks(painted=mask)
     return changes
 

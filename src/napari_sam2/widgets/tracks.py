@@ -160,7 +160,7 @@ class TracksAndNumbers(QWidget):
         self.numbers.measured.connect(self._show_tracks)
         self.opening.opened.connect(lambda tracked: self._try(self.edits.bring_in, tracked))
         for section in (self.numbers, self.export, self.opening):
-            section.failed.connect(report)
+            section.job.failed.connect(report)
         self._connect_backgrounds()
         annotator.changed.connect(self._sync)
         annotator.ended.connect(self._later)
@@ -277,7 +277,7 @@ class TracksAndNumbers(QWidget):
         self._found = found
         self._show_family()
         measured = _still_holds(self.numbers.objects, found.objects)
-        if not measured and not self.numbers.background.is_running:
+        if not measured and not self.numbers.job.background.is_running:
             self.numbers.show_numbers(found.objects, found.tracks)
         self._show_tracks()
 

@@ -4,22 +4,13 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import (
-    QFileDialog,
-    QLabel,
-    QLineEdit,
-    QProgressBar,
-    QSizePolicy,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QFileDialog, QLineEdit, QVBoxLayout, QWidget
 
 from napari_sam2.io import export, form_of
 from napari_sam2.io.exports import FOLDERS, FORMS
 from napari_sam2.tracked import Tracked
 from napari_sam2.widgets.sections import add_row, button, combo_box, form, row
-from napari_sam2.widgets.tracks_background import Background
+from napari_sam2.widgets.tracks_job import JobPanel
 
 _HINTS = {
     ".csv": "Two tables: objects by frame, and <name>_tracks beside it.",
@@ -31,36 +22,25 @@ _HINTS = {
 
 
 class ExportSection(QWidget):
-    """Chooses a form and a place, and writes there on a thread of its own.
+    """Chooses a form and a place, and writes there.
 
     Parameters
     ----------
     tracked
         Gives what to write; None if there is nothing.
-
-    Signals
-    -------
-    failed
-        The exception of a job.
     """
-
-    failed = Signal(object)
 
     def __init__(self, tracked: Callable[[], Tracked | None]) -> None:
         super().__init__()
         self._tracked = tracked
-        self.background = Background()
         self.form = combo_box("What kind of file to write", [f.name for f in FORMS.values()])
         self.path = QLineEdit()
         self.browse = button("Choose…", "Choose where to write")
-        self.start = button("Export", "Write all objects with masks")
-        self.cancel = button("Cancel", "Stop; nothing is left of the new file")
-        self.bar = QProgressBar()
-        self.state = QLabel()
+        start = button("Export", "Write all objects with masks")
+        self.job = JobPanel(start, "Stop; nothing is left of the new file", "nothing was written")
         self._arrange()
         self._connect()
         self._form_chosen()
-        self._show_running(False)
 
     @property
     def suffix(self) -> str:
@@ -69,13 +49,11 @@ class ExportSection(QWidget):
 
     def close_section(self) -> None:
         """Stop what is being written."""
-        self.background.close()
+        self.job.close_panel()
 
     def _arrange(self) -> None:
         self.path.setPlaceholderText("File to write")
         self.path.setToolTip("Where to write; the suffix says the form.")
-        self.state.setWordWrap(True)
-        self.state.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         fields = form()
@@ -83,22 +61,16 @@ class ExportSection(QWidget):
         add_row(fields, "File", self.path)
         layout.addLayout(fields)
         layout.addLayout(row(self.browse))
-        layout.addLayout(row(self.start, self.cancel))
-        layout.addWidget(self.bar)
-        layout.addWidget(self.state)
+        layout.addWidget(self.job)
 
     def _connect(self) -> None:
         self.form.currentIndexChanged.connect(self._form_chosen)
         self.browse.clicked.connect(self._browse)
-        self.start.clicked.connect(self._start)
-        self.cancel.clicked.connect(self.background.cancel)
-        self.background.progressed.connect(self._show_progress)
-        self.background.finished.connect(self._finished)
-        self.background.failed.connect(self._failed)
-        self.background.stopped.connect(partial(self._end, "Cancelled; nothing was written."))
+        self.job.start.clicked.connect(self._start)
+        self.job.finished.connect(lambda path: self.job.show_end(f"Written: {path}"))
 
     def _form_chosen(self) -> None:
-        self.state.setText(_HINTS.get(self.suffix, ""))
+        self.job.state.setText(_HINTS.get(self.suffix, ""))
         text = self.path.text()
         if text:
             self.path.setText(str(with_suffix(Path(text), self.suffix)))
@@ -115,9 +87,9 @@ class ExportSection(QWidget):
         tracked = self._tracked()
         text = self.path.text().strip()
         if tracked is None or not tracked.tracks:
-            self.state.setText("Nothing to write yet: click a cell and propagate it first.")
+            self.job.state.setText("Nothing to write yet: click a cell and propagate it first.")
         elif not text:
-            self.state.setText("Choose a file first.")
+            self.job.state.setText("Choose a file first.")
         else:
             path = Path(text).expanduser()
             try:
@@ -125,32 +97,7 @@ class ExportSection(QWidget):
             except ValueError:
                 path = with_suffix(path, self.suffix)
                 self.path.setText(str(path))
-            if self.background.run(partial(_write, path, tracked)):
-                self._show_running(True)
-                self.state.setText(f"Writing {path.name} …")
-
-    def _show_progress(self, done: int, total: int) -> None:
-        self.bar.setRange(0, total)
-        self.bar.setValue(done)
-
-    def _finished(self, path: Path) -> None:
-        self._end(f"Written: {path}")
-
-    def _failed(self, error: Exception) -> None:
-        self._end("Nothing was written.")
-        self.failed.emit(error)
-
-    def _end(self, text: str) -> None:
-        self._show_running(False)
-        self.state.setText(text)
-
-    def _show_running(self, running: bool) -> None:
-        self.start.setEnabled(not running)
-        self.cancel.setEnabled(running)
-        self.bar.setVisible(running)
-        if running:
-            self.bar.setRange(0, 1)
-            self.bar.setValue(0)
+            self.job.run(partial(_write, path, tracked), f"Writing {path.name} …")
 
 
 def with_suffix(path: Path, suffix: str) -> Path:

@@ -74,7 +74,7 @@ class Linker:
         self._annotator, self._opening, self._take = annotator, opening, take
         self._is_linking = False
         opening.linked.connect(self._link)
-        opening.cancelled.connect(self.cancel)
+        opening.job.cancelled.connect(self.cancel)
 
     def cancel(self) -> None:
         """Stop linking, if it goes on; nothing is taken."""
@@ -88,7 +88,7 @@ class Linker:
         try:
             job = LinkJob(workspace.frames, labels, divisions)
         except ValueError as error:
-            self._opening.show_end("Nothing was taken.")
+            self._opening.job.show_end("Nothing was taken.")
             report(error)
             return
         self._is_linking = True
@@ -96,7 +96,7 @@ class Linker:
         stream = Guarded(job.run)
         self._annotator.stream(
             stream,
-            each=lambda done: self._opening.show_progress(done, labels.n_frames),
+            each=lambda done: self._opening.job.show_progress(done, labels.n_frames),
             then=partial(self._linked, workspace, job, stream),
         )
 
@@ -105,15 +105,15 @@ class Linker:
     ) -> None:
         self._is_linking = False
         if stream.error is not None:
-            self._opening.show_end("Nothing was taken.")
+            self._opening.job.show_end("Nothing was taken.")
             self._annotator.failed.emit(stream.error)
             return
         if job.result is None or workspace is not self._annotator.workspace:
-            self._opening.show_end("Cancelled; nothing was taken.")
+            self._opening.job.show_end("Cancelled; nothing was taken.")
             return
         lineage = job.result.lineage
         n, mothers = len(lineage), len(set(lineage.parents.values()))
-        self._opening.show_end(
+        self._opening.job.show_end(
             f"Linked: {n} object{'s' * (n != 1)}, {mothers} division{'s' * (mothers != 1)}."
         )
         self._take(job.result)

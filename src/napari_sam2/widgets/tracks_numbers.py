@@ -5,12 +5,12 @@ from functools import partial
 
 import numpy as np
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QProgressBar, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_sam2.measurements import Table, collect, measure_tracks, measured_frames
 from napari_sam2.tracked import Tracked
-from napari_sam2.widgets.sections import add_row, button, combo_box, form, row
-from napari_sam2.widgets.tracks_background import Background
+from napari_sam2.widgets.sections import add_row, button, combo_box, form
+from napari_sam2.widgets.tracks_job import JobPanel
 from napari_sam2.widgets.tracks_plot import Curve, Plot
 from napari_sam2.widgets.tracks_table import NumbersTable
 
@@ -33,13 +33,10 @@ class NumbersSection(QWidget):
         Object id and frame (-1 for none) of a row, or frame of the plot with object 0.
     measured
         The table of objects by frame.
-    failed
-        The exception of a job.
     """
 
     place_selected = Signal(int, int)
     measured = Signal(object)
-    failed = Signal(object)
 
     def __init__(self, source: Callable[[], Tracked | None]) -> None:
         super().__init__()
@@ -47,21 +44,18 @@ class NumbersSection(QWidget):
         self._objects: Table = {}
         self._tracks: Table = {}
         self._selected: tuple[int, ...] = ()
-        self.background = Background()
-        self.measure = button("Measure all", "Shapes and intensities of all objects in all frames")
-        self.cancel = button("Cancel", "Stop measuring; the numbers from before stay")
-        self.bar = QProgressBar()
+        start = button("Measure all", "Shapes and intensities of all objects in all frames")
+        self.job = JobPanel(start, "Stop; the numbers from before stay", "nothing was measured")
         self.quantity = combo_box("What to plot over the frames")
         self.plot = Plot()
         self.which = combo_box("What the table lists", (OBJECTS, TRACKS))
         self.table = NumbersTable()
         self._arrange()
         self._connect()
-        self._show_running(False)
 
     def close_section(self) -> None:
         """Stop measuring."""
-        self.background.close()
+        self.job.close_panel()
 
     @property
     def objects(self) -> Table:
@@ -98,8 +92,7 @@ class NumbersSection(QWidget):
 
     def _arrange(self) -> None:
         layout = QVBoxLayout(self)
-        layout.addLayout(row(self.measure, self.cancel))
-        layout.addWidget(self.bar)
+        layout.addWidget(self.job)
         fields = form()
         add_row(fields, "Plot", self.quantity)
         layout.addLayout(fields)
@@ -111,40 +104,25 @@ class NumbersSection(QWidget):
         self.table.setMinimumHeight(140)
 
     def _connect(self) -> None:
-        self.measure.clicked.connect(self._start)
-        self.cancel.clicked.connect(self.background.cancel)
+        self.job.start.clicked.connect(self._start)
+        self.job.finished.connect(self._finished)
         self.quantity.currentIndexChanged.connect(self._show_plot)
         self.which.currentIndexChanged.connect(self._show_table)
         self.table.place_selected.connect(self.place_selected)
         self.table.rows_selected.connect(self._show_plot)
         self.plot.frame_clicked.connect(partial(self.place_selected.emit, 0))
-        self.background.progressed.connect(self._show_progress)
-        self.background.finished.connect(self._finished)
-        self.background.failed.connect(self._failed)
-        self.background.stopped.connect(partial(self._show_running, False))
 
     def _start(self) -> None:
         tracked = self._source()
-        if tracked is not None and self.background.run(partial(_measure, tracked)):
-            self._show_running(True)
-
-    def _show_progress(self, done: int, total: int) -> None:
-        self.bar.setRange(0, total)
-        self.bar.setValue(done)
+        if tracked is None or not tracked.tracks:
+            self.job.state.setText("Nothing to measure yet: click a cell and propagate it first.")
+        else:
+            self.job.run(partial(_measure, tracked), "Measuring …")
 
     def _finished(self, tables: tuple[Table, Table]) -> None:
-        self._show_running(False)
+        self.job.show_end("")
         self.show_numbers(*tables)
         self.measured.emit(tables[0])
-
-    def _failed(self, error: Exception) -> None:
-        self._show_running(False)
-        self.failed.emit(error)
-
-    def _show_running(self, running: bool) -> None:
-        self.measure.setEnabled(not running)
-        self.cancel.setEnabled(running)
-        self.bar.setVisible(running)
 
     def _show_table(self) -> None:
         is_tracks = self.which.currentText() == TRACKS

@@ -7,20 +7,12 @@ from pathlib import Path
 from typing import TypeAlias
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import (
-    QFileDialog,
-    QLabel,
-    QMenu,
-    QProgressBar,
-    QSizePolicy,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QFileDialog, QMenu, QVBoxLayout, QWidget
 
 from napari_sam2.io import read_tracked
 from napari_sam2.tracked import Tracked
-from napari_sam2.widgets.sections import add_row, button, combo_box, form, row
-from napari_sam2.widgets.tracks_background import Background
+from napari_sam2.widgets.sections import add_row, button, combo_box, form
+from napari_sam2.widgets.tracks_job import JobPanel
 
 Sources: TypeAlias = Mapping[str, Callable[[], Tracked]]
 """What can be taken without a file, by name."""
@@ -35,7 +27,7 @@ class Identities(StrEnum):
 
 
 class OpenSection(QWidget):
-    """Chooses what to read, and reads it on a thread of its own.
+    """Chooses what to read, and reads it; linking, too, is shown by its panel of the job.
 
     Parameters
     ----------
@@ -48,76 +40,39 @@ class OpenSection(QWidget):
         What was read, to be taken as it is: `Tracked`.
     linked
         What was read, to be linked first, and whether objects may divide.
-    cancelled
-        Stop linking.
-    failed
-        The exception of a job.
     """
 
     opened = Signal(object)
     linked = Signal(object, bool)
-    cancelled = Signal()
-    failed = Signal(object)
 
     def __init__(self, sources: Callable[[], Sources] = dict) -> None:
         super().__init__()
         self._sources = sources
-        self.background = Background()
         self.identities = combo_box(
             "As they are, the same label is the same object. Programs that segment each frame by "
             "itself, such as Cellpose, number the cells anew in each: link them, then the network "
             "says who is who. The masks stay as they are.",
             list(Identities),
         )
-        self.open = button("Open tracks…", "Read masks and tracks, to be corrected here")
-        self.cancel = button("Cancel", "Stop; nothing is taken")
-        self.bar = QProgressBar()
-        self.state = QLabel()
-        self._arrange()
-        self._connect()
-        self._show_running(False)
-
-    def close_section(self) -> None:
-        """Stop what is being read."""
-        self.background.close()
-
-    def read(self, path: Path) -> None:
-        """Read masks and tracks from a file or folder, on the thread."""
-        self._read(path.name, partial(read_tracked, path))
-
-    def show_progress(self, done: int, total: int, doing: str | None = None) -> None:
-        """Show how far it is."""
-        self._show_running(True)
-        self.bar.setRange(0, total)
-        self.bar.setValue(done)
-        if doing is not None:
-            self.state.setText(doing)
-
-    def show_end(self, text: str) -> None:
-        """Show how it ended, in a sentence."""
-        self._show_running(False)
-        self.state.setText(text)
-
-    def _arrange(self) -> None:
-        self.state.setWordWrap(True)
-        self.state.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        start = button("Open tracks…", "Read masks and tracks, to be corrected here")
+        self.job = JobPanel(start, "Stop; nothing is taken", "nothing was taken")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         fields = form()
         add_row(fields, "Labels", self.identities)
         layout.addLayout(fields)
-        layout.addLayout(row(self.open, self.cancel))
-        layout.addWidget(self.bar)
-        layout.addWidget(self.state)
+        layout.addWidget(self.job)
+        start.clicked.connect(self._choose)
+        self.job.finished.connect(self._finished)
+        self.job.running.connect(self.identities.setDisabled)
 
-    def _connect(self) -> None:
-        self.open.clicked.connect(self._choose)
-        self.cancel.clicked.connect(self.background.cancel)
-        self.cancel.clicked.connect(self.cancelled)
-        self.background.progressed.connect(self.show_progress)
-        self.background.finished.connect(self._finished)
-        self.background.failed.connect(self._failed)
-        self.background.stopped.connect(partial(self.show_end, "Cancelled; nothing was taken."))
+    def close_section(self) -> None:
+        """Stop what is being read."""
+        self.job.close_panel()
+
+    def read(self, path: Path) -> None:
+        """Read masks and tracks from a file or folder, on the thread."""
+        self._read(path.name, partial(read_tracked, path))
 
     def menu(self) -> QMenu:
         """Make the menu of what can be opened."""
@@ -129,7 +84,8 @@ class OpenSection(QWidget):
         return menu
 
     def _choose(self) -> None:
-        self.menu().exec(self.open.mapToGlobal(self.open.rect().bottomLeft()))
+        start = self.job.start
+        self.menu().exec(start.mapToGlobal(start.rect().bottomLeft()))
 
     def _choose_file(self) -> None:
         text, _ = QFileDialog.getOpenFileName(self, "Open tracks")
@@ -142,30 +98,19 @@ class OpenSection(QWidget):
             self.read(Path(text))
 
     def _read(self, name: str, source: Callable[[], Tracked]) -> None:
-        if self.background.run(partial(_read, source)):
-            self.show_progress(0, 1, f"Reading {name} …")
+        self.job.run(partial(_read, source), f"Reading {name} …")
 
     def _finished(self, tracked: Tracked) -> None:
         chosen = Identities(self.identities.currentText())
         if not tracked.tracks:
-            self.show_end("There is no object in it.")
+            self.job.show_end("There is no object in it.")
         elif chosen is Identities.KEPT:
             n = len(tracked.tracks)
-            self.show_end(f"Read {n} object{'s' * (n != 1)}.")
+            self.job.show_end(f"Read {n} object{'s' * (n != 1)}.")
             self.opened.emit(tracked)
         else:
-            self.show_progress(0, tracked.n_frames, "Linking …")
+            self.job.show_progress(0, tracked.n_frames, "Linking …")
             self.linked.emit(tracked, chosen is Identities.LINKED)
-
-    def _failed(self, error: Exception) -> None:
-        self.show_end("Nothing was read.")
-        self.failed.emit(error)
-
-    def _show_running(self, running: bool) -> None:
-        self.open.setEnabled(not running)
-        self.identities.setEnabled(not running)
-        self.cancel.setEnabled(running)
-        self.bar.setVisible(running)
 
 
 def _read(source: Callable[[], Tracked], progress: Callable[[int, int], None]) -> Tracked:

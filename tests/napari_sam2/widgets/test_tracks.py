@@ -224,8 +224,8 @@ def test_every_division_made_with_the_key_is_in_every_export(
         path = tmp_path / f"cells{suffix}"
         dock.export.form.setCurrentText(form.name)
         dock.export.path.setText(str(path))
-        with qtbot.waitSignal(dock.export.background.finished, timeout=20_000):
-            qtbot.mouseClick(dock.export.start, LEFT)
+        with qtbot.waitSignal(dock.export.job.background.finished, timeout=20_000):
+            qtbot.mouseClick(dock.export.job.start, LEFT)
         assert path.exists(), suffix
         if suffix in (".ctc", ".geff"):
             read = read_tracked(path)
@@ -369,7 +369,7 @@ def test_numbers_are_there_at_once_and_a_row_leads_to_its_place(
     numbers = dock.numbers
     assert numbers.quantity.currentText() == "area_um2" and list(numbers.plot._curves) == [1]
     with qtbot.waitSignal(numbers.measured, timeout=20_000):
-        qtbot.mouseClick(numbers.measure, LEFT)
+        qtbot.mouseClick(numbers.job.start, LEFT)
     settle()
     assert "mean_movie" in numbers.objects  # and stays, for the masks are the same
     numbers.place_selected.emit(1, 4)
@@ -384,7 +384,7 @@ def test_all_channels_are_measured_those_of_other_layers_too(
     viewer.add_image(pixels, name="DAPI", scale=movie.scale, translate=movie.translate)
     viewer.add_image(pixels[:, :-1], name="other")
     with qtbot.waitSignal(dock.numbers.measured, timeout=20_000):
-        qtbot.mouseClick(dock.numbers.measure, LEFT)
+        qtbot.mouseClick(dock.numbers.job.start, LEFT)
     settle()
     assert set(dock.numbers.objects["mean_DAPI"]) == {9.0}
     assert set(dock.numbers.objects["background_movie"]) == {0.0}

@@ -35,7 +35,7 @@ def dock(qtbot: Any, viewer: ViewerModel, stub_owner: Any) -> Any:
     dock = TracksAndNumbers(viewer, stub_owner)
     qtbot.addWidget(dock)
     dock.told = []
-    for signal in (dock.annotator.noticed, dock.annotator.failed, dock.opening.failed):
+    for signal in (dock.annotator.noticed, dock.annotator.failed, dock.opening.job.failed):
         signal.connect(dock.told.append)
     dock.annotator.choose_image(viewer.layers["movie"])
     dock.annotator.model = ("cells_nano", "cpu")
@@ -71,7 +71,8 @@ def choose(qtbot: Any, dock: TracksAndNumbers, name: str) -> None:
 
 def wait(qtbot: Any, dock: TracksAndNumbers) -> None:
     qtbot.waitUntil(
-        lambda: dock.opening.open.isEnabled() and not dock.annotator.worker.is_busy, timeout=20_000
+        lambda: dock.opening.job.start.isEnabled() and not dock.annotator.worker.is_busy,
+        timeout=20_000,
     )
 
 
@@ -98,7 +99,7 @@ def test_a_labels_layer_without_identities_is_linked_and_corrected(
     assert names[2:] == ["The layer “cellpose”"]
     dock.opening.identities.setCurrentText(Identities.LINKED)
     choose(qtbot, dock, "cellpose")
-    assert dock.opening.state.text() == "Linked: 4 objects, 1 division."
+    assert dock.opening.job.state.text() == "Linked: 4 objects, 1 division."
     assert frames(dock) == {1: [0, 1, 2, 3, 4], 2: [0, 1, 2], 3: [3, 4], 4: [3, 4]}
     assert parents(dock) == {3: 2, 4: 2}
     workspace = dock.annotator.workspace
@@ -126,7 +127,7 @@ def test_without_divisions_nobody_has_a_mother(
     dock.opening.identities.setCurrentText(Identities.LINKED_WHOLE)
     choose(qtbot, dock, "cellpose")
     assert parents(dock) == {} and len(frames(dock)) == 3
-    assert dock.opening.state.text() == "Linked: 3 objects, 0 divisions."
+    assert dock.opening.job.state.text() == "Linked: 3 objects, 0 divisions."
 
 
 def test_a_label_movie_with_identities_is_taken_as_it_is(
@@ -139,8 +140,8 @@ def test_a_label_movie_with_identities_is_taken_as_it_is(
         dock.opening.read(tmp_path / "x.tif")
     wait(qtbot, dock)
     assert frames(dock) == {3: [1, 2, 3], 70: [0, 1, 2, 3, 4]}
-    assert dock.opening.state.text() == "Read 2 objects."
-    assert dock.opening.bar.isHidden()
+    assert dock.opening.job.state.text() == "Read 2 objects."
+    assert dock.opening.job.bar.isHidden()
 
 
 def test_an_empty_label_movie_is_told(
@@ -150,7 +151,7 @@ def test_an_empty_label_movie_is_told(
     for identities in Identities:
         dock.opening.identities.setCurrentText(identities)
         choose(qtbot, dock, "nothing")
-        assert dock.opening.state.text() == "There is no object in it."
+        assert dock.opening.job.state.text() == "There is no object in it."
     assert frames(dock) == {} and dock.told == []
 
 
@@ -166,7 +167,7 @@ def test_labels_of_another_movie_are_refused_in_a_sentence(
         dock.opening.read(tmp_path / "x.tif")
     wait(qtbot, dock)
     assert "expected 5 frames of 30 x 50 as in the movie, found 4" in str(told[0])
-    assert dock.opening.state.text() == "Nothing was taken." and frames(dock) == {}
+    assert dock.opening.job.state.text() == "Nothing was taken." and frames(dock) == {}
 
 
 def test_linking_can_be_cancelled_and_nothing_is_taken(
@@ -177,17 +178,17 @@ def test_linking_can_be_cancelled_and_nothing_is_taken(
     def stop(done: int, total: int, doing: str | None = None) -> None:
         told.append(done)
         if done == 1:  # the first frame of five is linked
-            qtbot.mouseClick(dock.opening.cancel, LEFT)
+            qtbot.mouseClick(dock.opening.job.cancel, LEFT)
 
-    show = dock.opening.show_progress
+    show = dock.opening.job.show_progress
     monkeypatch.setattr(
-        dock.opening, "show_progress", lambda *said: (show(*said), stop(*said)) and None
+        dock.opening.job, "show_progress", lambda *said: (show(*said), stop(*said)) and None
     )
     monkeypatch.setattr("stub_session.StubSession.reset", lambda session: time.sleep(0.1))
     viewer.add_labels(labels_of_each_frame(), name="cellpose")
     dock.opening.identities.setCurrentText(Identities.LINKED)
     choose(qtbot, dock, "cellpose")
-    assert dock.opening.state.text() == "Cancelled; nothing was taken."
+    assert dock.opening.job.state.text() == "Cancelled; nothing was taken."
     assert max(told) < 5 and frames(dock) == {}
 
 
@@ -202,26 +203,26 @@ def test_a_network_that_cannot_link_says_so(
     dock.opening.identities.setCurrentText(Identities.LINKED)
     choose(qtbot, dock, "cellpose")
     assert [str(error) for error in dock.told] == ["no memory is left"]
-    assert dock.opening.state.text() == "Nothing was taken." and frames(dock) == {}
+    assert dock.opening.job.state.text() == "Nothing was taken." and frames(dock) == {}
 
 
 def test_something_else_that_fails_does_not_end_the_linking(
     qtbot: Any, dock: TracksAndNumbers, viewer: ViewerModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    show = dock.opening.show_progress
+    show = dock.opening.job.show_progress
 
     def show_and_fail(done: int, total: int, doing: str | None = None) -> None:
         show(done, total, doing)
         if done == 1:  # as a click does that is answered meanwhile
             dock.annotator.fail(ValueError("this click cannot be answered"))
-            goes_on.append(dock.opening.cancel.isEnabled())
+            goes_on.append(dock.opening.job.cancel.isEnabled())
 
     goes_on: list[bool] = []
-    monkeypatch.setattr(dock.opening, "show_progress", show_and_fail)
+    monkeypatch.setattr(dock.opening.job, "show_progress", show_and_fail)
     viewer.add_labels(labels_of_each_frame(), name="cellpose")
     dock.opening.identities.setCurrentText(Identities.LINKED)
     choose(qtbot, dock, "cellpose")
     assert goes_on == [True]
     assert [str(error) for error in dock.told] == ["this click cannot be answered"]
-    assert dock.opening.state.text() == "Linked: 4 objects, 1 division."
+    assert dock.opening.job.state.text() == "Linked: 4 objects, 1 division."
     assert len(frames(dock)) == 4

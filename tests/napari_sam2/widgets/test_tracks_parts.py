@@ -76,10 +76,10 @@ def test_export_writes_the_chosen_form(qtbot: Any, tracked: Tracked, tmp_path: P
     section.form.setCurrentText("GEFF (graph of tracks)")
     assert section.path.text().endswith("cells.geff")
     section.form.setCurrentText("Cell Tracking Challenge")
-    with qtbot.waitSignal(section.background.finished, timeout=20_000):
-        qtbot.mouseClick(section.start, LEFT)
+    with qtbot.waitSignal(section.job.background.finished, timeout=20_000):
+        qtbot.mouseClick(section.job.start, LEFT)
     assert (tmp_path / "cells.ctc" / "res_track.txt").read_text() == "1 0 3 0\n3 0 3 0\n"
-    assert "Written" in section.state.text() and section.start.isEnabled()
+    assert "Written" in section.job.state.text() and section.job.start.isEnabled()
     section.close_section()
 
 
@@ -88,17 +88,17 @@ def test_export_says_what_is_missing_and_what_went_wrong(
 ) -> None:
     empty = ExportSection(lambda: None)
     qtbot.addWidget(empty)
-    qtbot.mouseClick(empty.start, LEFT)
-    assert "propagate it first" in empty.state.text()
+    qtbot.mouseClick(empty.job.start, LEFT)
+    assert "propagate it first" in empty.job.state.text()
     section = ExportSection(lambda: tracked)
     qtbot.addWidget(section)
-    qtbot.mouseClick(section.start, LEFT)
-    assert "Choose a file" in section.state.text()
+    qtbot.mouseClick(section.job.start, LEFT)
+    assert "Choose a file" in section.job.state.text()
     section.path.setText(str(tmp_path / "missing" / "x.tif"))
-    with qtbot.waitSignal(section.failed, timeout=20_000) as failed:
-        qtbot.mouseClick(section.start, LEFT)
+    with qtbot.waitSignal(section.job.failed, timeout=20_000) as failed:
+        qtbot.mouseClick(section.job.start, LEFT)
     assert isinstance(failed.args[0], FileNotFoundError)
-    assert section.start.isEnabled() and "Nothing was written" in section.state.text()
+    assert section.job.start.isEnabled() and "Nothing was written" in section.job.state.text()
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_numbers_are_measured_plotted_and_listed(qtbot: Any, tracked: Tracked) -
     qtbot.addWidget(section)
     section.show()
     with qtbot.waitSignal(section.measured, timeout=20_000):
-        qtbot.mouseClick(section.measure, LEFT)
+        qtbot.mouseClick(section.job.start, LEFT)
     names = [section.quantity.itemText(i) for i in range(section.quantity.count())]
     assert {"area_um2", "mean_red", "background_red"} <= set(names)
     section.select([3], 2)
