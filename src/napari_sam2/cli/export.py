@@ -66,7 +66,7 @@ def run_export(arguments: argparse.Namespace) -> int:
     n = len(tracked.tracks)
     tell(f"{arguments.input}: {n} object{'s' * (n != 1)} in {tracked.n_frames} frames")
     for output in outputs:
-        with progress_bar() as progress:
+        with progress_bar("step") as progress:
             export(output, tracked, progress)
         print(f"{output}: {form_of(output).name}", flush=True)
     return DONE

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 Progress: TypeAlias = Callable[[int, int], None]
-"""Is told how many frames are done, and of how many; what it raises stops the writing."""
+"""Is told how many frames or objects are done, of how many; what it raises stops the writing."""
 
 
 def silent(done: int, total: int) -> None:
