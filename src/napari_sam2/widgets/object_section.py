@@ -70,9 +70,10 @@ class ObjectSection(QWidget):
 
     def fit_table(self, height: int) -> None:
         """Make the list as high as there is room for, within limits, in whole rows."""
-        frame = TITLE_PX + 2 * self.table.frameWidth()
-        rows = min(max((height - frame) // ROW_PX, LEAST_ROWS), MOST_ROWS)
-        self.table.setFixedHeight(frame + rows * ROW_PX)
+        row_height = self.table.scaled(ROW_PX)
+        frame = self.table.scaled(TITLE_PX) + 2 * self.table.frameWidth()
+        rows = min(max((height - frame) // row_height, LEAST_ROWS), MOST_ROWS)
+        self.table.setFixedHeight(frame + rows * row_height)
 
     def show_rows(self, rows: Sequence[ObjectRow], current: int | None) -> None:
         """List the objects."""

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from qtpy.QtCore import (
     QAbstractTableModel,
+    QEvent,
     QItemSelection,
     QItemSelectionModel,
     QModelIndex,
@@ -17,12 +18,13 @@ from qtpy.QtCore import (
     Qt,
     Signal,
 )
-from qtpy.QtGui import QMouseEvent
+from qtpy.QtGui import QFontInfo, QMouseEvent
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableView, QWidget
 
 from napari_sam2.widgets import icons
 
 NOWHERE = QModelIndex()
+USUAL_LETTER_PX = 12  # of napari's interface; the sizes below are for it, and grow with it
 ROW_PX = 21
 Role = Qt.ItemDataRole
 
@@ -245,6 +247,7 @@ class ObjectTable(QTableView):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.objects = ObjectTableModel(self)
+        self._letters = 0  # size of those in the titles
         self.setModel(self.objects)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
@@ -256,8 +259,8 @@ class ObjectTable(QTableView):
         self.setIconSize(QSize(icons.ICON_PX, icons.ICON_PX))
         self.setShowGrid(False)
         self.setWordWrap(False)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._arrange_headers()
+        self._fit_letters()
         self.menu_entries: Callable[[], list[tuple[str, Callable[[], None]]]] = list
         self._selected: list[int] = []
         self._current: int | None = None
@@ -272,6 +275,16 @@ class ObjectTable(QTableView):
     def selected_ids(self) -> list[int]:
         """List the objects whose rows are selected, in the order of their numbers."""
         return sorted(self._selected)
+
+    def scaled(self, px: int) -> int:
+        """Tell how long something is with the letters that there are now."""
+        return max(px, round(px * QFontInfo(self.font()).pixelSize() / USUAL_LETTER_PX))
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Fit other letters."""
+        super().changeEvent(event)
+        if event is not None and event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            self._fit_letters()
 
     def show_rows(self, rows: Sequence[ObjectRow], current: int | None) -> None:
         """Show the objects, and which one is current; what is selected stays selected."""
@@ -303,23 +316,30 @@ class ObjectTable(QTableView):
         vertical.hide()
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # names differ at their ends
         vertical.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        vertical.setDefaultSectionSize(ROW_PX)
         horizontal.setMinimumSectionSize(20)
         horizontal.setHighlightSections(False)
-        horizontal.setStyleSheet(
-            f"QHeaderView::section {{ font-size: {HEADER_FONT_PX}px; padding: 2px; }}"
-        )
-        for column, width in zip(Column, WIDTHS_PX, strict=True):
+        modes = QHeaderView.ResizeMode
+        for column in Column:
             stretches = column == Column.NAME
-            modes = QHeaderView.ResizeMode
             horizontal.setSectionResizeMode(
                 int(column), modes.Stretch if stretches else modes.Interactive
             )
-            self.setColumnWidth(int(column), width)
-        widest = self.fontMetrics().horizontalAdvance(FULL_CERTAINTY) + CELL_PADDING_PX
-        self.setColumnWidth(int(Column.LOWEST), widest)
         horizontal.setSortIndicator(int(Column.NUMBER), Qt.SortOrder.AscendingOrder)
         self.setSortingEnabled(True)
+
+    def _fit_letters(self) -> None:
+        """Make rows and columns as large as the letters need; titles are a little smaller."""
+        letters = self.scaled(HEADER_FONT_PX)
+        if self._letters == letters:
+            return  # the next line changes the style, too
+        self._letters = letters
+        style = f"QHeaderView::section {{ font-size: {letters}px; padding: 2px; }}"
+        cast("QHeaderView", self.horizontalHeader()).setStyleSheet(style)
+        cast("QHeaderView", self.verticalHeader()).setDefaultSectionSize(self.scaled(ROW_PX))
+        for column, width in zip(Column, WIDTHS_PX, strict=True):
+            self.setColumnWidth(int(column), self.scaled(width))
+        widest = self.fontMetrics().horizontalAdvance(FULL_CERTAINTY) + CELL_PADDING_PX
+        self.setColumnWidth(int(Column.LOWEST), widest)
 
     def _restore(self) -> None:
         """Select what was selected, in the rows that are there now."""

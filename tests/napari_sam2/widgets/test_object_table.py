@@ -179,3 +179,12 @@ def test_no_column_is_cut_off(table):
         title = table.objects.headerData(int(column), Qt.Orientation.Horizontal)
         needed = metrics.horizontalAdvance(title)
         assert table.columnWidth(int(column)) >= needed, title
+
+
+def test_rows_and_columns_grow_with_the_letters(table):
+    row, column = table.rowHeight(0), table.columnWidth(int(Column.FRAMES))
+    font = QFont(table.font())
+    font.setPixelSize(24)
+    table.setFont(font)
+    assert table.rowHeight(0) >= max(1.5 * row, QFontMetrics(font).height())
+    assert table.columnWidth(int(Column.FRAMES)) > 1.5 * column
