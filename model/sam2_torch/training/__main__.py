@@ -100,12 +100,20 @@ def export(arguments: argparse.Namespace) -> None:
     device = choose_device(arguments.device)
     config = TrainingConfig.read(arguments.config) if arguments.config else RECIPE
     state = RunState.begin(_start(config.model, device), config)
+    begun = dict(state.average.values)
     _unpack(state, arguments.pieces)
+    state.average.blend(begun, arguments.blend)
     split = _split(arguments)
     with state.average.in_place():
         scores = evaluate(state.model.eval(), split.held_out) if split.held_out else {}
         product = NewModel(arguments.output, arguments.name, arguments.licence, arguments.notes)
-        about = {"iou_after": scores, "steps": state.step, "minutes": state.seconds / 60}
+        about = {
+            "version": arguments.version,
+            "blend": arguments.blend,
+            "iou_after": scores,
+            "steps": state.step,
+            "minutes": state.seconds / 60,
+        }
         save_model(state.model, product, config, split, about)
     n = sum(tensor.numel() for tensor in merged_state(state.model).values())
     print(f"{arguments.output}: {n / 1e6:.2f} M numbers, step {state.step}")
@@ -183,7 +191,14 @@ def _parser() -> argparse.ArgumentParser:
     exports.add_argument("pieces", type=Path, nargs="+")
     exports.add_argument("-o", "--output", type=Path, required=True)
     exports.add_argument("--config", type=Path, help="the run's config.json")
+    exports.add_argument(
+        "--blend",
+        type=float,
+        default=1.0,
+        help="share of the way from the weights that the run began with to the new ones",
+    )
     exports.add_argument("--name", default="cells_nano")
+    exports.add_argument("--version", default="", help="of the model")
     exports.add_argument("--licence", default="BSD-3-Clause")
     exports.add_argument("--notes", default="see ATTRIBUTION.md for the data")
     exports.set_defaults(call=export)

@@ -1,7 +1,7 @@
 """Which weights learn, how fast, and their running average."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal, TypeAlias
 
@@ -146,6 +146,22 @@ class RunningAverage:
         parameters = learning(self._model)
         average = [self.values[name] for name in parameters]
         torch._foreach_lerp_(average, [p.detach() for p in parameters.values()], 1 - decay)
+
+    def blend(self, others: Mapping[str, Tensor], share: float) -> None:
+        """Go back towards other weights, until `share` of the way from there is left.
+
+        Parameters
+        ----------
+        others
+            Of the same names and shapes; those that the run began with, for instance.
+        share
+            0 gives the others, 1 leaves the average as it is.
+
+        Notes
+        -----
+        Wortsman et al. 2022, "Robust fine-tuning of zero-shot models".
+        """
+        self.values = {name: others[name].lerp(own, share) for name, own in self.values.items()}
 
     @contextmanager
     def in_place(self) -> Iterator[None]:

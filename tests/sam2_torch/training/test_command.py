@@ -1,8 +1,11 @@
 """`python -m sam2_torch.training`: slices, what travels between them, and the checkpoint."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from tests.tiny_network import TINY
 
 from sam2_torch import SAM2, load_sam2
@@ -53,6 +56,14 @@ def test_slices_on_two_machines_make_a_checkpoint(tmp_path, data, start, capsys)
     assert main(["export", *pieces, "-o", str(model), *config, *common]) == 0
     assert "step 6" in capsys.readouterr().out
     assert load_sam2(model, "cpu").config == TINY
+    none = ["--blend", "0", "--version", "7"]
+    assert main(["export", *pieces, "-o", str(model), *config, *common, *none]) == 0
+    begun, new = (load_sam2(path, "cpu").state_dict() for path in (start, model))
+    for name, tensor in begun.items():
+        torch.testing.assert_close(new[name], tensor.half().float())
+    with safe_open(model, "pt") as file:
+        provenance = json.loads(file.metadata()["provenance"])
+    assert (provenance["version"], provenance["blend"], provenance["steps"]) == ("7", 0, 6)
 
 
 def test_a_missing_piece_is_noticed(tmp_path):

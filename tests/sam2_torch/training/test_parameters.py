@@ -71,3 +71,12 @@ def test_the_average_follows_and_can_take_the_place_of_the_weights(tiny):
     torch.testing.assert_close(parameter.detach(), start + 1)
     average.update(1)  # early on it follows quickly: 2 / 11 of the old stays
     torch.testing.assert_close(average.values["no_mem_embed"], start + 1 - 0.9 * 2 / 11)
+
+
+def test_a_blend_lies_on_the_way_between_two_sets_of_weights(tiny):
+    average = RunningAverage(tiny, 0.9)
+    begun = average.values
+    average.values = {name: tensor + 1 for name, tensor in begun.items()}
+    average.blend(begun, 0.25)
+    for name, tensor in begun.items():
+        torch.testing.assert_close(average.values[name], tensor + 0.25)
