@@ -1,12 +1,14 @@
 """Measure a model on labelled images, movies and stacks: mean IoU by kind of prompt.
 
-    python benchmarks/accuracy.py --model cells_nano --data FOLDER [--json F]
+    python benchmarks/accuracy.py --model cells_nano --data FOLDER [--only NAMES] [--json F]
 
 FOLDER holds `.npz` files with `image` and `labels` and a `manifest.csv` with the columns
 file, kind (2d, time or z) and modality. On single images: mean IoU of one click, three clicks,
 a box; and the number of clicks after which the IoU is 0.85, at most 20 (`image.clicks_to_85`).
 On movies and stacks: the first frames after a click, a box or a mask in frame 0; stacks (kind z)
 as the plugin and the command line take them, objects end in depth.
+
+`--only held-out` takes those items that the training of `cells_nano` holds out by default.
 """
 
 import argparse
@@ -14,7 +16,8 @@ import csv
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from sam2_torch import SAM2, StackSession, VideoSession, load_sam2
+from sam2_torch.training.__main__ import HELD_OUT
 from sam2_torch.training.evaluation import (
     FRAMES,
     MIN_AREA,
@@ -53,7 +57,13 @@ __all__ = [
 Scores = dict[str, list[float]]
 
 
-def measure(model: SAM2, folder: Path, limit: int | None = None, count: bool = True) -> Scores:
+def measure(
+    model: SAM2,
+    folder: Path,
+    limit: int | None = None,
+    count: bool = True,
+    only: Sequence[str] = ("*",),
+) -> Scores:
     """Measure all items of a folder; keys as in the JSON, values one for each item.
 
     Parameters
@@ -66,9 +76,12 @@ def measure(model: SAM2, folder: Path, limit: int | None = None, count: bool = T
         Measure about so many items only.
     count
         Whether to count clicks, too, which takes the most time.
+    only
+        Names of the items, without endings, with * and ?.
     """
     with open(folder / "manifest.csv", newline="") as file:
         items = [item for item in csv.DictReader(file) if (folder / item["file"]).is_file()]
+    items = [item for item in items if any(fnmatch(Path(item["file"]).stem, n) for n in only)]
     scores: Scores = defaultdict(list)
     for item in tqdm(items[:: max(1, len(items) // limit)] if limit else items, file=sys.stderr):
         with np.load(folder / item["file"]) as arrays:
@@ -117,11 +130,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--items", type=int, help="measure about so many items only")
+    parser.add_argument("--only", default="*", help="names, with * and ?, or held-out")
     parser.add_argument("--no-clicks", action="store_true", help="do not count clicks")
     parser.add_argument("--json", type=Path, help="file for the figures")
     arguments = parser.parse_args()
     model = load_sam2(arguments.model, arguments.device)
-    scores = measure(model, arguments.data, arguments.items, not arguments.no_clicks)
+    only = (HELD_OUT if arguments.only == "held-out" else arguments.only).split(",")
+    scores = measure(model, arguments.data, arguments.items, not arguments.no_clicks, only)
     report(scores, arguments.json)
 
 

@@ -37,6 +37,13 @@ def test_an_easy_disc_is_found_by_every_prompt(folder, tmp_path, capsys):
     assert "image.clicks_to_85" in capsys.readouterr().out
 
 
+def test_items_are_chosen_by_name(folder):
+    import accuracy
+
+    scores = accuracy.measure(load_sam2("cells_nano", "cpu"), folder, count=False, only=["st?ll"])
+    assert {key.partition(".")[0] for key in scores} == {"image"}
+
+
 def test_stacks_are_measured_as_the_plugin_takes_them(folder, monkeypatch):
     import accuracy
 
