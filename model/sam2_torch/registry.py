@@ -23,7 +23,7 @@ ENTRY_POINTS = "napari_sam2.models"
 VARIABLE = "NAPARI_SAM2_MODELS"
 """Environment variable with the path of the user's registry file."""
 
-_CELLS_NANO_SHA256 = "9d53a07303bc267b345ffdd771a928ff7af1eeb24500afc6c35ffc8dc8d7f2a7"
+_CELLS_NANO_SHA256 = "da0fcd08dbbf328d558bd60759cda548b9a9186b2571c5d9ce25fb36d9bb87a9"
 """Of the file in `weights/`: who puts another one there writes its checksum here."""
 
 _J_AND_F = {  # on the test part of SA-V; Ravi et al. 2024 and the 2.1 update

@@ -104,11 +104,12 @@ def test_the_same_masks_of_trained_weights_where_logits_are_pixels() -> None:
 
 
 def test_nearly_the_same_masks_of_another_size() -> None:
-    # stability and boxes are measured on logits here, on interpolated pixels there
+    # stability and boxes are measured on logits here, on interpolated pixels there, which
+    # counts for doubtful masks: so fewer of these
     network, model = embedded()
-    image = make_discs(150)
-    expected = reference_masks(network, image, SIDE, TRAINED)
-    found = our_masks(model, image, TRAINED)
+    image, limits = make_discs(150), (0.6, *TRAINED[1:])
+    expected = reference_masks(network, image, SIDE, limits)
+    found = our_masks(model, image, limits)
     assert len(found) == pytest.approx(len(expected), rel=0.2)
     masks = np.stack([mask.sparse.to_dense() for mask in found]).reshape(len(found), -1)
     best = []

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sam2_torch import SAM2, EverythingOptions, ObjectRules, SeedGrid, VideoSession
+from sam2_torch import (
+    SAM2,
+    EverythingOptions,
+    ObjectRules,
+    SeedGrid,
+    VideoSession,
+    load_sam2,
+)
 from sam2_torch.automatic import TrackEverything, TrackOptions
 
 OPTIONS = TrackOptions(
@@ -18,6 +25,12 @@ OPTIONS = TrackOptions(
     every=4,
 )
 RADIUS = 14
+
+
+@pytest.fixture(scope="module")
+def model() -> SAM2:
+    """The embedded network as it is: with a smaller input it cuts discs off."""
+    return load_sam2("cells_nano", "cpu")
 
 
 @pytest.fixture(scope="module")
