@@ -17,7 +17,7 @@ from sam2_torch.sam2 import SAM2
 from sam2_torch.session import VideoSession
 
 MAX_GAP = 1  # planes without the object after which it has ended
-LEAST_SURENESS = 0.75  # predicted IoU, as a share of the highest in the planes passed
+LEAST_SURENESS = 0.6  # predicted IoU, as a share of the highest in the planes passed
 
 
 class StackSession(VideoSession):
