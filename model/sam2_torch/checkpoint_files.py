@@ -111,7 +111,10 @@ def write_checkpoint(path: Path, state: Mapping[str, Tensor], metadata: Mapping[
     part = path.with_name(f".{path.name}.{os.getpid()}.part")  # same folder: the move is atomic
     try:
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+        part.touch()
+        mode = part.stat().st_mode  # as other new files; safetensors' own are for their owner alone
         save_file(tensors, part, {"format": "pt", **metadata})
+        part.chmod(mode)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

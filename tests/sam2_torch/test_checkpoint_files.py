@@ -185,3 +185,10 @@ def test_transformers_file_with_two_position_encodings_is_told(tmp_path, state):
     save_file(theirs, path)
     with pytest.raises(CheckpointError, match="to be equal, found two different ones"):
         read_checkpoint(path)
+
+
+def test_others_may_read_a_checkpoint_as_any_new_file(tmp_path, state):
+    other = tmp_path / "other"
+    other.touch()
+    write_checkpoint(tmp_path / "net.safetensors", state, {})
+    assert (tmp_path / "net.safetensors").stat().st_mode == other.stat().st_mode
