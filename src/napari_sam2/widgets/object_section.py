@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_sam2.widgets.object_table import ROW_PX, ObjectRow, ObjectTable
+from napari_sam2.widgets.object_table import ObjectRow, ObjectTable
 from napari_sam2.widgets.sections import add_row, combo_box, form, row, small_button
 
 ONE_PER_OBJECT, ONE_FOR_ALL = "One layer per object", "One layer for all"
@@ -70,8 +70,8 @@ class ObjectSection(QWidget):
 
     def fit_table(self, height: int) -> None:
         """Make the list as high as there is room for, within limits, in whole rows."""
-        row_height = self.table.scaled(ROW_PX)
-        frame = self.table.scaled(TITLE_PX) + 2 * self.table.frameWidth()
+        row_height = self.table.row_height
+        frame = TITLE_PX + 2 * self.table.frameWidth()
         rows = min(max((height - frame) // row_height, LEAST_ROWS), MOST_ROWS)
         self.table.setFixedHeight(frame + rows * row_height)
 

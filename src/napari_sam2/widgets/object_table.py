@@ -24,8 +24,7 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableView, QW
 from napari_sam2.widgets import icons
 
 NOWHERE = QModelIndex()
-USUAL_LETTER_PX = 12  # of napari's interface; the sizes below are for it, and grow with it
-ROW_PX = 21
+USUAL_LETTER_PX, ROW_PX = 12, 21  # of napari's interface; rows are higher with larger letters
 Role = Qt.ItemDataRole
 
 
@@ -247,7 +246,6 @@ class ObjectTable(QTableView):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.objects = ObjectTableModel(self)
-        self._letters = 0  # size of those in the titles
         self.setModel(self.objects)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
@@ -259,6 +257,7 @@ class ObjectTable(QTableView):
         self.setIconSize(QSize(icons.ICON_PX, icons.ICON_PX))
         self.setShowGrid(False)
         self.setWordWrap(False)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._arrange_headers()
         self._fit_letters()
         self.menu_entries: Callable[[], list[tuple[str, Callable[[], None]]]] = list
@@ -276,9 +275,10 @@ class ObjectTable(QTableView):
         """List the objects whose rows are selected, in the order of their numbers."""
         return sorted(self._selected)
 
-    def scaled(self, px: int) -> int:
-        """Tell how long something is with the letters that there are now."""
-        return max(px, round(px * QFontInfo(self.font()).pixelSize() / USUAL_LETTER_PX))
+    @property
+    def row_height(self) -> int:
+        """Height of a row with the letters that there are now, in pixels."""
+        return max(ROW_PX, round(ROW_PX * QFontInfo(self.font()).pixelSize() / USUAL_LETTER_PX))
 
     def changeEvent(self, event: QEvent | None) -> None:
         """Fit other letters."""
@@ -318,26 +318,22 @@ class ObjectTable(QTableView):
         vertical.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         horizontal.setMinimumSectionSize(20)
         horizontal.setHighlightSections(False)
+        horizontal.setStyleSheet(
+            f"QHeaderView::section {{ font-size: {HEADER_FONT_PX}px; padding: 2px; }}"
+        )
         modes = QHeaderView.ResizeMode
-        for column in Column:
+        for column, width in zip(Column, WIDTHS_PX, strict=True):
             stretches = column == Column.NAME
             horizontal.setSectionResizeMode(
                 int(column), modes.Stretch if stretches else modes.Interactive
             )
+            self.setColumnWidth(int(column), width)
         horizontal.setSortIndicator(int(Column.NUMBER), Qt.SortOrder.AscendingOrder)
         self.setSortingEnabled(True)
 
     def _fit_letters(self) -> None:
-        """Make rows and columns as large as the letters need; titles are a little smaller."""
-        letters = self.scaled(HEADER_FONT_PX)
-        if self._letters == letters:
-            return  # the next line changes the style, too
-        self._letters = letters
-        style = f"QHeaderView::section {{ font-size: {letters}px; padding: 2px; }}"
-        cast("QHeaderView", self.horizontalHeader()).setStyleSheet(style)
-        cast("QHeaderView", self.verticalHeader()).setDefaultSectionSize(self.scaled(ROW_PX))
-        for column, width in zip(Column, WIDTHS_PX, strict=True):
-            self.setColumnWidth(int(column), self.scaled(width))
+        """Make rows as high as the letters need; columns and titles stay, all are to be seen."""
+        cast("QHeaderView", self.verticalHeader()).setDefaultSectionSize(self.row_height)
         widest = self.fontMetrics().horizontalAdvance(FULL_CERTAINTY) + CELL_PADDING_PX
         self.setColumnWidth(int(Column.LOWEST), widest)
 
