@@ -137,6 +137,8 @@ def main() -> None:
     model = load_sam2(arguments.model, arguments.device)
     only = (HELD_OUT if arguments.only == "held-out" else arguments.only).split(",")
     scores = measure(model, arguments.data, arguments.items, not arguments.no_clicks, only)
+    if not scores:
+        parser.error(f"--only: expected the name of an item of {arguments.data}, found {only}")
     report(scores, arguments.json)
 
 
