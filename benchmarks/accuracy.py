@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from sam2_torch import SAM2, StackSession, VideoSession, load_sam2
-from sam2_torch.training.__main__ import HELD_OUT
 from sam2_torch.training.evaluation import (
     FRAMES,
     MIN_AREA,
@@ -39,6 +38,10 @@ from sam2_torch.training.evaluation import (
     measure_sequence,
     prompt_of,
 )
+
+# the names of what is held out, which are kept where `cells_nano` is trained
+sys.path.append(str(Path(__file__).parents[1] / "tools" / "train_in_slices"))
+from slices import HELD_OUT
 
 __all__ = [
     "FRAMES",

@@ -44,13 +44,13 @@ from skimage.measure import label
 from skimage.segmentation import watershed
 from tqdm import tqdm
 
-from napari_sam2.automatic import track_all
-from napari_sam2.images import Movie
-from napari_sam2.io.label_movies import tracked_labels
-from napari_sam2.tracked import Tracked
+from napari_sam2.api.automatic import track_all
+from napari_sam2.io.tracks.label_movies import tracked_labels
+from napari_sam2.movies.movie import Movie
+from napari_sam2.tracks.tracked_movie import Tracked
 from sam2_torch import SAM2, EverythingOptions, load_sam2, segment_everything
 from sam2_torch.automatic import AutomaticMask
-from sam2_torch.automatic.masks import share_out
+from sam2_torch.automatic.found_masks import share_out
 from sam2_torch.automatic.options import MIN_SCORE, ObjectRules, SeedGrid
 
 PARTS = ("images", "decoder", "track", "reference")

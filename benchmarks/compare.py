@@ -34,7 +34,7 @@ from scenarios import (
 )
 from timing import FAILURES, TOO_LATE, Deadline, allow_tf32, reason
 
-from sam2_torch.checkpoints import choose_device, fast_dtype
+from sam2_torch.checkpoints.loading import choose_device, fast_dtype
 
 EXACT = (OURS, "sam2", "legacy", "transformers")
 ALL = (OURS, WINDOWED, "sam2", "legacy", "transformers")

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from ctc_metrics import evaluate_sequence
 
-from napari_sam2.io import export
-from napari_sam2.tracked import Tracked
+from napari_sam2.io.tracks.formats import export
+from napari_sam2.tracks.tracked_movie import Tracked
 
 METRICS = ("SEG", "TRA", "DET", "LNK")
 TRACCURACY_METRICS = ("TRA", "DET", "LNK")

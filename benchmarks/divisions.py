@@ -40,20 +40,26 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 from tracking import prompts_of
 
-from napari_sam2.annotation import Annotation
-from napari_sam2.division import Seeding, daughter_masks, deepest_pixel, disjoint_pair, seed_marks
-from napari_sam2.figures import FigureTable
-from napari_sam2.images import Movie
-from napari_sam2.io import ObjectPrompts
-from napari_sam2.io.label_movies import tracked_labels
-from napari_sam2.lineage import Lineage
-from napari_sam2.masklets import Masklets
+from napari_sam2.annotation.annotation import Annotation
+from napari_sam2.annotation.daughters import (
+    Seeding,
+    daughter_masks,
+    deepest_pixel,
+    disjoint_pair,
+    seed_marks,
+)
+from napari_sam2.io.prompts.object_prompts import ObjectPrompts
+from napari_sam2.io.tracks.label_movies import tracked_labels
+from napari_sam2.masks.mask_statistics import FigureTable
+from napari_sam2.masks.masklets import Masklets
+from napari_sam2.movies.movie import Movie
 from napari_sam2.sample_data import (
     coming_and_going_nuclei_with_truth,
     dividing_nuclei_with_truth,
 )
-from napari_sam2.suggestions import Kind, Suggestion, suggest
-from napari_sam2.tracked import Tracked
+from napari_sam2.tracks.lineage import Lineage
+from napari_sam2.tracks.suggestions import Kind, Suggestion, suggest
+from napari_sam2.tracks.tracked_movie import Tracked
 from sam2_torch import SAM2, MaskPrompt, VideoSession, load_sam2
 
 BEFORE, FOLLOWED = 10, 8  # frames

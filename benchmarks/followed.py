@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from napari_sam2.masklets import Confidence, Masklets
+from napari_sam2.masks.masklets import Confidence, Masklets
 
 
 class Followed(NamedTuple):

@@ -31,10 +31,10 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
-from napari_sam2.masklets import Confidence
+from napari_sam2.masks.masklets import Confidence
 from napari_sam2.sample_data import sample_dividing_nuclei
-from napari_sam2.widgets.live_view import GATHER_MS
-from napari_sam2.widgets.segment_and_track import SegmentAndTrack
+from napari_sam2.widgets.annotator.live_view import GATHER_MS
+from napari_sam2.widgets.segment_dock.dock import SegmentAndTrack
 from sam2_torch.predictions import SparseMask
 
 NUCLEI = ((25, 110), (109, 20), (87, 195), (154, 193))

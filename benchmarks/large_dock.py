@@ -12,8 +12,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from zarr.storage import LocalStore
 
-from napari_sam2.overviews import overview_of
-from napari_sam2.widgets.segment_and_track import SegmentAndTrack
+from napari_sam2.movies.pyramid import overview_of
+from napari_sam2.widgets.segment_dock.dock import SegmentAndTrack
 
 
 class CountedReads:

@@ -24,10 +24,10 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from napari_sam2.appearance import open_session
-from napari_sam2.io import read_movie
+from napari_sam2.io.read import read_movie
+from napari_sam2.movies.appearance import open_session
 from sam2_torch import PointPrompt, load_sam2
-from sam2_torch.frames import SAMPLED_FRAMES, sample_pixels
+from sam2_torch.inputs.frames import SAMPLED_FRAMES, sample_pixels
 
 RADIUS, STEP = 9, 6
 FOLLOWED = 10

@@ -20,11 +20,11 @@ import torch
 from numpy.typing import NDArray
 from timing import MEGABYTE, MemoryGauge
 
-from napari_sam2.annotation import Annotation
+from napari_sam2.annotation.annotation import Annotation
 from sam2_torch import SAM2, BoxPrompt, VideoSession, load_sam2
-from sam2_torch.estimate import estimate_propagation
 from sam2_torch.sam2 import ImageEmbedding, Segmentation
-from sam2_torch.speed_check import measure_speed
+from sam2_torch.sessions.run_estimate import estimate_propagation
+from sam2_torch.sessions.speed_check import measure_speed
 
 RADIUS = 0.012  # of the frame's side: a disc covers 0.05 % of the frame
 WARM_FRAMES = 100  # after which only what is kept for good adds up

@@ -24,10 +24,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from napari_sam2.cli import main as napari_sam2
-from napari_sam2.images import Calibration
-from napari_sam2.io import ObjectPrompts, read_movie
-from napari_sam2.io.prompts_csv import write_prompts_csv
-from napari_sam2.io.tiff import write_tiff
+from napari_sam2.io.images.tiff import write_tiff
+from napari_sam2.io.prompts.object_prompts import ObjectPrompts
+from napari_sam2.io.prompts.prompts_csv import write_prompts_csv
+from napari_sam2.io.read import read_movie
+from napari_sam2.movies.movie import Calibration
 
 KINDS = ("click", "box")
 AXES = {"time": "TYX", "z": "ZYX"}

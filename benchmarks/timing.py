@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from sam2_torch.devices import release_freed_memory
+from sam2_torch.runtime.devices import release_freed_memory
 
 FAILURES = (
     AssertionError,

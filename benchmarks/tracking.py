@@ -34,13 +34,13 @@ from ctc_figures import Figures, by_ctcmetrics, by_traccuracy, has_traccuracy, w
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from napari_sam2 import api
-from napari_sam2.division import deepest_pixel
-from napari_sam2.images import Movie
-from napari_sam2.io import ObjectPrompts
-from napari_sam2.io.label_movies import tracked_labels
-from napari_sam2.linking import link_labels
-from napari_sam2.tracked import Tracked
+from napari_sam2.annotation.daughters import deepest_pixel
+from napari_sam2.api import prompted
+from napari_sam2.api.linking import link_labels
+from napari_sam2.io.prompts.object_prompts import ObjectPrompts
+from napari_sam2.io.tracks.label_movies import tracked_labels
+from napari_sam2.movies.movie import Movie
+from napari_sam2.tracks.tracked_movie import Tracked
 from sam2_torch import SAM2, MaskPrompt, PointPrompt, Prompt, load_sam2
 
 WAYS = ("mask0", "mask", "click", "link")
@@ -78,7 +78,7 @@ def track(model: SAM2, movie: Movie, truth: Tracked, labels: NDArray[Any], way: 
     """Track a movie in one of the ways."""
     if way == "link":
         return link_labels(model, movie, without_identities(labels))
-    masklets = api.track(model, movie, prompts_of(way, truth), direction="forward")
+    masklets = prompted.track(model, movie, prompts_of(way, truth), direction="forward")
     return Tracked.of(movie, masklets)
 
 

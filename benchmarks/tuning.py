@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from sam2_torch.training.config import TrainingConfig
+from sam2_torch.training.data.labelled_movies import LabelledMovie, Split
+from sam2_torch.training.finetuning import NewModel, Watcher, Workshop, tune
 from sam2_torch.training.loop import Budget
-from sam2_torch.training.movies import LabelledMovie, Split
 from sam2_torch.training.synthetic import draw_movie
-from sam2_torch.training.tuning import NewModel, Watcher, Workshop, tune
 
 SEED, FRAMES = 3008, 25
 LEARNT, HELD_OUT = (0, 4, 8), (15, 18, 21, 24)

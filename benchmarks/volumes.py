@@ -36,7 +36,7 @@ from accuracy import deepest_point, prompt_of
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from napari_sam2.io import read_movie
+from napari_sam2.io.read import read_movie
 from napari_sam2.sample_data import stack
 from sam2_torch import SAM2, StackSession, VideoSession, load_sam2
 

@@ -105,7 +105,7 @@ class Watcher:
 
     def find_dock(self) -> None:
         """Make docks narrow when they appear, and time what the first one shows from then on."""
-        from napari_sam2.widgets.segment_and_track import SegmentAndTrack
+        from napari_sam2.widgets.segment_dock.dock import SegmentAndTrack
 
         before, self.dock = self.dock, self.window.findChild(SegmentAndTrack)
         if self.dock is not None and self.dock is not before:
@@ -192,8 +192,8 @@ class Watcher:
         }
 
     def _other_docks(self) -> dict[str, Any]:
-        from napari_sam2.widgets.automatic import SegmentEverything
-        from napari_sam2.widgets.tracks import TracksAndNumbers
+        from napari_sam2.widgets.automatic_dock.dock import SegmentEverything
+        from napari_sam2.widgets.tracks_dock.dock import TracksAndNumbers
 
         named: dict[str, Any] = {}
         tracks = self.window.findChild(TracksAndNumbers)
@@ -215,7 +215,7 @@ class Watcher:
 
     def _rows(self) -> dict[str, list[int]]:
         """Find the names in the list of objects."""
-        from napari_sam2.widgets.object_table import Column
+        from napari_sam2.widgets.objects.object_table import Column
 
         table, found = self.dock.objects.table, {}
         for row in range(table.objects.rowCount()):

@@ -18,9 +18,9 @@ import numpy as np
 import tifffile
 from retake_screenshots import Person, person_at, run
 
-from napari_sam2.history import StoredMask
-from napari_sam2.io.session_files import read_session
-from napari_sam2.masklets import unpack
+from napari_sam2.annotation.history import StoredMask
+from napari_sam2.io.sessions.session_files import read_session
+from napari_sam2.masks.masklets import unpack
 
 SAVED_AFTER_S = 6
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from sam2_torch.model_entry import ModelEntry
+from sam2_torch.models.model_entry import ModelEntry
 
 COMMIT = "c" * 40
 PAYLOAD = bytes(range(256)) * 8192  # 2 MiB
@@ -139,7 +139,7 @@ def hub(cache, monkeypatch):
     """The server, as the mirror that HF_ENDPOINT names."""
     from huggingface_hub import close_session, constants
 
-    from sam2_torch import transfers
+    from sam2_torch.models import http_transfer
 
     hub = Hub()
     handler = type("HubHandler", (Handler,), {"hub": hub})
@@ -150,7 +150,7 @@ def hub(cache, monkeypatch):
     monkeypatch.setattr(constants, "ENDPOINT", hub.url)
     template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    monkeypatch.setattr(transfers, "_PAUSE_S", 0.0)
+    monkeypatch.setattr(http_transfer, "_PAUSE_S", 0.0)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
     hub.put("lab/net/net.pt", PAYLOAD)
     close_session()

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from references.protocol import Masklets, Movie, Setting
 from sam2_torch import SAM2, BoxPrompt, MaskPrediction, PointPrompt, VideoSession
-from sam2_torch.frame_memory import FrameMemory
-from sam2_torch.steps import Steps
+from sam2_torch.memory.frame_memory import FrameMemory
+from sam2_torch.runtime.inference_steps import Steps
 
 CONTRAST = (0.0, 255.0)  # the references divide by 255
 LOGIT_STRIDE = 4

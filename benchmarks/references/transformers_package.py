@@ -16,7 +16,7 @@ from torch import Tensor
 
 from references.protocol import DenseMasks, Masklets, Movie, Setting
 from references.transformers_config import video_config
-from sam2_torch.transformers_names import to_transformers
+from sam2_torch.checkpoints.transformers_names import to_transformers
 
 BOX_LABELS = [2, 3]  # of the corners, as points
 

@@ -17,18 +17,18 @@ if TYPE_CHECKING:
         SeedGrid,
         segment_everything,
     )
-    from sam2_torch.checkpoints import load_sam2, save_checkpoint
+    from sam2_torch.checkpoints.loading import load_sam2, save_checkpoint
     from sam2_torch.config import CELLS_NANO, RELEASED, SAM2Config
-    from sam2_torch.embedding_store import EmbeddingStore
-    from sam2_torch.image import ImageSession
+    from sam2_torch.embeddings.disk_store import EmbeddingStore
     from sam2_torch.predictions import FrameResult, MaskPrediction, SparseMask
     from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
     from sam2_torch.sam2 import SAM2
-    from sam2_torch.session import VideoSession
-    from sam2_torch.volumes import VolumeSession
+    from sam2_torch.sessions.image_session import ImageSession
+    from sam2_torch.sessions.video_session import VideoSession
+    from sam2_torch.sessions.volume_session import VolumeSession
 
 _HOME = {
-    "EmbeddingStore": "embedding_store",
+    "EmbeddingStore": "embeddings.disk_store",
     "AutomaticMask": "automatic",
     "Doubts": "automatic",
     "Everything": "automatic",
@@ -36,12 +36,12 @@ _HOME = {
     "ObjectRules": "automatic",
     "SeedGrid": "automatic",
     "segment_everything": "automatic",
-    "load_sam2": "checkpoints",
-    "save_checkpoint": "checkpoints",
+    "load_sam2": "checkpoints.loading",
+    "save_checkpoint": "checkpoints.loading",
     "CELLS_NANO": "config",
     "RELEASED": "config",
     "SAM2Config": "config",
-    "ImageSession": "image",
+    "ImageSession": "sessions.image_session",
     "FrameResult": "predictions",
     "MaskPrediction": "predictions",
     "SparseMask": "predictions",
@@ -50,9 +50,9 @@ _HOME = {
     "PointPrompt": "prompts",
     "Prompt": "prompts",
     "SAM2": "sam2",
-    "VideoSession": "session",
-    "StackSession": "stacks",
-    "VolumeSession": "volumes",
+    "VideoSession": "sessions.video_session",
+    "StackSession": "sessions.stack_session",
+    "VolumeSession": "sessions.volume_session",
 }
 
 __all__ = [

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from napari_sam2.appearance import open_session
-from napari_sam2.images import Movie
+from napari_sam2.movies.appearance import open_session
+from napari_sam2.movies.movie import Movie
 from sam2_torch import VideoSession, load_sam2
 
 

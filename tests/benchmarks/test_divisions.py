@@ -5,14 +5,14 @@ import followed
 import numpy as np
 import pytest
 
-from napari_sam2.images import Movie
-from napari_sam2.io.label_movies import tracked_labels
-from napari_sam2.masklets import Confidence
+from napari_sam2.io.tracks.label_movies import tracked_labels
+from napari_sam2.masks.masklets import Confidence
+from napari_sam2.movies.movie import Movie
 from napari_sam2.sample_data import (
     coming_and_going_nuclei_with_truth,
     dividing_nuclei_with_truth,
 )
-from napari_sam2.suggestions import Kind
+from napari_sam2.tracks.suggestions import Kind
 from sam2_torch.predictions import SparseMask
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import sam2_torch
-from napari_sam2 import api
-from sam2_torch.estimate import Estimate
+from napari_sam2.api import prompted
+from sam2_torch.sessions.run_estimate import Estimate
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 RADIUS = 7
@@ -66,7 +66,7 @@ def test_movies_are_tracked_and_counted_where_objects_are(data, monkeypatch, cap
 
     network = SimpleNamespace(device="cpu", dtype="float32")
     estimate = Estimate(None, 10**9, 10**8)
-    monkeypatch.setattr(api, "estimate_run", lambda *_: estimate)
+    monkeypatch.setattr(prompted, "estimate_run", lambda *_: estimate)
     monkeypatch.setitem(vars(sam2_torch), "load_sam2", lambda *_, **__: network)
     monkeypatch.setitem(vars(sam2_torch), "VideoSession", Follower)
     out = data / "figures.json"

@@ -6,9 +6,9 @@ import pytest
 import tracking
 from ctc_figures import METRICS, TRACCURACY_METRICS, has_traccuracy
 
-from napari_sam2.images import Movie
-from napari_sam2.io.label_movies import tracked_labels
-from napari_sam2.tracked import Tracked
+from napari_sam2.io.tracks.label_movies import tracked_labels
+from napari_sam2.movies.movie import Movie
+from napari_sam2.tracks.tracked_movie import Tracked
 from sam2_torch import MaskPrompt, PointPrompt
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from volumes import TIMES, iou, make_movie, neurites, seeds, write_movie
 
-from napari_sam2.io import read_movie
+from napari_sam2.io.read import read_movie
 from napari_sam2.sample_data import stack
 
 

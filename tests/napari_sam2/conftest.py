@@ -36,7 +36,7 @@ def stub_owner() -> Any:
 
 
 def _stub_owner() -> Any:
-    from napari_sam2.widgets.session_owner import SessionOwner
+    from napari_sam2.widgets.inference.session_owner import SessionOwner
 
     sessions: list[StubSession] = []
     models: list[tuple[str, str]] = []

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from napari_sam2.images import Calibration
-from napari_sam2.lineage import Lineage, Track
-from napari_sam2.masklets import Masklets
-from napari_sam2.tracked import Tracked
+from napari_sam2.masks.masklets import Masklets
+from napari_sam2.movies.movie import Calibration
+from napari_sam2.tracks.lineage import Lineage, Track
+from napari_sam2.tracks.tracked_movie import Tracked
 from sam2_torch.predictions import SparseMask
 
 SHAPE = (12, 17)

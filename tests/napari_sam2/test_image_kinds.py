@@ -8,12 +8,12 @@ from PIL import Image
 from tests.napari_sam2.image_kinds import CELL_YX, KINDS, LENGTHS
 
 import sam2_torch
-from napari_sam2 import api
+from napari_sam2.api import prompted
 from napari_sam2.cli import main
-from napari_sam2.images import Movie
-from napari_sam2.io import ObjectPrompts
-from sam2_torch.estimate import Estimate
+from napari_sam2.io.prompts.object_prompts import ObjectPrompts
+from napari_sam2.movies.movie import Movie
 from sam2_torch.prompts import PointPrompt
+from sam2_torch.sessions.run_estimate import Estimate
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def sessions(monkeypatch, make_session):
     monkeypatch.setitem(vars(sam2_torch), "VideoSession", open_stub)
     monkeypatch.setitem(vars(sam2_torch), "VolumeSession", open_stub)
     monkeypatch.setitem(vars(sam2_torch), "StackSession", open_stub)
-    monkeypatch.setattr(api, "estimate_run", lambda *_: Estimate(None, 0, 0))
+    monkeypatch.setattr(prompted, "estimate_run", lambda *_: Estimate(None, 0, 0))
     monkeypatch.setattr("napari_sam2.cli.track.load_model", lambda arguments: None)
 
 
@@ -51,7 +51,7 @@ def test_through_the_api(kind):
     inside, outside = grey[CELL_YX], grey[CELL_YX[1] % 40, CELL_YX[0]]
     assert inside > outside  # rows are rows
     said = ObjectPrompts(3, 0, (PointPrompt([CELL_YX], [1]),))
-    masklets = api.track(None, movie, [said])
+    masklets = prompted.track(None, movie, [said])
     assert (masklets.n_frames, masklets.frame_shape) == (movie.n_frames, (40, 60))
     assert masklets.labels(0)[CELL_YX] == 3
 

@@ -31,4 +31,4 @@ def exact_memories(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in MODULES:
         if module in sys.modules:
             monkeypatch.setattr(f"{module}.torch", TorchWithoutBfloat16("torch"))
-    monkeypatch.setattr("sam2_torch.steps.MEMORY_DTYPE", torch.float32)
+    monkeypatch.setattr("sam2_torch.runtime.inference_steps.MEMORY_DTYPE", torch.float32)

@@ -26,7 +26,7 @@ from sam2_torch import (
     load_sam2,
     segment_everything,
 )
-from sam2_torch.automatic.crops import crops_of
+from sam2_torch.automatic.crop_grid import crops_of
 from sam2_torch.automatic.seeds import grid_seeds
 
 pytest.importorskip("sam2")

@@ -8,8 +8,9 @@ from reference import SCORE_BIAS, SMALL, SMALL_2_0, changed, pair, random_tensor
 from torch import Tensor
 
 from sam2_torch import SAM2, SAM2Config
-from sam2_torch.frame_memory import FrameMemory
-from sam2_torch.memory_bank import Direction, MemoryBank
+from sam2_torch.memory.frame_memory import FrameMemory
+from sam2_torch.memory.memory_bank import Direction, MemoryBank
+from sam2_torch.memory.tracked_frames import TrackedFrames
 from sam2_torch.sam2 import (
     MAX_POINTERS,
     NO_OBJECT_LOGIT,
@@ -17,7 +18,6 @@ from sam2_torch.sam2 import (
     Memories,
     Segmentation,
 )
-from sam2_torch.tracked_frames import TrackedFrames
 
 pytest.importorskip("sam2")
 

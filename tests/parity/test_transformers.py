@@ -20,8 +20,8 @@ from sam2_torch import (
     SAM2Config,
     VideoSession,
 )
-from sam2_torch.transformers_names import to_transformers
-from sam2_torch.transforms import image_to_input
+from sam2_torch.checkpoints.transformers_names import to_transformers
+from sam2_torch.inputs.transforms import image_to_input
 
 sam2_video = pytest.importorskip("transformers.models.sam2_video.modeling_sam2_video")
 networks = pytest.importorskip("transformers_networks")

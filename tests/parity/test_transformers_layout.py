@@ -19,8 +19,8 @@ from sam2_torch import (
     VideoSession,
     load_sam2,
 )
-from sam2_torch.transformers_names import to_meta, to_transformers
-from sam2_torch.transforms import image_to_input
+from sam2_torch.checkpoints.transformers_names import to_meta, to_transformers
+from sam2_torch.inputs.transforms import image_to_input
 
 pytest.importorskip("transformers")
 networks = pytest.importorskip("transformers_networks")

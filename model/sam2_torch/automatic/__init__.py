@@ -7,9 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sam2_torch.automatic.everything import Everything, SeedsDone, segment_everything
-    from sam2_torch.automatic.exemplar import Likeness, find_alike
-    from sam2_torch.automatic.masks import AutomaticMask
+    from sam2_torch.automatic.found_masks import AutomaticMask
+    from sam2_torch.automatic.mask_generator import Everything, SeedsDone, segment_everything
     from sam2_torch.automatic.options import (
         Doubts,
         EverythingOptions,
@@ -19,31 +18,32 @@ if TYPE_CHECKING:
     )
     from sam2_torch.automatic.overlaps import Division
     from sam2_torch.automatic.seeds import blob_seeds, grid_seeds, label_seeds
-    from sam2_torch.automatic.tracking import (
+    from sam2_torch.automatic.similarity import Likeness, find_alike
+    from sam2_torch.automatic.track_everything import (
         TrackedObject,
         TrackEverything,
         TrackStep,
     )
 
 _HOME = {
-    "AutomaticMask": "masks",
+    "AutomaticMask": "found_masks",
     "Division": "overlaps",
     "Doubts": "options",
-    "Everything": "everything",
+    "Everything": "mask_generator",
     "EverythingOptions": "options",
-    "Likeness": "exemplar",
+    "Likeness": "similarity",
     "ObjectRules": "options",
     "SeedGrid": "options",
-    "SeedsDone": "everything",
-    "TrackEverything": "tracking",
+    "SeedsDone": "mask_generator",
+    "TrackEverything": "track_everything",
     "TrackOptions": "options",
-    "TrackStep": "tracking",
-    "TrackedObject": "tracking",
+    "TrackStep": "track_everything",
+    "TrackedObject": "track_everything",
     "blob_seeds": "seeds",
-    "find_alike": "exemplar",
+    "find_alike": "similarity",
     "grid_seeds": "seeds",
     "label_seeds": "seeds",
-    "segment_everything": "everything",
+    "segment_everything": "mask_generator",
 }
 
 __all__ = [

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sam2_torch.automatic.masks import flat_pixels
-from sam2_torch.automatic.suppression import intersections
+from sam2_torch.automatic.found_masks import flat_pixels
+from sam2_torch.automatic.non_max_suppression import intersections
 from sam2_torch.predictions import MaskPrediction, SparseMask
 
 INSIDE = 0.7  # of its area that makes a mask part of another

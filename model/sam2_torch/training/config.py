@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from sam2_torch.training.parameters import Trained
+from sam2_torch.training.optimizer import Trained
 
 
 @dataclass(frozen=True)

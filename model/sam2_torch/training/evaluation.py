@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-from sam2_torch.image import ImageSession
 from sam2_torch.predictions import MaskPrediction
 from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 from sam2_torch.sam2 import SAM2
-from sam2_torch.session import VideoSession
-from sam2_torch.training.movies import LabelledMovie
+from sam2_torch.sessions.image_session import ImageSession
+from sam2_torch.sessions.video_session import VideoSession
+from sam2_torch.training.data.labelled_movies import LabelledMovie
 
 OBJECTS = 8
 FRAMES = 12

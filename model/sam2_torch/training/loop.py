@@ -18,18 +18,18 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from sam2_torch.sam2 import SAM2
-from sam2_torch.training import processes
-from sam2_torch.training.batches import Batch
+from sam2_torch.training import distributed
+from sam2_torch.training.clip_forward import Answer, ClipRun
+from sam2_torch.training.clip_stream import ClipStream, batches
 from sam2_torch.training.config import TrainingConfig
-from sam2_torch.training.forward import Answer, ClipRun
+from sam2_torch.training.data.batches import Batch
+from sam2_torch.training.data.labelled_movies import LabelledMovie
 from sam2_torch.training.log import RunLog
 from sam2_torch.training.losses import Losses, mean_losses, measure_losses
-from sam2_torch.training.movies import LabelledMovie
-from sam2_torch.training.parameters import learning
+from sam2_torch.training.optimizer import learning
 from sam2_torch.training.pictures import draw_answers, save_picture
 from sam2_torch.training.run_state import STATE_FILE, RunState
 from sam2_torch.training.simulated_prompts import Prompter, PromptPlan
-from sam2_torch.training.stream import ClipStream, batches
 
 STOP_FILE = "stop"
 """A file of this name in a run's folder ends the run after the step that it is at."""
@@ -168,10 +168,12 @@ class Run:
         step_module: nn.Module = TrainingStep(self.state.model, self.config)
         if self.config.compiled:
             _compile(self.state.model)
-        if processes.count() > 1:
+        if distributed.count() > 1:
             # not all parts of the network take part in each step: a single image has no memory
             step_module = DistributedDataParallel(step_module, find_unused_parameters=True)
-        log = RunLog(self.folder, self.state.step, self.tensorboard) if processes.first() else None
+        log = (
+            RunLog(self.folder, self.state.step, self.tensorboard) if distributed.first() else None
+        )
         try:
             return self._steps(step_module, budget, _Meter(self, log, report))
         finally:
@@ -181,7 +183,7 @@ class Run:
 
     def _steps(self, step_module: nn.Module, budget: Budget, meter: "_Meter") -> Ending:
         stream = ClipStream(
-            self.movies, self.state.model.config, self.config, rank=processes.number()
+            self.movies, self.state.model.config, self.config, rank=distributed.number()
         )
         device = self.state.model.device
         pinned = device.type == "cuda"
@@ -194,16 +196,16 @@ class Run:
                 meter.note(*done, len(batch.images))
                 self._draw(step_module, batch)
             seconds = time.monotonic() - begin
-            self.state.seconds = processes.of_first(self.state.seconds + seconds, device)
+            self.state.seconds = distributed.of_first(self.state.seconds + seconds, device)
             longest = max(longest, seconds) if self.state.step % 50 else seconds
-            if processes.first() and self.state.step % self.config.save_every == 0:
+            if distributed.first() and self.state.step % self.config.save_every == 0:
                 self.state.save(self.folder)
             if self.config.progress(self.state.step, self.state.seconds) >= 1:
                 break
             stop = budget.should_stop() or (self.folder / STOP_FILE).exists()
-            if processes.any_says(stop, device):
+            if distributed.any_says(stop, device):
                 return "stopped"
-            if processes.any_says(not budget.leaves_time_for(longest), device):
+            if distributed.any_says(not budget.leaves_time_for(longest), device):
                 return "out of time"
         return "finished"
 
@@ -213,7 +215,7 @@ class Run:
             done = self._step(step_module, batch)
         except torch.OutOfMemoryError:
             self._too_large += 1
-            if processes.count() > 1 or self._too_large > MAX_TOO_LARGE:
+            if distributed.count() > 1 or self._too_large > MAX_TOO_LARGE:
                 raise
             self.state.optimizer.zero_grad(set_to_none=True)
             torch.cuda.empty_cache()
@@ -225,7 +227,7 @@ class Run:
     def _step(self, step_module: nn.Module, batch: Batch) -> tuple[Losses, Tensor]:
         state = self.state
         state.set_rate(self.config.rate(state.step, state.seconds))
-        losses: Losses = step_module(batch, state.step, processes.number())
+        losses: Losses = step_module(batch, state.step, distributed.number())
         losses.total.backward()
         parameters = list(learning(state.model).values())
         norm = nn.utils.clip_grad_norm_(parameters, self.config.gradient_norm)
@@ -237,7 +239,7 @@ class Run:
 
     def _draw(self, step_module: nn.Module, batch: Batch) -> None:
         every = self.config.picture_every
-        if not processes.first() or not every or self.state.step % every:
+        if not distributed.first() or not every or self.state.step % every:
             return
         bare: Any = getattr(step_module, "module", step_module)
         folder = self.folder / "pictures"
@@ -260,7 +262,7 @@ class _Meter:
     def note(self, losses: Losses, norm: Tensor, clips: int) -> None:
         state, config = self._run.state, self._run.config
         self._rows.append(torch.stack([*losses, norm]).detach())
-        self._clips += clips * processes.count()
+        self._clips += clips * distributed.count()
         if self._log is None or (state.step % config.log_every and state.step != config.steps):
             return
         means = torch.stack(self._rows).float().mean(dim=0).tolist()

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion
 
-from sam2_torch.image import ImageSession
+from sam2_torch.inputs.transforms import PERCENTILES
 from sam2_torch.prompts import PointPrompt
 from sam2_torch.sam2 import SAM2
-from sam2_torch.training.batches import Batch
+from sam2_torch.sessions.image_session import ImageSession
+from sam2_torch.training.clip_forward import Answer
+from sam2_torch.training.data.batches import Batch
+from sam2_torch.training.data.labelled_movies import LabelledMovie
 from sam2_torch.training.evaluation import choose_objects, deepest_point
-from sam2_torch.training.forward import Answer
-from sam2_torch.training.movies import LabelledMovie
-from sam2_torch.transforms import PERCENTILES
 
 TRUTH_COLOUR, FOUND_COLOUR = (80, 220, 100), (255, 150, 40)
 TILE_PX = 240

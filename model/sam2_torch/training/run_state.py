@@ -9,10 +9,10 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from sam2_torch.checkpoint_files import write_checkpoint
+from sam2_torch.checkpoints.checkpoint_files import write_checkpoint
 from sam2_torch.sam2 import SAM2
 from sam2_torch.training.config import TrainingConfig
-from sam2_torch.training.parameters import (
+from sam2_torch.training.optimizer import (
     RunningAverage,
     choose_trained,
     learning,

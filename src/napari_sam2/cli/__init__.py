@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from napari_sam2 import __version__
 from napari_sam2.cli import auto, demo, doctor, embed, export, link, models, track, train
 from napari_sam2.cli.errors import EXPECTED, FAILED, report
-from napari_sam2.io.tiff import silence_tifffile
+from napari_sam2.io.images.tiff import silence_tifffile
 
 
 def main(argv: Sequence[str] | None = None) -> int:

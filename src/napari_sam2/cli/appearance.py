@@ -4,7 +4,7 @@ import argparse
 from dataclasses import replace
 from typing import Any, cast
 
-from napari_sam2.appearance import USUAL, Appearance, Resolution
+from napari_sam2.movies.appearance import USUAL, Appearance, Resolution
 
 AUTO = "auto"
 

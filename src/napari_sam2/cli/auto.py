@@ -7,9 +7,9 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_sam2.automatic import Found, in_pixels, segment_all, track_all
+from napari_sam2.api.automatic import Found, in_pixels, segment_all, track_all
 from napari_sam2.cli.appearance import add_appearance, appearance_of
-from napari_sam2.cli.batch import Job, plan_jobs
+from napari_sam2.cli.jobs import Job, plan_jobs
 from napari_sam2.cli.track import (
     add_input,
     add_model,
@@ -19,11 +19,11 @@ from napari_sam2.cli.track import (
     run_all,
     tell,
 )
-from napari_sam2.images import Calibration, Movie
-from napari_sam2.io import read_movie
-from napari_sam2.io.exports import export
 from napari_sam2.io.files import stem
-from napari_sam2.tracked import Tracked
+from napari_sam2.io.read import read_movie
+from napari_sam2.io.tracks.formats import export
+from napari_sam2.movies.movie import Calibration, Movie
+from napari_sam2.tracks.tracked_movie import Tracked
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,15 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-from napari_sam2 import api, sample_data
+from napari_sam2 import sample_data
+from napari_sam2.api import prompted
 from napari_sam2.cli.track import add_model, channels, load_model, progress_bar, tell
-from napari_sam2.images import Calibration, Movie
-from napari_sam2.io import ObjectPrompts, read_movie, write_labels
 from napari_sam2.io.files import stem
-from napari_sam2.io.label_images import clicks_from_labels
-from napari_sam2.io.outlines import write_outlines
-from napari_sam2.io.prompts_csv import write_prompts_csv
-from napari_sam2.io.tiff import write_tiff
+from napari_sam2.io.images.tiff import write_tiff
+from napari_sam2.io.prompts.label_prompts import clicks_from_labels
+from napari_sam2.io.prompts.object_prompts import ObjectPrompts
+from napari_sam2.io.prompts.prompts_csv import write_prompts_csv
+from napari_sam2.io.read import read_movie
+from napari_sam2.io.tracks.label_movies import write_labels
+from napari_sam2.io.tracks.outline_pictures import write_outlines
+from napari_sam2.movies.movie import Calibration, Movie
 from sam2_torch.prompts import PointPrompt
 
 _MOST_CELLS = 40
@@ -52,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     tell(f"{movie_path}: {movie}, one click in each of {len(prompts)} cells of frame 0")
     model = load_model(arguments)
     with progress_bar() as progress:
-        masklets = api.track(model, movie, prompts, progress=progress)
+        masklets = prompted.track(model, movie, prompts, progress=progress)
     write_labels(folder / "labels.tif", masklets, movie.layout, movie.calibration)
     write_outlines(folder / "outlines.png", movie, masklets)
     print(f"{folder / 'labels.tif'}: the label movie\n{folder / 'outlines.png'}: a picture of it")

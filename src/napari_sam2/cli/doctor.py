@@ -88,7 +88,7 @@ def _print_section(title: str, lines: Callable[[], Iterator[str]]) -> bool:
 def _devices(wanted: str) -> Iterator[str]:
     import torch
 
-    from sam2_torch.devices import choose_device, describe_devices
+    from sam2_torch.runtime.devices import choose_device, describe_devices
 
     for device in describe_devices():
         yield str(device)
@@ -112,10 +112,10 @@ def _why(wanted: str, chosen: "torch.device") -> str:
 
 
 def _speed(device: str) -> Iterator[str]:
-    from sam2_torch.checkpoints import load_sam2
-    from sam2_torch.registry import find_model
-    from sam2_torch.speed_check import measure_speed
-    from sam2_torch.speeds import remember_speed
+    from sam2_torch.checkpoints.loading import load_sam2
+    from sam2_torch.models.registry import find_model
+    from sam2_torch.models.speed_records import remember_speed
+    from sam2_torch.sessions.speed_check import measure_speed
 
     path = find_model("cells_nano").path
     if path is not None and path.is_file():
@@ -127,7 +127,7 @@ def _speed(device: str) -> Iterator[str]:
 
 
 def _models() -> Iterator[str]:
-    from sam2_torch.model_list import list_models
+    from sam2_torch.models.model_list import list_models
 
     models, problems = list_models()
     for model in models:

@@ -5,11 +5,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_sam2 import api
+from napari_sam2.api import prompted
 from napari_sam2.cli.appearance import add_appearance, appearance_of
-from napari_sam2.cli.batch import expand_inputs
 from napari_sam2.cli.embedding_folder import add_store, store_of
 from napari_sam2.cli.errors import DONE, EXPECTED, report
+from napari_sam2.cli.jobs import expand_inputs
 from napari_sam2.cli.track import (
     add_model,
     channels,
@@ -19,7 +19,7 @@ from napari_sam2.cli.track import (
     resolved_frames,
     tell,
 )
-from napari_sam2.io import read_movie
+from napari_sam2.io.read import read_movie
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,5 +88,5 @@ def _embed(
     tell(f"{source}: {movie}")
     network = model()
     with progress_bar() as progress:
-        n = api.embed(network, movie, store, frames=frames, progress=progress, appearance=look)
+        n = prompted.embed(network, movie, store, frames=frames, progress=progress, appearance=look)
     print(f"{source}: {n} frame{'s' * (n != 1)} in {store.folder}", flush=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from napari_sam2.cli.errors import DONE
 from napari_sam2.cli.track import channels, progress_bar, tell
-from napari_sam2.io import export, form_of, read_movie, read_tracked
-from napari_sam2.io.exports import FORMS
+from napari_sam2.io.read import read_movie
+from napari_sam2.io.tracks.formats import FORMS, export, form_of, read_tracked
 
 _HELP = (
     "forms of OUT, by its suffix:\n"

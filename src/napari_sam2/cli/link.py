@@ -4,11 +4,11 @@ import argparse
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from napari_sam2.cli.batch import Job, plan_jobs
+from napari_sam2.api.linking import link_labels
+from napari_sam2.cli.jobs import Job, plan_jobs
 from napari_sam2.cli.track import add_model, channels, load_model, progress_bar, run_all, tell
-from napari_sam2.io import export, read_movie, read_tracked
-from napari_sam2.io.exports import FORMS
-from napari_sam2.linking import link_labels
+from napari_sam2.io.read import read_movie
+from napari_sam2.io.tracks.formats import FORMS, export, read_tracked
 
 if TYPE_CHECKING:
     from collections.abc import Callable

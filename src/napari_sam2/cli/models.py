@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from napari_sam2.cli.errors import DONE, FAILED, WRONG_USE
-from sam2_torch.registry import ENTRY_POINTS, find_model, read_registry, registry_file
+from sam2_torch.models.registry import ENTRY_POINTS, find_model, read_registry, registry_file
 
 if TYPE_CHECKING:
-    from sam2_torch.model_entry import ModelEntry
-    from sam2_torch.model_list import ModelStatus
-    from sam2_torch.transfers import Progress
+    from sam2_torch.models.http_transfer import Progress
+    from sam2_torch.models.model_entry import ModelEntry
+    from sam2_torch.models.model_list import ModelStatus
 
 _EPILOG = f"""\
 list            all models, and which of them are on this machine (the default)
@@ -74,7 +74,7 @@ def download_bar(name: str) -> "Iterator[Progress]":
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from sam2_torch.model_list import model_status
+    from sam2_torch.models.model_list import model_status
 
     rows = [_HEADER, *(_row(model_status(entry)) for entry in _chosen(arguments, default=True))]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
@@ -100,7 +100,7 @@ def _row(model: "ModelStatus") -> tuple[str, ...]:
 
 
 def _download(arguments: argparse.Namespace) -> int:
-    from sam2_torch.downloads import fetch
+    from sam2_torch.models.downloads import fetch
 
     for entry in _chosen(arguments):
         with download_bar(entry.name) as progress:
@@ -110,7 +110,7 @@ def _download(arguments: argparse.Namespace) -> int:
 
 
 def _remove(arguments: argparse.Namespace) -> int:
-    from sam2_torch.model_cache import remove
+    from sam2_torch.models.model_cache import remove
 
     for entry in _chosen(arguments):
         freed = remove(entry)
@@ -122,7 +122,7 @@ def _remove(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from sam2_torch.model_cache import find_file, verify
+    from sam2_torch.models.model_cache import find_file, verify
 
     entries = _chosen(arguments, default=True)
     results = [(entry, verify(entry)) for entry in entries if arguments.names or find_file(entry)]
@@ -140,10 +140,10 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _speed(arguments: argparse.Namespace) -> int:
-    from sam2_torch.checkpoints import load_sam2
-    from sam2_torch.model_cache import find_file
-    from sam2_torch.speed_check import measure_speed
-    from sam2_torch.speeds import remember_speed
+    from sam2_torch.checkpoints.loading import load_sam2
+    from sam2_torch.models.model_cache import find_file
+    from sam2_torch.models.speed_records import remember_speed
+    from sam2_torch.sessions.speed_check import measure_speed
 
     for entry in _chosen(arguments, default=True):
         if arguments.names or find_file(entry):

@@ -10,26 +10,26 @@ from typing import TYPE_CHECKING, Literal
 
 from tqdm import tqdm
 
-from napari_sam2 import api
-from napari_sam2.appearance import Appearance
+from napari_sam2.api import prompted
 from napari_sam2.cli.appearance import add_appearance, appearance_of
-from napari_sam2.cli.batch import Job, plan_jobs
 from napari_sam2.cli.embedding_folder import add_store, store_of
 from napari_sam2.cli.errors import DONE, EXPECTED, report
+from napari_sam2.cli.jobs import Job, plan_jobs
 from napari_sam2.cli.models import download_bar
-from napari_sam2.frame_layout import Channel
-from napari_sam2.images import Movie
-from napari_sam2.io import export, read_movie, read_prompts
-from napari_sam2.io.exports import FORMS
-from napari_sam2.io.session_prompts import settings_of
-from napari_sam2.masklets import Masklets
-from napari_sam2.tracked import Tracked
+from napari_sam2.io.read import read_movie, read_prompts
+from napari_sam2.io.sessions.session_prompts import settings_of
+from napari_sam2.io.tracks.formats import FORMS, export
+from napari_sam2.masks.masklets import Masklets
+from napari_sam2.movies.appearance import Appearance
+from napari_sam2.movies.axes import Channel
+from napari_sam2.movies.movie import Movie
+from napari_sam2.tracks.tracked_movie import Tracked
 
 if TYPE_CHECKING:
     import torch
 
     from sam2_torch import SAM2
-    from sam2_torch.estimate import Estimate
+    from sam2_torch.sessions.run_estimate import Estimate
 
 _PROMPTS_HELP = """\
 prompts: a CSV file with the header
@@ -167,7 +167,7 @@ def channels(text: str) -> Channel:
 def run_track(arguments: argparse.Namespace) -> int:
     """Run `napari-sam2 track`."""
     verb = partial(
-        api.track,
+        prompted.track,
         direction=arguments.direction,
         announce=_announce,
         embeddings=store_of(arguments),
@@ -177,7 +177,7 @@ def run_track(arguments: argparse.Namespace) -> int:
 
 def run_segment(arguments: argparse.Namespace) -> int:
     """Run `napari-sam2 segment`."""
-    return _run(arguments, api.segment)
+    return _run(arguments, prompted.segment)
 
 
 def _run(arguments: argparse.Namespace, verb: Callable[..., Masklets]) -> int:
@@ -296,7 +296,7 @@ def tell(text: str) -> None:
 
 
 @contextmanager
-def progress_bar(unit: str = "frame") -> Iterator[api.Progress]:
+def progress_bar(unit: str = "frame") -> Iterator[prompted.Progress]:
     """Show a bar on stderr while frames, or what else there is, are done."""
     with tqdm(unit=unit, file=sys.stderr, dynamic_ncols=True) as bar:
 

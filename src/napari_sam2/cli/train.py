@@ -16,15 +16,15 @@ from tqdm import tqdm
 
 from napari_sam2.cli.errors import DONE
 from napari_sam2.cli.track import tell
-from napari_sam2.labelled import FORM, read_labelled
+from napari_sam2.io.training_data import FORM, read_labelled
 
 if TYPE_CHECKING:
     import torch
 
     from sam2_torch.training.config import TrainingConfig
+    from sam2_torch.training.data.labelled_movies import LabelledMovie, Split
+    from sam2_torch.training.finetuning import Result, Stage, Watcher, Workshop
     from sam2_torch.training.loop import StepReport
-    from sam2_torch.training.movies import LabelledMovie, Split
-    from sam2_torch.training.tuning import Result, Stage, Watcher, Workshop
 
 TRAINED = ("decoder", "everything", "adapters")
 RATES = {"decoder": 1e-4, "everything": 2e-4, "adapters": 5e-4}
@@ -117,10 +117,10 @@ def run(arguments: argparse.Namespace) -> int:
     movies = [movie for data in arguments.data for movie in read_labelled(data)]
     split = _split(movies, arguments.hold_out)
 
-    from sam2_torch.devices import choose_device
-    from sam2_torch.training import processes
+    from sam2_torch.runtime.devices import choose_device
+    from sam2_torch.training import distributed
+    from sam2_torch.training.finetuning import NewModel, Workshop, tune
     from sam2_torch.training.loop import Budget
-    from sam2_torch.training.tuning import NewModel, Workshop, tune
 
     device = choose_device(arguments.device)
     config = choose_config(arguments, device)
@@ -134,7 +134,7 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             result = tune(split, config, workshop, product, budget, watcher)
         finally:
-            processes.leave()
+            distributed.leave()
     if result.ending == "finished":
         from sam2_torch.training.run_state import STATE_FILE
 
@@ -147,7 +147,7 @@ def choose_config(arguments: argparse.Namespace, device: "torch.device") -> "Tra
     """Choose sizes that suit the device: a CPU makes some clips in a minute, a GPU hundreds."""
     import torch
 
-    from sam2_torch.devices import fast_dtype
+    from sam2_torch.runtime.devices import fast_dtype
     from sam2_torch.training.config import TrainingConfig
 
     steps = arguments.steps or NO_LIMIT
@@ -178,8 +178,8 @@ def choose_config(arguments: argparse.Namespace, device: "torch.device") -> "Tra
 
 def _places(arguments: argparse.Namespace) -> tuple[Path, Path]:
     """Say where the model and the run go, and refuse what would overwrite another model."""
-    from sam2_torch.registry import models_folder, read_registry
-    from sam2_torch.user_models import NAME, SUFFIX
+    from sam2_torch.models.registry import models_folder, read_registry
+    from sam2_torch.models.user_models import NAME, SUFFIX
 
     name = arguments.name
     if not NAME.fullmatch(name):
@@ -198,8 +198,8 @@ def _places(arguments: argparse.Namespace) -> tuple[Path, Path]:
 
 
 def _split(movies: "list[LabelledMovie]", wanted: str) -> "Split":
-    from sam2_torch.training.movies import check_enough, hold_out, split_by_source
-    from sam2_torch.training.tuning import LEAST_MASKS
+    from sam2_torch.training.data.labelled_movies import check_enough, hold_out, split_by_source
+    from sam2_torch.training.finetuning import LEAST_MASKS
 
     check_enough(movies, LEAST_MASKS + 1)
     try:
@@ -255,7 +255,7 @@ def _stopping() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def _watcher(as_json: bool) -> "Iterator[Watcher]":
-    from sam2_torch.training.tuning import Watcher
+    from sam2_torch.training.finetuning import Watcher
 
     if as_json:
         yield Watcher(

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
-from napari_sam2.appearance import Appearance
-from napari_sam2.images import Calibration
-from napari_sam2.io.label_movies import add_labels
-from napari_sam2.layers.geometry import (
+from napari_sam2.io.tracks.label_movies import add_labels
+from napari_sam2.layers.mask_layers.masklet_levels import is_own
+from napari_sam2.layers.viewer.image_geometry import (
     FrameGeometry,
     LayerFrames,
     follows_depth,
     full_resolution,
 )
-from napari_sam2.layers.masklet_levels import is_own
-from napari_sam2.masklets import Masklets
-from napari_sam2.tracked import Tracked
+from napari_sam2.masks.masklets import Masklets
+from napari_sam2.movies.appearance import Appearance
+from napari_sam2.movies.movie import Calibration
+from napari_sam2.tracks.tracked_movie import Tracked
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels, Layer

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2.layers.camera import camera_of
-from napari_sam2.layers.geometry import FrameGeometry, placement
-from napari_sam2.lineage import Lineage
-from napari_sam2.measurements import Table
+from napari_sam2.layers.viewer.camera import camera_of
+from napari_sam2.layers.viewer.image_geometry import FrameGeometry, placement
+from napari_sam2.tracks.lineage import Lineage
+from napari_sam2.tracks.measurements import Table
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -4,22 +4,22 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2.appearance import USUAL
-from napari_sam2.history import Action, Changes, History, Key, Kind
-from napari_sam2.known_objects import KnownObjects
-from napari_sam2.layers.camera import camera_of
-from napari_sam2.layers.drawing import Drawing
-from napari_sam2.layers.geometry import FrameGeometry, LayerFrames
-from napari_sam2.layers.ghosts import Ghosts
-from napari_sam2.layers.labels_layer import Hooks, OutputLayers
-from napari_sam2.layers.neighbour_ghosts import NeighbourGhosts
-from napari_sam2.marks import Marks, ObjectFrame
+from napari_sam2.annotation.drawn_prompts import Marks, ObjectFrame
+from napari_sam2.annotation.history import Action, Changes, History, Key, Kind
+from napari_sam2.annotation.object_store import KnownObjects
+from napari_sam2.layers.mask_layers.neighbour_ghosts import NeighbourGhosts
+from napari_sam2.layers.mask_layers.output_layers import Hooks, OutputLayers
+from napari_sam2.layers.mask_layers.preview_outlines import Ghosts
+from napari_sam2.layers.prompt_layers.drawing import Drawing
+from napari_sam2.layers.viewer.camera import camera_of
+from napari_sam2.layers.viewer.image_geometry import FrameGeometry, LayerFrames
+from napari_sam2.movies.appearance import USUAL
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image, Labels, Points, Shapes
 
-    from napari_sam2.suggestions import Suggestion
+    from napari_sam2.tracks.suggestions import Suggestion
     from sam2_torch.predictions import SparseMask
 
 

@@ -7,10 +7,10 @@ import napari
 from napari.layers import Image
 from qtpy.QtCore import QObject, Signal
 
-from napari_sam2.io.napari_reader import LayerData, Reader
-from napari_sam2.io.zarr_layer import zarr_layer
-from napari_sam2.io.zarr_store import is_zarr
-from napari_sam2.overviews import Overview, overview_of
+from napari_sam2.io.images.napari_reader import LayerData, Reader
+from napari_sam2.io.images.zarr_layer import zarr_layer
+from napari_sam2.io.images.zarr_store import is_zarr
+from napari_sam2.movies.pyramid import Overview, overview_of
 
 
 class Refresher(QObject):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from napari_sam2.cli import main
-from napari_sam2.images import Calibration
-from napari_sam2.io import read_movie
-from napari_sam2.io.tiff import write_tiff
+from napari_sam2.io.images.tiff import write_tiff
+from napari_sam2.io.read import read_movie
+from napari_sam2.movies.movie import Calibration
 from napari_sam2.sample_data import dividing_nuclei_with_truth
 
 QUICK = "--points 9 --crops 0 --device cpu --precision float32"

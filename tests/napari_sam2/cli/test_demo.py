@@ -4,19 +4,19 @@ import numpy as np
 import pytest
 
 import sam2_torch
-from napari_sam2 import api
+from napari_sam2.api import prompted
 from napari_sam2.cli import main
 from napari_sam2.cli.demo import bright_cells
-from napari_sam2.io import read_movie
+from napari_sam2.io.read import read_movie
 from napari_sam2.sample_data import dividing_nuclei_with_truth
-from sam2_torch.estimate import Estimate
+from sam2_torch.sessions.run_estimate import Estimate
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch, make_session):
     """No network: sessions that draw discs."""
     model = SimpleNamespace(device="cpu", dtype="float32")
-    monkeypatch.setattr(api, "estimate_run", lambda *_: Estimate(None, 10**9, 10**8))
+    monkeypatch.setattr(prompted, "estimate_run", lambda *_: Estimate(None, 10**9, 10**8))
     monkeypatch.setitem(vars(sam2_torch), "load_sam2", lambda *_, **__: model)
     monkeypatch.setitem(vars(sam2_torch), "VideoSession", lambda _, frames: make_session(frames))
 

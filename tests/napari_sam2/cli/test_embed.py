@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_sam2.cli import main
-from napari_sam2.io import read_movie
+from napari_sam2.io.read import read_movie
 from sam2_torch import SAM2, EmbeddingStore
 
 

@@ -7,12 +7,13 @@ import pytest
 import tifffile
 
 import sam2_torch
-from napari_sam2 import __version__, api
+from napari_sam2 import __version__
+from napari_sam2.api import prompted
 from napari_sam2.cli import main
-from napari_sam2.images import Calibration
-from napari_sam2.io import read_movie
-from napari_sam2.io.tiff import write_tiff
-from sam2_torch.estimate import Estimate
+from napari_sam2.io.images.tiff import write_tiff
+from napari_sam2.io.read import read_movie
+from napari_sam2.movies.movie import Calibration
+from sam2_torch.sessions.run_estimate import Estimate
 
 PROMPTS = "object,frame,kind,y,x,label,y1,x1\n1,0,point,20,20,1,,\n2,2,box,5,30,,12,40\n"
 PIXELS = np.random.default_rng(0).integers(0, 999, (5, 40, 60)).astype(np.uint16)
@@ -29,7 +30,7 @@ def quick(monkeypatch, make_session):
         loaded.append((name, device))
         return SimpleNamespace(device=device, dtype="float32")
 
-    monkeypatch.setattr(api, "estimate_run", lambda *_: Estimate(61.0, 2 * 10**9, 10**8))
+    monkeypatch.setattr(prompted, "estimate_run", lambda *_: Estimate(61.0, 2 * 10**9, 10**8))
     monkeypatch.setitem(vars(sam2_torch), "load_sam2", load)
     for kind in ("VideoSession", "StackSession"):
         monkeypatch.setitem(vars(sam2_torch), kind, lambda _, frames: make_session(frames))
@@ -184,7 +185,7 @@ def test_failures_leave_what_was_there(folder, monkeypatch, capsys, error, code,
     def fail(*_):
         raise error
 
-    monkeypatch.setattr("napari_sam2.masklets.Masklets.labels", fail)  # while it is written
+    monkeypatch.setattr("napari_sam2.masks.masklets.Masklets.labels", fail)  # while it is written
     assert main("track movie.tif --prompts prompts.csv -o o.tif".split()) == code
     assert message in capsys.readouterr().err
     assert (folder / "o.tif").read_text() == "old"
@@ -192,7 +193,7 @@ def test_failures_leave_what_was_there(folder, monkeypatch, capsys, error, code,
 
 
 def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch):
-    monkeypatch.setattr("napari_sam2.api.track", lambda *_, **__: {}.missing)
+    monkeypatch.setattr("napari_sam2.api.prompted.track", lambda *_, **__: {}.missing)
     with pytest.raises(AttributeError):
         main("track movie.tif --prompts prompts.csv -o o.tif".split())
 

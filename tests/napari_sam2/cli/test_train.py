@@ -15,9 +15,9 @@ from tests.tiny_network import TINY
 
 from napari_sam2.cli import main
 from sam2_torch import SAM2, load_sam2
-from sam2_torch.checkpoints import save_checkpoint
-from sam2_torch.registry import VARIABLE, find_model
-from sam2_torch.user_models import read_metadata
+from sam2_torch.checkpoints.loading import save_checkpoint
+from sam2_torch.models.registry import VARIABLE, find_model
+from sam2_torch.models.user_models import read_metadata
 
 
 @pytest.fixture

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 from huggingface_hub import constants
 
-from napari_sam2 import api
-from napari_sam2.appearance import Appearance
+from napari_sam2.annotation.drawn_prompts import Marks
+from napari_sam2.annotation.history import SETTINGS_KEY, Action, History, Key, Kind
+from napari_sam2.annotation.session_settings import Settings
+from napari_sam2.api import prompted
 from napari_sam2.cli import main, track
 from napari_sam2.cli.appearance import add_appearance, appearance_of
-from napari_sam2.history import SETTINGS_KEY, Action, History, Key, Kind
-from napari_sam2.io import read_movie
-from napari_sam2.io.label_images import boxes_from_labels, clicks_from_labels
-from napari_sam2.io.prompts_csv import write_prompts_csv
-from napari_sam2.io.session_files import Fingerprint, Header, write_session
-from napari_sam2.marks import Marks
-from napari_sam2.masklets import Masklets
+from napari_sam2.io.prompts.label_prompts import boxes_from_labels, clicks_from_labels
+from napari_sam2.io.prompts.prompts_csv import write_prompts_csv
+from napari_sam2.io.read import read_movie
+from napari_sam2.io.sessions.session_files import Fingerprint, Header, write_session
+from napari_sam2.masks.masklets import Masklets
+from napari_sam2.movies.appearance import Appearance
 from napari_sam2.sample_data import dividing_nuclei_with_truth
-from napari_sam2.settings import Settings
 from sam2_torch import RELEASED
 
 NUCLEI = (2, 6, 8)
@@ -95,7 +95,7 @@ def test_a_session_is_replayed_as_it_was_seen(truth, tmp_path, monkeypatch, caps
         seen.append(how["appearance"])
         return Masklets(movie.n_frames, movie.frame_shape)
 
-    monkeypatch.setattr(api, "segment", segment)
+    monkeypatch.setattr(prompted, "segment", segment)
     history = History()
     look = {"contrast": (5.0, 900.0), "gamma": 0.5, "resolution": 2.0}
     settings = Settings("cells_nano", "float32", channels=(1,), **look)
@@ -208,7 +208,7 @@ def test_doctor_says_what_is_missing(capsys, monkeypatch):
     def fail(*_, **__):
         raise FileNotFoundError("cells_nano.safetensors is not there")
 
-    monkeypatch.setattr("sam2_torch.checkpoints.load_sam2", fail)
+    monkeypatch.setattr("sam2_torch.checkpoints.loading.load_sam2", fail)
     found = "napari_sam2.cli.doctor._version"
     monkeypatch.setattr(found, lambda name: None if name in ("tqdm", "napari") else "1.0")
     assert main(["doctor"]) == 1

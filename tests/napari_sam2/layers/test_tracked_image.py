@@ -1,9 +1,9 @@
 import numpy as np
 from napari.layers import Image, Labels
 
-from napari_sam2.images import Calibration
-from napari_sam2.layers.geometry import FrameGeometry
 from napari_sam2.layers.tracked_image import layer_axes, layer_calibration, measured_channels
+from napari_sam2.layers.viewer.image_geometry import FrameGeometry
+from napari_sam2.movies.movie import Calibration
 from napari_sam2.sample_data import sample_dividing_nuclei, sample_embryo_nuclei
 
 

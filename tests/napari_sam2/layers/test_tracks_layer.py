@@ -5,13 +5,13 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Tracks
 
-from napari_sam2 import lineage_edits
-from napari_sam2.layers.geometry import FrameGeometry
 from napari_sam2.layers.tracks_layer import TracksLayer, track_at, track_data
-from napari_sam2.lineage import Lineage
-from napari_sam2.masklets import Masklets
-from napari_sam2.measurements import outline_numbers
-from napari_sam2.tracked import Tracked
+from napari_sam2.layers.viewer.image_geometry import FrameGeometry
+from napari_sam2.masks.masklets import Masklets
+from napari_sam2.tracks import lineage_operations
+from napari_sam2.tracks.lineage import Lineage
+from napari_sam2.tracks.measurements import outline_numbers
+from napari_sam2.tracks.tracked_movie import Tracked
 from sam2_torch.predictions import SparseMask
 
 SHAPE = (40, 56)
@@ -24,7 +24,7 @@ def tracked(divided: bool = True) -> Tracked:
         for frame in own:
             mask = SparseMask.from_window(SHAPE, np.ones((3, 5)), (4 * object_id, 2 * frame))
             masklets.set(object_id, frame, mask)
-    lineage = lineage_edits.fork(Lineage(), 1, 3, (2, 3)).lineage if divided else Lineage()
+    lineage = lineage_operations.fork(Lineage(), 1, 3, (2, 3)).lineage if divided else Lineage()
     return Tracked(masklets, lineage)
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from napari_sam2.history import Key, Kind
-from napari_sam2.layers.geometry import FrameGeometry
+from napari_sam2.annotation.drawn_prompts import Marks
+from napari_sam2.annotation.history import Key, Kind
+from napari_sam2.layers.viewer.image_geometry import FrameGeometry
 from napari_sam2.layers.workspace import Listener, Workspace
-from napari_sam2.marks import Marks
 
 
 class Told(list):

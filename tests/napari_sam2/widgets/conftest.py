@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from napari.utils.notifications import notification_manager
 
-from napari_sam2.layers.warm_up import warm_up
+from napari_sam2.layers.viewer.warm_up import warm_up
 
 sys.path.insert(0, str(Path(__file__).parent))  # for the mouse, which several tests share
 

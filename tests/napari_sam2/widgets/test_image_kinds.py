@@ -7,11 +7,11 @@ from napari.components import ViewerModel
 from stub_session import StubSession
 from tests.napari_sam2.image_kinds import CELL_YX, KINDS
 
-from napari_sam2.io import napari_reader
+from napari_sam2.io.images import napari_reader
 from napari_sam2.widgets import zarr_reader
-from napari_sam2.widgets.annotator import Annotator
-from napari_sam2.widgets.session_owner import SessionOwner
-from sam2_torch.frames import measure_contrast, sample_pixels
+from napari_sam2.widgets.annotator.annotator import Annotator
+from napari_sam2.widgets.inference.session_owner import SessionOwner
+from sam2_torch.inputs.frames import measure_contrast, sample_pixels
 
 # napari has rows and columns (and colours) last
 ORDERED = [

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_sam2.layers import labels_layer
-from napari_sam2.layers.labels_layer import OutputLayers
-from napari_sam2.layers.masklet_view import MaskletView
-from napari_sam2.widgets.segment_and_track import SegmentAndTrack
-from napari_sam2.widgets.session_owner import SessionOwner
+from napari_sam2.layers.mask_layers import output_layers
+from napari_sam2.layers.mask_layers.masklet_view import MaskletView
+from napari_sam2.layers.mask_layers.output_layers import OutputLayers
+from napari_sam2.widgets.inference.session_owner import SessionOwner
+from napari_sam2.widgets.segment_dock.dock import SegmentAndTrack
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 
@@ -83,9 +83,9 @@ def dock(make_napari_viewer, movie, owner, qtbot):
 def turns(monkeypatch):
     """How many layers each turn draws; and how many were drawn in any other way."""
     ticks, per_turn, elsewhere = itertools.count(step=0.005), [], []
-    monkeypatch.setattr(labels_layer, "perf_counter", lambda: next(ticks))
+    monkeypatch.setattr(output_layers, "perf_counter", lambda: next(ticks))
     is_turn = [False]
-    catch_up, redraw = OutputLayers.catch_up, labels_layer.redraw
+    catch_up, redraw = OutputLayers.catch_up, output_layers.redraw
     read = MaskletView.__getitem__
 
     def watched_catch_up(self, budget_s):
@@ -106,7 +106,7 @@ def turns(monkeypatch):
         return read(self, key)
 
     monkeypatch.setattr(OutputLayers, "catch_up", watched_catch_up)
-    monkeypatch.setattr(labels_layer, "redraw", watched_redraw)
+    monkeypatch.setattr(output_layers, "redraw", watched_redraw)
     monkeypatch.setattr(MaskletView, "__getitem__", watched_read)
     return per_turn, elsewhere
 

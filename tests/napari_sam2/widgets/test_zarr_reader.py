@@ -5,11 +5,11 @@ import pytest
 import zarr
 from napari.components import ViewerModel
 
-from napari_sam2 import overviews
-from napari_sam2.images import Calibration
-from napari_sam2.io.ome_zarr import ZARR_FORMAT, Multiscale
-from napari_sam2.layers.geometry import FrameGeometry, LayerFrames
-from napari_sam2.overviews import overview_of
+from napari_sam2.io.images.ome_zarr import ZARR_FORMAT, Multiscale
+from napari_sam2.layers.viewer.image_geometry import FrameGeometry, LayerFrames
+from napari_sam2.movies import pyramid
+from napari_sam2.movies.movie import Calibration
+from napari_sam2.movies.pyramid import overview_of
 from napari_sam2.widgets import zarr_reader
 from napari_sam2.widgets.zarr_reader import get_reader
 
@@ -38,7 +38,7 @@ def open_layer(path):
 
 
 def test_a_plain_array_gets_levels_that_fill(plain, pixels, qtbot, monkeypatch):
-    monkeypatch.setattr(overviews, "COARSEST_PX", 300)
+    monkeypatch.setattr(pyramid, "COARSEST_PX", 300)
     viewer, image = open_layer(plain)
     monkeypatch.setattr(zarr_reader.napari, "current_viewer", lambda: viewer)
     assert image.multiscale and image.axis_labels == ("t", "y", "x") and image.name == "plain"

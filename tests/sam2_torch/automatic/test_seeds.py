@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sam2_torch.automatic import blob_seeds, grid_seeds, label_seeds
-from sam2_torch.automatic.crops import crops_of, layers_for
+from sam2_torch.automatic.crop_grid import crops_of, layers_for
 
 
 def test_grid() -> None:

@@ -6,7 +6,7 @@ import torch
 from tests.tiny_network import TINY
 
 from sam2_torch import SAM2
-from sam2_torch.training.movies import LabelledMovie
+from sam2_torch.training.data.labelled_movies import LabelledMovie
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sam2_torch import load_sam2
+from sam2_torch.training.data.labelled_movies import LabelledMovie
 from sam2_torch.training.evaluation import (
     box_of,
     choose_objects,
@@ -13,7 +14,6 @@ from sam2_torch.training.evaluation import (
     iou,
     next_click,
 )
-from sam2_torch.training.movies import LabelledMovie
 
 
 def blank():

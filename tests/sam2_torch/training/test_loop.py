@@ -16,7 +16,7 @@ from sam2_torch import SAM2
 from sam2_torch.training.config import TrainingConfig
 from sam2_torch.training.log import LOG_FILE, read_log
 from sam2_torch.training.loop import STOP_FILE, Budget, Run
-from sam2_torch.training.parameters import learning
+from sam2_torch.training.optimizer import learning
 from sam2_torch.training.run_state import STATE_FILE, RunState, pack_state, unpack_state
 
 from .conftest import disc_movie
@@ -214,19 +214,19 @@ sys.path[:0] = {places!r}
 from conftest import disc_movie
 from tests.tiny_network import TINY
 from sam2_torch import SAM2
-from sam2_torch.training import processes
+from sam2_torch.training import distributed
 from sam2_torch.training.config import TrainingConfig
 from sam2_torch.training.loop import Budget, Run
 from sam2_torch.training.run_state import RunState
-processes.join(torch.device("cpu"))
+distributed.join(torch.device("cpu"))
 torch.manual_seed(0)
 config = TrainingConfig(steps=3, frames=(1, 2), clips=1, images=1, objects=2, log_every=1,
                         picture_every=0)
 folder = Path({folder!r})
 run = Run(folder, config, RunState.begin(SAM2(TINY), config), [disc_movie()])
 assert run.go(Budget()) == "finished"
-torch.save(run.state.model.state_dict(), folder / f"rank{{processes.number()}}.pt")
-processes.leave()
+torch.save(run.state.model.state_dict(), folder / f"rank{{distributed.number()}}.pt")
+distributed.leave()
 """
 
 

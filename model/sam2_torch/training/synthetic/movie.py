@@ -6,7 +6,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.random import Generator
 
-from sam2_torch.training.movies import Kind, LabelledMovie
+from sam2_torch.training.data.labelled_movies import Kind, LabelledMovie
 from sam2_torch.training.synthetic import modalities
 from sam2_torch.training.synthetic.bodies import Form
 from sam2_torch.training.synthetic.modalities import Microscope, Shape

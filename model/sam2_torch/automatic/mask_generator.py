@@ -1,0 +1,305 @@
+"""Segment everything: click everywhere, keep what is sure."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from sam2_torch.automatic.candidates import Candidates, find_candidates
+from sam2_torch.automatic.crop_grid import Crop, crops_of, layers_for
+from sam2_torch.automatic.found_masks import (
+    AutomaticMask,
+    drop_duplicates,
+    keep_rules,
+    share_out,
+)
+from sam2_torch.automatic.non_max_suppression import box_ious, intersections, mask_ious, suppress
+from sam2_torch.automatic.options import EverythingOptions
+from sam2_torch.automatic.seeds import grid_seeds, to_grey
+from sam2_torch.embeddings.frame_encoder import FrameEncoder
+from sam2_torch.inputs.frames import check_frame
+from sam2_torch.inputs.transforms import (
+    Contrast,
+    FrameGeometry,
+    logits_to_masks,
+    measure_contrast,
+)
+from sam2_torch.nn.point_decoder import PointDecoder
+from sam2_torch.predictions import SparseMask
+from sam2_torch.runtime.thread_pool import count_at_once, side_by_side
+from sam2_torch.sam2 import SAM2
+
+POINTS_AT_ONCE = {"cuda": 128}
+OTHERWISE_AT_ONCE = 32  # on a CPU for each core
+
+PointsDone = Callable[[int, int], None]
+
+
+class SeedsDone(NamedTuple):
+    """How far it is: seeds done, and of how many."""
+
+    done: int
+    total: int
+
+
+class _FoundInCrop(NamedTuple):
+    crop: Crop
+    geometry: FrameGeometry
+    candidates: Candidates
+    scores: NDArray[np.float32]
+    seeds_yx: NDArray[np.float32]
+
+
+class Everything:
+    """Segment everything in one image, some seeds at a time.
+
+    Parameters
+    ----------
+    model
+        From `load_sam2`.
+    image
+        (H, W) or (H, W, 3) of any real dtype.
+    options
+        How.
+    seeds_yx
+        (N, 2) rows and columns to click at instead of the grid.
+    contrast
+        Intensities that become black and white; if None, the percentiles 0.1 and 99.9.
+
+    Raises
+    ------
+    ValueError
+        If it is no image, or a seed is outside of it.
+    """
+
+    def __init__(
+        self,
+        model: SAM2,
+        image: Any,
+        options: EverythingOptions | None = None,
+        *,
+        seeds_yx: ArrayLike | None = None,
+        contrast: Contrast | None = None,
+    ) -> None:
+        self.options = options or EverythingOptions()
+        self._model = model
+        self._image = check_frame(image)
+        self._contrast = contrast or measure_contrast([self._image])
+        self.shape = (self._image.shape[0], self._image.shape[1])
+        grid = self.options.grid
+        layers = grid.crop_layers
+        if layers is None:
+            layers = layers_for(self.shape, model.config.image_size)
+        crops = crops_of(self.shape, layers, grid.crop_overlap)
+        given = None if seeds_yx is None else self._checked(seeds_yx)
+        self._work = [(crop, self._seeds_in(crop, given)) for crop in crops]
+        self._found: list[_FoundInCrop] = []
+
+    @property
+    def n_seeds(self) -> int:
+        """How often the network will be asked."""
+        return sum(len(seeds) for _, seeds in self._work)
+
+    def run(self) -> Iterator[SeedsDone]:
+        """Do it; closing the generator stops, and what was found stays."""
+        done = 0
+        yield SeedsDone(0, self.n_seeds)
+        for crop, seeds in self._work:
+            if len(seeds) == 0:
+                continue
+            for asked in self._run_crop(crop, seeds):
+                done += asked
+                yield SeedsDone(done, self.n_seeds)
+
+    def masks(self) -> list[AutomaticMask]:
+        """Decide which of the masks found so far are objects, best first."""
+        options, rules = self.options, self.options.rules
+        image = None if rules.contrast == "any" else to_grey(self._image)
+        masks = [mask for found in self._found for mask in self._in_image(found)]
+        masks = keep_rules(masks, rules, image)
+        if len(self._found) > 1:  # one crop's duplicates are gone already
+            doubts = options.doubts
+            masks = drop_duplicates(masks, doubts.max_box_iou, doubts.max_mask_iou)
+        masks.sort(key=lambda mask: mask.score, reverse=True)
+        return masks if rules.overlapping else share_out(masks, rules)
+
+    def _checked(self, seeds_yx: ArrayLike) -> NDArray[np.float32]:
+        seeds = np.asarray(seeds_yx, np.float32).reshape(-1, 2)
+        inside = (seeds >= -0.5) & (seeds <= np.array(self.shape) - 0.5)
+        if not inside.all():
+            y, x = seeds[~inside.all(1)][0]
+            raise ValueError(
+                f"seed (row {y:g}, column {x:g}) is outside of the image of "
+                f"{self.shape[0]} x {self.shape[1]} pixels"
+            )
+        return seeds
+
+    def _seeds_in(self, crop: Crop, given: NDArray[np.float32] | None) -> NDArray[np.float32]:
+        """Choose the seeds of a crop, in its own pixels."""
+        if given is None:
+            return grid_seeds(crop.shape, self.options.grid.points_per_side)
+        own = given - np.array([crop.y0, crop.x0], np.float32)
+        return own[((own >= -0.5) & (own <= np.array(crop.shape) - 0.5)).all(1)]
+
+    def _run_crop(self, crop: Crop, seeds: NDArray[np.float32]) -> Iterator[int]:
+        """Ask for all seeds of a crop; what was found is kept also if it is closed."""
+        encoder = FrameEncoder(self._model, [self._image[crop.slices]], self._contrast)
+        points_xy = encoder.geometry.to_input_xy(seeds)
+        decoder = self._decoder(encoder)
+        yield 0  # encoded
+        batches = self._batches(len(seeds))
+        parts: list[Candidates] = []
+
+        def ask(batch: slice) -> Candidates:
+            return self._ask(decoder, points_xy[batch], batch.start)
+
+        try:
+            with closing(side_by_side(ask, batches, self._model.device)) as answers:
+                for batch, part in zip(batches, answers, strict=True):
+                    parts.append(part)
+                    yield batch.stop - batch.start
+        finally:
+            if parts:
+                asked = seeds[: batches[len(parts) - 1].stop]
+                found = self._judge(crop, encoder.geometry, Candidates.join(parts), asked)
+                self._found.append(found)
+
+    def _batches(self, n_seeds: int) -> list[slice]:
+        device = self._model.device
+        at_once = self.options.grid.points_at_once
+        if at_once is None:
+            most = POINTS_AT_ONCE.get(device.type, OTHERWISE_AT_ONCE)
+            at_once = max(1, min(most, math.ceil(n_seeds / count_at_once(device))))
+        return [slice(i, min(i + at_once, n_seeds)) for i in range(0, n_seeds, at_once)]
+
+    @torch.inference_mode()
+    def _decoder(self, encoder: FrameEncoder) -> PointDecoder:
+        return self._model.point_decoder(encoder[0])
+
+    @torch.inference_mode()
+    def _ask(self, decoder: PointDecoder, points_xy: torch.Tensor, first: int) -> Candidates:
+        doubts = self.options.doubts
+        if self.options.min_score > doubts.min_iou:  # no score is above the predicted IoU
+            doubts = replace(doubts, min_iou=self.options.min_score)
+        decoded = decoder.decode(self._model.embed_clicks(points_xy))
+        return find_candidates(decoder, decoded, first, doubts)
+
+    def _judge(
+        self,
+        crop: Crop,
+        geometry: FrameGeometry,
+        candidates: Candidates,
+        seeds: NDArray[np.float32],
+    ) -> _FoundInCrop:
+        """Score the candidates of a crop and drop duplicates, on the grid of the logits."""
+        doubts, rules = self.options.doubts, self.options.rules
+        pixels = candidates.pixels()
+        ious = mask_ious(intersections(pixels))
+        scores = candidates.ious * candidates.stabilities
+        content = np.prod(geometry.content) * (candidates.grid / geometry.size) ** 2
+        areas = np.array([len(places) for places in pixels])
+        usable = (scores >= self.options.min_score) & (areas <= doubts.max_coverage * content)
+        if rules.one_per_seed:
+            usable &= _best_of_each(candidates.seeds, np.where(usable, scores, -1))
+        usable_rows = usable.nonzero()[0]
+        ranks = scores if self.options.ranking == "score" else candidates.ious
+        here = np.ix_(usable_rows, usable_rows)
+        too_close = ious[here] > doubts.max_mask_iou
+        too_close |= box_ious(candidates.boxes[usable_rows]) > doubts.max_box_iou
+        chosen = usable_rows[suppress(ranks[usable_rows], too_close)]
+        return _FoundInCrop(
+            crop,
+            geometry,
+            candidates.select(chosen),
+            scores[chosen],
+            seeds[candidates.seeds[chosen]],
+        )
+
+    def _in_image(self, found: _FoundInCrop) -> Iterator[AutomaticMask]:
+        """Bring the masks of a crop to image pixels; those that it cuts off are left out."""
+        candidates, crop = found.candidates, found.crop
+        pointers = self._pointers(candidates)
+        for i in range(len(candidates)):
+            (mask,) = logits_to_masks(candidates.logits(i)[None], found.geometry)
+            if not mask or self._is_cut_off(mask, crop):
+                continue
+            y, x = found.seeds_yx[i].tolist()
+            origin = (mask.origin_yx[0] + crop.y0, mask.origin_yx[1] + crop.x0)
+            yield AutomaticMask(
+                SparseMask(self.shape, origin, mask.extent_yx, mask.bits),
+                float(found.scores[i]),
+                float(candidates.ious[i]),
+                float(candidates.stabilities[i]),
+                float(candidates.object_scores[i]),
+                (y + crop.y0, x + crop.x0),
+                pointers[i],
+            )
+
+    @torch.inference_mode()
+    def _pointers(self, candidates: Candidates) -> NDArray[np.float32]:
+        tokens = candidates.tokens.to(self._model.device, self._model.dtype)
+        pointers = self._model.obj_ptr_proj(tokens)
+        return np.asarray(pointers.float().cpu().numpy())
+
+    def _is_cut_off(self, mask: SparseMask, crop: Crop) -> bool:
+        """Tell whether a mask reaches a border of its crop that is none of the image."""
+        (y, x), (h, w) = mask.origin_yx, mask.extent_yx
+        return (
+            (y == 0 and crop.y0 > 0)
+            or (x == 0 and crop.x0 > 0)
+            or (y + h == crop.shape[0] and crop.y1 < self.shape[0])
+            or (x + w == crop.shape[1] and crop.x1 < self.shape[1])
+        )
+
+
+def segment_everything(
+    model: SAM2,
+    image: Any,
+    options: EverythingOptions | None = None,
+    *,
+    seeds_yx: ArrayLike | None = None,
+    contrast: Contrast | None = None,
+    progress: PointsDone = lambda done, total: None,
+) -> list[AutomaticMask]:
+    """Find all objects of an image without a prompt.
+
+    Parameters
+    ----------
+    model, image, options, seeds_yx, contrast
+        As for `Everything`.
+    progress
+        Is told how many seeds are done, and of how many.
+
+    Returns
+    -------
+    list of AutomaticMask
+        Best first.
+
+    Raises
+    ------
+    ValueError
+        As for `Everything`.
+
+    Notes
+    -----
+    Reference: `SAM2AutomaticMaskGenerator`, from which it differs in what `docs/automatic.md`
+    lists.
+    """
+    everything = Everything(model, image, options, seeds_yx=seeds_yx, contrast=contrast)
+    for step in everything.run():
+        progress(*step)
+    return everything.masks()
+
+
+def _best_of_each(groups: NDArray[np.int64], scores: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Mark the entry of the highest score in each group."""
+    order = np.lexsort((-scores, groups))
+    _, first = np.unique(groups[order], return_index=True)
+    best = np.zeros(len(groups), bool)
+    best[order[first]] = True
+    return best

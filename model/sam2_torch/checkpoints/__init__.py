@@ -1,0 +1,1 @@
+"""Loading and saving checkpoints: layouts, architectures and safe unpickling."""

@@ -1,0 +1,172 @@
+"""Networks with their weights, by name or from a file, and back into a file."""
+
+import json
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from sam2_torch.checkpoints.architectures import WithoutWeights, check_shapes, recognise
+from sam2_torch.checkpoints.checkpoint_files import (
+    CheckpointError,
+    read_checkpoint,
+    write_checkpoint,
+)
+from sam2_torch.config import SAM2Config
+from sam2_torch.models.downloads import Progress, fetch
+from sam2_torch.models.model_entry import ModelEntry
+from sam2_torch.models.registry import UnknownModelError, find_model
+from sam2_torch.runtime.devices import choose_device, choose_dtype, fast_dtype
+from sam2_torch.sam2 import SAM2
+
+__all__ = [
+    "CheckpointError",
+    "choose_device",
+    "choose_dtype",
+    "fast_dtype",
+    "load_sam2",
+    "read_checkpoint",
+    "save_checkpoint",
+]
+
+_CONFIG = "sam2_config"
+"""Where the project's own files keep the config, as JSON in the safetensors metadata."""
+
+
+def load_sam2(
+    name_or_path: str | Path = "cells_nano",
+    device: str | torch.device = "auto",
+    dtype: torch.dtype | Literal["fast"] | None = None,
+    *,
+    local_only: bool = False,
+    progress: Progress | None = None,
+) -> SAM2:
+    """Load a network, ready for inference.
+
+    Parameters
+    ----------
+    name_or_path
+        "cells_nano", the embedded model; a released one ("sam2.1_hiera_tiny"), downloaded
+        when it is first asked for; one of a registry; or a checkpoint file: Meta's `.pt`,
+        `transformers`' `model.safetensors` (or the folder it is in), the project's own
+        `.safetensors`. Where neither a registry nor the file itself tells the architecture,
+        its names and shapes do.
+    device
+        "auto" (CUDA, then MPS, then the CPU) or a name that PyTorch knows ("cuda:1").
+    dtype
+        Of the weights; by default bfloat16 on CUDA devices that have it, else float32.
+        "fast" is what the device is fastest in (see `fast_dtype`).
+    local_only
+        Whether to fail instead of downloading.
+    progress
+        Called while downloading with the number of bytes that are there and that of all,
+        or None; it may raise `DownloadCancelled`.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is truncated, unsafe, or of another architecture.
+    DownloadError
+        If the model is not on this machine and cannot be downloaded.
+    FileNotFoundError
+        If there is no such file or model.
+    ValueError
+        If the device is not there.
+    """
+    device = choose_device(device)
+    path, entry = _locate(name_or_path, local_only, progress)
+    state, metadata = _read(path, entry)
+    told = entry.config if entry else None
+    config = told or _told_config(metadata, path.name)
+    if config is None:
+        config = recognise(state, path.name)
+    else:
+        check_shapes(state, config, path.name)
+    with WithoutWeights():
+        model = SAM2(config)
+    model.load_state_dict({name: tensor.float() for name, tensor in state.items()}, assign=True)
+    if dtype == "fast":
+        dtype = fast_dtype(device)
+    return model.to(device, dtype or choose_dtype(device)).eval().requires_grad_(False)
+
+
+def save_checkpoint(
+    model: SAM2, path: str | Path, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write a network as a `.safetensors` file that tells its own config.
+
+    The file is there whole or not at all.
+
+    Parameters
+    ----------
+    model
+        The network; weights keep their precision.
+    path
+        Ends in ".safetensors".
+    metadata
+        Where the weights come from: data, training, licence. The version of the project is
+        added.
+
+    Raises
+    ------
+    ValueError
+        If the name ends otherwise.
+    """
+    about = about_checkpoint(model.config, metadata or {})
+    write_checkpoint(Path(path), model.state_dict(), about)
+
+
+def about_checkpoint(config: SAM2Config, metadata: Mapping[str, str]) -> dict[str, str]:
+    """Add to a checkpoint's metadata its config, by which `load_sam2` knows it, and its maker."""
+    try:
+        made_by = f"napari-sam2 {version('napari-sam2')}"
+    except PackageNotFoundError:  # used from a source tree
+        made_by = "napari-sam2"
+    return {"made_by": made_by, **metadata, _CONFIG: json.dumps(config.to_dict())}
+
+
+def _locate(
+    name_or_path: str | Path, local_only: bool, progress: Progress | None
+) -> tuple[Path, ModelEntry | None]:
+    """Find the file of a model, fetching it if need be, and what a registry tells of it."""
+    path = Path(name_or_path)
+    if path.is_dir():  # as transformers' save_pretrained leaves it
+        path = path / "model.safetensors"
+    if isinstance(name_or_path, str):
+        try:
+            entry = find_model(name_or_path)
+        except UnknownModelError as error:
+            if not path.is_file():
+                raise FileNotFoundError(
+                    f"{error.args[0]}; the path of a checkpoint (.pt or .safetensors) will do, too"
+                ) from error
+        else:
+            return fetch(entry, local_only=local_only, progress=progress), entry
+    if not path.is_file():
+        raise FileNotFoundError(f"expected a checkpoint at {path}, found no such file")
+    return path, None
+
+
+def _read(path: Path, entry: ModelEntry | None) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        return read_checkpoint(path)
+    except CheckpointError as error:
+        if entry is None or entry.path is not None:
+            raise
+        raise CheckpointError(
+            f"{error} (`napari-sam2 models remove {entry.name}` deletes what was downloaded)"
+        ) from error
+
+
+def _told_config(metadata: Mapping[str, str], file: str) -> SAM2Config | None:
+    """Read the config that the project's own files carry."""
+    if _CONFIG not in metadata:
+        return None
+    try:
+        values: dict[str, Any] = json.loads(metadata[_CONFIG])
+        return SAM2Config.from_dict(values)
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(f"{file}: expected a readable config, found {error}") from error

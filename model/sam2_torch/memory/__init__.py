@@ -1,0 +1,1 @@
+"""Memory of tracked objects: the memory bank, frame memories and their selection."""

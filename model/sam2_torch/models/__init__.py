@@ -1,0 +1,1 @@
+"""The models that can be used: registry, downloads, cache and measured speeds."""

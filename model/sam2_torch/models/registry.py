@@ -1,0 +1,235 @@
+"""The models that can be had by name: embedded, released, and those that users and labs add.
+
+Nothing is downloaded or loaded here, and neither torch nor the network is touched.
+"""
+
+import json
+import os
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
+from functools import partial
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import NamedTuple
+
+from sam2_torch.config import CELLS_NANO, RELEASED, SAM2Config
+from sam2_torch.models.model_entry import ModelEntry, RegistryError, parse_entry
+from sam2_torch.models.user_models import read_user_models
+
+ENTRY_POINTS = "napari_sam2.models"
+"""Group of entry points: a mapping of names to entries, or a function that returns one."""
+
+VARIABLE = "NAPARI_SAM2_MODELS"
+"""Environment variable with the path of the user's registry file."""
+
+_CELLS_NANO_SHA256 = "da0fcd08dbbf328d558bd60759cda548b9a9186b2571c5d9ce25fb36d9bb87a9"
+"""Of the file in `weights/`: who puts another one there writes its checksum here."""
+
+_J_AND_F = {  # on the test part of SA-V; Ravi et al. 2024 and the 2.1 update
+    "sam2.1_hiera_tiny": 76.5,
+    "sam2.1_hiera_small": 76.6,
+    "sam2.1_hiera_base_plus": 78.2,
+    "sam2.1_hiera_large": 79.5,
+}
+
+
+_EXAMPLES = """\
+# Models of your own for napari-sam2. Take the signs # away and write what is true.
+# An entry has a url, or repo and file (on Hugging Face), or a path. sha256, config, licence and
+# description may be left out; config is needed where the size of the input is another one than
+# that of the released network.
+
+[models]
+
+# [models.yeast_2026]
+# url = "https://example.org/models/yeast.safetensors"
+# sha256 = "64 hexadecimal digits: sha256sum yeast.safetensors"
+# config = "sam2.1_hiera_tiny"
+# licence = "CC-BY-4.0"
+# description = "budding yeast, phase contrast"
+
+# [models.organoids]
+# repo = "our-lab/organoids"
+# file = "organoids.pt"
+# config = { base = "sam2.1_hiera_tiny", image_size = 512 }
+
+# [models.scratch]
+# path = "/groups/lab/models/scratch.pt"
+"""
+
+
+class Registry(NamedTuple):
+    """Models by name, and a sentence on each entry that could not be read."""
+
+    entries: dict[str, ModelEntry]
+    problems: tuple[str, ...]
+
+
+def read_registry() -> Registry:
+    """List all models that this machine knows of; what is wrong in one hides no other."""
+    entries = {entry.name: entry for entry in _built_in()}
+    problems = [problem for source in _sources() for problem in _add(entries, source)]
+    return Registry(entries, tuple(problems))
+
+
+def find_model(name: str) -> ModelEntry:
+    """Look a model up.
+
+    Raises
+    ------
+    KeyError
+        If there is none of this name; the message tells those that there are.
+    """
+    entries, problems = read_registry()
+    if name in entries:
+        return entries[name]
+    near = get_close_matches(name, entries, n=1)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    broken = f" ({'; '.join(problems)})" if problems else ""
+    raise UnknownModelError(
+        f"model {name!r}: expected one of {', '.join(entries)}, found no such model{meant}{broken}"
+    )
+
+
+class UnknownModelError(KeyError):
+    """A name that no registry has."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # KeyError would put it in quotes
+
+
+def registry_file() -> Path:
+    """Give the path of the user's registry file, whether or not it is there."""
+    chosen = os.environ.get(VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser()
+    from platformdirs import user_config_path
+
+    return user_config_path("napari-sam2", appauthor=False) / "models.toml"
+
+
+def models_folder() -> Path:
+    """Give the folder beside the registry file whose models are known by their files' names."""
+    return registry_file().parent / "models"
+
+
+def make_registry_file() -> Path:
+    """Give the path of the user's registry file, after making one with examples if it is missing.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    path = registry_file()
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            part.write_text('{"models": {}}\n' if path.suffix == ".json" else _EXAMPLES, "utf-8")
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+    return path
+
+
+def _built_in() -> Iterator[ModelEntry]:
+    yield ModelEntry(
+        name="cells_nano",
+        description="the embedded default, trained for microscopy; quick on a CPU",
+        licence="BSD-3-Clause",
+        config=CELLS_NANO,
+        path=Path(__file__).parents[1] / "weights" / "cells_nano.safetensors",
+        sha256=_CELLS_NANO_SHA256,
+        origin="embedded",
+    )
+    for name, config in RELEASED.items():
+        yield _released(name, config)
+
+
+def _released(name: str, config: SAM2Config) -> ModelEntry:
+    size = name.partition("_hiera_")[2].replace("_", " ")
+    score = f"; J&F {_J_AND_F[name]} on SA-V test" if name in _J_AND_F else ""
+    return ModelEntry(
+        name=name,
+        description=f"Meta's SAM {config.version}, {size}{score}",
+        licence="Apache-2.0",
+        config=config,
+        repo=f"facebook/{name.replace('_', '-')}",
+        files=(f"{name}.pt", "model.safetensors"),
+        origin="released",
+    )
+
+
+class _Source(NamedTuple):
+    """A registry beside the built-in one: what messages call it, its folder, how to read it."""
+
+    origin: str
+    folder: Path | None
+    read: Callable[[], object]
+
+
+def _sources() -> Iterator[_Source]:
+    path = registry_file()
+    if path.is_file() or os.environ.get(VARIABLE):
+        yield _Source(str(path), path.parent, partial(_read_file, path))
+    folder = models_folder()
+    if folder.is_dir():
+        yield _Source(str(folder), folder, partial(read_user_models, folder))
+    for point in entry_points(group=ENTRY_POINTS):
+        package = point.dist.name if point.dist else point.value
+        origin = f"{package} (entry point {point.name})"
+        yield _Source(origin, None, partial(_read_entry_point, point, origin))
+
+
+def _read_file(path: Path) -> object:
+    try:
+        text = path.read_text("utf-8")
+        content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except (OSError, ValueError) as error:  # ValueError: those of TOML, JSON and UTF-8
+        raise RegistryError(
+            f"{path}: expected a readable TOML or JSON file with models, found: {error}"
+        ) from error
+    if not isinstance(content, dict) or content.keys() != {"models"}:
+        found = ", ".join(content) if isinstance(content, dict) else type(content).__name__
+        raise RegistryError(
+            f"{path}: expected the key 'models' alone, with a table for each model, "
+            f"found {found or 'nothing'}"
+        )
+    return content["models"]
+
+
+def _read_entry_point(point: EntryPoint, origin: str) -> object:
+    try:
+        content = point.load()
+        return content() if callable(content) else content
+    except Exception as error:  # another package's code, which may raise anything at all
+        raise RegistryError(
+            f"{origin}: expected models, found {type(error).__name__}: {error}"
+        ) from error
+
+
+def _add(entries: dict[str, ModelEntry], source: _Source) -> Iterator[str]:
+    """Add the entries of one source and tell what is wrong with the others."""
+    try:
+        found = source.read()
+        if not isinstance(found, Mapping):
+            raise RegistryError(
+                f"{source.origin}: expected a table of models by name, found {found!r}"
+            )
+    except RegistryError as error:
+        yield str(error)
+        return
+    for name, values in found.items():
+        try:
+            entry = parse_entry(str(name), values, source.origin, source.folder)
+            if entry.name in entries:
+                raise RegistryError(
+                    f"{source.origin}: model {name!r}: expected a new name, found one that is "
+                    f"taken ({entries[entry.name].origin}); rename it"
+                )
+        except RegistryError as error:
+            yield str(error)
+        else:
+            entries[entry.name] = entry

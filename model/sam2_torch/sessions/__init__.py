@@ -1,0 +1,1 @@
+"""Sessions that hold the state of one image, movie, stack or volume."""

@@ -1,0 +1,116 @@
+"""One image: the verbs of a session without time."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sam2_torch.embeddings.frame_encoder import FrameEncoder
+from sam2_torch.inputs.prompt_points import PromptPoints
+from sam2_torch.inputs.transforms import Contrast, coarse_logits, logits_to_masks
+from sam2_torch.predictions import MaskPrediction, extent
+from sam2_torch.prompts import MaskPrompt, Prompt
+from sam2_torch.runtime.inference_steps import Said
+from sam2_torch.sam2 import SAM2
+
+MAX_LOGIT = 32.0
+
+
+class ImageSession:
+    """Segment objects in one image.
+
+    Parameters
+    ----------
+    model
+        From `load_sam2`.
+    image
+        (H, W) or (H, W, 3) of any real dtype; encoded at the first prediction, once.
+    contrast
+        Intensities that become black and white; if None, the percentiles 0.1 and 99.9.
+
+    Raises
+    ------
+    ValueError
+        If it is no image.
+    """
+
+    def __init__(self, model: SAM2, image: Any, *, contrast: Contrast | None = None) -> None:
+        self.model = model
+        self._embeddings = FrameEncoder(model, [image], contrast)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(H, W) of the image."""
+        return self._embeddings.geometry.shape
+
+    @torch.inference_mode()
+    def predict(
+        self,
+        *prompts: Prompt,
+        multimask: bool | None = None,
+        mask_logits: Tensor | None = None,
+    ) -> list[MaskPrediction]:
+        """Segment one object.
+
+        Parameters
+        ----------
+        prompts
+            Points, a box, points in a box, or a mask, which is refined.
+        multimask
+            Whether to give three candidates (whole, part, sub-part) instead of one; by
+            default for a single click, which is ambiguous.
+        mask_logits
+            (h, w) logits of an earlier prediction to refine.
+
+        Returns
+        -------
+        list of MaskPrediction
+            Best first, by predicted IoU.
+
+        Raises
+        ------
+        ValueError
+            If nothing is prompted, or a prompt does not fit the image.
+
+        Notes
+        -----
+        Reference: `SAM2ImagePredictor.predict`; as there, the object score empties no mask.
+        """
+        geometry = self._embeddings.geometry
+        masks = [prompt for prompt in prompts if isinstance(prompt, MaskPrompt)]
+        others = [prompt for prompt in prompts if not isinstance(prompt, MaskPrompt)]
+        if not prompts and mask_logits is None:
+            raise ValueError("prompt: expected at least one, found none")
+        if masks:
+            mask = geometry.mask_to_input(masks[0]).to(self.model.device)
+            mask_logits = self.model.mask_to_logits(mask)[0, 0]
+        points = None
+        if others:
+            told = PromptPoints.of(others, geometry)
+            points = told.points_xy[None], told.labels[None]
+        if multimask is None:
+            multimask = points is not None and points[1].shape[1] == 1 and mask_logits is None
+        previous = None if mask_logits is None else mask_logits[None, None]
+        said = Said(points, previous, multimask)
+        decoded = self._embeddings.steps.decode(self._embeddings[0], said)
+        order = decoded.ious[0].argsort(descending=True)
+        logits = decoded.logits[0, order].float().cpu()
+        ious = decoded.ious[0, order].tolist()
+        return self._predictions(logits, ious, float(decoded.object_scores[0, 0]))
+
+    def _predictions(
+        self, logits: Tensor, ious: Sequence[float], object_score: float
+    ) -> list[MaskPrediction]:
+        geometry = self._embeddings.geometry
+        masks = logits_to_masks(logits, geometry)
+        return [
+            MaskPrediction(
+                mask,
+                one.clamp(-MAX_LOGIT, MAX_LOGIT),
+                iou,
+                object_score,
+                coarse_logits(one, geometry, extent(one.numpy() > 0)),
+            )
+            for mask, one, iou in zip(masks, logits, ious, strict=True)
+        ]

@@ -1,0 +1,164 @@
+"""A clip's way through the network with gradients: what a session does, for whole batches.
+
+The prompts differ from object to object, the frames that are prompted do not: so all objects
+of all clips remember the same frames and go through the network together.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sam2_torch.memory.frame_memory import FrameMemory
+from sam2_torch.memory.memory_bank import MemoryBank, Selection
+from sam2_torch.nn.mask_decoder import DecodedMasks
+from sam2_torch.sam2 import (
+    MAX_POINTERS,
+    SAM2,
+    ImageEmbedding,
+    Memories,
+    Segmentation,
+    no_points,
+)
+from sam2_torch.sessions.tracker import MAX_PREVIOUS_LOGIT
+from sam2_torch.training.data.batches import Batch
+from sam2_torch.training.simulated_prompts import Points, Prompter, PromptPlan
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What the network said of a frame, after the last of its prompts or after one of them.
+
+    Parameters
+    ----------
+    frame
+        Of the clip.
+    decoded
+        All candidates, for the losses.
+    chosen
+        The mask that goes on.
+    """
+
+    frame: int
+    decoded: DecodedMasks
+    chosen: Segmentation
+
+
+class ClipRun:
+    """The clips of one batch, going through the network.
+
+    Parameters
+    ----------
+    model
+        In training mode, so that the single mask is not replaced by another one.
+    batch
+        On the model's device.
+    plan
+        Which frames are prompted, and how.
+    prompter
+        Draws the prompts.
+    """
+
+    def __init__(self, model: SAM2, batch: Batch, plan: PromptPlan, prompter: Prompter) -> None:
+        self._model = model
+        self._batch = batch
+        self._plan = plan
+        self._prompter = prompter
+        self._embedding = model.encode_image(batch.inputs())  # of all frames of all clips
+        self._bank = MemoryBank()  # which frames were passed; the tensors are below
+        self._spatial: dict[int, Tensor] = {}
+        self._pointers: dict[int, Tensor] = {}
+        self.answers: list[Answer] = []
+
+    def run(self) -> list[Answer]:
+        """Go through all frames; one answer for each frame, and one more for each correction.
+
+        A frame whose mask was given has none: its mask is not the network's.
+        """
+        for frame in self._plan.prompted:
+            self._prompt(frame)
+        for frame in range(self._batch.n_frames):
+            if frame not in self._plan.prompted:
+                self._track(frame)
+        return self.answers
+
+    def _prompt(self, frame: int) -> None:
+        embedding = self._at(frame)
+        if self._plan.kind == "mask":
+            chosen = self._model.segment_from_mask(embedding, self._batch.masks(frame))
+        else:
+            features = self._model.without_memory(embedding.features)
+            points = self._prompter.first(self._plan.kind, self._batch.truth(frame))
+            said = ImageEmbedding(features, embedding.skips)
+            chosen = self._segment(frame, said, points, None)
+            chosen = self._correct(frame, said, chosen, points)
+        self._remember(frame, chosen, prompted=True)
+
+    def _track(self, frame: int) -> None:
+        embedding = self._at(frame)
+        selection = self._bank.select(frame, "forward", self._batch.n_frames)
+        memories = self._memories(selection)
+        seen = ImageEmbedding(
+            self._model.attend_to_memory(embedding.features, memories), embedding.skips
+        )
+        chosen = self._segment(frame, seen, None, None)
+        corrected = frame in self._plan.corrected
+        if corrected:
+            chosen = self._correct(frame, seen, chosen, None)
+        self._remember(frame, chosen, prompted=corrected)
+
+    def _correct(
+        self, frame: int, seen: ImageEmbedding, chosen: Segmentation, points: Points | None
+    ) -> Segmentation:
+        """Click into what is wrong, if the plan says so."""
+        for _ in range(self._plan.clicks if frame in self._plan.corrected else 0):
+            logits, truth = chosen.logits.detach(), self._batch.truth(frame)
+            stretched = F.interpolate(logits[:, None], size=truth.shape[-2:], mode="bilinear")
+            click = self._prompter.click(stretched[:, 0], truth)
+            points = click if points is None else _joined(points, click)
+            chosen = self._segment(frame, seen, points, logits)
+        return chosen
+
+    def _segment(
+        self, frame: int, seen: ImageEmbedding, points: Points | None, previous: Tensor | None
+    ) -> Segmentation:
+        if previous is not None:
+            previous = previous[:, None].clamp(-MAX_PREVIOUS_LOGIT, MAX_PREVIOUS_LOGIT)
+        multimask = points is None or points[1].shape[1] <= 1
+        said = points or no_points(self._batch.n_objects, self._batch.owner.device)
+        decoded = self._model.decode_masks(seen.features, seen.skips, said, previous, multimask)
+        chosen = self._model.choose(decoded)
+        self.answers.append(Answer(frame, decoded, chosen))
+        return chosen
+
+    def _remember(self, frame: int, chosen: Segmentation, prompted: bool) -> None:
+        known = self._bank.prompted if prompted else self._bank.tracked
+        known[frame] = _PASSED
+        self._pointers[frame] = chosen.pointers
+        if self._batch.n_frames > 1:
+            self._spatial[frame] = self._model.encode_memory(
+                self._at(frame).features, chosen.logits, chosen.object_scores, binarize=prompted
+            )
+
+    def _memories(self, selection: Selection) -> Memories:
+        return Memories(
+            [self._spatial[frame] for frame, _ in selection.spatial],
+            [age for _, age in selection.spatial],
+            torch.stack([self._pointers[frame] for frame, _ in selection.pointers], dim=1),
+            [age for _, age in selection.pointers],
+            min(self._batch.n_frames, MAX_POINTERS) - 1,
+        )
+
+    def _at(self, frame: int) -> ImageEmbedding:
+        """Take the features of a frame for each object."""
+        rows = self._batch.owner * self._batch.n_frames + frame
+        features, skips = self._embedding
+        return ImageEmbedding(features[rows], (skips[0][rows], skips[1][rows]))
+
+
+_PASSED = FrameMemory(torch.empty(0), 0.0, 0.0, torch.empty(0))
+
+
+def _joined(before: Points, click: Points) -> Points:
+    return torch.cat((before[0], click[0]), dim=1), torch.cat((before[1], click[1]), dim=1)

@@ -1,0 +1,120 @@
+"""Batches for a run: which clip comes when depends on the seed and the step alone."""
+
+import multiprocessing
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from torch.utils.data import DataLoader, Dataset
+
+from sam2_torch.config import SAM2Config
+from sam2_torch.training.config import TrainingConfig
+from sam2_torch.training.data.batches import Batch, Clip
+from sam2_torch.training.data.clips import ClipCutter
+from sam2_torch.training.data.labelled_movies import LabelledMovie
+from sam2_torch.training.synthetic import draw_movie
+
+SEQUENCE_BONUS = 2.0  # movies and stacks show what single images can not
+BALANCE = 0.5  # an item's chance falls with this power of the number of items of its source
+
+Place = tuple[int, int]
+"""Number of a step, and of a clip in its batch."""
+
+
+class ClipStream(Dataset[Any]):
+    """All clips of a run, by step and place.
+
+    Parameters
+    ----------
+    movies
+        To cut clips from; may be empty if all clips are synthetic.
+    network
+        Sizes of the network.
+    config
+        Of the run.
+    rank
+        Number of the process, of several: each gets clips of its own.
+    """
+
+    def __init__(
+        self,
+        movies: Sequence[LabelledMovie],
+        network: SAM2Config,
+        config: TrainingConfig,
+        rank: int = 0,
+    ) -> None:
+        self._movies = [m for m in movies if m.labels.any()]
+        self._config = config
+        self._cutter = ClipCutter(network, config.objects)
+        self._rank = rank
+        if not self._movies and config.synthetic < 1:
+            raise ValueError("training: expected movies with labels, found none")
+        sizes = Counter(movie.source for movie in self._movies)
+        weights = [
+            sizes[m.source] ** -BALANCE * (SEQUENCE_BONUS if m.n_frames > 1 else 1.0)
+            for m in self._movies
+        ]
+        self._chances = np.array(weights) / max(sum(weights), 1e-9)
+
+    def __getitem__(self, place: Place) -> Clip:
+        step, _ = place
+        n_frames = clip_length(self._config, step)
+        rng = np.random.default_rng([self._config.seed, self._rank, *place])
+        while True:
+            if rng.random() < self._config.synthetic:
+                movie = draw_movie(rng, n_frames)
+            else:
+                movie = self._movies[rng.choice(len(self._movies), p=self._chances)]
+            try:
+                return self._cutter.cut(movie, n_frames, rng)
+            except ValueError:
+                continue  # a movie whose objects are specks all: another one
+
+
+def clip_length(config: TrainingConfig, step: int) -> int:
+    """Draw the number of frames of a step's clips."""
+    return int(np.random.default_rng([config.seed, step, 1]).choice(config.frames))
+
+
+def batch_size(config: TrainingConfig, step: int) -> int:
+    """Tell the number of clips of a step's batch."""
+    return config.images if clip_length(config, step) == 1 else config.clips
+
+
+def batches(
+    stream: ClipStream, config: TrainingConfig, first: int, workers: int, pinned: bool
+) -> DataLoader[Batch]:
+    """Make the batches of all steps from `first` on, in `workers` processes (0: in this one)."""
+    return DataLoader(
+        stream,
+        batch_sampler=_Places(config, first),
+        collate_fn=partial(Batch.of, stride=config.loss_stride),
+        num_workers=workers,
+        pin_memory=pinned,
+        prefetch_factor=4 if workers else None,
+        # what is in memory is shared with processes that are forked
+        multiprocessing_context=_start_method() if workers else None,
+    )
+
+
+class _Places:
+    """The places of each batch, step by step."""
+
+    def __init__(self, config: TrainingConfig, first: int) -> None:
+        self._config = config
+        self._first = first
+
+    def __iter__(self) -> Iterator[list[Place]]:
+        for step in range(self._first, self._config.steps):
+            yield [(step, i) for i in range(batch_size(self._config, step))]
+
+    def __len__(self) -> int:
+        return max(0, self._config.steps - self._first)
+
+
+def _start_method() -> str:
+    can_fork = "fork" in multiprocessing.get_all_start_methods() and sys.platform == "linux"
+    return "fork" if can_fork else "spawn"

@@ -1,0 +1,1 @@
+"""Labelled movies, and the clips and batches that are cut from them."""

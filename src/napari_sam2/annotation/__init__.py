@@ -1,0 +1,1 @@
+"""The annotation of one movie: its history, objects, drawn prompts and edits."""

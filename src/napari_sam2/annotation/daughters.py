@@ -1,0 +1,189 @@
+"""Where the daughters of a dividing object are: a first guess from the mother's masks."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation, distance_transform_edt, label
+
+from napari_sam2.annotation.drawn_prompts import Marks
+from napari_sam2.masks.masklets import Masklets
+from sam2_torch.predictions import MaskPrediction, SparseMask
+
+ONE_DAUGHTER = 0.7
+"""A mask that shrank below this share of what it was is taken for one of two daughters."""
+
+SECOND_PART = 0.2
+"""Of the larger one: a smaller part of a mask is no daughter."""
+
+APART = 0.1
+"""Of the smaller of two masks, at most so much may lie in the other one of disjoint ones."""
+
+ALIKE = 0.4
+"""Area of the smaller daughter, of the larger one, at least."""
+
+_ROUNDS = 20  # of k-means; it settles in a few
+
+
+class Seeding(StrEnum):
+    """What daughters begin with."""
+
+    CLICKS = "a click into each half"
+    NETWORK = "the network's own masks"
+    HALVES = "halves of the mask"
+
+
+def daughter_masks(
+    masklets: Masklets, mother: int, frame: int, step: int = 1
+) -> tuple[SparseMask, SparseMask]:
+    """Guess the two daughters of an object in the frame in which they appear.
+
+    The mother's mask there is taken apart: into its two largest parts, or else along its
+    middle. Where it shrank at once, it is one daughter, and the other one is what it left.
+
+    Parameters
+    ----------
+    masklets
+        With a mask of the mother in the frame, or in the one before it.
+    mother
+        Object id.
+    frame
+        The first frame of the daughters.
+    step
+        How many frames before it to look for what the mother was: of a movie of stacks the
+        planes of a time point.
+
+    Raises
+    ------
+    ValueError
+        If there is no mask of the mother, or it has too few pixels to be two.
+    """
+    now = masklets.get(mother, frame)
+    before = masklets.get(mother, frame - step) if frame >= step else None
+    if before and now and now.area < ONE_DAUGHTER * before.area:
+        around = [slice(part.start - 1, part.stop + 1) for part in before.slices]
+        near = binary_dilation(now.part(around[0], around[1]), iterations=1)[1:-1, 1:-1]
+        left = _largest_part(before.window() & ~near)
+        if left.sum() >= SECOND_PART * now.area:
+            return now, SparseMask.from_window(before.shape, left, before.origin_yx)
+    whole = now or before
+    if not whole or whole.area < 2:
+        raise ValueError(
+            f"object {mother}: expected a mask to divide in frame {frame} or the one before, "
+            "found none; go to the frame in which the two daughters appear"
+        )
+    return split_mask(whole)
+
+
+def split_mask(mask: SparseMask) -> tuple[SparseMask, SparseMask]:
+    """Take a mask of two pixels or more apart: into its two largest parts, or in the middle.
+
+    Notes
+    -----
+    The middle is found by k-means of two on the pixels' places, weighted by their distance from
+    the rim, which pulls the two centres into the two thick ends.
+    """
+    pixels = mask.window()
+    parts, n = label(pixels)
+    sizes = np.bincount(parts.ravel(), minlength=n + 1)[1:]
+    order = np.argsort(sizes)[::-1]
+    if n > 1 and sizes[order[1]] >= SECOND_PART * sizes[order[0]]:
+        halves = [parts == order[0] + 1, parts == order[1] + 1]
+    else:
+        second = _nearer_to_second(pixels)
+        halves = [pixels & ~second, pixels & second]
+    one, other = (SparseMask.from_window(mask.shape, half, mask.origin_yx) for half in halves)
+    return one, other
+
+
+def seed_marks(
+    seeding: Seeding, halves: tuple[SparseMask, SparseMask], choices: tuple[int, int] | None = None
+) -> tuple[Marks, Marks]:
+    """Say what is drawn of the two daughters in their first frame.
+
+    Parameters
+    ----------
+    seeding
+        A click into each half, and one beside it in the other one; a single click, of which the
+        network's mask is one of those that it can mean; or the half itself.
+    halves
+        Where the daughters are, about.
+    choices
+        Which of the masks that the single clicks can mean (`disjoint_pair`); without it, clicks
+        into both halves are drawn.
+    """
+    if seeding is Seeding.HALVES:
+        return Marks(painted=halves[0]), Marks(painted=halves[1])
+    (y0, x0), (y1, x1) = (map(float, deepest_pixel(half)) for half in halves)
+    if seeding is Seeding.NETWORK and choices is not None:
+        first, second = (choice or None for choice in choices)
+        return Marks(((y0, x0, 1),), choice=first), Marks(((y1, x1, 1),), choice=second)
+    return Marks(((y0, x0, 1), (y1, x1, 0))), Marks(((y1, x1, 1), (y0, x0, 0)))
+
+
+def disjoint_pair(
+    first: Sequence[MaskPrediction], second: Sequence[MaskPrediction]
+) -> tuple[int, int] | None:
+    """Choose the two masks that lie apart and that the network is surest of.
+
+    Parameters
+    ----------
+    first, second
+        What a click into each of the two daughters can mean.
+
+    Returns
+    -------
+    Their places in the two lists; None if there are no two of like size that lie apart.
+    """
+    pairs = {
+        (i, j): one.iou + other.iou
+        for i, one in enumerate(first)
+        for j, other in enumerate(second)
+        if _are_apart(one.sparse, other.sparse)
+    }
+    return max(pairs, key=lambda pair: pairs[pair], default=None)
+
+
+def _are_apart(one: SparseMask, other: SparseMask) -> bool:
+    smaller, larger = sorted((one.area, other.area))
+    if not smaller or smaller < ALIKE * larger:
+        return False
+    return int((one.to_dense() & other.to_dense()).sum()) <= APART * smaller
+
+
+def deepest_pixel(mask: SparseMask) -> tuple[int, int]:
+    """Find the (row, column) of the pixel of a mask that is farthest from its rim."""
+    depth = distance_transform_edt(np.pad(mask.window(), 1))
+    y, x = np.unravel_index(int(depth.argmax()), depth.shape)
+    return int(y) - 1 + mask.origin_yx[0], int(x) - 1 + mask.origin_yx[1]
+
+
+def _nearer_to_second(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Find the pixels of the second of two groups, of about equal weight."""
+    places = np.argwhere(pixels).astype(float)
+    weights = distance_transform_edt(np.pad(pixels, 1))[1:-1, 1:-1][pixels]
+    _, _, axes = np.linalg.svd(places - places.mean(axis=0), full_matrices=False)
+    along = places @ axes[0]
+    centres = places[[along.argmin(), along.argmax()]]
+    second = np.zeros(len(places), bool)
+    for _ in range(_ROUNDS):
+        distances = np.linalg.norm(places[:, None] - centres, axis=2)
+        second = distances[:, 1] < distances[:, 0]
+        if second.all() or not second.any():
+            break
+        centres = np.array(
+            [np.average(places[g], axis=0, weights=weights[g]) for g in (~second, second)]
+        )
+    if second.all() or not second.any():
+        second = along > np.median(along)
+    found = np.zeros(pixels.shape, bool)
+    found[pixels] = second
+    return found
+
+
+def _largest_part(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    parts, n = label(pixels)
+    if n == 0:
+        return pixels
+    return np.asarray(parts == np.bincount(parts.ravel())[1:].argmax() + 1)

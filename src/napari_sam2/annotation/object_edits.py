@@ -1,0 +1,164 @@
+"""What it means to delete, duplicate, merge or lock: from values to changed values.
+
+Pure functions of a history's values; whoever calls them records the changes and acts on them.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from napari_sam2.annotation.drawn_prompts import Marks
+from napari_sam2.annotation.history import Changes, Key, Kind, StoredMask, Value
+from napari_sam2.annotation.objects import ObjectRecord
+from napari_sam2.masks.packing import as_given, pack, unpack
+from sam2_torch.predictions import SparseMask
+
+Values = Mapping[Key, Value]
+
+
+def record_of(values: Values, object_id: int) -> ObjectRecord:
+    """Look up what is said of an object.
+
+    Raises
+    ------
+    KeyError
+        If there is no such object.
+    """
+    record = values.get(Key(Kind.OBJECT, object_id))
+    if not isinstance(record, ObjectRecord):
+        ids = sorted(key.object_id for key in values if key.kind == Kind.OBJECT)
+        raise KeyError(f"object {object_id} is not there; the objects are {ids}")
+    return record
+
+
+def marks_of(values: Values, object_id: int, frame: int) -> Marks:
+    """Look up what is drawn of an object in a frame."""
+    marks = values.get(Key(Kind.MARKS, object_id, frame))
+    return marks if isinstance(marks, Marks) else Marks()
+
+
+def mask_of(values: Values, object_id: int, frame: int) -> StoredMask | None:
+    """Look up an object's mask in a frame; None if there is none."""
+    mask = values.get(Key(Kind.MASK, object_id, frame))
+    return mask if isinstance(mask, StoredMask) else None
+
+
+def delete(values: Values, object_ids: Iterable[int]) -> Changes:
+    """Forget objects with all that is known of them."""
+    gone = set(object_ids)
+    return {key: None for key in values if key.object_id in gone}
+
+
+def duplicate(values: Values, object_id: int, new_id: int) -> Changes:
+    """Make another object of the same marks and masks; it is not locked.
+
+    Raises
+    ------
+    KeyError
+        If there is no such object.
+    """
+    record = record_of(values, object_id)
+    copy = replace(record, name=f"{record.name} copy", is_locked=False)
+    own = {
+        key._replace(object_id=new_id): value
+        for key, value in values.items()
+        if key.object_id == object_id
+    }
+    return own | {Key(Kind.OBJECT, new_id): copy}
+
+
+def merge(
+    values: Values, into: int, object_ids: Iterable[int], frame_shape: tuple[int, int]
+) -> Changes:
+    """Make one object of several.
+
+    In each frame its mask is all of theirs together. Where one of them was prompted or locked,
+    that mask is a prompt. A locked frame of `into` stays as it is.
+
+    Raises
+    ------
+    KeyError
+        If there is no object `into`.
+    """
+    record_of(values, into)
+    others = set(object_ids) - {into}
+    changes = dict(delete(values, others))
+    frames = {key.frame for key in values if key.object_id in others and key.kind == Kind.MASK}
+    for frame in sorted(frames):
+        if Key(Kind.LOCK, into, frame) in values:
+            continue
+        united = _union(values, [into, *sorted(others)], frame, frame_shape)
+        changes[Key(Kind.MASK, into, frame)] = StoredMask(pack(united))
+        prompted = any(
+            Key(kind, i, frame) in values
+            for i in (into, *others)
+            for kind in (Kind.MARKS, Kind.LOCK)
+        )
+        if prompted:
+            changes[Key(Kind.MARKS, into, frame)] = Marks(painted=united)
+    return changes
+
+
+def lock_frame(
+    values: Values, object_id: int, frame: int, locked: bool, frame_shape: tuple[int, int]
+) -> Changes:
+    """Make an object's mask in a frame the user's word, or take that back.
+
+    A locked mask is a mask prompt. What was drawn before counts again once it is unlocked.
+
+    Raises
+    ------
+    KeyError
+        If there is no mask that could be locked.
+    """
+    lock, drawn, mask = (Key(k, object_id, frame) for k in (Kind.LOCK, Kind.MARKS, Kind.MASK))
+    if locked == (lock in values):
+        return {}
+    stored = mask_of(values, object_id, frame)
+    if not locked:
+        before = values[lock]
+        return {lock: None, drawn: before if before else None, **_as_given(mask, stored, False)}
+    if stored is None:
+        raise KeyError(
+            f"object {object_id} has no mask in frame {frame} yet: prompt or propagate it first"
+        )
+    painted = Marks(painted=unpack(stored.packed, frame_shape))
+    return {
+        lock: marks_of(values, object_id, frame),
+        drawn: painted,
+        **_as_given(mask, stored, True),
+    }
+
+
+def describe(values: Values, object_ids: Iterable[int], **said: object) -> Changes:
+    """Say something else of objects: `name`, `category`, `is_locked` or `is_visible`.
+
+    Raises
+    ------
+    KeyError
+        If there is no such object.
+    """
+    return {
+        Key(Kind.OBJECT, i): replace(record_of(values, i), **said)  # type: ignore[arg-type]
+        for i in object_ids
+    }
+
+
+def _as_given(key: Key, stored: StoredMask | None, given: bool) -> dict[Key, Value | None]:
+    """Let a locked mask win where masks overlap; with that the network's own one is as before."""
+    if stored is None:
+        return {}
+    return {key: replace(stored, packed=as_given(stored.packed, given))}
+
+
+def _union(
+    values: Values, object_ids: Iterable[int], frame: int, frame_shape: tuple[int, int]
+) -> SparseMask:
+    stored = [mask_of(values, i, frame) for i in object_ids]
+    united = np.zeros(frame_shape, bool)
+    for one in stored:
+        if one is not None:
+            mask = unpack(one.packed, frame_shape)
+            united[mask.slices] |= mask.window()
+    return SparseMask.from_dense(united)

@@ -1,0 +1,335 @@
+"""What it means to divide, cut, split, merge, swap, end or link tracks: changed values.
+
+Pure functions of a history's values, as `edits` has them for objects; undo comes with it.
+"""
+
+from dataclasses import replace
+from itertools import count
+from typing import TYPE_CHECKING
+
+from napari_sam2.annotation.drawn_prompts import Marks
+from napari_sam2.annotation.history import Changes, Key, Kind, StoredMask, Value
+from napari_sam2.annotation.object_edits import Values
+from napari_sam2.annotation.objects import ObjectRecord
+from napari_sam2.masks.packing import as_given, pack, read_outline, unpack
+from napari_sam2.tracks import lineage_operations
+from napari_sam2.tracks.lineage import Lineage, Track
+from napari_sam2.tracks.lineage_operations import NOWHERE, Edit, Move
+from napari_sam2.tracks.tracked_movie import Tracked, united
+from sam2_torch.predictions import SparseMask
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_MOVED = (Kind.MASK, Kind.MARKS, Kind.LOCK)
+
+
+def lineage_of(values: Values) -> Lineage:
+    """Read the lineage; daughters whose mother was deleted are without one."""
+    tracks = [
+        replace(value, object_id=key.object_id)  # a duplicated object has the row of the other
+        for key, value in values.items()
+        if isinstance(value, Track)
+    ]
+    known = {track.object_id for track in tracks}
+    return Lineage(track if track.parent in known else replace(track, parent=0) for track in tracks)
+
+
+def bring_in(values: Values, tracked: Tracked, unused: int) -> Changes:
+    """Take in objects that were read from a file.
+
+    Parameters
+    ----------
+    values
+        Of the history.
+    tracked
+        The objects; those whose id is taken get the next ones from `unused` on.
+    unused
+        An id from which on none is taken.
+
+    Returns
+    -------
+    Names, tracks and masks; the first mask of each object is a prompt, so that it can be
+    followed and corrected.
+    """
+    taken = {key.object_id for key, value in values.items() if key.kind != Kind.OBJECT}
+    free = count(max(unused, *tracked.tracks.object_ids, 0) + 1)
+    ids = {i: next(free) if i in taken else i for i in tracked.tracks.object_ids}
+    changes: dict[Key, Value | None] = {}
+    for track in tracked.tracks:
+        own = ids[track.object_id]
+        changes[Key(Kind.OBJECT, own)] = ObjectRecord(tracked.name(track.object_id))
+        bounds = tracked.lineage[track.object_id]
+        parent = ids.get(track.parent, 0)
+        if parent or tracked.tracks.daughters(track.object_id):
+            bounds = track  # a link needs both of its ends
+        changes[Key(Kind.TRACK, own)] = Track(own, bounds.begin, bounds.end, parent)
+        for frame in tracked.masklets.frames(track.object_id):
+            packed = tracked.masklets.packed(track.object_id, frame)
+            if packed and read_outline(packed).area and track.spans(frame):
+                changes[Key(Kind.MASK, own, frame)] = StoredMask(as_given(packed, True))
+                if frame == track.begin:
+                    mask = unpack(packed, tracked.masklets.frame_shape)
+                    changes[Key(Kind.MARKS, own, frame)] = Marks(painted=mask)
+    return changes
+
+
+def divide(
+    values: Values,
+    mother: int,
+    frame: int,
+    daughters: "Mapping[int, Marks]",
+    shape: tuple[int, int],
+    begin: int | None = None,
+) -> Changes:
+    """Let an object divide.
+
+    Parameters
+    ----------
+    values
+        Of the history.
+    mother, frame
+        As `lineage_operations.fork` takes them.
+    daughters
+        Two new ids, and what is drawn of each in the frame; a painted mask is kept as it is.
+    shape
+        (H, W) of a frame.
+    begin
+        The first frame of the daughters: of a movie of stacks the first plane of the time
+        point that `frame` belongs to. By default the frame itself.
+
+    Raises
+    ------
+    ValueError
+        As `lineage_operations.fork`.
+    """
+    first, second = daughters
+    since = frame if begin is None else begin
+    edit = lineage_operations.fork(lineage_of(values), mother, since, (first, second))
+    changes = dict(apply(values, edit, shape))
+    name = _name(values, mother)
+    for (daughter, marks), letter in zip(daughters.items(), "ab", strict=True):
+        changes[Key(Kind.OBJECT, daughter)] = ObjectRecord(f"{name}{letter}")
+        changes[Key(Kind.MARKS, daughter, frame)] = marks
+        if marks.painted is not None:
+            changes[Key(Kind.MASK, daughter, frame)] = StoredMask(pack(marks.painted))
+    return changes
+
+
+def divide_into(
+    values: Values,
+    mother: int,
+    frame: int,
+    daughters: tuple[int, int],
+    shape: tuple[int, int],
+) -> Changes:
+    """Let an object divide into what comes of itself, a new object, and one that is there.
+
+    Raises
+    ------
+    ValueError
+        As `lineage_operations.part`.
+    """
+    edit = lineage_operations.part(lineage_of(values), mother, frame, *daughters)
+    changes = dict(apply(values, edit, shape, anchor=frame))
+    changes[Key(Kind.OBJECT, daughters[0])] = ObjectRecord(f"{_name(values, mother)}a")
+    return changes
+
+
+def adopt(
+    values: Values, mother: int, frame: int, daughters: tuple[int, int], shape: tuple[int, int]
+) -> Changes:
+    """Let an object divide into two that are there.
+
+    Raises
+    ------
+    ValueError
+        As `lineage_operations.adopt`.
+    """
+    return apply(
+        values, lineage_operations.adopt(lineage_of(values), mother, frame, daughters), shape
+    )
+
+
+def begin(values: Values, object_id: int, frame: int, shape: tuple[int, int]) -> Changes:
+    """Let an object begin with a frame.
+
+    Raises
+    ------
+    ValueError
+        As `lineage_operations.start`.
+    """
+    return apply(values, lineage_operations.start(lineage_of(values), object_id, frame), shape)
+
+
+def split(
+    values: Values, object_id: int, frame: int, new_id: int, parts: tuple[SparseMask, SparseMask]
+) -> Changes:
+    """Take a second object out of one that was both, from a frame on.
+
+    Parameters
+    ----------
+    parts
+        The masks of the object and of the new one in the frame: the user's word.
+
+    Raises
+    ------
+    ValueError
+        As `lineage_operations.split`.
+    """
+    edit = lineage_operations.split(lineage_of(values), object_id, frame, new_id)
+    changes = dict(apply(values, edit, parts[0].shape))
+    changes[Key(Kind.OBJECT, new_id)] = ObjectRecord(f"{_name(values, object_id)} part")
+    for owner, mask in zip((object_id, new_id), parts, strict=True):
+        changes[Key(Kind.MASK, owner, frame)] = StoredMask(pack(mask))
+        changes[Key(Kind.MARKS, owner, frame)] = Marks(painted=mask)
+    return changes
+
+
+def cut(values: Values, object_id: int, frame: int, new_id: int, shape: tuple[int, int]) -> Changes:
+    """Make a new object of a track's part from a frame on.
+
+    Raises
+    ------
+    ValueError
+        As `lineage_operations.cut`.
+    """
+    edit = lineage_operations.cut(lineage_of(values), object_id, frame, new_id)
+    changes = dict(apply(values, edit, shape, anchor=frame))
+    changes[Key(Kind.OBJECT, new_id)] = ObjectRecord(f"{_name(values, object_id)} from {frame}")
+    return changes
+
+
+def swap(values: Values, first: int, second: int, frame: int, shape: tuple[int, int]) -> Changes:
+    """Exchange two objects from a frame on.
+
+    Raises
+    ------
+    ValueError
+        As `lineage_operations.swap`.
+    """
+    return apply(
+        values,
+        lineage_operations.swap(lineage_of(values), first, second, frame),
+        shape,
+        anchor=frame,
+    )
+
+
+def merge(values: Values, first: int, second: int, shape: tuple[int, int]) -> Changes:
+    """Make one track of two.
+
+    Raises
+    ------
+    ValueError
+        As `lineage_operations.merge`.
+    """
+    changes = dict(
+        apply(values, lineage_operations.merge(lineage_of(values), first, second), shape)
+    )
+    changes |= {key: None for key in values if key.object_id == second}
+    return changes
+
+
+def finish(values: Values, object_id: int, frame: int, shape: tuple[int, int]) -> Changes:
+    """Let an object end with a frame.
+
+    Raises
+    ------
+    ValueError
+        As `lineage_operations.finish`.
+    """
+    return apply(values, lineage_operations.finish(lineage_of(values), object_id, frame), shape)
+
+
+def link(values: Values, mother: int, daughter: int, frame: int, shape: tuple[int, int]) -> Changes:
+    """Make one object the daughter of another.
+
+    Raises
+    ------
+    ValueError
+        As `lineage_operations.link`.
+    """
+    return apply(
+        values, lineage_operations.link(lineage_of(values), mother, daughter, frame), shape
+    )
+
+
+def unlink(values: Values, object_id: int, shape: tuple[int, int]) -> Changes:
+    """Let an object be without a mother."""
+    return apply(values, lineage_operations.unlink(lineage_of(values), object_id), shape)
+
+
+def apply(values: Values, edit: Edit, shape: tuple[int, int], anchor: int | None = None) -> Changes:
+    """Turn an edit of the lineage into changed values.
+
+    Parameters
+    ----------
+    values
+        Of the history.
+    edit
+        What to do.
+    shape
+        (H, W) of a frame.
+    anchor
+        A frame in which masks that come to another object become its prompts, so that it is
+        followed from there on.
+
+    Returns
+    -------
+    Tracks, masks, marks and locks; all moves happen at once.
+    """
+    changes: dict[Key, Value | None] = {}
+    for move in edit.moves:
+        for key in _leaving(values, move):
+            changes.setdefault(key, None)
+    for move in edit.moves:
+        if move.target == NOWHERE:
+            continue
+        for key in _leaving(values, move):
+            to = key._replace(object_id=move.target)
+            there = changes[to] if to in changes else values.get(to)
+            changes[to] = _joined(there, values[key], shape)
+            if key.kind == Kind.MASK and key.frame == anchor:
+                _anchor(changes, to, shape)
+    return changes | _tracks(values, edit.lineage)
+
+
+def _leaving(values: Values, move: Move) -> list[Key]:
+    return [
+        key
+        for key in values
+        if key.kind in _MOVED
+        and key.object_id == move.source
+        and move.first <= key.frame < move.stop
+    ]
+
+
+def _joined(there: Value | None, coming: Value, shape: tuple[int, int]) -> Value:
+    """Put together what two objects have in one frame."""
+    if isinstance(there, StoredMask) and isinstance(coming, StoredMask):
+        both = united(unpack(there.packed, shape), unpack(coming.packed, shape))
+        return StoredMask(pack(both or SparseMask.empty(shape)), there.confidence)
+    if isinstance(there, Marks) and isinstance(coming, Marks) and there.painted and coming.painted:
+        return replace(there, painted=united(there.painted, coming.painted))
+    return coming if there is None else there
+
+
+def _anchor(changes: dict[Key, Value | None], key: Key, shape: tuple[int, int]) -> None:
+    stored = changes[key]
+    if isinstance(stored, StoredMask):
+        mask = unpack(stored.packed, shape)
+        if mask:
+            changes[key._replace(kind=Kind.MARKS)] = Marks(painted=mask)
+
+
+def _tracks(values: Values, lineage: Lineage) -> dict[Key, Value | None]:
+    before = {key: value for key, value in values.items() if key.kind == Kind.TRACK}
+    after: Mapping[Key, Value] = {Key(Kind.TRACK, track.object_id): track for track in lineage}
+    gone = dict.fromkeys(before.keys() - after.keys())
+    return gone | {key: value for key, value in after.items() if before.get(key) != value}
+
+
+def _name(values: Values, object_id: int) -> str:
+    record = values.get(Key(Kind.OBJECT, object_id))
+    return record.name if isinstance(record, ObjectRecord) else f"Object {object_id}"

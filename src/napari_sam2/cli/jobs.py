@@ -1,0 +1,133 @@
+"""Which files a command works on: decided before anything is done."""
+
+import glob
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_sam2.io.files import natural_key, stem, suffix
+from napari_sam2.io.tracks.formats import FOLDERS, form_of
+
+_PROMPT_SUFFIXES = (".csv", ".tif", ".tiff", ".ome.tif", ".ome.tiff", ".npy", ".png")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One input with its prompts and its output.
+
+    Parameters
+    ----------
+    source, prompts, output
+        The files; prompts are None for a command that needs none.
+    finished
+        Whether the output is there already and is left alone.
+    """
+
+    source: Path
+    prompts: Path | None
+    output: Path
+    finished: bool = False
+
+
+def plan_jobs(inputs: Sequence[str], prompts: str | None, output: str) -> list[Job]:
+    """Decide what is made of what.
+
+    One input and an output file make one job, which replaces the file. Several inputs, a
+    pattern, or an output folder make a job for each input, with an output of its stem in
+    the folder; finished ones are marked.
+
+    Parameters
+    ----------
+    inputs
+        Files, folders of images, or patterns such as "data/*.tif".
+    prompts
+        One file for all, or a folder with a file of each input's stem; None for none.
+    output
+        A file or a folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If an input or its prompts are not there.
+    ValueError
+        If the output does not fit the inputs.
+    """
+    sources = [path for text in inputs for path in expand_inputs(text)]
+    several = len(sources) > 1 or not Path(inputs[0]).exists()
+    is_folder = Path(output).is_dir() and suffix(Path(output)) not in FOLDERS
+    folder = several or output.endswith(("/", os.sep)) or is_folder
+    outputs = _outputs_in(Path(output), sources) if folder else [_checked_file(Path(output))]
+    jobs = [
+        Job(
+            source,
+            None if prompts is None else _prompts_for(source, Path(prompts)),
+            path,
+            folder and path.exists(),
+        )
+        for source, path in zip(sources, outputs, strict=True)
+    ]
+    for job in jobs:
+        read = [path.resolve() for path in (job.source, job.prompts) if path is not None]
+        if job.output.resolve() in read:
+            raise ValueError(
+                f"{job.output}: expected an output of its own, found one of the inputs; "
+                "choose another -o"
+            )
+    return jobs
+
+
+def expand_inputs(text: str) -> list[Path]:
+    """Find the files that a path or a pattern stands for.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are none.
+    """
+    if Path(text).exists():
+        return [Path(text)]
+    found = sorted(map(Path, glob.glob(text, recursive=True)), key=natural_key)
+    if not found:
+        kind = "a pattern of files" if glob.has_magic(text) else "a file or a folder of images"
+        raise FileNotFoundError(f"{text}: expected {kind}, found nothing")
+    return found
+
+
+def _checked_file(path: Path) -> Path:
+    form_of(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: expected a folder to write to, found no {path.parent}")
+    return path
+
+
+def _outputs_in(folder: Path, sources: Sequence[Path]) -> list[Path]:
+    if (folder.exists() and not folder.is_dir()) or suffix(folder) in (".tif", ".tiff"):
+        raise ValueError(
+            f"{folder}: expected a folder for the outputs of several inputs, found a file's name"
+        )
+    outputs: dict[Path, Path] = {}
+    for source in sources:
+        path = folder / f"{stem(source)}.tif"
+        if path in outputs:
+            raise ValueError(
+                f"{source}: expected inputs with different names, found {outputs[path]} of the "
+                f"same; both would become {path}"
+            )
+        outputs[path] = source
+    return list(outputs)
+
+
+def _prompts_for(source: Path, prompts: Path) -> Path:
+    if not prompts.is_dir():
+        if not prompts.exists():
+            raise FileNotFoundError(f"{prompts}: expected prompts, found nothing")
+        return prompts
+    candidates = [prompts / f"{stem(source)}{kind}" for kind in _PROMPT_SUFFIXES]
+    found = next((path for path in candidates if path.exists()), None)
+    if found is None:
+        raise FileNotFoundError(
+            f"{source}: expected prompts {candidates[0]} or with one of "
+            f"{', '.join(_PROMPT_SUFFIXES[1:])}, found nothing"
+        )
+    return found

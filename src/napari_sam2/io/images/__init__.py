@@ -1,0 +1,1 @@
+"""Readers for images, videos and Zarr stores."""

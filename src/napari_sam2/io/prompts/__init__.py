@@ -1,0 +1,1 @@
+"""Readers for prompts: CSV tables and label images."""

@@ -1,0 +1,113 @@
+"""Read movies and prompts; the file suffix selects the reader."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from napari_sam2.io.files import suffix
+from napari_sam2.io.images.image_files import PICTURES, read_folder, read_picture
+from napari_sam2.io.images.npy import read_npy
+from napari_sam2.io.images.tiff import read_tiff
+from napari_sam2.io.images.videos import VIDEOS, read_video
+from napari_sam2.io.images.zarr_store import is_zarr, read_zarr
+from napari_sam2.io.prompts.label_prompts import prompts_from_labels
+from napari_sam2.io.prompts.object_prompts import ObjectPrompts
+from napari_sam2.io.prompts.prompts_csv import read_prompts_csv
+from napari_sam2.io.sessions.session_files import SUFFIX
+from napari_sam2.io.sessions.session_prompts import prompts_from_session
+from napari_sam2.movies.axes import Channel
+from napari_sam2.movies.movie import Movie
+
+_Reader = Callable[[Path, str | None, Channel | None], Movie]
+_READERS: dict[str, _Reader] = {
+    ".tif": read_tiff,
+    ".tiff": read_tiff,
+    ".ome.tif": read_tiff,
+    ".ome.tiff": read_tiff,
+    ".npy": read_npy,
+    **dict.fromkeys(PICTURES, read_picture),
+    **dict.fromkeys(VIDEOS, read_video),
+}
+
+
+def read_movie(path: str | Path, axes: str | None = None, channel: Channel | None = None) -> Movie:
+    """Open a movie, stack or image; frames are read when asked for.
+
+    Parameters
+    ----------
+    path
+        TIFF, NPY, PNG, JPEG or video file, a Zarr or OME-Zarr store, or a folder of images.
+    axes
+        One letter for each axis, of time, depth, channel, row, column and RGB: TZCYXS.
+        None for what the file says or its shape suggests.
+    channel
+        Which channel to take: the first by default; of RGB all. Two or three become red,
+        green and blue.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is nothing.
+    ValueError
+        If it cannot be read or the axes do not fit.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: expected a file or a folder of images, found nothing")
+    try:
+        movie = _reader(path)(path, axes, channel)
+        movie.check_finite()
+    except ValueError as error:
+        raise _naming(path, error) from error
+    return movie
+
+
+def _reader(path: Path) -> _Reader:
+    if path.is_dir():
+        return read_zarr if is_zarr(path) or suffix(path).endswith(".zarr") else read_folder
+    reader = _READERS.get(suffix(path))
+    if reader is None:
+        raise ValueError(
+            f"{path.name}: expected a folder or one of .zarr, {', '.join(_READERS)}, "
+            f"found {suffix(path) or 'no suffix'}"
+        )
+    return reader
+
+
+def read_prompts(path: str | Path, movie: Movie) -> Iterable[ObjectPrompts]:
+    """Read the prompts for a movie from a session, a CSV file or a label image.
+
+    Parameters
+    ----------
+    path
+        `.jsonl`, a session of the plugin, made on this movie or on another one; `.csv` as
+        `read_prompts_csv` says; or any label image that `read_movie` opens: its
+        labels are masks of frame 0, or of each frame.
+    movie
+        What they are for.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is nothing.
+    ValueError
+        If they cannot be read or do not fit the movie.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path}: expected prompts (.jsonl, .csv or a label image), found nothing"
+        )
+    if suffix(path) == SUFFIX:
+        return prompts_from_session(path, movie)
+    if suffix(path) == ".csv":
+        return read_prompts_csv(path, movie)
+    try:
+        return prompts_from_labels(read_movie(path), movie)
+    except ValueError as error:
+        raise _naming(path, error) from error
+
+
+def _naming(path: Path, error: ValueError) -> ValueError:
+    """Put the file's name before a message that lacks it."""
+    said = str(error)
+    return error if path.name in said else ValueError(f"{path.name}: {said}")

@@ -1,0 +1,1 @@
+"""Saved sessions: the file format, and the prompts and tracks in it."""

@@ -1,0 +1,109 @@
+"""Label images as masks: what other programs have segmented, to be corrected or linked."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import find_objects
+
+from napari_sam2.io.files import suffix
+from napari_sam2.io.images.tiff import write_tiff
+from napari_sam2.masks.masklets import Masklets
+from napari_sam2.movies.axes import FrameLayout
+from napari_sam2.movies.movie import Calibration, Movie
+from napari_sam2.tracks.tracked_movie import Tracked
+from sam2_torch.predictions import SparseMask
+
+_WRITTEN = (".tif", ".tiff", ".ome.tif", ".ome.tiff")
+
+
+def add_labels(masklets: Masklets, frame: int, labels: NDArray[Any]) -> None:
+    """Keep each label of an image, (H, W), as an object's mask in a frame.
+
+    Raises
+    ------
+    ValueError
+        If the image is of another shape, or not of whole numbers.
+    """
+    if labels.dtype.kind not in "bui" or labels.shape != masklets.frame_shape:
+        raise ValueError(
+            f"label image of frame {frame}: expected whole numbers and the shape "
+            f"{masklets.frame_shape}, found {labels.dtype} and {labels.shape}"
+        )
+    for object_id, mask in masks_of_labels(labels):
+        masklets.set(object_id, frame, mask)
+
+
+def masks_of_labels(labels: NDArray[Any]) -> list[tuple[int, SparseMask]]:
+    """List the labels of an image, (H, W) of whole numbers, with their masks."""
+    shape = (labels.shape[0], labels.shape[1])
+    # counted from 1, so that ids in the millions cost no memory
+    ids, dense = np.unique(labels, return_inverse=True)
+    dense = dense.reshape(shape)
+    if ids.size and ids[0] == 0:
+        ids = ids[1:]
+    else:
+        dense = dense + 1
+    found = []
+    for number, where in enumerate(find_objects(dense), start=1):
+        if where is not None and ids[number - 1] > 0:
+            origin = (where[0].start, where[1].start)
+            mask = SparseMask.from_window(shape, dense[where] == number, origin)
+            found.append((int(ids[number - 1]), mask))
+    return found
+
+
+def tracked_labels(labels: Movie) -> Tracked:
+    """Take a label movie as tracked objects: the same label is the same object.
+
+    Raises
+    ------
+    ValueError
+        If its pixels are no whole numbers.
+    """
+    if labels.is_rgb:
+        raise ValueError("label image: expected whole numbers, found RGB pixels")
+    masklets = Masklets(labels.n_frames, labels.frame_shape)
+    for frame, image in enumerate(labels):
+        add_labels(masklets, frame, image)
+    layout = labels.layout
+    return Tracked(
+        masklets,
+        axes=layout.label_axes,
+        calibration=labels.calibration,
+        n_planes=layout.n_planes,
+    )
+
+
+def write_labels(
+    path: str | Path, masklets: Masklets, layout: FrameLayout, calibration: Calibration
+) -> None:
+    """Write the masks of all objects as a label movie, frame by frame.
+
+    Parameters
+    ----------
+    path
+        `.tif`, or `.ome.tif` for OME's metadata; replaced when the new one is whole.
+    masklets
+        What to write.
+    layout
+        How the frames lie in the movie that the masks belong to.
+    calibration
+        Pixel size and the like.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder does not exist.
+    ValueError
+        If the suffix is unknown.
+    """
+    path = Path(path)
+    if suffix(path) not in _WRITTEN:
+        raise ValueError(
+            f"{path.name}: expected an output that ends in {', '.join(_WRITTEN)}, "
+            f"found {suffix(path) or 'no suffix'}"
+        )
+    frames = (masklets.labels(frame) for frame in range(masklets.n_frames))
+    write_tiff(path, frames, layout.label_shape, layout.label_axes, calibration)

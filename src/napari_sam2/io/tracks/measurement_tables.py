@@ -1,0 +1,59 @@
+"""Tables of measurements as CSV or Parquet."""
+
+import csv
+from pathlib import Path
+
+from napari_sam2.io.files import replacing, suffix
+from napari_sam2.io.optional import library
+from napari_sam2.io.tracks.progress import Progress, silent
+from napari_sam2.tracks.measurements import Table, collect, measure_tracks, measured_frames
+from napari_sam2.tracks.tracked_movie import Channels, Tracked
+
+TRACKS = "_tracks"
+"""What the name of the second file has before its suffix."""
+
+
+def write_measurements(
+    path: Path, tracked: Tracked, progress: Progress = silent, channels: Channels | None = None
+) -> None:
+    """Measure, and write two tables: objects by frame, and beside it the tracks.
+
+    Parameters
+    ----------
+    path, tracked, progress
+        As for every `Writer`; the tracks are in `<stem>_tracks` with the same suffix.
+    channels
+        As for `measure_objects`.
+
+    Raises
+    ------
+    ImportError
+        If pyarrow is not there, for Parquet.
+    """
+    write = _write_parquet if suffix(path) == ".parquet" else _write_csv
+    if write is _write_parquet:
+        library("pyarrow.parquet", "pyarrow", "a .parquet")
+    rows = []
+    for frame, found in enumerate(measured_frames(tracked, channels)):
+        rows += found
+        progress(frame + 1, tracked.n_frames)
+    objects = collect(rows)
+    tracks = measure_tracks(tracked, objects)
+    second = path.with_name(f"{path.stem}{TRACKS}{path.suffix}")
+    with replacing(path) as partial, replacing(second) as partial_tracks:
+        write(partial, objects)
+        write(partial_tracks, tracks)
+
+
+def _write_csv(path: Path, table: Table) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(table)
+        writer.writerows(zip(*(column.tolist() for column in table.values()), strict=True))
+
+
+def _write_parquet(path: Path, table: Table) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    pyarrow.parquet.write_table(pyarrow.table(table), path)

@@ -1,0 +1,1 @@
+"""Labels layers that show masks, candidates and outlines."""

@@ -1,0 +1,1 @@
+"""Points, Shapes and Labels layers that prompts are drawn in."""

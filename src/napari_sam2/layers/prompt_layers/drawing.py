@@ -1,0 +1,217 @@
+"""The Points and the Shapes layer that a user draws prompts in."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2.annotation.drawn_prompts import Marks, ObjectFrame
+from napari_sam2.layers.prompt_layers.points_and_shapes import (
+    draw_clicks,
+    draw_shapes,
+    fit_points,
+    make_points_layer,
+    make_shapes_layer,
+    match_features,
+    read_marks,
+    remove_items,
+    style_points,
+    tag_points,
+    tag_shapes,
+)
+from napari_sam2.layers.viewer.camera import camera_of
+from napari_sam2.layers.viewer.image_geometry import FrameGeometry
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image, Points, Shapes
+
+_PAST = ("added", "changed", "removed")
+_DRAWING = "add_"  # how the modes of tools that draw begin
+MIN_DRAWN_PX = 4  # on the screen, on the longer side
+
+
+class Drawing:
+    """The two layers of one image's prompts; each is made when it is first needed.
+
+    Parameters
+    ----------
+    viewer, image, geometry
+        The image in its viewer, and its axes.
+    owner_of_next
+        Called for each new mark with whether it is a box; says whose it is, and its label.
+    changed
+        Called when the user added, changed or removed something, with which of these it was.
+    bind
+        Called with each new layer, to bind keys to it; and with False as second argument when
+        it is let go of.
+    """
+
+    def __init__(
+        self,
+        viewer: "ViewerModel",
+        image: "Image",
+        geometry: FrameGeometry,
+        owner_of_next: Callable[[bool], tuple[int, int]],
+        changed: Callable[[str], None],
+        bind: "Callable[[Points | Shapes, bool], None]",
+    ) -> None:
+        self.points: Points | None = None
+        self.shapes: Shapes | None = None
+        self._viewer = viewer
+        self._image = image
+        # how many there are: what napari says of those added is true of the last one alone
+        self._n_points = self._n_shapes = 0
+        self._is_by_hand = False  # the next shape is drawn with the mouse
+        self._geometry = geometry
+        self._owner_of_next = owner_of_next
+        self._changed = changed
+        self._bind = bind
+        self._camera = camera_of(viewer)
+        self._camera.events.zoom.connect(self._fit_points)
+        viewer.layers.events.removed.connect(self._layer_removed)
+
+    def with_points(self) -> "Points":
+        """Make the Points layer unless it is there."""
+        if self.points is None:
+            self.points = make_points_layer(self._image, f"{self._image.name} clicks")
+            self.points.events.data.connect(self._points_changed)
+            self._bind(self.points, True)
+            self._fit_points()
+            self._add(self.points)
+        return self.points
+
+    def with_shapes(self) -> "Shapes":
+        """Make the Shapes layer unless it is there."""
+        if self.shapes is None:
+            self.shapes = make_shapes_layer(self._image, f"{self._image.name} boxes")
+            self.shapes.events.data.connect(self._shapes_changed)
+            self.shapes.mouse_drag_callbacks.append(self._shapes_pressed)
+            self._bind(self.shapes, True)
+            self._add(self.shapes)
+        return self.shapes
+
+    def read(self) -> dict[ObjectFrame, Marks]:
+        """Read all that is drawn."""
+        return read_marks(self._image, self._geometry, self.points, self.shapes)
+
+    def write(self, marks: Mapping[ObjectFrame, Marks]) -> None:
+        """Draw exactly this of these objects in these frames; what else there is stays."""
+        now = self.read()
+        clicks = {
+            key: new for key, new in marks.items() if now.get(key, Marks()).clicks != new.clicks
+        }
+        shapes = {
+            key: new
+            for key, new in marks.items()
+            if _shapes_of(now.get(key, Marks())) != _shapes_of(new)
+        }
+        if any(new.clicks for new in clicks.values()):
+            self.with_points()
+        if any(any(_shapes_of(new)) for new in shapes.values()):
+            self.with_shapes()
+        if clicks and self.points is not None:
+            with self.points.events.data.blocker(self._points_changed):
+                draw_clicks(self._image, self._geometry, self.points, clicks)
+                style_points(self.points)
+                self._n_points = len(self.points.data)
+        if shapes and self.shapes is not None:
+            with self.shapes.events.data.blocker(self._shapes_changed):
+                self._drop_unfinished(self.shapes)
+                draw_shapes(self._image, self._geometry, self.shapes, shapes)
+                self._n_shapes = len(self.shapes.data)
+
+    def remove_layers(self) -> None:
+        """Take both layers out of the viewer."""
+        for layer in (self.points, self.shapes):
+            if layer is not None:
+                self._viewer.layers.remove(layer)
+
+    def close(self) -> None:
+        """Let go of the viewer; the layers stay."""
+        self._viewer.layers.events.removed.disconnect(self._layer_removed)
+        self._camera.events.zoom.disconnect(self._fit_points)
+        self._release_points()
+        self._release_shapes()
+
+    def _add(self, layer: "Points | Shapes") -> None:
+        active = self._viewer.layers.selection.active
+        self._viewer.add_layer(layer)
+        if active is not None:
+            self._viewer.layers.selection.active = active
+
+    def _fit_points(self) -> None:
+        if self.points is not None:
+            fit_points(self.points, self._camera.zoom)
+
+    def _points_changed(self, event: Any) -> None:
+        if self.points is None or event.action not in _PAST:
+            return
+        before, self._n_points = self._n_points, len(self.points.data)
+        if event.action == "added":
+            tag_points(self.points, range(before, self._n_points), *self._owner_of_next(False))
+        self._changed(event.action)  # first: the network works while the points are drawn
+        style_points(self.points)
+
+    def _shapes_pressed(self, shapes: "Shapes", event: Any) -> None:
+        self._is_by_hand = str(shapes.mode).startswith(_DRAWING)
+
+    def _take_back_speck(self, shapes: "Shapes") -> bool:
+        """Remove what napari draws at a click without a drag; returns whether it was that."""
+        by_hand, self._is_by_hand = self._is_by_hand, False
+        corners = np.asarray(shapes.data[-1]) * shapes.scale
+        if not by_hand or np.ptp(corners, axis=0).max() * self._camera.zoom >= MIN_DRAWN_PX:
+            return False
+        with shapes.events.data.blocker(self._shapes_changed):
+            shapes.selected_data = {len(shapes.data) - 1}
+            shapes.remove_selected()
+        return True
+
+    def _drop_unfinished(self, shapes: "Shapes") -> None:
+        """Remove what is half drawn: napari loses count of it when other shapes are removed."""
+        if len(shapes.data) > self._n_shapes:
+            mode, shapes.mode = shapes.mode, "pan_zoom"  # ends it
+            match_features(shapes)
+            remove_items(shapes, list(range(self._n_shapes, len(shapes.data))))
+            shapes.mode = mode
+
+    def _shapes_changed(self, event: Any) -> None:
+        if self.shapes is None or event.action not in _PAST:
+            return
+        before, n_now = self._n_shapes, len(self.shapes.data)
+        if event.action == "added" and n_now == before:  # of too few corners: napari removed it
+            self._is_by_hand = False
+            match_features(self.shapes)
+            return
+        if event.action == "added" and self._take_back_speck(self.shapes):
+            return
+        self._n_shapes = n_now
+        if event.action == "added":
+            for index in range(before, n_now):
+                is_box = self.shapes.shape_type[index] == "rectangle"
+                tag_shapes(self.shapes, [index], *self._owner_of_next(is_box))
+        self._changed(event.action)
+
+    def _layer_removed(self, event: Any) -> None:
+        # tidying up after the work is done: what was drawn still counts
+        if event.value is self.points:
+            self._release_points()
+        elif event.value is self.shapes:
+            self._release_shapes()
+
+    def _release_points(self) -> None:
+        if self.points is not None:
+            self.points.events.data.disconnect(self._points_changed)
+            self._bind(self.points, False)
+            self.points, self._n_points = None, 0
+
+    def _release_shapes(self) -> None:
+        if self.shapes is not None:
+            self.shapes.events.data.disconnect(self._shapes_changed)
+            self.shapes.mouse_drag_callbacks.remove(self._shapes_pressed)
+            self._bind(self.shapes, False)
+            self.shapes, self._n_shapes = None, 0
+
+
+def _shapes_of(marks: Marks) -> tuple[Any, ...]:
+    return marks.boxes, marks.outlines, marks.scribbles

@@ -1,0 +1,263 @@
+"""Points and Shapes layers -> prompts: what the user drew, by object and frame."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2.annotation.drawn_prompts import Click, Marks, ObjectFrame, Polygon
+from napari_sam2.layers.viewer.colours import NEGATIVE, POSITIVE, object_colour
+from napari_sam2.layers.viewer.image_geometry import (
+    FrameGeometry,
+    full_resolution,
+    placement,
+    to_image_pixels,
+)
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Points, Shapes
+
+OBJECT, LABEL = "object", "label"  # columns of the features: object id, and 1 or 0
+NOBODY = 0  # whose a shape is that is still being drawn
+SCRIBBLES = ("line", "path")
+POINT_SIZE_PX = 13  # on the screen, whatever the zoom
+ELLIPSE_CORNERS = 64
+DIGITS = 3  # a thousandth of a pixel: what is left below is rounding of the transforms
+
+
+def make_points_layer(image: "Image", name: str) -> "Points":
+    """Make an empty Points layer for clicks, where the image is."""
+    from napari.layers import Points
+
+    return Points(
+        np.zeros((0, image.ndim)),
+        ndim=image.ndim,
+        name=name,
+        features={OBJECT: np.zeros(0, int), LABEL: np.zeros(0, int)},
+        size=_longest_side(image) / 40,
+        border_width=0.1,
+        **placement(image),
+    )
+
+
+def make_shapes_layer(image: "Image", name: str) -> "Shapes":
+    """Make an empty Shapes layer for boxes and outlines, where the image is."""
+    from napari.layers import Shapes
+
+    return Shapes(
+        ndim=image.ndim,
+        name=name,
+        features={OBJECT: np.zeros(0, int), LABEL: np.zeros(0, int)},
+        face_color="transparent",
+        edge_width=_longest_side(image) / 300,
+        **placement(image),
+    )
+
+
+def tag_points(points: "Points", indices: Iterable[int], object_id: int, label: int) -> None:
+    """Say whose points these are and whether they are positive (1) or negative (0)."""
+    features = points.features.copy()
+    rows = np.arange(len(features))[list(indices)]  # napari counts added ones from the end
+    features.loc[rows, [OBJECT, LABEL]] = object_id, label
+    points.features = features.astype(int)
+
+
+def fit_points(points: "Points", zoom: float) -> None:
+    """Draw the points equally large at any zoom.
+
+    `Points.canvas_size_limits` would do so, but it leaves the rim as wide as it was, and
+    the face disappears beneath it.
+    """
+    size = POINT_SIZE_PX / (zoom * abs(points.scale[-1]))
+    if not 0.9 < points.current_size / size < 1.1:  # each change is sent to the graphics card
+        points.size = size
+        points.current_size = size
+
+
+def style_points(points: "Points") -> None:
+    """Draw each point by its features: symbol and face for the sign, rim for the object."""
+    positive = points.features[LABEL].to_numpy() == 1
+    if not len(positive):
+        return
+    points.symbol = np.where(positive, "disc", "x")
+    points.face_color = [POSITIVE if sign else NEGATIVE for sign in positive]
+    points.border_color = np.stack([object_colour(i) for i in points.features[OBJECT]])
+
+
+def tag_shapes(shapes: "Shapes", indices: Iterable[int], object_id: int, label: int = 1) -> None:
+    """Say whose shapes these are; the label (1 or 0) counts for lines and paths."""
+    features = shapes.features.copy()
+    rows = np.arange(len(features))[list(indices)]
+    features.loc[rows, [OBJECT, LABEL]] = object_id, label
+    _set_features(shapes, features)
+    style_shapes(shapes)
+
+
+def match_features(shapes: "Shapes") -> None:
+    """Forget features of shapes that are gone.
+
+    Napari removes a shape of too few corners by itself, and leaves its features.
+    """
+    if len(shapes.features) > len(shapes.data):
+        _set_features(shapes, shapes.features.iloc[: len(shapes.data)])
+
+
+def style_shapes(shapes: "Shapes") -> None:
+    """Draw each shape in the colour of its object; a scribble beside the object as such."""
+    scribbled = np.isin(shapes.shape_type, SCRIBBLES) & (shapes.features[LABEL] == 0).to_numpy()
+    colours = [
+        _rgba(NEGATIVE) if beside else object_colour(i)
+        for beside, i in zip(scribbled, shapes.features[OBJECT], strict=True)
+    ]
+    if colours:
+        shapes.edge_color = np.stack(colours)
+
+
+def read_marks(
+    image: "Image", geometry: FrameGeometry, points: "Points | None", shapes: "Shapes | None"
+) -> dict[ObjectFrame, Marks]:
+    """Read the prompt layers, through world coordinates.
+
+    Returns
+    -------
+    What is drawn, by (object id, frame). Points outside of the image and what lies
+    on other planes than those of the movie is left out.
+    """
+    marks: defaultdict[ObjectFrame, Marks] = defaultdict(Marks)
+    if points is not None:
+        for key, click in _clicks(image, geometry, points):
+            if key is not None:
+                marks[key] = replace(marks[key], clicks=(*marks[key].clicks, click))
+    if shapes is not None:
+        for key, drawn in _shapes(image, geometry, shapes):
+            if key is not None:
+                marks[key] = _with(marks[key], drawn)
+    return dict(marks)
+
+
+def draw_clicks(
+    image: "Image", geometry: FrameGeometry, points: "Points", marks: Mapping[ObjectFrame, Marks]
+) -> None:
+    """Make the clicks of these objects in these frames be exactly those; the others stay."""
+    keys = [key for key, _ in _clicks(image, geometry, points)]
+    kept = [row for row, key in enumerate(keys) if key not in marks]
+    rows = [
+        (*geometry.index(frame), y, x, object_id, label)
+        for (object_id, frame), drawn in marks.items()
+        for y, x, label in drawn.clicks
+    ]
+    new = np.array(rows, float).reshape(len(rows), image.ndim + 2)
+    before = points.features[[OBJECT, LABEL]].to_numpy()[kept]
+    features = np.concatenate([before, new[:, -2:]]).astype(int)
+    points.selected_data = set()
+    points.data = np.concatenate([points.data[kept], to_image_pixels(new[:, :-2], image, points)])
+    points.features = {OBJECT: features[:, 0], LABEL: features[:, 1]}
+
+
+def draw_shapes(
+    image: "Image", geometry: FrameGeometry, shapes: "Shapes", marks: Mapping[ObjectFrame, Marks]
+) -> None:
+    """Make the shapes of these objects in these frames be exactly those; the others stay."""
+    keys = [key for key, _ in _shapes(image, geometry, shapes)]
+    remove_items(shapes, [row for row, key in enumerate(keys) if key in marks])
+    for (object_id, frame), drawn in marks.items():
+        leading = geometry.index(frame)
+        for kind, label, corners_yx in _outlined(drawn):
+            corners = np.array([(*leading, *corner) for corner in corners_yx], float)
+            shapes.add(to_image_pixels(corners, image, shapes), shape_type=kind)
+            tag_shapes(shapes, [-1], object_id, label)
+
+
+def remove_items(layer: "Points | Shapes", indices: list[int]) -> None:
+    """Take points or shapes out of their layer."""
+    if indices:
+        layer.selected_data = set(indices)
+        layer.remove_selected()
+        layer.selected_data = set()
+
+
+def _set_features(shapes: "Shapes", features: Any) -> None:
+    shapes.features = features.astype(int)
+    shapes.feature_defaults = {OBJECT: NOBODY, LABEL: 0}  # napari would repeat the last ones
+
+
+def _clicks(
+    image: "Image", geometry: FrameGeometry, points: "Points"
+) -> Iterator[tuple[ObjectFrame | None, Click]]:
+    """Go through the points: whose each is, in which frame; None if it says nothing."""
+    positions = to_image_pixels(points.data, points, image).round(DIGITS)
+    rows = zip(positions, points.features[OBJECT], points.features[LABEL], strict=True)
+    for position, object_id, label in rows:
+        *leading, y, x = position.tolist()
+        frame = geometry.frame_at(leading)
+        says = frame is not None and _inside(y, x, geometry.frame_shape)
+        yield (int(object_id), frame) if says else None, (y, x, int(label))  # type: ignore[misc]
+
+
+def _shapes(
+    image: "Image", geometry: FrameGeometry, shapes: "Shapes"
+) -> Iterator[tuple[ObjectFrame | None, Marks]]:
+    """Go through the shapes: whose each is, in which frame; None if it says nothing."""
+    features = shapes.features
+    rows = zip(shapes.data, shapes.shape_type, features[OBJECT], features[LABEL], strict=True)
+    for vertices, kind, object_id, label in rows:
+        corners = to_image_pixels(np.asarray(vertices), shapes, image).round(DIGITS)
+        frames = {geometry.frame_at(corner) for corner in corners[:, :-2].tolist()}
+        # drawn across the frames, in a view from the side, it says nothing of any one
+        frame = frames.pop() if len(frames) == 1 else None
+        drawn = _read_shape(kind, int(label), corners[:, -2:])
+        says = frame is not None and bool(drawn) and object_id != NOBODY
+        yield (int(object_id), frame) if says else None, drawn  # type: ignore[misc]
+
+
+def _read_shape(kind: str, label: int, corners_yx: NDArray[Any]) -> Marks:
+    low, high = corners_yx.min(0).tolist(), corners_yx.max(0).tolist()
+    if low == high:  # a click without a drag
+        return Marks()
+    if kind == "rectangle":
+        return Marks(boxes=((*low, *high),))
+    outline = _ellipse(corners_yx) if kind == "ellipse" else corners_yx
+    polygon = tuple(map(tuple, outline.tolist()))
+    return Marks(scribbles=((label, polygon),)) if kind in SCRIBBLES else Marks(outlines=(polygon,))
+
+
+def _with(marks: Marks, drawn: Marks) -> Marks:
+    return replace(
+        marks,
+        boxes=marks.boxes + drawn.boxes,
+        outlines=marks.outlines + drawn.outlines,
+        scribbles=marks.scribbles + drawn.scribbles,
+    )
+
+
+def _outlined(marks: Marks) -> Iterator[tuple[str, int, Polygon]]:
+    """Go through the shapes to draw: kind, label and corners of each."""
+    for y0, x0, y1, x1 in marks.boxes:
+        yield "rectangle", 1, ((y0, x0), (y0, x1), (y1, x1), (y1, x0))
+    for outline in marks.outlines:
+        yield "polygon", 1, outline
+    for label, path in marks.scribbles:
+        yield "path", label, path
+
+
+def _rgba(colour: str) -> NDArray[np.float32]:
+    return np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)] + [1], np.float32)
+
+
+def _longest_side(image: "Image") -> int:
+    return max(full_resolution(image).shape[image.ndim - 2 : image.ndim])
+
+
+def _inside(y: float, x: float, frame_shape: tuple[int, int]) -> bool:
+    h, w = frame_shape
+    return -0.5 <= y <= h - 0.5 and -0.5 <= x <= w - 0.5
+
+
+def _ellipse(box_yx: NDArray[Any]) -> NDArray[Any]:
+    """Go around the ellipse in a box, (4, 2) corners in order; turned and sheared ones too."""
+    angle = np.linspace(0, 2 * np.pi, ELLIPSE_CORNERS, endpoint=False)[:, None]
+    half_one, half_other = (box_yx[1] - box_yx[0]) / 2, (box_yx[3] - box_yx[0]) / 2
+    return box_yx.mean(0) + np.cos(angle) * half_one + np.sin(angle) * half_other

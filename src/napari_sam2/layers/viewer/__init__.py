@@ -1,0 +1,1 @@
+"""Viewer geometry, camera, colours and warm-up."""

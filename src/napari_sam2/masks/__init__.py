@@ -1,0 +1,1 @@
+"""Masklets (the sparse masks of objects over time), their statistics and quality."""

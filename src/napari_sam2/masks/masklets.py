@@ -1,0 +1,310 @@
+"""The masks of every object in every frame, kept small."""
+
+from collections import deque
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_sam2.masks.packing import Outline as Outline
+from napari_sam2.masks.packing import Overlaps, read_outline
+from napari_sam2.masks.packing import pack as pack
+from napari_sam2.masks.packing import unpack as unpack
+from sam2_torch.predictions import MaskLogits, MaskPrediction, SparseMask
+
+
+class Confidence(NamedTuple):
+    """What the network thinks of one mask: predicted IoU, 0 to 1, and object score (logit)."""
+
+    iou: float
+    object_score: float
+
+
+def _overlap(axis: range, start: int, length: int) -> tuple[slice, slice] | None:
+    """Find which entries of an ascending range lie in `start`..`start + length`, if any.
+
+    Returns
+    -------
+    Where they are in the range, and, counted from `start`, in the interval.
+    """
+    first = max(0, -((axis.start - start) // axis.step))
+    last = min(len(axis), -((axis.start - start - length) // axis.step))
+    if first >= last:
+        return None
+    begin = axis[first] - start
+    return slice(first, last), slice(begin, axis[last - 1] - start + 1, axis.step)
+
+
+class Masklets:
+    """The masks of all objects of one movie, by object id and frame.
+
+    A frame of an object is in one of three states: not there (never computed), empty (the
+    object is not in this frame) or a mask.
+
+    Parameters
+    ----------
+    n_frames
+        Length of the movie.
+    frame_shape
+        (H, W) of a frame in pixels.
+
+    Raises
+    ------
+    ValueError
+        If there is no frame or no pixel.
+
+    Notes
+    -----
+    A mask costs some 200 bytes for a small cell: one `bytes` object with the bounding box,
+    area, centroid and packed bits. Masks are swapped whole, so one thread may write while
+    another one reads.
+    """
+
+    def __init__(self, n_frames: int, frame_shape: tuple[int, int]) -> None:
+        if n_frames < 1 or min(frame_shape) < 1:
+            raise ValueError(
+                f"expected at least one frame with at least one pixel, "
+                f"found {n_frames} frames of {tuple(frame_shape)}"
+            )
+        self.n_frames = int(n_frames)
+        self.frame_shape = (int(frame_shape[0]), int(frame_shape[1]))
+        self._packed: dict[int, dict[int, bytes]] = {}
+        self._watchers: list[deque[tuple[int, int]]] = []
+
+    @property
+    def object_ids(self) -> tuple[int, ...]:
+        """List the objects that have a mask, ascending; an empty one counts."""
+        # a copy first: another thread may add an object meanwhile
+        return tuple(sorted(i for i, by_frame in tuple(self._packed.items()) if by_frame))
+
+    @property
+    def dtype(self) -> np.dtype[np.unsignedinteger]:
+        """Choose the type of the label images: uint16, or uint32 if an id needs it."""
+        wide = max(self.object_ids, default=0) > np.iinfo(np.uint16).max
+        return np.dtype(np.uint32 if wide else np.uint16)
+
+    @property
+    def nbytes(self) -> int:
+        """Count the bytes of the packed masks."""
+        return sum(
+            len(packed)
+            for by_frame in tuple(self._packed.values())
+            for packed in tuple(by_frame.values())
+        )
+
+    def frames(self, object_id: int) -> tuple[int, ...]:
+        """List the frames that are known of an object, ascending; empty masks count."""
+        return tuple(sorted(self._packed.get(object_id, ())))
+
+    def get(self, object_id: int, frame: int) -> SparseMask | None:
+        """Look up an object's mask in a frame; None if it was never computed."""
+        packed = self._packed.get(object_id, {}).get(frame)
+        return None if packed is None else unpack(packed, self.frame_shape)
+
+    def outline(self, object_id: int, frame: int) -> Outline | None:
+        """Look up where a mask is and how large, quickly; None if it was never computed."""
+        packed = self._packed.get(object_id, {}).get(frame)
+        if packed is None:
+            return None
+        return read_outline(packed)
+
+    def set(
+        self, object_id: int, frame: int, mask: SparseMask, logits: MaskLogits | None = None
+    ) -> None:
+        """Keep an object's mask in a frame instead of what was there.
+
+        Parameters
+        ----------
+        object_id, frame
+            Whose mask, and where.
+        mask
+            The mask.
+        logits
+            Those that it was made of: the higher ones win where masks overlap. None for a mask
+            that a person gave: it wins over all that were found.
+
+        Raises
+        ------
+        ValueError
+            If the object id is not positive, the frame is outside of the movie or the mask
+            is of another shape.
+        """
+        if object_id < 1:
+            raise ValueError(f"object id: expected 1 or more (0 is background), found {object_id}")
+        self._check_frame(frame)
+        if tuple(mask.shape) != self.frame_shape:
+            raise ValueError(
+                f"mask: expected the shape of the frames {self.frame_shape}, "
+                f"found {tuple(mask.shape)}"
+            )
+        packed, known = pack(mask, logits), self.packed(object_id, frame)
+        if logits is None and known is not None and known.startswith(packed):
+            packed = known  # given by locking it: its logits count again once it is unlocked
+        self._packed.setdefault(int(object_id), {})[int(frame)] = packed
+        self._note(object_id, (frame,))
+
+    def set_found(self, object_id: int, frame: int, found: MaskPrediction) -> None:
+        """Keep what the network found, with its logits as far as they are known.
+
+        Raises
+        ------
+        ValueError
+            As for `set`.
+        """
+        self.set(object_id, frame, found.sparse, found.coarse or MaskLogits.unknown())
+
+    def paint(self, object_id: int, frame: int, mask: ArrayLike) -> None:
+        """Keep a whole image, (H, W), as an object's mask in a frame; non-zero is the object.
+
+        Raises
+        ------
+        ValueError
+            As for `set`.
+        """
+        pixels = np.asarray(mask)
+        if pixels.ndim != 2:
+            raise ValueError(f"mask: expected shape {self.frame_shape}, found {pixels.shape}")
+        self.set(object_id, frame, SparseMask.from_dense(pixels))
+
+    def packed(self, object_id: int, frame: int) -> bytes | None:
+        """Look up a mask as it is kept, see `pack`; the same object until it changes."""
+        return self._packed.get(object_id, {}).get(frame)
+
+    def put(self, object_id: int, frame: int, packed: bytes) -> None:
+        """Keep a mask that is packed already, of frames of this shape."""
+        self._check_frame(frame)
+        self._packed.setdefault(int(object_id), {})[int(frame)] = packed
+        self._note(object_id, (frame,))
+
+    def remove(self, object_id: int, frame: int | None = None) -> None:
+        """Forget an object, or its mask in one frame; nothing happens if it is not there."""
+        if frame is None:
+            gone = self._packed.pop(object_id, {})
+            self._note(object_id, gone)
+        else:
+            self._packed.get(object_id, {}).pop(frame, None)
+            self._note(object_id, (frame,))
+
+    def watch(self) -> deque[tuple[int, int]]:
+        """Get a queue to which (object id, frame) of each mask that changes is appended.
+
+        It may be emptied by another thread than the one that writes.
+        """
+        watcher: deque[tuple[int, int]] = deque()
+        self._watchers.append(watcher)
+        return watcher
+
+    def unwatch(self, watcher: deque[tuple[int, int]]) -> None:
+        """Append to a queue no longer."""
+        self._watchers = [each for each in self._watchers if each is not watcher]
+
+    def snapshot(self) -> "Masklets":
+        """Make another one with the masks as they are now, to read while these change."""
+        other = Masklets(self.n_frames, self.frame_shape)
+        other._packed = {i: dict(by_frame) for i, by_frame in tuple(self._packed.items())}
+        return other
+
+    def labels(
+        self,
+        frame: int,
+        object_ids: Iterable[int] | None = None,
+        out: NDArray[np.integer] | None = None,
+    ) -> NDArray[np.integer]:
+        """Draw the instance image of one frame.
+
+        Parameters
+        ----------
+        frame
+            Which frame.
+        object_ids
+            Objects to draw; all in ascending order by default.
+        out
+            (H, W) integer array to overwrite and return; a new one of `dtype` by default.
+
+        Returns
+        -------
+        (H, W), object id where an object is, 0 elsewhere.
+
+        Raises
+        ------
+        ValueError
+            If the frame is outside of the movie or `out` is of another shape.
+
+        Notes
+        -----
+        Where masks overlap, the one with the highest logit is drawn. One that a person gave,
+        painted or locked wins over all that the network found; one whose logits were not kept
+        (of a session that an older version wrote) loses to those whose logits are known. Of
+        equal ones the one that comes later in `object_ids` is drawn.
+        """
+        self._check_frame(frame)
+        image = np.empty(self.frame_shape, self.dtype) if out is None else out
+        if image.shape != self.frame_shape:
+            raise ValueError(f"out: expected shape {self.frame_shape}, found {image.shape}")
+        height, width = self.frame_shape
+        return self.draw(frame, (range(height), range(width)), image, object_ids)
+
+    def draw(
+        self,
+        frame: int,
+        where: tuple[range, range],
+        out: NDArray[np.integer],
+        object_ids: Iterable[int] | None = None,
+    ) -> NDArray[np.integer]:
+        """Draw a part of one frame, or every n-th pixel of it; only masks in there are unpacked.
+
+        Parameters
+        ----------
+        frame
+            Which frame.
+        where
+            Which rows and columns, ascending.
+        out
+            Integer array of their lengths, to overwrite and return.
+        object_ids
+            As for `labels`.
+
+        Raises
+        ------
+        ValueError
+            If the frame is outside of the movie.
+        """
+        self._check_frame(frame)
+        out[...] = 0
+        overlaps = Overlaps(lambda object_id: self.packed(object_id, frame))
+        for object_id in self.object_ids if object_ids is None else object_ids:
+            outline = self.outline(object_id, frame)
+            if outline is None:
+                continue
+            (y, x), (h, w) = outline.origin_yx, outline.extent_yx
+            rows, columns = _overlap(where[0], y, h), _overlap(where[1], x, w)
+            if rows is None or columns is None:
+                continue
+            mask = self.get(object_id, frame)
+            if not mask:
+                continue
+            part, inside = out[rows[0], columns[0]], mask.window()[rows[1], columns[1]]
+            below = part[inside]
+            if below.any():
+                contested_rows, contested_columns = np.nonzero(inside)
+                pixels = (
+                    np.arange(y, y + h)[rows[1]][contested_rows],
+                    np.arange(x, x + w)[columns[1]][contested_columns],
+                )
+                part[inside] = overlaps.decide(object_id, below, pixels)
+            else:
+                part[inside] = object_id
+        return out
+
+    def object_labels(self, object_id: int, frame: int) -> NDArray[np.integer]:
+        """Draw one object alone, (H, W): its id inside of its mask, 0 elsewhere."""
+        return self.labels(frame, (object_id,))
+
+    def _note(self, object_id: int, frames: Iterable[int]) -> None:
+        for watcher in self._watchers:
+            watcher.extend((object_id, frame) for frame in frames)
+
+    def _check_frame(self, frame: int) -> None:
+        if not 0 <= frame < self.n_frames:
+            raise ValueError(f"frame {frame} is outside the movie (0..{self.n_frames - 1})")

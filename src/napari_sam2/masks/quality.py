@@ -1,0 +1,270 @@
+"""How doubtful a mask is, and where to look next. Pure functions of `Figures`.
+
+The rule. Five things make a mask doubtful, each from 0 (not at all) to 1; the largest counts:
+
+=========  =====================================================================================
+reason     doubt
+=========  =====================================================================================
+quality    0 at a predicted IoU of 0.9, 1 at 0.5
+presence   4 p (1 - p), p = sigmoid(object score): 1 where the network cannot tell
+area       0 at a change by a factor of 1.3 since the frame before, 1 at a factor of 2.5
+place      0 at half a diameter, 1 at 1.5 diameters between the centroid and where it was, or
+           where it would be had it gone on as it did (the nearer one)
+vanishing  0.75 on the absent frame next to the last (first) mask, where that mask is away from
+           the border of the frame and had not shrunk below two thirds in the four frames before
+=========  =====================================================================================
+
+Where the user said what the mask is there is no doubt; a jump between such a frame and a
+neighbour is the neighbour's. A frame is *doubtful* from 0.5 on.
+"""
+
+from collections.abc import Iterable
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2.masks.mask_statistics import Figures, FigureTable
+
+DOUBTFUL = 0.5
+CONTEXT = 5  # frames to both sides that the doubt of a frame depends on
+SURE_IOU, POOR_IOU = 0.9, 0.5
+FREE_GROWTH, MAX_GROWTH = 1.3, 2.5
+FREE_STEP, MAX_STEP = 0.5, 1.5  # in diameters
+VANISHING = 0.75
+SHRUNK = 2 / 3
+SHRINKS_WITHIN = 4  # frames
+
+
+class Reason(IntEnum):
+    """Why a mask is doubtful."""
+
+    QUALITY = 0
+    PRESENCE = 1
+    AREA = 2
+    PLACE = 3
+    VANISHING = 4
+
+
+def doubt(figures: Figures, n_planes: int = 1) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Find how doubtful each mask is, and why.
+
+    Parameters
+    ----------
+    figures
+        N objects in T frames. The doubt of a frame depends on up to `CONTEXT` frames to both
+        sides, so parts of a movie may be looked at alone if they overlap by that.
+    n_planes
+        In a movie of stacks, how many frames in a row are the planes of one time; a plane is
+        then compared with its neighbours at that time only.
+
+    Returns
+    -------
+    doubt
+        (N, T), 0 to 1; 0 where nothing is known.
+    reason
+        (N, T), the `Reason` of it.
+    """
+    if n_planes > 1:
+        doubts, reasons = doubt(figures.stacks(n_planes))
+        return doubts.reshape(figures.shape), reasons.reshape(figures.shape)
+    size, place = _jumps(figures)
+    reasons = np.stack(
+        [
+            _quality(figures),
+            _presence(figures),
+            _on_doubtful_side(size, figures.given),
+            _on_doubtful_side(place, figures.given),
+            _vanishing(figures),
+        ]
+    )
+    reasons[:, figures.given | ~figures.known] = 0
+    return reasons.max(0), reasons.argmax(0).astype(np.uint8)
+
+
+class DoubtTable:
+    """Doubts that are kept up with figures.
+
+    Parameters
+    ----------
+    table
+        The figures; objects come and go, and are read, through this class from now on.
+    n_planes
+        As for `doubt`.
+
+    Attributes
+    ----------
+    doubts, reasons
+        (N, T) as `doubt` returns them, in the order of the table's rows.
+    """
+
+    def __init__(self, table: FigureTable, n_planes: int = 1) -> None:
+        self.table = table
+        self._n_planes = n_planes
+        self.doubts, self.reasons = doubt(table.figures)
+
+    def set_objects(self, object_ids: Iterable[int]) -> list[int]:
+        """Make these objects the rows; returns the new ones, which are to be read."""
+        rows = {object_id: row for row, object_id in enumerate(self.table.object_ids)}
+        new = self.table.set_objects(object_ids)
+        now = self.table.object_ids
+        if tuple(rows) != now:
+            kept = [i for i in now if i in rows]
+            old, to = [rows[i] for i in kept], [now.index(i) for i in kept]
+            doubts = np.zeros(self.table.figures.shape, np.float32)
+            reasons = np.zeros(self.table.figures.shape, np.uint8)
+            doubts[to], reasons[to] = self.doubts[old], self.reasons[old]
+            self.doubts, self.reasons = doubts, reasons
+        return new
+
+    def read(self, object_id: int) -> None:
+        """Read all frames of an object anew; nothing happens if it has no row."""
+        row = self.table.row(object_id)
+        if row is not None:
+            self.table.read(object_id)
+            self._judge_row(row)
+
+    def update(self, changed: Iterable[tuple[int, int]]) -> None:
+        """Read the masks of these (object id, frame) anew."""
+        frames = set()
+        for object_id, frame in changed:
+            self.table.update(frame, (object_id,))
+            frames.add(frame)
+        for first, stop in _stretches(frames, self.doubts.shape[1]):
+            self._judge_frames(first, stop)
+
+    def _judge_frames(self, first: int, stop: int) -> None:
+        n = self._n_planes
+        if n > 1:  # whole stacks, which depend on nothing else
+            begin, end = first // n * n, -(-stop // n) * n
+            first, stop = begin, end
+        else:
+            begin, end = max(first - CONTEXT, 0), min(stop + CONTEXT, self.doubts.shape[1])
+        doubts, reasons = doubt(self.table.figures.frames(begin, end), n)
+        inner = slice(first - begin, stop - begin)
+        self.doubts[:, first:stop] = doubts[:, inner]
+        self.reasons[:, first:stop] = reasons[:, inner]
+
+    def set_given(self, given: Iterable[tuple[int, int]]) -> None:
+        """Say of which (object id, frame) the mask is the user's word."""
+        for row in self.table.set_given(given):
+            self._judge_row(row)
+
+    def _judge_row(self, row: int) -> None:
+        rows = slice(row, row + 1)
+        self.doubts[rows], self.reasons[rows] = doubt(
+            self.table.figures.objects(rows), self._n_planes
+        )
+
+
+def _stretches(frames: Iterable[int], n_frames: int) -> list[tuple[int, int]]:
+    """Join frames with what depends on them to stretches: first frame, the one after the last."""
+    stretches: list[tuple[int, int]] = []
+    for frame in sorted(frames):
+        first, stop = max(frame - CONTEXT, 0), min(frame + CONTEXT + 1, n_frames)
+        if stretches and first <= stretches[-1][1]:
+            stretches[-1] = stretches[-1][0], stop
+        else:
+            stretches.append((first, stop))
+    return stretches
+
+
+def doubtful_places(doubts: NDArray[np.float32]) -> list[tuple[int, int]]:
+    """List where to look: (frame, row) of the worst frame of each run of doubtful frames.
+
+    Parameters
+    ----------
+    doubts
+        (N, T) from `doubt`.
+
+    Returns
+    -------
+    In the order of frames, then of rows.
+    """
+    padded = np.pad(doubts >= DOUBTFUL, ((0, 0), (1, 1)))
+    rows, edges = np.nonzero(padded[:, 1:] != padded[:, :-1])
+    runs = zip(rows[::2].tolist(), edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+    return sorted((first + int(doubts[row, first:stop].argmax()), row) for row, first, stop in runs)
+
+
+def next_doubtful(
+    doubts: NDArray[np.float32], here: tuple[int, int], *, backward: bool = False
+) -> tuple[int, int] | None:
+    """Find the doubtful place after (or before) `here`, going round at the end.
+
+    Parameters
+    ----------
+    doubts
+        (N, T) from `doubt`.
+    here
+        (frame, row).
+    backward
+        Whether to go towards earlier frames.
+
+    Returns
+    -------
+    (frame, row); None if nothing is doubtful.
+    """
+    places = doubtful_places(doubts)
+    if not places:
+        return None
+    if backward:
+        return max((place for place in places if place < here), default=places[-1])
+    return min((place for place in places if place > here), default=places[0])
+
+
+def _quality(figures: Figures) -> NDArray[np.float32]:
+    iou = np.where(figures.present & np.isfinite(figures.iou), figures.iou, 1)
+    return _ramp(-iou, -SURE_IOU, -POOR_IOU)
+
+
+def _presence(figures: Figures) -> NDArray[np.float32]:
+    score = np.where(np.isfinite(figures.object_score), figures.object_score, np.inf)
+    # 4 p (1 - p) of p = sigmoid(score), written so that nothing overflows
+    return (1 / np.cosh(np.minimum(np.abs(score), 50) / 2) ** 2).astype(np.float32)
+
+
+def _jumps(figures: Figures) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Find jumps of area and of place between each frame and the one before, (N, T) each."""
+    size = np.zeros(figures.shape, np.float32)
+    place = np.zeros(figures.shape, np.float32)
+    both = figures.present[:, 1:] & figures.present[:, :-1]
+    area = np.maximum(figures.area, 1)
+    growth = np.abs(np.log(area[:, 1:] / area[:, :-1]))
+    size[:, 1:] = np.where(both, _ramp(growth, np.log(FREE_GROWTH), np.log(MAX_GROWTH)), 0)
+    step_y, step_x = np.diff(figures.row), np.diff(figures.column)
+    away = np.hypot(step_y, step_x)
+    went_on = np.hypot(np.diff(step_y), np.diff(step_x))
+    thrice = both[:, 1:] & both[:, :-1]
+    away[:, 1:] = np.where(thrice, np.minimum(away[:, 1:], went_on), away[:, 1:])
+    diameters = away / (2 * np.sqrt(area[:, :-1] / np.pi))
+    place[:, 1:] = np.where(both, _ramp(diameters, FREE_STEP, MAX_STEP), 0)
+    return size, place
+
+
+def _on_doubtful_side(jump: NDArray[np.float32], given: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Move a jump into a frame that the user gave to the frame before it."""
+    moved = np.where(given, 0, jump)
+    moved[:, :-1] = np.maximum(moved[:, :-1], np.where(given[:, 1:], jump[:, 1:], 0))
+    return moved
+
+
+def _vanishing(figures: Figures) -> NDArray[np.float32]:
+    after = _vanishes(figures.area, figures.at_border)
+    before = _vanishes(figures.area[:, ::-1], figures.at_border[:, ::-1])[:, ::-1]
+    return np.where(after | before, np.float32(VANISHING), np.float32(0))
+
+
+def _vanishes(area: NDArray[np.float32], at_border: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Find the absent frames right after a mask that neither shrank nor left, (N, T)."""
+    largest = area.copy()
+    for back in range(1, SHRINKS_WITHIN + 1):
+        largest[:, back:] = np.maximum(largest[:, back:], area[:, :-back])
+    suddenly = (area > 0) & (area >= SHRUNK * largest) & ~at_border
+    vanishes = np.zeros(area.shape, bool)
+    vanishes[:, 1:] = suddenly[:, :-1] & (area[:, 1:] == 0)
+    return vanishes
+
+
+def _ramp(values: NDArray[np.floating], low: float, high: float) -> NDArray[np.float32]:
+    return np.clip((values - low) / (high - low), 0, 1).astype(np.float32)

@@ -1,0 +1,1 @@
+"""Movies and stacks as frames: axes, calibration, appearance and lazy pyramids."""

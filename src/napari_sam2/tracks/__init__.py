@@ -1,0 +1,1 @@
+"""Tracks and their lineage: operations, measurements, division detection and suggestions."""

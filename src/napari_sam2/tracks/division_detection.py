@@ -1,0 +1,212 @@
+"""Signs that an object divides, in its masks and in those of the others.
+
+The area before is the largest of the four frames before, for a nucleus condenses before it
+divides; the daughters are alike in size and together not much larger than that.
+
+================  ==============================================================================
+two begin         Two objects begin in a frame around where the mother was, who is gone then, or
+                  whose mask lies on theirs: 0.95.
+falls apart       The mask is of two such parts, neither of which is an object that was there
+                  before, and is so again within two frames, or of one daughter's size: 0.9. A
+                  part that is added to a mask that stays as it is belongs to a neighbour.
+one begins        An object begins beside the mother, whose mask is of one daughter's size: 0.8.
+halves            The area drops to a half at once and stays there, away from the border: up to
+                  0.7, the less the farther from a half. What shrinks on is dying.
+================  ==============================================================================
+
+An object that began less than three frames ago does not divide.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import label
+
+from napari_sam2.masks.mask_statistics import Figures
+from napari_sam2.masks.masklets import Masklets
+from sam2_torch.predictions import SparseMask
+
+if TYPE_CHECKING:
+    Places = NDArray[np.floating]
+
+PART, COVERED = 0.3, 0.5
+"""Least size of the smaller part, of the larger one; share of a part that is another object."""
+
+ALIKE, TOGETHER, SHRUNK, KEPT = 0.5, (0.3, 1.7), 0.8, 0.65
+"""Areas: smaller of larger daughter; both, the larger one, a single one, of the mother's before."""
+
+REACH, MIDDLE, APART = 1.8, 0.6, 1.5
+"""Places of daughters, of their middle, and their distance, in diameters of the mother."""
+
+HALF, HALF_WIDTH = -1.0, 0.7
+"""Log2 of the drop in area at a division, and how far from it."""
+
+STAYS = 0.75
+"""Area of the two frames after a drop, and before it, of that at it."""
+
+BEFORE, WITHIN, LATEST = 4, 3, 3
+"""Frames: that count as before; that a sign lasts; from a mother's end to her daughters."""
+
+
+class Sign(NamedTuple):
+    """That an object divides: the daughters' first frame, mother and known daughters, score."""
+
+    frame: int
+    object_ids: tuple[int, ...]
+    score: float
+
+
+@dataclass(frozen=True)
+class Signs:
+    """Looks for divisions.
+
+    Parameters
+    ----------
+    masklets
+        The masks.
+    figures
+        What is known of the objects.
+    object_ids
+        The objects of the figures' rows.
+    """
+
+    masklets: Masklets
+    figures: Figures
+    object_ids: Sequence[int]
+
+    def find(self) -> Iterator[Sign]:
+        """List all signs; several may be of one division."""
+        present = self.figures.present
+        first = np.where(present.any(axis=1), present.argmax(axis=1), -1)
+        for frame in range(1, present.shape[1]):
+            begun = np.flatnonzero(first == frame).tolist()
+            for row in np.flatnonzero((first >= 0) & (first < frame)).tolist():
+                is_young = 0 < first[row] and frame - first[row] < WITHIN
+                if not is_young and not self.figures.given[row, frame]:
+                    yield from self._signs_of(row, frame, begun)
+
+    def _signs_of(self, row: int, frame: int, begun: list[int]) -> Iterator[Sign]:
+        figures, ids = self.figures, self.object_ids
+        recent = np.flatnonzero(figures.present[row, max(0, frame - LATEST) : frame])
+        if not recent.size:
+            return
+        last = max(0, frame - LATEST) + int(recent[-1])
+        for pair in combinations(begun, 2):
+            if self._are_daughters(row, last, frame, pair) and self._is_on(row, frame, pair):
+                yield Sign(frame, (ids[row], ids[pair[0]], ids[pair[1]]), 0.95)
+        if last < frame - 1 or not figures.present[row, frame]:
+            return
+        for other in begun:
+            if self._are_daughters(row, last, frame, (row, other)):
+                yield Sign(frame, (ids[row], ids[other]), 0.8)
+        if self._falls_apart(row, frame):
+            yield Sign(frame, (ids[row],), 0.9)
+        if score := self._halves(row, frame):
+            yield Sign(frame, (ids[row],), score)
+
+    def _before(self, row: int, frame: int) -> float:
+        """Get the largest area of the frames before one."""
+        return float(self.figures.area[row, max(0, frame - BEFORE) : frame].max())
+
+    def _are_daughters(self, row: int, last: int, frame: int, pair: tuple[int, int]) -> bool:
+        """Tell whether two objects are where a mother was last, and of the right size."""
+        figures = self.figures
+        areas = figures.area[list(pair), frame]
+        at = np.stack([figures.row[list(pair), frame], figures.column[list(pair), frame]], axis=1)
+        was = np.array([figures.row[row, last], figures.column[row, last]])
+        return _are_halves(areas, at, was, self._before(row, frame), ALIKE)
+
+    def _is_on(self, row: int, frame: int, others: Sequence[int]) -> bool:
+        """Tell whether an object's mask is gone, or lies on those of others."""
+        mask = self.masklets.get(self.object_ids[row], frame)
+        if not mask:
+            return True
+        shared = sum(_shared(mask, self._mask(other, frame)) for other in others)
+        return shared >= COVERED * mask.area
+
+    def _falls_apart(self, row: int, frame: int) -> bool:
+        """Tell whether a mask falls into two daughters here and stays so, or keeps to one."""
+        if self._is_two(row, frame - 1, frame) or not self._is_two(row, frame, frame):
+            return False
+        later = range(frame + 1, min(frame + WITHIN, self.figures.shape[1]))
+        if any(self._is_two(row, each, frame) for each in later):
+            return True
+        areas = self.figures.area[row, later.start : later.stop]
+        return bool(areas.size and areas.min() and areas.max() <= KEPT * self._before(row, frame))
+
+    def _is_two(self, row: int, frame: int, first: int) -> bool:
+        """Tell whether a mask is of two daughters, of a mother until a first frame."""
+        figures = self.figures
+        mask = self._mask(row, frame)
+        parts = _two_parts(mask)
+        if mask is None or parts is None:
+            return False
+        at = np.array([np.argwhere(part).mean(axis=0) for part in parts]) + mask.origin_yx
+        areas = np.array([float(part.sum()) for part in parts])
+        last = max(first - 1, 0)
+        was = np.array([figures.row[row, last], figures.column[row, last]])
+        if not _are_halves(areas, at, was, self._before(row, max(first, 1)), PART):
+            return False
+        older = [
+            other
+            for other in np.flatnonzero(figures.present[:, last]).tolist()
+            if other != row and figures.present[other, frame]
+        ]
+        halves = [SparseMask.from_window(mask.shape, part, mask.origin_yx) for part in parts]
+        return not any(
+            _shared(half, self._mask(other, frame)) >= COVERED * half.area
+            for half in halves
+            for other in older
+        )
+
+    def _halves(self, row: int, frame: int) -> float:
+        """Score how well an area drops to a half; 0 if it does not, or not for good."""
+        figures, stop = self.figures, frame + WITHIN
+        area = figures.area[row]
+        before, after = area[max(0, frame - 2) : frame], area[frame : min(stop, len(area))]
+        if figures.at_border[row, frame] or figures.at_border[row, frame - 1]:
+            return 0.0
+        is_steady = before.min() >= STAYS * before.max() and len(before) > 1
+        stays = len(after) > 1 and area[frame] * STAYS <= after.min()
+        if not (is_steady and stays and after.max() < SHRUNK * before.min()):
+            return 0.0
+        drop = float(np.log2(np.median(after) / before.mean()))
+        return round(max(0.0, 0.7 * (1 - abs(drop - HALF) / HALF_WIDTH)), 2)
+
+    def _mask(self, row: int, frame: int) -> SparseMask | None:
+        return self.masklets.get(self.object_ids[row], frame)
+
+
+def _are_halves(areas: "Places", at: "Places", was: "Places", before: float, alike: float) -> bool:
+    """Tell whether areas and places of two are those of the daughters of one."""
+    diameter = 2 * float(np.sqrt(before / np.pi))
+    middle = np.average(at, axis=0, weights=areas)
+    least, most = TOGETHER
+    return bool(
+        areas.min() >= alike * areas.max()
+        and areas.max() <= SHRUNK * before
+        and least * before <= areas.sum() <= most * before
+        and np.linalg.norm(middle - was) <= MIDDLE * diameter
+        and np.linalg.norm(at - was, axis=1).max() <= REACH * diameter
+        and np.linalg.norm(at[0] - at[1]) <= APART * diameter
+    )
+
+
+def _two_parts(mask: SparseMask | None) -> list[NDArray[np.bool_]] | None:
+    """Take a mask apart into its two largest parts; None if it is of one."""
+    if not mask:
+        return None
+    parts, n = label(mask.window())
+    if n < 2:
+        return None
+    largest = np.argsort(np.bincount(parts.ravel())[1:])[::-1][:2] + 1
+    return [parts == each for each in largest.tolist()]
+
+
+def _shared(one: SparseMask, other: SparseMask | None) -> int:
+    """Count the pixels of two masks."""
+    return int((one.part(*other.slices) & other.window()).sum()) if other else 0

@@ -1,0 +1,222 @@
+"""A movie's masks with their lineage: what is measured, edited and written to files."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2.masks.masklets import Masklets
+from napari_sam2.movies.movie import Calibration, Movie
+from napari_sam2.tracks.lineage import Lineage
+from napari_sam2.tracks.lineage_operations import NOWHERE, Move
+from sam2_torch.predictions import SparseMask
+
+Channels: TypeAlias = Mapping[str, Sequence[NDArray[Any]]]
+"""Frames, (H, W) or (H, W, 3), of each channel by name."""
+
+MaskTable: TypeAlias = dict[tuple[int, int], SparseMask | None]
+"""Masks by (object id, frame); None where there is none."""
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """Objects through a movie or a stack.
+
+    Parameters
+    ----------
+    masklets
+        Their masks.
+    lineage
+        Who descends from whom, and where a track is bounded; begins and ends that it leaves
+        open are those of the masks.
+    axes
+        YX, TYX, ZYX or TZYX: what the frames follow.
+    calibration
+        Pixel size and the like.
+    names
+        Of objects that have one.
+    movie
+        The frames that the masks lie on, where pictures are wanted.
+    channels
+        Frames, (H, W) or (H, W, 3), of each channel by name, where intensities are wanted.
+    n_planes
+        Of TZYX: how many planes each time point has; frames are counted through all of them.
+    """
+
+    masklets: Masklets
+    lineage: Lineage = field(default_factory=Lineage)
+    axes: str = "TYX"
+    calibration: Calibration = field(default_factory=Calibration)
+    names: Mapping[int, str] = field(default_factory=dict)
+    movie: Sequence[NDArray[Any]] | None = None
+    n_planes: int = 1
+    channels: Channels = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        movie: Movie,
+        masklets: Masklets,
+        lineage: Lineage | None = None,
+        names: Mapping[int, str] | None = None,
+    ) -> "Tracked":
+        """Put the objects of a movie together with what the movie says of its pixels."""
+        return cls(
+            masklets,
+            lineage or Lineage(),
+            movie.layout.label_axes,
+            movie.calibration,
+            names or {},
+            movie,
+            movie.layout.n_planes,
+            channels_of(movie),
+        )
+
+    @cached_property
+    def tracks(self) -> Lineage:
+        """Every object that has a mask, from its first to its last one."""
+        return self.lineage.resolved(present_frames(self.masklets))
+
+    @property
+    def n_frames(self) -> int:
+        """Count the frames."""
+        return self.masklets.n_frames
+
+    @property
+    def is_stack(self) -> bool:
+        """Tell whether the frames are planes of one volume, not points in time."""
+        return self.axes.startswith("Z")
+
+    @property
+    def label_shape(self) -> tuple[int, ...]:
+        """Shape of the label movie."""
+        return (*self.grid, *self.masklets.frame_shape)
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Lengths of the axes that the frames follow: (), (T,), (Z,) or (T, Z)."""
+        n = self.n_frames
+        return {"YX": (), "TZYX": (n // self.n_planes, self.n_planes)}.get(self.axes, (n,))
+
+    @property
+    def n_times(self) -> int:
+        """Count the points in time: 1 of a stack or an image."""
+        return self.n_frames // self.planes
+
+    @property
+    def planes(self) -> int:
+        """Count the planes of each point in time."""
+        return self.n_frames if self.is_stack else self.n_planes
+
+    def volumes_in(self, time: int) -> dict[int, dict[int, SparseMask]]:
+        """List the objects at a point in time, by ascending id: the mask in each plane."""
+        volumes: dict[int, dict[int, SparseMask]] = {}
+        for plane in range(self.planes):
+            for object_id, mask in self.objects_in(time * self.planes + plane):
+                volumes.setdefault(object_id, {})[plane] = mask
+        return dict(sorted(volumes.items()))
+
+    def place(self, frame: int) -> tuple[int, ...]:
+        """Say where a frame lies on the axes that the frames follow."""
+        return tuple(int(place) for place in np.unravel_index(frame, self.grid))
+
+    def require_flat(self, form: str) -> None:
+        """Check that frames are points in time, or planes, but not both.
+
+        Raises
+        ------
+        ValueError
+            If they are both.
+        """
+        if self.axes == "TZYX":
+            raise ValueError(
+                f"{form}: expected a movie or a stack, found a movie of stacks (TZYX); "
+                "choose .tif, .ome.zarr, .ctc, .geff, .xml, .zip or .csv"
+            )
+
+    def name(self, object_id: int) -> str:
+        """Get an object's name, `Object <id>` by default."""
+        return self.names.get(object_id, f"Object {object_id}")
+
+    def objects_in(self, frame: int) -> list[tuple[int, SparseMask]]:
+        """List the objects of a frame with their masks, by ascending id."""
+        found = (
+            (object_id, self.masklets.get(object_id, frame))
+            for object_id in self.masklets.object_ids
+            if self.lineage.spans(object_id, frame)
+        )
+        return [(object_id, mask) for object_id, mask in found if mask]
+
+    def labels(self, frame: int) -> NDArray[np.integer]:
+        """Draw the label image of a frame, (H, W)."""
+        inside = [i for i in self.masklets.object_ids if self.lineage.spans(i, frame)]
+        return self.masklets.labels(frame, inside)
+
+
+def channels_of(movie: Movie) -> dict[str, Movie]:
+    """Name all channels of a movie: `intensity` if it is only one, else `channel_0` and so on."""
+    if movie.n_channels == 1:
+        return {"intensity": movie}
+    return {f"channel_{number}": movie.with_channel(number) for number in range(movie.n_channels)}
+
+
+def present_frames(masklets: Masklets) -> dict[int, list[int]]:
+    """List the frames in which each object has a mask with a pixel."""
+    return {
+        object_id: [
+            frame
+            for frame in masklets.frames(object_id)
+            if (outline := masklets.outline(object_id, frame)) and outline.area
+        ]
+        for object_id in masklets.object_ids
+    }
+
+
+def masks_after(masklets: Masklets, moves: Iterable[Move]) -> MaskTable:
+    """Work out which masks moves change, and into what.
+
+    All moves happen at once, so that two of them can exchange masks. Where a mask comes to
+    an object that keeps its own there, it gets both.
+    """
+    moves = tuple(moves)
+    leaving = [
+        (move, frame)
+        for move in moves
+        for frame in masklets.frames(move.source)
+        if move.first <= frame < move.stop
+    ]
+    after: MaskTable = {(move.source, frame): None for move, frame in leaving}
+    for move, frame in leaving:
+        if move.target == NOWHERE:
+            continue
+        key = (move.target, frame)
+        there = after[key] if key in after else masklets.get(*key)
+        after[key] = united(there, masklets.get(move.source, frame))
+    return after
+
+
+def masks_of(masklets: Masklets, keys: Iterable[tuple[int, int]]) -> MaskTable:
+    """Look masks up as they are, to put them back later with `put_masks`."""
+    return {key: masklets.get(*key) for key in keys}
+
+
+def put_masks(masklets: Masklets, table: MaskTable) -> None:
+    """Make the masks as the table says."""
+    for (object_id, frame), mask in table.items():
+        if mask is None:
+            masklets.remove(object_id, frame)
+        else:
+            masklets.set(object_id, frame, mask)
+    for object_id in {object_id for object_id, _ in table}:
+        if not masklets.frames(object_id):
+            masklets.remove(object_id)
+
+
+def united(one: SparseMask | None, other: SparseMask | None) -> SparseMask | None:
+    """Put two masks together; None or empty ones add nothing."""
+    if not one or not other:
+        return one or other
+    return SparseMask.union([one, other])

@@ -1,0 +1,1 @@
+"""The annotator that all docks of a viewer share, and its parts."""

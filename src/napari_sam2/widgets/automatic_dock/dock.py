@@ -1,0 +1,399 @@
+"""The dock widget "Segment everything (SAM 2)"."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEvent, QTimer
+from qtpy.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
+
+from napari_sam2.layers.mask_layers.candidates_layer import FoundLayer
+from napari_sam2.layers.viewer.image_geometry import FrameGeometry
+from napari_sam2.layers.workspace import Workspace
+from napari_sam2.tracks.suggestions import of_divisions
+from napari_sam2.widgets.annotator.annotator_of_viewer import annotator_of
+from napari_sam2.widgets.automatic_dock.examples import are_objects, examples_of
+from napari_sam2.widgets.automatic_dock.jobs import CompareJob, Examples, SegmentJob, Step, TrackJob
+from napari_sam2.widgets.automatic_dock.sections import (
+    ALL_FRAMES,
+    LEAST_SCORE,
+    AlikeSection,
+    ObjectsWanted,
+    ProgressSection,
+    SegmentSection,
+    TrackSection,
+)
+from napari_sam2.widgets.automatic_dock.seeds import seeds_of
+from napari_sam2.widgets.controls.image_chooser import ImageChoice
+from napari_sam2.widgets.controls.notices import report
+from napari_sam2.widgets.controls.vertical_scroll import TallScroll
+from napari_sam2.widgets.inference.guarded import Guarded
+from napari_sam2.widgets.inference.session_owner import SessionOwner
+from sam2_torch.automatic.options import EverythingOptions
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+REFRESH_MS = 100
+FEW_OBJECTS = 3  # of more, a layer each would keep the window busy for seconds
+
+
+class SegmentEverything(QWidget):
+    """Find all objects without a click; keep the good ones; follow them.
+
+    Parameters
+    ----------
+    viewer
+        The napari viewer that the dock belongs to.
+    owner
+        What the worker's thread owns; tests give one without a network.
+
+    Notes
+    -----
+    Shares the viewer's `Annotator` with the other docks: "Make objects of these" and "Track
+    everything" make ordinary objects there.
+    """
+
+    def __init__(self, viewer: "napari.viewer.Viewer", owner: SessionOwner | None = None) -> None:
+        super().__init__()
+        # napari gives plugins a proxy, through which one layer is never the same object twice
+        self._viewer = getattr(viewer, "__wrapped__", viewer)
+        self.annotator = annotator_of(self._viewer, owner)
+        self.image = ImageChoice.at(self._viewer, self.annotator.workspace)
+        self.wanted = ObjectsWanted()
+        self.segment = SegmentSection()
+        self.alike = AlikeSection()
+        self.track = TrackSection()
+        self.progress = ProgressSection()
+        self._found: dict[Workspace, FoundLayer] = {}
+        self._is_running = False
+        self._broken = "Cancelled"
+        self._is_closed = False
+        self._tracked: set[int] = set()
+        self._refresh = QTimer(self)
+        self._refresh.setSingleShot(True)
+        self._refresh.setInterval(REFRESH_MS)
+        self._refresh.timeout.connect(self._show_tracked)
+        self._arrange()
+        self._connect()
+        self._layers_changed()
+        self._sync()
+
+    @property
+    def found(self) -> FoundLayer | None:
+        """What was found in the chosen image; None if nothing was looked for."""
+        workspace = self.annotator.workspace
+        return None if workspace is None else self._found.get(workspace)
+
+    @property
+    def _kept(self) -> str:
+        """Say of a job that did not go to its end how that came, and what is left of it."""
+        return f"{self._broken}; what was done is kept."
+
+    def release(self) -> None:
+        """Let go of the viewer; what was done, and what runs, goes on without the dock."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._refresh.stop()
+        self.image.close_choice()
+        for signal, slot in self._connections():
+            signal.disconnect(slot)
+        events = self._viewer.layers.events
+        for emitter in (events.inserted, events.removed):
+            emitter.disconnect(self._layers_changed)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Notice when napari takes the widget out of its dock, which does not close it."""
+        handled = bool(super().event(event))
+        if event is not None and event.type() == QEvent.Type.ParentChange:
+            if self.parent() is None:
+                self.release()
+        return handled
+
+    def _arrange(self) -> None:
+        title = QLabel(
+            "Finds all objects of an image without a click. Hide the doubtful ones, then "
+            "<b>make objects</b> of the rest; or <b>track everything</b>."
+        )
+        title.setWordWrap(True)
+        content = QWidget()
+        layout = QVBoxLayout(content)
+        layout.setContentsMargins(8, 4, 8, 4)
+        layout.setSpacing(6)
+        widgets: list[QWidget] = [title, self.image, self.wanted, _line(), self.segment]
+        for widget in (*widgets, self.alike, _line(), self.track):
+            layout.addWidget(widget)
+        layout.addStretch()
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 4)
+        whole.addWidget(TallScroll(content))
+        below = QVBoxLayout()  # how far it is, and the way to stop it, are always seen
+        below.setContentsMargins(8, 0, 8, 0)
+        below.addWidget(_line())
+        below.addWidget(self.progress)
+        whole.addLayout(below)
+
+    def _connect(self) -> None:
+        self.image.chosen.connect(self._image_chosen)
+        self.segment.started.connect(self._segment)
+        self.segment.made.connect(self._make_objects)
+        self.segment.least_changed.connect(self._least_changed)
+        self.alike.started.connect(self._find_alike)
+        self.alike.least_changed.connect(self._least_changed)
+        self.track.started.connect(self._track)
+        self.progress.cancelled.connect(self.annotator.cancel)
+        for signal, slot in self._connections():
+            signal.connect(slot)
+        events = self._viewer.layers.events
+        for emitter in (events.inserted, events.removed):
+            emitter.connect(self._layers_changed)
+
+    def _connections(self) -> list[tuple[Any, Callable[..., None]]]:
+        """List what of the annotator is shown here, for as long as the dock is open."""
+        annotator = self.annotator
+        return [
+            (annotator.changed, self._sync),
+            (annotator.closed, self.release),
+        ]
+
+    def _layers_changed(self, event: Any = None) -> None:
+        own = {found.layer for found in self._found.values()}
+        self.wanted.show_seed_layers([each for each in self._viewer.layers if each not in own])
+
+    def _image_chosen(self) -> None:
+        self.annotator.choose_image(self.image.image, self.image.frame_axis)
+        self._sync()
+
+    def _open(self) -> Workspace | None:
+        """Get the chosen image and the model ready."""
+        workspace = self.annotator.workspace
+        if workspace is None or workspace.image is not self.image.image:
+            self.annotator.choose_image(self.image.image, self.image.frame_axis)
+        self.annotator.open()
+        return self.annotator.workspace
+
+    def _start(self, doing: str) -> Workspace | None:
+        """Begin something long, unless something runs."""
+        if self._is_running or self.image.image is None:
+            return None
+        workspace = self._open()
+        if workspace is not None:
+            self._is_running = True
+            self.progress.show_progress(0, 1, doing)
+            self._sync()
+        return workspace
+
+    def _run(
+        self,
+        job: Callable[[SessionOwner], Iterator[Step]],
+        each: Callable[[Step], None],
+        then: Callable[[bool], None],
+    ) -> None:
+        """Run a job; `then` is told whether it went to its end, also where it failed."""
+        stream = Guarded(job)
+        self.annotator.stream(stream, each=each, then=partial(self._end, stream, then))
+
+    def _end(self, stream: Guarded, then: Callable[[bool], None], completed: bool) -> None:
+        self._broken = "Cancelled" if stream.error is None else "Failed"
+        then(completed and stream.error is None)
+        if stream.error is not None:
+            self.annotator.failed.emit(stream.error)
+
+    def _segment(self) -> None:
+        workspace = self._start("Segmenting …")
+        if workspace is not None:
+            self._run_segment(workspace, self._taken)
+
+    def _run_segment(
+        self, workspace: Workspace, then: Callable[[Workspace, SegmentJob, bool], None]
+    ) -> None:
+        try:
+            options = self._options(workspace)
+            numbers = self._numbers(workspace)
+            seeds = {number: seeds_of(self.wanted, workspace, number) for number in numbers}
+        except ValueError as error:
+            self._finish("")
+            report(error)
+            return
+        frames = workspace.frames
+        job = SegmentJob(frames, numbers, options, lambda number: seeds[number])
+        self._run(job.run, self._show_step, partial(then, workspace, job))
+
+    def _options(self, workspace: Workspace) -> EverythingOptions:
+        height, width = (float(s) for s in workspace.image.scale[-2:])
+        return self.wanted.options((height, width), LEAST_SCORE)
+
+    def _numbers(self, workspace: Workspace) -> list[int]:
+        if self.segment.frames.currentText() == ALL_FRAMES:
+            return list(range(workspace.geometry.n_frames))
+        shown = workspace.shown_frame
+        return [0 if shown is None else shown]
+
+    def _show_step(self, step: Step) -> None:
+        self.progress.show_progress(step.done, step.total, step.doing)
+
+    def _taken(self, workspace: Workspace, job: SegmentJob, completed: bool) -> None:
+        self._take(workspace, job)
+        self._finish("Done." if completed else self._kept)
+
+    def _take(self, workspace: Workspace, job: SegmentJob) -> FoundLayer:
+        if workspace not in self._found:
+            self._found[workspace] = FoundLayer(self._viewer, workspace.image, workspace.geometry)
+        found = self._found[workspace]
+        found.min_score, found.min_likeness = self._least()
+        found.replace(job.found)
+        return found
+
+    def _least(self) -> tuple[float, float]:
+        return float(self.segment.score.value()), float(self.alike.likeness.value())
+
+    def _least_changed(self) -> None:
+        if self.found is not None:
+            self.found.set_least(*self._least())
+        self._sync()
+
+    def _make_objects(self) -> None:
+        workspace, found = self.annotator.workspace, self.found
+        if workspace is None or found is None or workspace.shown_frame is None:
+            return
+        frame = workspace.shown_frame
+        shown = found.shown(frame)
+        if not shown:
+            self.annotator.noticed.emit("No mask is shown in this frame: go to one that has some.")
+            return
+        known = [workspace.masklets.get(i, frame) for i in workspace.masklets.object_ids]
+        masks = {i: one.mask for i, one in shown.items()}
+        there = are_objects(masks, filter(None, known))
+        if there:
+            self.annotator.noticed.emit(_left_out(len(there)))
+        new = [mask for i, mask in masks.items() if i not in there]
+        if len(new) > FEW_OBJECTS:
+            self.annotator.set_per_object(False)
+        self.annotator.add_masks({workspace.objects.new(): {frame: mask} for mask in new})
+        found.remove(shown)
+        self._sync()
+
+    def _find_alike(self) -> None:
+        workspace = self._start("Comparing …")
+        if workspace is None:
+            return
+        examples = examples_of(workspace, self.alike.everything)
+        if not examples:
+            self._finish("")
+            self.annotator.noticed.emit(
+                "There is no object yet to compare with: click one in “Segment and track” first, "
+                "or make objects of what was found."
+            )
+            return
+        found = self.found
+        numbers = self._numbers(workspace)
+        if found is not None and {o.frame for o in found.objects.values()}.issuperset(numbers):
+            self._compare(workspace, examples)
+        else:
+            self._run_segment(workspace, partial(self._compare_found, examples))
+
+    def _compare_found(
+        self, examples: Examples, workspace: Workspace, job: SegmentJob, completed: bool
+    ) -> None:
+        self._take(workspace, job)
+        if completed:
+            self._compare(workspace, examples)
+        else:
+            self._finish(self._kept)
+
+    def _compare(self, workspace: Workspace, examples: Examples) -> None:
+        found, numbers = self._found[workspace], self._numbers(workspace)
+        masks = {
+            frame: {i: one.mask for i, one in found.objects.items() if one.frame == frame}
+            for frame in numbers
+        }
+        job = CompareJob(workspace.frames, examples, lambda: masks)
+        self._run(job.run, self._show_step, partial(self._compared, found, job))
+
+    def _compared(self, found: FoundLayer, job: CompareJob, completed: bool) -> None:
+        found.compare(job.likenesses)
+        self._finish("Done: move the slider." if completed else self._kept)
+
+    def _track(self) -> None:
+        workspace = self._start("Segmenting the first frame …")
+        if workspace is None:
+            return
+        try:
+            height, width = (float(s) for s in workspace.image.scale[-2:])
+            everything = self.wanted.options((height, width), float(self.segment.score.value()))
+        except ValueError as error:
+            self._finish("")
+            report(error)
+            return
+        self.annotator.set_per_object(False)
+        frames = workspace.frames
+        job = TrackJob(frames, self.track.options(everything), workspace.confidence)
+        show = partial(self._show_tracking, workspace)
+        self._run(job.run, show, partial(self._end_tracking, workspace, job))
+
+    def _show_tracking(self, workspace: Workspace, step: Step) -> None:
+        self._show_step(step)
+        if workspace is self.annotator.workspace and step.object_ids:
+            self._tracked.update(step.object_ids)
+            if not self._refresh.isActive():
+                self._refresh.start()
+
+    def _show_tracked(self) -> None:
+        workspace = self.annotator.workspace
+        if workspace is not None and self._tracked:
+            workspace.outputs.show(self._tracked)
+            workspace.outputs.refresh()
+        self._tracked.clear()
+
+    def _end_tracking(self, workspace: Workspace, job: TrackJob, completed: bool) -> None:
+        self._tracked.clear()
+        workspace.proposed.extend(of_divisions(job.divisions))
+        self.annotator.steps.add_followed(workspace, job.seeds)
+        said = _in_words(len(job.seeds), len(job.divisions))
+        self._finish(said if completed else f"{self._kept[:-1]}: {said}")
+
+    def _finish(self, text: str) -> None:
+        self._is_running = False
+        self.progress.show_end(text)
+        self._sync()
+
+    def _sync(self) -> None:
+        """Show the state that things are in."""
+        image, found = self.image.image, self.found
+        free = image is not None and not self._is_running and not self.annotator.is_propagating
+        for widget in (self.segment.run, self.alike.run, self.track.run):
+            widget.setEnabled(free)
+        if image is not None:
+            self.wanted.show_unit(_short(str(image.units[-1])))
+        is_movie = image is not None and FrameGeometry.of(image).n_frames > 1
+        self.track.setVisible(is_movie)
+        self.segment.frames.setEnabled(is_movie)
+        shown = {} if found is None else found.shown()
+        self.segment.show_count(len(shown), 0 if found is None else len(found.objects))
+
+
+def _in_words(n: int, divisions: int) -> str:
+    """Say what was followed; objects that were there before are not."""
+    if n == 0:
+        return "no new objects. Those that are there already are followed in “Segment and track”."
+    said = f"{n} new object{'s' * (n != 1)}, {divisions} division{'s' * (divisions != 1)} proposed"
+    return said + (": see “Tracks and numbers”." if divisions else ".")
+
+
+def _left_out(n: int) -> str:
+    if n == 1:
+        return "1 mask was left out: it lies on an object that is there already."
+    return f"{n} masks were left out: they lie on objects that are there already."
+
+
+def _short(unit: str) -> str:
+    return {"pixel": "px", "micrometer": "µm", "nanometer": "nm", "millimeter": "mm"}.get(
+        unit, unit
+    )
+
+
+def _line() -> QFrame:
+    line = QFrame()
+    line.setFrameShape(QFrame.Shape.HLine)
+    return line

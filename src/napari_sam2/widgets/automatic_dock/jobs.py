@@ -1,0 +1,214 @@
+"""What "Segment everything" lets the worker's thread do; nothing here touches a layer."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2.annotation.annotation import Annotation
+from napari_sam2.layers.mask_layers.candidates_layer import FoundObject
+from napari_sam2.layers.viewer.image_geometry import LayerFrames
+from napari_sam2.masks.masklets import Confidence
+from sam2_torch.automatic.options import EverythingOptions, TrackOptions
+from sam2_torch.predictions import MaskLogits, SparseMask
+
+if TYPE_CHECKING:
+    from napari_sam2.widgets.inference.session_owner import SessionOwner
+
+Seeds: TypeAlias = Callable[[Any], NDArray[np.float32]] | None
+"""Makes seeds, (N, 2) rows and columns, of a frame's pixels; None for the grid."""
+
+Examples: TypeAlias = Mapping[int, Sequence[SparseMask]]
+"""Masks of objects, by frame."""
+
+
+class Step(NamedTuple):
+    """How far a job is, in words, and what changed."""
+
+    done: int
+    total: int
+    doing: str
+    object_ids: tuple[int, ...] = ()
+    frame: int | None = None
+
+
+@dataclass
+class SegmentJob:
+    """Segment everything in some frames.
+
+    Parameters
+    ----------
+    frames
+        The movie.
+    numbers
+        Which frames.
+    options
+        How.
+    seeds
+        Where to click, by frame; the grid if it is None.
+
+    Attributes
+    ----------
+    found
+        Objects by frame, as far as it came.
+    """
+
+    frames: LayerFrames
+    numbers: Sequence[int]
+    options: EverythingOptions
+    seeds: Callable[[int], Seeds] = lambda frame: None
+    found: dict[int, list[FoundObject]] = field(default_factory=dict)
+
+    def run(self, owner: "SessionOwner") -> Iterator[Step]:
+        """Do it, on the worker's thread."""
+        for at, number in enumerate(self.numbers):
+            yield from self._segment(owner, number, at)
+
+    def _segment(self, owner: "SessionOwner", number: int, at: int) -> Iterator[Step]:
+        from sam2_torch.automatic import Everything
+
+        annotation = _annotation(owner)
+        pixels = shown_frames(self.frames)[number]
+        seeds = self.seeds(number)
+        everything = Everything(
+            owner.model,
+            pixels,
+            self.options,
+            seeds_yx=None if seeds is None else seeds(pixels),
+            contrast=annotation.session.contrast,
+        )
+        try:
+            with closing(everything.run()) as run:  # type: ignore[type-var]
+                for done, total in run:
+                    n = max(total, 1)
+                    yield Step(at * n + done, len(self.numbers) * n, f"frame {number}")
+        finally:  # also when it is cancelled: what was found is kept
+            masks = everything.masks()
+            self.found[number] = [FoundObject(number, m.sparse, m.score) for m in masks]
+
+
+@dataclass
+class CompareJob:
+    """Compare objects of some frames with examples.
+
+    Parameters
+    ----------
+    frames
+        The movie.
+    examples
+        The objects that were shown, by frame.
+    masks
+        By frame and label, the objects to compare; read when the job begins.
+
+    Attributes
+    ----------
+    likenesses
+        By label, as far as it came.
+    """
+
+    frames: LayerFrames
+    examples: Examples
+    masks: Callable[[], dict[int, dict[int, SparseMask]]]
+    likenesses: dict[int, float] = field(default_factory=dict)
+
+    def run(self, owner: "SessionOwner") -> Iterator[Step]:
+        """Do it, on the worker's thread."""
+        from sam2_torch.automatic import Likeness
+
+        annotation = _annotation(owner)
+        likeness = Likeness(owner.model, shown_frames(self.frames), annotation.session.contrast)
+        for frame, ones in self.examples.items():
+            likeness.add_examples(frame, ones)
+        masks = self.masks()
+        for done, (frame, found) in enumerate(masks.items(), start=1):
+            values = likeness.similarities(frame, list(found.values())).tolist()
+            self.likenesses.update(zip(found, values, strict=True))
+            yield Step(done, len(masks), f"comparing frame {frame}")
+
+
+@dataclass
+class TrackJob:
+    """Track everything in a movie.
+
+    Parameters
+    ----------
+    frames
+        The movie.
+    options
+        How.
+    confidence
+        Where the scores go, by object id and frame.
+
+    Attributes
+    ----------
+    seeds
+        The prompts of what was found: a mask by object id and frame.
+    divisions
+        Proposals.
+    """
+
+    frames: LayerFrames
+    options: TrackOptions
+    confidence: dict[tuple[int, int], Confidence]
+    seeds: dict[int, dict[int, SparseMask]] = field(default_factory=dict)
+    divisions: list[Any] = field(default_factory=list)
+
+    def run(self, owner: "SessionOwner") -> Iterator[Step]:
+        """Do it, on the worker's thread; the masks go to the masklets as they come."""
+        from sam2_torch.automatic import TrackEverything
+
+        annotation = _annotation(owner)
+        if self.frames.n_planes > 1:
+            raise ValueError(
+                "track everything: expected a movie or a stack, found a movie of stacks; choose "
+                "the axis to follow in “Along”, or make objects and propagate them"
+            )
+        masklets = annotation.masklets
+        known = annotation.object_ids
+        tracking = TrackEverything(
+            annotation.session,
+            shown_frames(self.frames),
+            self.options,
+            new_id=annotation.new_object,
+            known=lambda frame: {i: mask for i in known if (mask := masklets.get(i, frame))},
+        )
+        try:
+            with closing(tracking.run()) as run:  # type: ignore[type-var]
+                for step in run:
+                    for i, mask in step.masks.items():
+                        seen, logits = step.predictions.get(i), MaskLogits.unknown()
+                        if seen is not None:
+                            scores = Confidence(seen.iou, seen.object_score)
+                            self.confidence[i, step.frame] = scores
+                            logits = seen.coarse or logits
+                        masklets.set(i, step.frame, mask, logits)
+                    doing = f"frame {step.frame}, {len(tracking.objects)} objects"
+                    yield Step(step.done, step.total, doing, tuple(step.masks), step.frame)
+        finally:
+            _tidy(annotation, tracking)
+            self.divisions = tracking.divisions
+            self.seeds = {
+                i: {one.seed_frame: one.seed.sparse} for i, one in tracking.objects.items()
+            }
+
+
+def shown_frames(frames: LayerFrames) -> Any:
+    """Get the frames as the session sees them: with their contrast and gamma."""
+    return frames.appearance.show(frames).frames
+
+
+def _tidy(annotation: Annotation, tracking: Any) -> None:
+    """Take back masks of objects that turned out to have left, or to be another one."""
+    for object_id in tracking.objects:
+        for frame in annotation.masklets.frames(object_id):
+            if (object_id, frame) not in tracking.masks:
+                annotation.masklets.remove(object_id, frame)
+
+
+def _annotation(owner: "SessionOwner") -> Annotation:
+    if owner.annotation is None:
+        raise ValueError("expected an open image, found none: its model could not be loaded")
+    return owner.annotation

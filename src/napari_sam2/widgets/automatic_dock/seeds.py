@@ -1,0 +1,58 @@
+"""Where "Segment everything" asks the network: what was chosen, as seeds of a frame."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from napari.layers import Points
+
+from napari_sam2.layers.prompt_layers.seed_layers import labels_in, point_seeds
+from napari_sam2.layers.workspace import Workspace
+from napari_sam2.widgets.automatic_dock.jobs import Seeds
+from napari_sam2.widgets.automatic_dock.sections import (
+    BRIGHT_BLOBS,
+    DARK_BLOBS,
+    GRID,
+    ObjectsWanted,
+)
+
+BLOB_DIAMETERS = (6.0, 40.0)  # pixels, where no diameters are given
+
+
+def seeds_of(wanted: ObjectsWanted, workspace: Workspace, frame: int) -> Seeds:
+    """Read layers now, and decide what makes the seeds of a frame on the worker's thread.
+
+    Raises
+    ------
+    ValueError
+        If the layer of points or labels does not fit the image.
+    """
+    choice = wanted.seeds.currentData()
+    if choice == GRID or choice is None:
+        return None
+    if choice in (BRIGHT_BLOBS, DARK_BLOBS):
+        return partial(_blobs, _diameters(wanted, workspace), choice == DARK_BLOBS)
+    if isinstance(choice, Points):
+        points = point_seeds(choice, workspace.image, workspace.geometry, frame)
+        return lambda pixels: points
+    labels = labels_in(choice, workspace.image, workspace.geometry, frame)
+    return partial(_label_seeds, labels)
+
+
+def _diameters(wanted: ObjectsWanted, workspace: Workspace) -> tuple[float, float]:
+    """Read the range of diameters in pixels."""
+    pixel = float(np.sqrt(np.prod(workspace.image.scale[-2:])))
+    smallest = wanted.smallest.value() / pixel or BLOB_DIAMETERS[0]
+    return smallest, wanted.largest.value() / pixel or max(BLOB_DIAMETERS[1], smallest)
+
+
+def _blobs(diameters: tuple[float, float], dark: bool, pixels: Any) -> Any:
+    from sam2_torch.automatic import blob_seeds
+
+    return blob_seeds(pixels, *diameters, dark=dark)
+
+
+def _label_seeds(labels: Any, pixels: Any) -> Any:
+    from sam2_torch.automatic import label_seeds
+
+    return label_seeds(labels)

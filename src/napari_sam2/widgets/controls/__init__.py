@@ -1,0 +1,1 @@
+"""Reusable Qt controls that know nothing of segmentation."""

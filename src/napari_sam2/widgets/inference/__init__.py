@@ -1,0 +1,1 @@
+"""The inference thread, the loaded model and the session it owns."""

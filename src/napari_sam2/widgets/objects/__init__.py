@@ -1,0 +1,1 @@
+"""The object table, timeline and review of low-confidence masks."""

@@ -1,0 +1,132 @@
+"""What a user does with whole objects, and going to where they are."""
+
+from collections.abc import Callable, Sequence
+
+from napari_sam2.layers.navigation import look_at, object_at
+from napari_sam2.widgets.annotator.annotator import Annotator
+from napari_sam2.widgets.objects.review import Review
+
+FEW = 5  # frames to name
+
+
+class ObjectActions:
+    """Acts on the objects of the image that is open; does nothing if none is.
+
+    Parameters
+    ----------
+    annotator
+        Whose objects they are. It says `changed` after each action.
+    review
+        Where the doubtful masks are.
+    """
+
+    def __init__(self, annotator: Annotator, review: Review) -> None:
+        self._annotator = annotator
+        self._review = review
+
+    def classify(self, object_id: int, category: str) -> None:
+        """Say of which class an object is."""
+        self._annotator.edit.classify([object_id], category)
+
+    def show_or_hide_current(self) -> None:
+        """Hide the current object, or show it again."""
+        workspace = self._annotator.workspace
+        if workspace is not None:
+            current = workspace.current_object
+            self._annotator.edit.show([current], current in workspace.outputs.hidden)
+
+    def lock_or_unlock_frame(self) -> None:
+        """Let the current object's mask in this frame stay as it is, or no longer."""
+        workspace = self._annotator.workspace
+        if workspace is None or workspace.shown_frame is None:
+            return
+        place = workspace.current_object, workspace.shown_frame
+        try:
+            self._annotator.edit.lock_frame(*place, place not in workspace.locks)
+        except KeyError as error:  # there is no mask
+            self._annotator.failed.emit(error)
+
+    def duplicate(self, object_ids: Sequence[int]) -> None:
+        """Copy objects; the last copy is the current object then."""
+        for object_id in object_ids:
+            copy = self._annotator.edit.duplicate(object_id)
+            if copy is not None:
+                self._annotator.select_object(copy)
+
+    def merge(self, object_ids: Sequence[int]) -> None:
+        """Make one object of several: of the current one if it is among them."""
+        workspace = self._annotator.workspace
+        if workspace is None or len(object_ids) < 2:
+            return
+        current = workspace.current_object
+        into = current if current in object_ids else object_ids[0]
+        others = {frame for i in object_ids if i != into for frame in workspace.masklets.frames(i)}
+        kept = sorted(frame for i, frame in workspace.locks if i == into and frame in others)
+        name, n_objects = workspace.objects.name(into), len(workspace.objects.ids)
+        self._change_unlocked(object_ids, lambda ids: self._annotator.edit.merge(into, ids))
+        if kept and len(workspace.objects.ids) < n_objects:
+            frames = ", ".join(map(str, kept[:FEW])) + (" …" if len(kept) > FEW else "")
+            self._annotator.noticed.emit(
+                f"{name} is locked in frame {frames}: its mask stayed as it was there."
+            )
+
+    def delete(self, object_ids: Sequence[int]) -> None:
+        """Delete objects with their prompts and their masks."""
+        self._change_unlocked(object_ids, self._annotator.edit.delete)
+
+    def _change_unlocked(
+        self, object_ids: Sequence[int], change: Callable[[Sequence[int]], None]
+    ) -> None:
+        """Do what would change locked objects only if none is."""
+        workspace = self._annotator.workspace
+        if workspace is None:
+            return
+        locked = [i for i in object_ids if workspace.objects.is_locked(i)]
+        if locked:
+            names = ", ".join(workspace.objects.name(i) for i in locked)
+            self._annotator.noticed.emit(
+                f"{names}: locked. Unlock it first (the padlock in the list)."
+            )
+        else:
+            change(object_ids)
+
+    def go_to(self, object_id: int, frame: int | None = None) -> None:
+        """Make an object the current one, and let the viewer show it.
+
+        Parameters
+        ----------
+        object_id
+            The object.
+        frame
+            The frame to go to; by default the nearest one that the object is in.
+        """
+        workspace = self._annotator.workspace
+        if workspace is None or object_id not in workspace.objects.ids:
+            return
+        if object_id != workspace.current_object:
+            self._annotator.select_object(object_id)
+        look_at(workspace, object_id, frame)
+
+    def go_to_current(self) -> None:
+        """Let the viewer show the current object."""
+        if self._annotator.workspace is not None:
+            self.go_to(self._annotator.workspace.current_object)
+
+    def go_to_doubtful(self, backward: bool = False) -> None:
+        """Go to the next doubtful mask of any object, or to the one before."""
+        place = self._review.next_place(backward)
+        if place is None:
+            self._annotator.noticed.emit("No mask is doubtful.")
+        else:
+            self.go_to(*place)
+
+    def pick(self) -> None:
+        """Make the object under the mouse the current one."""
+        workspace = self._annotator.workspace
+        if workspace is None:
+            return
+        object_id = object_at(workspace, workspace.viewer.cursor.position)
+        if object_id is None:
+            self._annotator.noticed.emit("There is no object under the mouse.")
+        else:
+            self._annotator.select_object(object_id)

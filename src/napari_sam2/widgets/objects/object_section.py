@@ -1,0 +1,110 @@
+"""The part of the dock where the objects are."""
+
+from collections.abc import Callable, Sequence
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_sam2.widgets.controls.form_rows import add_row, combo_box, form, row, small_button
+from napari_sam2.widgets.objects.object_table import ObjectRow, ObjectTable
+
+ONE_PER_OBJECT, ONE_FOR_ALL = "One layer per object", "One layer for all"
+TITLE_PX = 22  # of the columns' titles
+LEAST_ROWS, MOST_ROWS = 3, 12  # that are seen at once
+
+
+class ObjectSection(QWidget):
+    """Lists the objects, and says what is to be done with those that are selected.
+
+    Signals
+    -------
+    created
+        A new object is wanted.
+    duplicated, merged, deleted
+        Ids of the objects.
+    per_object_chosen
+        Whether each object is to have a layer of its own.
+    """
+
+    created = Signal()
+    duplicated = Signal(list)
+    merged = Signal(list)
+    deleted = Signal(list)
+    per_object_chosen = Signal(bool)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = ObjectTable()
+        self.new = small_button("New", "Start on the next object. Key N in the canvas.")
+        self.copy = small_button(
+            "Copy", "Make another object of the same masks, e.g. for a daughter."
+        )
+        self.merge = small_button("Merge", "Make one object of the selected ones, in every frame.")
+        self.delete = small_button("Delete", "Delete the selected objects, prompts and masks.")
+        self.layers = combo_box(
+            "Where the masks appear; nothing is lost by changing it. In the layer for all, where "
+            "objects overlap, the one that the network is surest of is seen (highest logit wins); "
+            "what you painted or locked wins over it. Each object keeps its whole mask.",
+            [ONE_PER_OBJECT, ONE_FOR_ALL],
+        )
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.table)
+        layout.addLayout(row(self.new, self.copy, self.merge, self.delete))
+        fields = form()
+        add_row(fields, "Masks in", self.layers)
+        layout.addLayout(fields)
+        self.table.menu_entries = self._menu_entries
+        self.new.clicked.connect(self.created)
+        for pressed, wanted in (
+            (self.copy, self.duplicated),
+            (self.merge, self.merged),
+            (self.delete, self.deleted),
+        ):
+            pressed.clicked.connect(lambda _, signal=wanted: signal.emit(self.table.selected_ids))
+        self.layers.activated.connect(lambda index: self.per_object_chosen.emit(index == 0))
+        self.table.selection_changed.connect(self._fit_buttons)
+        self._fit_buttons()
+        self.fit_table(0)
+
+    def fit_table(self, height: int) -> None:
+        """Make the list as high as there is room for, within limits, in whole rows."""
+        row_height = self.table.row_height
+        frame = TITLE_PX + 2 * self.table.frameWidth()
+        rows = min(max((height - frame) // row_height, LEAST_ROWS), MOST_ROWS)
+        self.table.setFixedHeight(frame + rows * row_height)
+
+    def show_rows(self, rows: Sequence[ObjectRow], current: int | None) -> None:
+        """List the objects."""
+        self.table.show_rows(rows, current)
+        self.new.setEnabled(bool(rows))
+        self._fit_buttons()
+
+    def show_per_object(self, per_object: bool) -> None:
+        """Show in which layers the masks are."""
+        self.layers.setCurrentIndex(0 if per_object else 1)
+
+    def _fit_buttons(self) -> None:
+        n_selected = len(self.table.selected_ids)
+        self.copy.setEnabled(n_selected > 0)
+        self.delete.setEnabled(n_selected > 0)
+        self.merge.setEnabled(n_selected > 1)
+
+    def _menu_entries(self) -> list[tuple[str, Callable[[], None]]]:
+        table, ids = self.table, self.table.selected_ids
+        return [
+            ("Lock", lambda: table.lock_wanted.emit(ids, True)),
+            ("Unlock", lambda: table.lock_wanted.emit(ids, False)),
+            ("Show", lambda: table.show_wanted.emit(ids, True)),
+            ("Hide", lambda: table.show_wanted.emit(ids, False)),
+            ("Show these only", lambda: self._show_only(ids)),
+            ("Copy", lambda: self.duplicated.emit(ids)),
+            ("Merge", lambda: self.merged.emit(ids)),
+            ("Delete", lambda: self.deleted.emit(ids)),
+        ]
+
+    def _show_only(self, object_ids: list[int]) -> None:
+        others = [i for i in self.table.objects.object_ids if i not in object_ids]
+        self.table.show_wanted.emit(object_ids, True)
+        self.table.show_wanted.emit(others, False)

@@ -1,0 +1,1 @@
+"""The propagation controls, with run estimate and run report."""

@@ -1,0 +1,117 @@
+"""What to do next, in one or two sentences: three lines in a dock 300 pixels wide.
+
+A fourth line would move every button below it, under the hand that is about to press one.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from typing import Any
+
+from napari_sam2.widgets.annotator.mask_candidates import MASKS
+
+REOPEN = "<a href='reopen' style='color: #3f8cff'>reopen the last session</a>"
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What the widget knows when it decides on a hint.
+
+    Parameters
+    ----------
+    image
+        Whether an image is chosen.
+    movie
+        Whether it has more than one frame.
+    drawing
+        Whether there is a layer to draw prompts in.
+    loading
+        The model that is being loaded; empty if none is.
+    marked
+        Whether the current object has a prompt.
+    propagating, propagated
+        Whether masks are being carried to other frames now, or have been for the
+        current object.
+    read_whole
+        Whether napari has to read large frames as a whole to show them.
+    choice
+        Which of the masks that a click can mean is taken, from 1, while the others are
+        outlined; else 0.
+    locked
+        Whether nothing changes the current object in the frame that is shown.
+    recoverable
+        Whether something was done on this image before, and can be gone on with.
+    """
+
+    image: bool = False
+    movie: bool = True
+    drawing: bool = False
+    loading: str = ""
+    marked: bool = False
+    propagating: bool = False
+    propagated: bool = False
+    read_whole: bool = False
+    choice: int = 0
+    locked: bool = False
+    recoverable: bool = False
+
+
+def next_step(now: Situation) -> str:
+    """Say what the user can do next."""
+    if not now.image:
+        return (
+            "Open an image: drop a file into the window, or take one from "
+            "<b>File > Open Sample</b>."
+        )
+    if not now.drawing and now.recoverable:
+        return f"You worked on this before: {REOPEN}. Or press <b>Points</b> to begin anew."
+    if not now.drawing and now.read_whole:
+        return (
+            "Press <b>Points</b>. napari reads these frames whole; as .zarr, with the reader "
+            "<b>SAM 2</b>, in parts."
+        )
+    if not now.drawing:
+        return "Press <b>Points</b>, then click inside a cell."
+    if now.propagating:
+        return "Carrying the masks on. Look around, correct or cancel at any time."
+    if now.loading:
+        return f"Loading {now.loading}. You can click already: nothing gets lost."
+    if now.choice:
+        return f"Mask <b>{now.choice} of {MASKS}</b> of this click. <b>Tab</b>: the next one."
+    if now.locked:
+        return "<b>Locked</b> here: nothing changes this mask. Key U locks and unlocks a frame."
+    if not now.marked:
+        return "<b>Click inside a cell</b>, or draw a box around it."
+    return _after_a_prompt(now)
+
+
+def _after_a_prompt(now: Situation) -> str:
+    if not now.movie:
+        return (
+            "Right? <b>New</b> object. If not, click <b>positive</b> on what is missing, "
+            "<b>negative</b> on what is too much."
+        )
+    if not now.propagated:
+        return (
+            "Right? <b>Propagate</b>. If not, click <b>positive</b> on what is missing, "
+            "<b>negative</b> on what is too much."
+        )
+    return (
+        "Go through the frames. Correct with a click and propagate again, or press "
+        "<b>New</b> for the next cell."
+    )
+
+
+def beside_pictures(now: Situation) -> str:
+    """Say it in one line, above the pictures of the neighbouring frames."""
+    if now.choice:
+        return f"Mask <b>{now.choice} of {MASKS}</b>. <b>Tab</b>: the next."
+    return "Goes on like this? <b>Propagate</b>."
+
+
+@cache
+def all_steps() -> frozenset[str]:
+    """Give all that can be said, for whoever makes room for it."""
+    flag, loading = (False, True), ("", "sam2.1_hiera_base_plus")
+    values: list[Any] = [flag, flag, flag, loading, *[flag] * 4, (0, MASKS), flag, flag]
+    return frozenset(next_step(Situation(*each)) for each in product(*values))

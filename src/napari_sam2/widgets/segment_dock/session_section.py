@@ -1,0 +1,95 @@
+"""The part of the dock that undoes, saves and opens."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
+
+from napari_sam2.io.sessions.session_files import SUFFIX
+from napari_sam2.widgets.controls.form_rows import button, row, small_button
+from napari_sam2.widgets.segment_dock.saved_sessions_list import SavedSessions
+
+if TYPE_CHECKING:
+    from napari_sam2.widgets.annotator.annotator import Annotator
+
+FILTER = f"Sessions (*{SUFFIX})"
+
+
+class SessionSection(QWidget):
+    """Undo and redo, save and open a session, and reopen what was done before.
+
+    Parameters
+    ----------
+    annotator
+        Whose session it is.
+    """
+
+    opened = Signal()
+
+    def __init__(self, annotator: "Annotator") -> None:
+        super().__init__()
+        self._annotator = annotator
+        self.reopen = small_button("Reopen", "")
+        self.undo = button("Undo", "")
+        self.redo = button("Redo", "")
+        self.save = small_button(
+            "Save…",
+            "Write prompts, masks and all steps to a file. It is saved by itself, too, a second "
+            "after each step.",
+        )
+        self.open = small_button(
+            "Open…",
+            "Go on with a session from a file, in place of what is here. What is here stays saved.",
+        )
+        self.saved = small_button(
+            "Saved…",
+            "All that was saved by itself: open one, or delete those that you no longer need.",
+        )
+        self.window_of_saved = SavedSessions(annotator, self)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addLayout(row(self.undo, self.redo))
+        layout.addLayout(row(self.save, self.open, self.saved, self.reopen))
+        self.reopen.clicked.connect(annotator.sessions.recover)
+        self.undo.clicked.connect(annotator.edit.undo)
+        self.redo.clicked.connect(annotator.edit.redo)
+        self.save.clicked.connect(self._save)
+        self.open.clicked.connect(self._open)
+        self.saved.clicked.connect(self.window_of_saved.show_sessions)
+        self.show_state()
+
+    def show_state(self) -> None:
+        """Show what can be undone, done again, and reopened."""
+        annotator = self._annotator
+        for push, word, text in (
+            (self.undo, "Undo", annotator.edit.undo_text),
+            (self.redo, "Redo", annotator.edit.redo_text),
+        ):
+            push.setEnabled(bool(text))
+            key = "Ctrl+Z" if push is self.undo else "Ctrl+Shift+Z"
+            push.setToolTip(f"{word}: {text} ({key})" if text else f"{word} ({key})")
+        self.save.setEnabled(bool(annotator.edit.undo_text))
+        self.open.setEnabled(annotator.workspace is not None)
+        path = annotator.sessions.recoverable
+        self.reopen.setVisible(path is not None)
+        if path is not None:
+            self.reopen.setToolTip(f"Go on where you were on this image: {path}")
+
+    def _save(self) -> None:
+        workspace = self._annotator.workspace
+        if workspace is None:
+            return
+        name = f"{Path(workspace.image.name).stem}{SUFFIX}"
+        path, _ = QFileDialog.getSaveFileName(self, "Save session", name, FILTER)
+        if path:
+            chosen = Path(path)
+            whole = chosen if chosen.suffix else chosen.with_suffix(SUFFIX)
+            self._annotator.sessions.save(whole)
+
+    def _open(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Open session", "", FILTER)
+        if path:
+            self._annotator.sessions.open(Path(path))
+            self.opened.emit()

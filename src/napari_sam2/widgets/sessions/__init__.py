@@ -1,0 +1,1 @@
+"""Saving, autosaving and opening sessions."""

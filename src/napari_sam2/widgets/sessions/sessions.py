@@ -1,0 +1,184 @@
+"""Sessions saved by themselves, saved and opened by the user, and found again after a crash."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_sam2.annotation.history import History
+from napari_sam2.io.sessions.saved_sessions import find_sessions
+from napari_sam2.io.sessions.session_files import Fingerprint, Header, read_session
+from napari_sam2.layers.viewer.image_geometry import FrameGeometry, LayerFrames
+from napari_sam2.movies.appearance import Appearance
+from napari_sam2.widgets.inference.worker import SessionWorker
+from napari_sam2.widgets.sessions.autosave import Autosave
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+    from napari_sam2.layers.workspace import Workspace
+
+FIRST_CHANNEL = Appearance(channels=(0,))
+
+
+class Sessions(QObject):
+    """The files of what is done in one viewer.
+
+    Parameters
+    ----------
+    model
+        Gives the name of the network.
+    put
+        Called with a workspace and the history that is to be its own from now on.
+
+    Attributes
+    ----------
+    recoverable
+        The newest session of the chosen image that was saved by itself, as long as nothing was
+        done here; None if there is none.
+
+    Signals
+    -------
+    changed
+        Another session can be recovered, or none any more.
+    noticed, failed
+        A sentence for the user, and an exception.
+    """
+
+    changed = Signal()
+    noticed = Signal(str)
+    failed = Signal(object)
+
+    def __init__(
+        self, model: Callable[[], str], put: "Callable[[Workspace, History], None]"
+    ) -> None:
+        super().__init__()
+        self.recoverable: Path | None = None
+        self.files = SessionWorker("napari-sam2 files")
+        self.files.failed.connect(self.failed)
+        self._model = model
+        self._put = put
+        self._workspace: Workspace | None = None
+        self._autosaves: dict[Workspace, Autosave] = {}
+
+    def choose(self, workspace: "Workspace | None") -> None:
+        """Go to an image: save what is done there, and look for what was done before."""
+        self._workspace, self.recoverable = workspace, None
+        if workspace is None:
+            return
+        if workspace not in self._autosaves:
+            self._autosaves[workspace] = Autosave(
+                self.files,
+                workspace.history,
+                partial(fingerprint, workspace.image, workspace.geometry),
+                self._model,
+            )
+        autosave = self._autosaves[workspace]
+        if workspace.history.is_empty:
+            self.files.submit(
+                partial(find_sessions, autosave.image),
+                then=partial(self._found, workspace),
+                topic="found",
+            )
+
+    def forget(self, workspace: "Workspace") -> None:
+        """Save what was done on an image for the last time."""
+        autosave = self._autosaves.pop(workspace, None)
+        if autosave is not None:
+            autosave.save_now()
+
+    def later(self) -> None:
+        """Save what is new, in a moment."""
+        for autosave in self._autosaves.values():
+            autosave.later()
+        if self._workspace is not None and not self._workspace.history.is_empty:
+            self.recoverable = None
+
+    def save(self, path: Path) -> None:
+        """Write the session of the chosen image to a file."""
+        if self._workspace is not None:
+            self._autosaves[self._workspace].save_as(path)
+
+    def open(self, path: Path) -> None:
+        """Go on with a session from a file, in place of what was done on the chosen image.
+
+        What was done stays in the file that was saved by itself. If the file belongs to another
+        image, the user is told.
+        """
+        workspace = self._workspace
+        if workspace is None:
+            return
+        autosave = self._autosaves[workspace]
+        self.files.submit(
+            lambda: (*read_session(path), autosave.image()),
+            then=lambda read: self._take(workspace, path, *read),
+            topic="open",
+        )
+
+    def recover(self) -> None:
+        """Go on with the session that was found."""
+        if self.recoverable is not None:
+            self.open(self.recoverable)
+
+    @property
+    def own_files(self) -> set[Path]:
+        """The files that what is done now is saved to."""
+        return {autosave.path for autosave in self._autosaves.values() if autosave.path}
+
+    def close(self) -> None:
+        """End the thread, and save what is new."""
+        self.files.close()
+        for autosave in self._autosaves.values():
+            autosave.flush()
+        self._autosaves.clear()
+
+    def _found(self, workspace: "Workspace", paths: list[Path]) -> None:
+        paths = [path for path in paths if path not in self.own_files]
+        if workspace is self._workspace and workspace.history.is_empty and paths:
+            self.recoverable = paths[0]
+            self.changed.emit()
+            self.noticed.emit(
+                f"You worked on {workspace.image.name} before: the top of the dock can reopen "
+                "the last session."
+            )
+
+    def _take(
+        self,
+        workspace: "Workspace",
+        path: Path,
+        header: Header,
+        history: History,
+        image: Fingerprint,
+    ) -> None:
+        if workspace not in self._autosaves:  # the image left meanwhile
+            return
+        difference = header.image.difference(image)
+        if header.image.frames_differ(image):
+            self.failed.emit(
+                ValueError(
+                    f"{path.name} belongs to another image, {header.image.name}: it {difference}"
+                )
+            )
+            return
+        if difference:
+            self.noticed.emit(
+                f"{path.name} was made on another image, {header.image.name}: it {difference}. "
+                "Its prompts and masks are shown on this one."
+            )
+        self.recoverable = None
+        self._put(workspace, history)
+        self._autosaves[workspace].follow(history)
+        self.changed.emit()
+
+
+def fingerprint(image: "Image", geometry: FrameGeometry) -> Fingerprint:
+    """Look at an image layer, whichever channel is shown: reads up to three frames."""
+    return Fingerprint.of(
+        LayerFrames(image, geometry, FIRST_CHANNEL),
+        image.name,
+        place=geometry.place(),
+        axes=tuple(map(str, image.axis_labels)),
+        scale=tuple(map(float, image.scale)),
+    )

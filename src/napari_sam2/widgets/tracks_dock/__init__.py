@@ -1,0 +1,1 @@
+"""The dock "Tracks and numbers"."""

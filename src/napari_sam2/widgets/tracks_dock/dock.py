@@ -1,0 +1,391 @@
+"""The dock widget "Tracks and numbers (SAM 2)"."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtWidgets import QLabel, QTabWidget, QVBoxLayout, QWidget
+
+from napari_sam2.annotation.daughters import Seeding
+from napari_sam2.annotation.track_edits import lineage_of
+from napari_sam2.layers.tracked_image import layer_axes, layer_calibration, measured_channels
+from napari_sam2.layers.tracks_layer import TracksLayer
+from napari_sam2.layers.workspace import Workspace
+from napari_sam2.masks.mask_statistics import FigureTable
+from napari_sam2.tracks.lineage import Lineage
+from napari_sam2.tracks.measurements import Table, measure_tracks, outline_numbers
+from napari_sam2.tracks.suggestions import Suggestion, joined, still_open, suggest
+from napari_sam2.tracks.tracked_movie import Tracked
+from napari_sam2.widgets.annotator.annotator_of_viewer import annotator_of
+from napari_sam2.widgets.controls.background_job import Background
+from napari_sam2.widgets.controls.collapsible import foldable
+from napari_sam2.widgets.controls.notices import report
+from napari_sam2.widgets.controls.vertical_scroll import TallScroll
+from napari_sam2.widgets.tracks_dock.export_section import ExportSection
+from napari_sam2.widgets.tracks_dock.lineage_section import DIVIDE_KEY, LineageSection
+from napari_sam2.widgets.tracks_dock.linking import Linker, label_layers
+from napari_sam2.widgets.tracks_dock.measurements_section import NumbersSection
+from napari_sam2.widgets.tracks_dock.open_section import OpenSection
+from napari_sam2.widgets.tracks_dock.suggestion_list import SuggestionList
+from napari_sam2.widgets.tracks_dock.track_commands import TrackEdits
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+    from napari_sam2.widgets.inference.session_owner import SessionOwner
+
+UPDATE_AFTER_MS = 400
+
+
+class Quick(NamedTuple):
+    """What is known of the objects without looking at pixels."""
+
+    tracked: Tracked
+    objects: Table
+    tracks: Table
+    places_yx: NDArray[np.floating]
+
+
+class TracksAndNumbers(QWidget):
+    """Divisions and tracks, measurements, and files, of the image that is worked on.
+
+    Parameters
+    ----------
+    viewer
+        The napari viewer that the dock belongs to.
+    owner
+        What the network's thread owns; tests give one without a network.
+    """
+
+    def __init__(self, viewer: "napari.viewer.Viewer", owner: "SessionOwner | None" = None) -> None:
+        super().__init__()
+        # napari gives plugins a proxy, through which one layer is never the same object twice
+        self._viewer = getattr(viewer, "__wrapped__", viewer)
+        self.annotator = annotator_of(self._viewer, owner)
+        self.edits = TrackEdits(self.annotator)
+        self.hint = QLabel("Choose an image in the dock “Segment and track (SAM 2)” first.")
+        self.lineage = LineageSection()
+        self.suggestions = SuggestionList(self._name)
+        self.numbers = NumbersSection(self._tracked)
+        self.export = ExportSection(self._tracked)
+        take = partial(self._try, self.edits.bring_in)
+        self.opening = OpenSection(partial(label_layers, self.annotator))
+        self.linker = Linker(self.annotator, self.opening, take)
+        self.tabs = QTabWidget()
+        self._layers: dict[Workspace, TracksLayer] = {}
+        self._workspace: Workspace | None = None
+        self._is_closed = False
+        self._found: Quick | None = None
+        self._measured: Workspace | None = None  # whose numbers come next
+        self._quick = Background()
+        self._search = Background()
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(UPDATE_AFTER_MS)
+        self._arrange()
+        self._connect()
+        self._sync()
+
+    def close_dock(self) -> None:
+        """Let go of the viewer; nothing happens the second time. The Annotator stays."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._timer.stop()
+        self.annotator.changed.disconnect(self._sync)
+        self.annotator.ended.disconnect(self._later)
+        self.annotator.closed.disconnect(self.close_dock)
+        self.annotator.suggestions.decided.disconnect(self.suggestions.decide)
+        self.annotator.suggestions.show(())
+        self._viewer.dims.events.current_step.disconnect(self._show_place)
+        self._viewer.bind_key(DIVIDE_KEY, None, overwrite=True)
+        for background in (self._quick, self._search):
+            background.close()
+        self.numbers.close_section()
+        self.export.close_section()
+        self.opening.close_section()
+        self.linker.cancel()
+
+    def event(self, event: QEvent | None) -> bool:
+        """Notice when napari takes the widget out of its dock, which does not close it."""
+        handled = bool(super().event(event))
+        if event is not None and event.type() == QEvent.Type.ParentChange:
+            if self.parent() is None:
+                self.close_dock()
+        return handled
+
+    def _arrange(self) -> None:
+        self.hint.setWordWrap(True)
+        suggestions = foldable("Suggestions", self.suggestions)
+        files = _page(foldable("Write", self.export), foldable("Open", self.opening), fills=False)
+        for widget, title in (
+            (_page(self.lineage, suggestions), "Lineage"),
+            (self.numbers, "Numbers"),
+            (files, "Files"),
+        ):
+            self.tabs.addTab(widget, title)
+        self.tabs.setElideMode(Qt.TextElideMode.ElideNone)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addWidget(self.hint)
+        layout.addWidget(self.tabs)
+
+    def _connect(self) -> None:
+        lineage, annotator = self.lineage, self.annotator
+        for signal, operation in (
+            (lineage.divided, self.edits.divide),
+            (lineage.cut, self.edits.cut),
+            (lineage.split, self.edits.split),
+            (lineage.ended, self.edits.finish),
+        ):
+            signal.connect(partial(self._here, operation))
+        lineage.swapped.connect(self._swap)
+        lineage.merged.connect(lambda other: self._try(self.edits.merge, self._current, other))
+        lineage.linked.connect(lambda other: self._try(self.edits.link, other, self._current))
+        lineage.unlinked.connect(lambda: self._try(self.edits.unlink, self._current))
+        lineage.selected.connect(annotator.select_object)
+        lineage.seeding.currentTextChanged.connect(self._choose_seeding)
+        lineage.remember.toggled.connect(self._choose_memories)
+        lineage.tracks_toggled.connect(self._toggle_tracks)
+        self.suggestions.wanted.connect(self._find_suggestions)
+        self.suggestions.shown.connect(self._show_suggestion)
+        self.suggestions.decided.connect(self._forget_proposed)
+        self.suggestions.listed.connect(self._share_suggestions)
+        annotator.suggestions.decided.connect(self.suggestions.decide)
+        self.suggestions.accepted.connect(lambda said: self._try(self.edits.accept, said))
+        self.numbers.place_selected.connect(self._go_to)
+        self.numbers.measured.connect(self._show_tracks)
+        self.opening.opened.connect(lambda tracked: self._try(self.edits.bring_in, tracked))
+        for section in (self.numbers, self.export, self.opening):
+            section.job.failed.connect(report)
+        self._connect_backgrounds()
+        annotator.changed.connect(self._sync)
+        annotator.ended.connect(self._later)
+        annotator.closed.connect(self.close_dock)
+        self._viewer.dims.events.current_step.connect(self._show_place)
+        self._viewer.bind_key(DIVIDE_KEY, self._divide_pressed, overwrite=True)
+
+    def _connect_backgrounds(self) -> None:
+        self._quick.finished.connect(self._show_quick)
+        self._quick.failed.connect(report)
+        self._search.finished.connect(self._show_found)
+        self._search.failed.connect(report)
+        self._timer.timeout.connect(self._measure_quickly)
+
+    @property
+    def _current(self) -> int:
+        workspace = self.annotator.workspace
+        return 0 if workspace is None else workspace.current_object
+
+    def _name(self, object_id: int) -> str:
+        workspace = self.annotator.workspace
+        known = workspace is not None and object_id in workspace.objects.ids
+        return workspace.objects.name(object_id) if known and workspace else f"Object {object_id}"
+
+    def _tracked(self) -> Tracked | None:
+        """Take the objects as they are now."""
+        workspace = self.annotator.workspace
+        if workspace is None:
+            return None
+        image, geometry = workspace.image, workspace.geometry
+        return Tracked(
+            workspace.masklets.snapshot(),
+            lineage_of(workspace.history.values),
+            layer_axes(image, geometry),
+            layer_calibration(image, geometry),
+            {i: workspace.objects.name(i) for i in workspace.objects.ids},
+            workspace.frames,
+            geometry.n_planes,
+            measured_channels(image, geometry, self._viewer.layers),
+        )
+
+    def _here(self, operation: Callable[[int, int], Any]) -> None:
+        """Do something to the current object in the shown frame."""
+        workspace = self.annotator.workspace
+        frame = None if workspace is None else workspace.shown_frame
+        if frame is not None:
+            self._try(operation, self._current, frame)
+
+    def _choose_seeding(self, seeding: str) -> None:
+        self.edits.seeding = Seeding(seeding)
+
+    def _choose_memories(self, remember: bool) -> None:
+        self.edits.remember_mother = remember
+
+    def _divide_pressed(self, _: Any) -> None:
+        self._here(self.edits.divide)
+
+    def _swap(self, other: int) -> None:
+        self._here(lambda current, frame: self.edits.swap(current, other, frame))
+
+    def _try(self, operation: Callable[..., Any], *arguments: Any) -> None:
+        """Do it once nothing is propagated any more, or say why it makes no sense."""
+
+        def attempt() -> None:
+            try:
+                operation(*arguments)
+            except (ValueError, KeyError) as error:
+                report(error)
+
+        self.annotator.when_idle(attempt)
+
+    def _sync(self) -> None:
+        """Show the state that the annotator is in."""
+        workspace = self.annotator.workspace
+        self.hint.setVisible(workspace is None)
+        self.tabs.setEnabled(workspace is not None)
+        if workspace is not self._workspace:
+            self._workspace = workspace
+            self.suggestions.forget()
+            self.numbers.show_numbers({}, {})
+            self._found = None
+        self.suggestions.add_suggestions(self._proposed())
+        self._show_family()
+        self._show_place()
+        if workspace in self._layers:
+            self._layers[workspace].highlight(self._current)
+        self._later()
+
+    def _later(self) -> None:
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def _show_place(self) -> None:
+        """Show the current object, and the frame that is looked at."""
+        workspace = self.annotator.workspace
+        if workspace is None:
+            return
+        frame = workspace.shown_frame
+        self.numbers.select([workspace.current_object], frame)
+
+    def _measure_quickly(self) -> None:
+        tracked = self._tracked()
+        if tracked is None:
+            return
+        if self._quick.run(partial(_quick_numbers, tracked)):
+            self._measured = self.annotator.workspace
+        else:
+            self._later()
+
+    def _show_quick(self, found: Quick) -> None:
+        workspace = self.annotator.workspace
+        if workspace is None or workspace is not self._measured:
+            return
+        self._found = found
+        self._show_family()
+        measured = _still_holds(self.numbers.objects, found.objects)
+        if not measured and not self.numbers.job.background.is_running:
+            self.numbers.show_numbers(found.objects, found.tracks)
+        self._show_tracks()
+
+    def _show_family(self) -> None:
+        workspace = self.annotator.workspace
+        if workspace is None:
+            return
+        names = {i: workspace.objects.name(i) for i in workspace.objects.ids}
+        tracks = self._found.tracked.tracks if self._found is not None else Lineage()
+        self.lineage.show_objects(names, workspace.current_object, tracks, workspace.shown_frame)
+
+    def _show_tracks(self) -> None:
+        """Draw the tracks if they are wanted."""
+        workspace = self.annotator.workspace
+        found = self._found
+        if workspace is None or found is None or not self.lineage.tracks.isChecked():
+            return
+        layer = self._tracks_layer(workspace)
+        layer.show(found.objects, found.places_yx, found.tracked.tracks)
+        layer.highlight(workspace.current_object)
+
+    def _tracks_layer(self, workspace: Workspace) -> TracksLayer:
+        if workspace not in self._layers:
+            self._layers[workspace] = TracksLayer(
+                self._viewer, workspace.image, workspace.geometry, self.annotator.select_object
+            )
+        return self._layers[workspace]
+
+    def _toggle_tracks(self, shown: bool) -> None:
+        workspace = self.annotator.workspace
+        if shown:
+            self._show_tracks()
+        elif workspace in self._layers:
+            self._layers[workspace].remove()
+
+    def _find_suggestions(self) -> None:
+        tracked, workspace = self._tracked(), self.annotator.workspace
+        if tracked is not None and workspace is not None:
+            confidence = dict(workspace.confidence)
+            given = {key for key, marks in workspace.marks.items() if marks}
+            self._search.run(partial(_find, tracked, confidence, given))
+
+    def _proposed(self) -> list[Suggestion]:
+        """List the divisions that "track everything" proposed and nobody decided on."""
+        workspace = self.annotator.workspace
+        if workspace is None or not workspace.proposed:
+            return []
+        lineage = lineage_of(workspace.history.values)
+        return still_open(workspace.proposed, workspace.objects.ids, lineage)
+
+    def _show_found(self, found: list[Suggestion]) -> None:
+        self.suggestions.show_suggestions(joined(self._proposed(), found))
+
+    def _share_suggestions(self) -> None:
+        """Let the timeline show what is in the list."""
+        found = self.suggestions.suggestions
+        self.annotator.suggestions.show((each, self.suggestions.in_words(each)) for each in found)
+
+    def _forget_proposed(self, suggestion: Suggestion) -> None:
+        workspace = self.annotator.workspace
+        if workspace is not None and suggestion in workspace.proposed:
+            workspace.proposed.remove(suggestion)
+
+    def _show_suggestion(self, suggestion: Suggestion) -> None:
+        self._go_to(suggestion.object_ids[0], suggestion.frame)
+
+    def _go_to(self, object_id: int, frame: int) -> None:
+        workspace = self.annotator.workspace
+        if workspace is None:
+            return
+        if object_id in workspace.objects.ids:
+            self.annotator.select_object(object_id)
+        if 0 <= frame < workspace.geometry.n_frames:
+            workspace.go_to(frame)
+
+
+def _page(*parts: QWidget, fills: bool = True) -> TallScroll:
+    """Put parts below each other, of which the last one fills the rest, or none does."""
+    page = QWidget()
+    layout = QVBoxLayout(page)
+    for part in parts:
+        layout.addWidget(part, int(fills and part is parts[-1]))
+    if not fills:
+        layout.addStretch()
+    return TallScroll(page)
+
+
+def _quick_numbers(tracked: Tracked, progress: Callable[[int, int], None]) -> Quick:
+    objects, places = outline_numbers(tracked)
+    return Quick(tracked, objects, measure_tracks(tracked, objects), places)
+
+
+def _still_holds(measured: Table, quick: Table) -> bool:
+    """Tell whether what was measured in full is of the masks as they are now."""
+    names = [name for name in quick if name in ("object", "frame") or name.startswith("area_")]
+    return bool(names) and all(
+        name in measured and np.array_equal(measured[name], quick[name]) for name in names
+    )
+
+
+def _find(
+    tracked: Tracked,
+    confidence: Any,
+    given: "set[tuple[int, int]]",
+    progress: Callable[[int, int], None],
+) -> list[Suggestion]:
+    table = FigureTable(tracked.masklets, confidence)
+    for object_id in table.set_objects(tracked.masklets.object_ids):
+        table.read(object_id)
+    table.set_given(given)
+    return suggest(tracked.masklets, table.figures, table.object_ids, tracked.lineage)

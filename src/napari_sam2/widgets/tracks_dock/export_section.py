@@ -1,0 +1,112 @@
+"""The panel that writes objects, masks and tracks to files."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from qtpy.QtWidgets import QFileDialog, QLineEdit, QVBoxLayout, QWidget
+
+from napari_sam2.io.tracks.formats import FOLDERS, FORMS, export, form_of
+from napari_sam2.tracks.tracked_movie import Tracked
+from napari_sam2.widgets.controls.form_rows import add_row, button, combo_box, form, row
+from napari_sam2.widgets.controls.job_panel import JobPanel
+
+_HINTS = {
+    ".csv": "Two tables: objects by frame, and <name>_tracks beside it.",
+    ".parquet": "Two tables: objects by frame, and <name>_tracks beside it.",
+    ".geff": "Keeps overlapping masks and divisions; can be opened again.",
+    ".ctc": "A folder of masks with res_track.txt; can be opened again.",
+    ".mp4": "With names, the time and a scale bar.",
+}
+
+
+class ExportSection(QWidget):
+    """Chooses a form and a place, and writes there.
+
+    Parameters
+    ----------
+    tracked
+        Gives what to write; None if there is nothing.
+    """
+
+    def __init__(self, tracked: Callable[[], Tracked | None]) -> None:
+        super().__init__()
+        self._tracked = tracked
+        self.form = combo_box("What kind of file to write", [f.name for f in FORMS.values()])
+        self.path = QLineEdit()
+        self.browse = button("Choose…", "Choose where to write")
+        start = button("Export", "Write all objects with masks")
+        self.job = JobPanel(start, "Stop; nothing is left of the new file", "nothing was written")
+        self._arrange()
+        self._connect()
+        self._form_chosen()
+
+    @property
+    def suffix(self) -> str:
+        """The suffix of the chosen form."""
+        return list(FORMS)[self.form.currentIndex()]
+
+    def close_section(self) -> None:
+        """Stop what is being written."""
+        self.job.close_panel()
+
+    def _arrange(self) -> None:
+        self.path.setPlaceholderText("File to write")
+        self.path.setToolTip("Where to write; the suffix says the form.")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        fields = form()
+        add_row(fields, "Form", self.form)
+        add_row(fields, "File", self.path)
+        layout.addLayout(fields)
+        layout.addLayout(row(self.browse))
+        layout.addWidget(self.job)
+
+    def _connect(self) -> None:
+        self.form.currentIndexChanged.connect(self._form_chosen)
+        self.browse.clicked.connect(self._browse)
+        self.job.start.clicked.connect(self._start)
+        self.job.finished.connect(lambda path: self.job.show_end(f"Written: {path}"))
+
+    def _form_chosen(self) -> None:
+        self.job.state.setText(_HINTS.get(self.suffix, ""))
+        text = self.path.text()
+        if text:
+            self.path.setText(str(with_suffix(Path(text), self.suffix)))
+
+    def _browse(self) -> None:
+        name = FORMS[self.suffix].name
+        text, _ = QFileDialog.getSaveFileName(
+            self, "Export", self.path.text(), f"{name} (*{self.suffix})"
+        )
+        if text:
+            self.path.setText(str(with_suffix(Path(text), self.suffix)))
+
+    def _start(self) -> None:
+        tracked = self._tracked()
+        text = self.path.text().strip()
+        if tracked is None or not tracked.tracks:
+            self.job.state.setText("Nothing to write yet: click a cell and propagate it first.")
+        elif not text:
+            self.job.state.setText("Choose a file first.")
+        else:
+            path = Path(text).expanduser()
+            try:
+                form_of(path)
+            except ValueError:
+                path = with_suffix(path, self.suffix)
+                self.path.setText(str(path))
+            self.job.run(partial(_write, path, tracked), f"Writing {path.name} …")
+
+
+def with_suffix(path: Path, suffix: str) -> Path:
+    """Give a path the suffix of a form, in place of that of another form."""
+    known = sorted((*FORMS, *FOLDERS, ".ome.tiff", ".tiff"), key=len, reverse=True)
+    name = path.name
+    before = next((end for end in known if name.lower().endswith(end)), "")
+    return path.with_name(name[: len(name) - len(before)] + suffix)
+
+
+def _write(path: Path, tracked: Tracked, progress: Callable[[int, int], None]) -> Path:
+    export(path, tracked, progress)
+    return path

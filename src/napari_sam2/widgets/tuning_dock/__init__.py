@@ -1,0 +1,1 @@
+"""The dock "Tune to my data"."""

@@ -1,0 +1,257 @@
+"""The parts of the dock "Tune to my data": they show, and say what was pressed."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QPixmap, QResizeEvent
+from qtpy.QtWidgets import (
+    QDoubleSpinBox,
+    QFileDialog,
+    QGridLayout,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_sam2.widgets.controls.form_rows import add_row, button, combo_box, form, row
+from napari_sam2.widgets.model.model_section import CHOOSE_FILE
+from napari_sam2.widgets.tuning_dock.loss_curve import LossCurve
+
+FROM_VIEWER, FROM_FOLDER = "This viewer", "A folder…"
+TRAINED = {
+    "Decoder and memory": "decoder",
+    "Everything": "everything",
+    "Adapters": "adapters",
+}
+PROMPTS = {
+    "image.click": "one click",
+    "image.3clicks": "three clicks",
+    "image.box": "box",
+    "sequence.click": "click, followed",
+    "sequence.box": "box, followed",
+}
+DEFAULT_MINUTES = 10.0
+
+
+def _words(text: str = "") -> QLabel:
+    label = QLabel(text)
+    label.setWordWrap(True)
+    # long words, such as paths, must not widen the dock
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+    return label
+
+
+class DataSection(QWidget):
+    """What to learn from."""
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder: Path | None = None
+        self.source = combo_box(
+            "Masks that were made and corrected in this viewer, or a folder with images and "
+            "labels (folders images and labels, or pairs such as a.tif and a_labels.tif).",
+            [FROM_VIEWER, FROM_FOLDER],
+        )
+        self.summary = _words()
+        layout = form()
+        add_row(layout, "Learn from", self.source)
+        layout.addRow(self.summary)
+        self.setLayout(layout)
+        self.source.activated.connect(self._activated)
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether a folder is chosen rather than the viewer."""
+        return self.source.currentIndex() > 0
+
+    def choose_folder(self, folder: Path) -> None:
+        """Take a folder."""
+        self.folder = folder
+        self.source.setCurrentIndex(1)
+        self.source.setItemText(1, folder.name or str(folder))
+        self.source.setItemData(1, str(folder), Qt.ItemDataRole.ToolTipRole)
+        self.changed.emit()
+
+    def _activated(self, index: int) -> None:
+        if index == 1:
+            chosen = QFileDialog.getExistingDirectory(self, "Folder with images and labels")
+            if chosen:
+                self.choose_folder(Path(chosen))
+                return
+            self.source.setCurrentIndex(0 if self.folder is None else 1)
+        self.changed.emit()
+
+
+class SettingsSection(QWidget):
+    """What to begin with, what learns, how long, and the new name."""
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = combo_box("The model to begin with.")
+        self.trained = combo_box(
+            "Decoder and memory: all but the image encoder; good for most data. Everything: for "
+            "images that look like nothing before; slower. Adapters: small changes only, for few "
+            "images.",
+            list(TRAINED),
+        )
+        self.minutes = QDoubleSpinBox()
+        self.minutes.setRange(0.1, 24 * 60)
+        self.minutes.setDecimals(1)
+        self.minutes.setValue(DEFAULT_MINUTES)
+        self.minutes.setSuffix(" min")
+        self.minutes.setToolTip("How long to train; measuring before and after comes on top.")
+        self.name = QLineEdit("my_cells")
+        self.name.setToolTip(
+            "Name of the new model: letters, digits and . _ + -. It will be in every model menu."
+        )
+        layout = form()
+        add_row(layout, "Begin with", self.model)
+        add_row(layout, "Learns", self.trained)
+        add_row(layout, "Train for", self.minutes)
+        add_row(layout, "New name", self.name)
+        self.setLayout(layout)
+        self.name.textChanged.connect(self.changed)
+
+    def show_models(self, names: Sequence[str], current: str) -> None:
+        """List the models, and choose one."""
+        self.model.clear()
+        for name in dict.fromkeys((current, *names)):
+            self.model.addItem(Path(name).name, name)
+            self.model.setItemData(self.model.count() - 1, name, Qt.ItemDataRole.ToolTipRole)
+        self.model.setCurrentIndex(0)
+
+    @property
+    def begin_with(self) -> str:
+        """Name or path of the model to begin with."""
+        return str(self.model.currentData() or CHOOSE_FILE)
+
+
+class RunSection(QWidget):
+    """Start and stop, and how far it is."""
+
+    started = Signal()
+    stopped = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.start = button("Train", "Hold a part out, measure on it, train, and measure again.")
+        self.stop = button(
+            "Stop", "Stop after this step; the model is measured and saved as it is then."
+        )
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(8)
+        self.status = _words()
+        self.curve = LossCurve()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(row(self.start, self.stop))
+        for widget in (self.bar, self.status, self.curve):
+            layout.addWidget(widget)
+        self.start.clicked.connect(self.started)
+        self.stop.clicked.connect(self.stopped)
+        self.show_running(False)
+
+    def show_running(self, running: bool) -> None:
+        """Switch between ready and running."""
+        self.stop.setEnabled(running)
+        if not running:
+            self.bar.setRange(0, 1)
+            self.bar.reset()
+
+    def show_progress(self, text: str, share: float) -> None:
+        """Show how far a stage is."""
+        self.bar.setRange(0, 1000)
+        self.bar.setValue(round(1000 * share))
+        self.status.setText(text)
+
+
+class ResultSection(QWidget):
+    """What was gained: figures, pictures, and whether to use it."""
+
+    used = Signal()
+    undone = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headline = _words()
+        self.figures = QGridLayout()
+        self.figures.setHorizontalSpacing(12)
+        self.picture = _Picture()
+        self.use = button("Use it", "Segment and track with the new model from now on.")
+        self.undo = button("Go back", "Segment and track with the model from before.")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.headline)
+        layout.addLayout(self.figures)
+        layout.addWidget(self.picture)
+        layout.addLayout(row(self.use, self.undo))
+        self.use.clicked.connect(self.used)
+        self.undo.clicked.connect(self.undone)
+        self.hide()
+
+    def show_result(
+        self, headline: str, before: Mapping[str, float], after: Mapping[str, float], picture: Path
+    ) -> None:
+        """Show the mean IoU on the held-out part by kind of prompt, and examples."""
+        self.headline.setText(headline)
+        while (item := self.figures.takeAt(0)) is not None:
+            if (old := item.widget()) is not None:
+                old.deleteLater()
+        rows = [("held-out part", "before", "after")]
+        for key, prompt in PROMPTS.items():
+            if key in before and key in after:
+                rows.append((prompt, f"{before[key]:.2f}", f"{after[key]:.2f}"))
+        for y, cells in enumerate(rows):
+            for x, text in enumerate(cells):
+                label = QLabel(text)
+                if x:
+                    label.setAlignment(Qt.AlignmentFlag.AlignRight)
+                label.setToolTip("Mean IoU: 1 is a perfect mask, 0 a wrong one.")
+                self.figures.addWidget(label, y, x)
+        self.figures.setColumnStretch(0, 1)
+        self.picture.show_file(picture)
+        self.show()
+
+    def show_in_use(self, in_use: bool) -> None:
+        """Offer the other of the two models."""
+        self.use.setEnabled(not in_use)
+        self.undo.setEnabled(in_use)
+
+
+class _Picture(QLabel):
+    """A picture as wide as the dock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pixels = QPixmap()
+        self.setMinimumWidth(1)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setToolTip(
+            "Of the held-out part: the true masks (green), and those that one click gave before "
+            "and after (orange)."
+        )
+
+    def show_file(self, path: Path) -> None:
+        self._pixels = QPixmap(str(path))
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        self._fit()
+
+    def _fit(self) -> None:
+        if self._pixels.isNull():
+            self.setFixedHeight(0)
+            return
+        smooth = Qt.TransformationMode.SmoothTransformation
+        fitted = self._pixels.scaledToWidth(max(self.width(), 1), smooth)
+        self.setFixedHeight(fitted.height())
+        self.setPixmap(fitted)

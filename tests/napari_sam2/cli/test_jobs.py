@@ -1,0 +1,90 @@
+from pathlib import Path
+
+import pytest
+
+from napari_sam2.cli.jobs import plan_jobs
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """A folder with inputs and prompts, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("m2.tif", "m10.tif", "all.csv", "x.ome.tif", "p/m2.csv", "p/m10.tif", "q/m2.tif"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text("")
+    Path("frames").mkdir()
+    return tmp_path
+
+
+def planned(inputs, prompts, output):
+    return [
+        (str(j.source), str(j.prompts), str(j.output)) for j in plan_jobs(inputs, prompts, output)
+    ]
+
+
+def test_one_file():
+    assert planned(["m2.tif"], "all.csv", "out.tif") == [("m2.tif", "all.csv", "out.tif")]
+
+
+def test_one_file_is_made_anew():
+    Path("out.tif").write_text("old")
+    assert not plan_jobs(["m2.tif"], "all.csv", "out.tif")[0].finished
+
+
+def test_a_pattern_is_in_natural_order():
+    assert planned(["m*.tif"], "all.csv", "out") == [
+        ("m2.tif", "all.csv", str(Path("out/m2.tif"))),
+        ("m10.tif", "all.csv", str(Path("out/m10.tif"))),
+    ]
+
+
+def test_prompts_of_each_stem():
+    assert [prompts for _, prompts, _ in planned(["m2.tif", "m10.tif"], "p", "out")] == [
+        str(Path("p/m2.csv")),
+        str(Path("p/m10.tif")),
+    ]
+
+
+def test_stems_of_ome_tiffs_and_folders():
+    found = [output for *_, output in planned(["x.ome.tif", "frames"], "all.csv", "out")]
+    assert found == [str(Path("out/x.tif")), str(Path("out/frames.tif"))]
+
+
+@pytest.mark.parametrize("output", ["made", "new/"])
+def test_one_file_into_a_folder(output):
+    Path("made").mkdir()
+    ((*_, path),) = planned(["m2.tif"], "all.csv", output)
+    assert Path(path) == Path(output) / "m2.tif"
+
+
+def test_finished_outputs_are_marked():
+    Path("out").mkdir()
+    Path("out/m10.tif").write_text("done")
+    jobs = plan_jobs(["m*.tif"], "all.csv", "out")
+    assert [job.finished for job in jobs] == [False, True]
+
+
+def test_a_name_with_brackets_is_a_file():
+    Path("a[1].tif").write_text("")
+    assert planned(["a[1].tif"], "all.csv", "o.tif") == [("a[1].tif", "all.csv", "o.tif")]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "prompts", "output", "message"),
+    [
+        (["no.tif"], "all.csv", "o.tif", "no.tif: expected a file or a folder of images, found"),
+        (["n*.tif"], "all.csv", "o", r"n\*.tif: expected a pattern of files, found nothing"),
+        (["m2.tif"], "no.csv", "o.tif", "no.csv: expected prompts, found nothing"),
+        (["x.ome.tif"], "p", "o.tif", r"expected prompts p.x\.csv or with one of \.tif"),
+        (["m2.tif"], "all.csv", "o.xyz", r"o\.xyz: expected an output that ends in \.tif"),
+        (["m2.tif"], "all.csv", "no/o.tif", "expected a folder to write to, found no no"),
+        (["m*.tif"], "all.csv", "o.tif", r"o\.tif: expected a folder for the outputs of several"),
+        (["m*.tif"], "all.csv", "all.csv", "expected a folder for the outputs of several"),
+        (["m2.tif", "q/m2.tif"], "all.csv", "o", "expected inputs with different names"),
+        (["m2.tif"], "all.csv", "m2.tif", r"m2\.tif: expected an output of its own"),
+        (["m*.tif"], "all.csv", ".", "expected an output of its own, found one of the inputs"),
+    ],
+)
+def test_what_does_not_fit_is_said(inputs, prompts, output, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        plan_jobs(inputs, prompts, output)

@@ -1,0 +1,89 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_sam2.io.read import read_movie, read_prompts
+from napari_sam2.io.tracks.label_movies import write_labels
+from napari_sam2.masks.masklets import Masklets
+from napari_sam2.movies.axes import resolve_layout
+from napari_sam2.movies.movie import Calibration, Movie
+
+CALIBRATION = Calibration((0.5, 0.25), "um", time_interval=10.0)
+
+
+def layout(n_frames, axes):
+    return resolve_layout((n_frames, 40, 60)[-len(axes) :], axes)
+
+
+def masklets_of(n_frames, object_id=7):
+    masklets = Masklets(n_frames, (40, 60))
+    for frame in range(n_frames):
+        mask = np.zeros((40, 60), bool)
+        mask[5:15, 10 + frame : 20 + frame] = True
+        masklets.paint(object_id, frame, mask)
+    return masklets
+
+
+@pytest.mark.parametrize("name", ["labels.tif", "labels.TIFF", "labels.ome.tif"])
+def test_labels_go_out_and_in(tmp_path, name):
+    masklets = masklets_of(4)
+    write_labels(tmp_path / name, masklets, layout(4, "ZYX"), CALIBRATION)
+    labels = read_movie(tmp_path / name)
+    assert labels.layout.label_axes == "ZYX"
+    assert labels.dtype == np.uint16
+    for frame in range(4):
+        np.testing.assert_array_equal(labels[frame], masklets.labels(frame))
+
+
+def test_one_image_stays_one_image(tmp_path):
+    write_labels(tmp_path / "labels.tif", masklets_of(1), layout(1, "YX"), CALIBRATION)
+    assert tifffile.imread(tmp_path / "labels.tif").shape == (40, 60)
+
+
+def test_large_ids_are_kept(tmp_path):
+    write_labels(tmp_path / "labels.tif", masklets_of(2, 70000), layout(2, "TYX"), CALIBRATION)
+    assert read_movie(tmp_path / "labels.tif")[1].max() == 70000
+
+
+def test_an_unknown_output_is_said(tmp_path):
+    with pytest.raises(ValueError, match=r"labels\.xyz: expected an output that ends in \.tif"):
+        write_labels(tmp_path / "labels.xyz", masklets_of(2), layout(2, "TYX"), CALIBRATION)
+
+
+def test_inputs_that_cannot_be_read_are_said(tmp_path):
+    with pytest.raises(FileNotFoundError, match="found nothing"):
+        read_movie(tmp_path / "movie.tif")
+    (tmp_path / "movie.xyz").write_text("?")
+    with pytest.raises(ValueError, match=r"movie\.xyz: expected a folder or one of \.zarr, \.tif"):
+        read_movie(tmp_path / "movie.xyz")
+    np.save(tmp_path / "line.npy", np.zeros(9))
+    with pytest.raises(ValueError, match=r"line\.npy: expected an image \(Y, X\)"):
+        read_movie(tmp_path / "line.npy")
+    np.save(tmp_path / "nan.npy", np.full((2, 40, 60), np.nan))
+    with pytest.raises(ValueError, match=r"nan\.npy: expected pixels with numbers, found only NaN"):
+        read_movie(tmp_path / "nan.npy")
+
+
+def test_prompts_from_both_kinds_of_files(tmp_path):
+    movie = Movie(np.zeros((4, 40, 60), np.uint8))
+    write_labels(tmp_path / "prompts.tif", masklets_of(1), layout(1, "YX"), CALIBRATION)
+    (said,) = read_prompts(tmp_path / "prompts.tif", movie)
+    assert (said.object_id, said.frame, said.prompts[0].mask.sum()) == (7, 0, 100)
+    (tmp_path / "prompts.csv").write_text("object,frame,kind,y,x\n3,1,point,4,5\n")
+    (said,) = read_prompts(tmp_path / "prompts.csv", movie)
+    assert (said.object_id, said.frame) == (3, 1)
+    with pytest.raises(FileNotFoundError, match="expected prompts"):
+        read_prompts(tmp_path / "none.csv", movie)
+    with pytest.raises(ValueError, match=r"prompts\.tif: label image: expected the shape"):
+        read_prompts(tmp_path / "prompts.tif", Movie(np.zeros((4, 41, 60), np.uint8)))
+
+
+def test_importing_loads_neither_torch_nor_napari():
+    modules = "napari_sam2.io, napari_sam2.masks.masklets, napari_sam2.movies.movie"
+    code = (
+        f"import sys, {modules}; sys.exit(bool({{'torch', 'napari', 'qtpy'}} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

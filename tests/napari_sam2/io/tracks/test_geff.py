@@ -1,0 +1,99 @@
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import geff
+import numpy as np
+import pytest
+import zarr
+from geff.core_io import read_to_memory
+from geff.validate.data import ValidationConfig
+from hypothesis import given, settings
+from random_tracks import CALIBRATION, SHAPE, same_masks, tracked_movies, tracked_stacks
+
+from napari_sam2.io.tracks.geff import read_geff, write_geff
+from napari_sam2.masks.masklets import Masklets
+from napari_sam2.movies.movie import Calibration
+from napari_sam2.tracks.lineage import Lineage, Track
+from napari_sam2.tracks.tracked_movie import Tracked
+from sam2_torch.predictions import SparseMask
+
+ALL_CHECKS = ValidationConfig(graph=True, tracklet=True, lineage=True)
+
+
+@settings(max_examples=8, deadline=None)
+@given(tracked_movies(overlapping=True))
+def test_a_round_trip_loses_nothing_and_geff_finds_it_valid(tracked: Tracked) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "x.geff"
+        write_geff(path, tracked)
+        geff.validate_structure(path)
+        read_to_memory(path, data_validation=ALL_CHECKS)
+        read = read_geff(path)
+    assert read.lineage == tracked.tracks
+    assert same_masks(read.masklets, tracked.masklets)
+    assert read.calibration == CALIBRATION
+    assert (read.n_frames, read.masklets.frame_shape) == (6, SHAPE)
+
+
+@settings(max_examples=8, deadline=None)
+@given(tracked_stacks())
+def test_a_movie_of_stacks_loses_nothing_and_geff_finds_it_valid(tracked: Tracked) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "x.geff"
+        write_geff(path, tracked)
+        geff.validate_structure(path)
+        read_to_memory(path, data_validation=ALL_CHECKS)
+        read = read_geff(path)
+        graph, metadata = geff.read(path)
+    assert read.lineage == tracked.tracks
+    assert same_masks(read.masklets, tracked.masklets)
+    assert (read.axes, read.n_planes, read.grid) == ("TZYX", 4, (3, 4))
+    assert read.calibration == tracked.calibration
+    assert [axis.name for axis in metadata.axes] == ["t", "z", "y", "x"]
+    assert [axis.scale for axis in metadata.axes] == [30, 2, 0.5, 0.25]
+    # a node for each object at each point in time, at the centre of its volume
+    assert graph.number_of_nodes() == sum(len(tracked.volumes_in(time)) for time in range(3))
+    node = dict(graph.nodes[0])
+    planes = tracked.volumes_in(int(node["t"]))[int(node["track_id"])]
+    depths = np.repeat(list(planes), [mask.area for mask in planes.values()])
+    assert node["z"] == pytest.approx(depths.mean()) and node["area"] == len(depths)
+
+
+def test_other_programs_find_places_scales_and_labels(tmp_path: Path) -> None:
+    masklets = Masklets(3, SHAPE)
+    masklets.set(4, 0, SparseMask.from_window(SHAPE, np.ones((3, 5)), (2, 6)))
+    masklets.set(5, 1, SparseMask.from_window(SHAPE, np.ones((2, 2)), (2, 6)))
+    masklets.set(6, 2, SparseMask.from_window(SHAPE, np.ones((1, 1)), (9, 9)))
+    lineage = Lineage([Track(4, 0, 0), Track(5, 1, 1, 4), Track(6, 2, 2, 4)])
+    tracked = Tracked(masklets, lineage, calibration=CALIBRATION, names={4: "mother"})
+    write_geff(tmp_path / "x.geff", tracked)
+    graph, metadata = geff.read(tmp_path / "x.geff")
+    assert dict(graph.nodes[0])["y"] == 3 and dict(graph.nodes[0])["x"] == 8
+    assert set(graph.edges) == {(0, 1), (0, 2)}
+    assert [axis.name for axis in metadata.axes] == ["t", "y", "x"]
+    assert [axis.scale for axis in metadata.axes] == [30, 0.5, 0.25]
+    assert [axis.scaled_unit for axis in metadata.axes] == ["second", "micrometer", "micrometer"]
+    (related,) = metadata.related_objects
+    labels = zarr.open(tmp_path / "x.geff" / related.path / "0", mode="r")
+    assert labels.shape == (3, *SHAPE) and labels[0, 3, 8] == 4
+    assert read_geff(tmp_path / "x.geff").name(4) == "mother"
+
+
+def test_a_stack_keeps_its_planes(tmp_path: Path) -> None:
+    masklets = Masklets(4, SHAPE)
+    for plane in (1, 3):
+        masklets.set(2, plane, SparseMask.from_window(SHAPE, [[1]], (3, 3)))
+    step = Calibration((0.2, 0.1), "um", 1.5)
+    write_geff(tmp_path / "x.geff", Tracked(masklets, axes="ZYX", calibration=step))
+    read = read_geff(tmp_path / "x.geff")
+    assert (read.axes, read.calibration) == ("ZYX", step)
+    assert read.masklets.frames(2) == (1, 3)
+
+
+def test_what_is_no_geff_is_told(tmp_path: Path) -> None:
+    (tmp_path / "x.geff").mkdir()
+    with pytest.raises(ValueError, match=r"x\.geff: expected a valid GEFF"):
+        read_geff(tmp_path / "x.geff")
+    with pytest.raises(ValueError, match="at least one object"):
+        write_geff(tmp_path / "y.geff", Tracked(Masklets(2, SHAPE)))
+    assert not (tmp_path / "y.geff").exists()

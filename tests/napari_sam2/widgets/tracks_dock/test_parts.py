@@ -1,0 +1,215 @@
+"""The parts of the dock "Tracks and numbers", each by itself, driven as a user does."""
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QPoint, Qt
+
+from napari_sam2.masks.masklets import Masklets
+from napari_sam2.movies.movie import Calibration, Movie
+from napari_sam2.tracks.lineage import Lineage, Track
+from napari_sam2.tracks.suggestions import Kind, Suggestion
+from napari_sam2.tracks.tracked_movie import Tracked
+from napari_sam2.widgets.controls.background_job import Background
+from napari_sam2.widgets.tracks_dock.export_section import ExportSection, with_suffix
+from napari_sam2.widgets.tracks_dock.lineage_section import LineageSection
+from napari_sam2.widgets.tracks_dock.measurements_section import TRACKS, NumbersSection
+from napari_sam2.widgets.tracks_dock.measurements_table import NumbersTable
+from napari_sam2.widgets.tracks_dock.plot import Plot, round_ticks
+from napari_sam2.widgets.tracks_dock.suggestion_list import SuggestionList
+from sam2_torch.predictions import SparseMask
+
+SHAPE = (30, 44)
+LEFT = Qt.MouseButton.LeftButton
+
+
+@pytest.fixture
+def tracked() -> Tracked:
+    masklets = Masklets(4, SHAPE)
+    for frame in range(4):
+        masklets.set(1, frame, SparseMask.from_window(SHAPE, np.ones((4, 5)), (3, 4 + frame)))
+        masklets.set(3, frame, SparseMask.from_window(SHAPE, np.ones((6, 5)), (15, 4 + frame)))
+    pixels = np.full((4, *SHAPE), 9, np.uint16)
+    return Tracked.of(Movie(pixels, "TYX", calibration=Calibration((0.5, 0.5))), masklets)
+
+
+def test_a_job_answers_on_the_gui_thread_and_can_be_stopped(qtbot: Any) -> None:
+    background, told = Background(), []
+    background.progressed.connect(lambda done, total: told.append((done, total)))
+
+    def count(tell: Any) -> int:
+        for done in range(3):
+            tell(done + 1, 3)
+        return threading.get_ident()
+
+    with qtbot.waitSignal(background.finished) as finished:
+        assert background.run(count)
+        assert not background.run(count)  # one at a time
+    assert finished.args[0] != threading.get_ident()
+    assert told == [(1, 3), (2, 3), (3, 3)] and not background.is_running
+
+    going = threading.Event()
+
+    def endless(tell: Any) -> None:
+        while True:
+            tell(0, 1)
+            going.set()
+
+    with qtbot.waitSignal(background.stopped):
+        background.run(endless)
+        going.wait(5)
+        background.cancel()
+    with qtbot.waitSignal(background.failed) as failed:
+        background.run(lambda tell: 1 // 0)
+    assert isinstance(failed.args[0], ZeroDivisionError)
+    background.close()
+
+
+def test_export_writes_the_chosen_form(qtbot: Any, tracked: Tracked, tmp_path: Path) -> None:
+    section = ExportSection(lambda: tracked)
+    qtbot.addWidget(section)
+    section.path.setText(str(tmp_path / "cells"))
+    section.form.setCurrentText("GEFF (graph of tracks)")
+    assert section.path.text().endswith("cells.geff")
+    section.form.setCurrentText("Cell Tracking Challenge")
+    with qtbot.waitSignal(section.job.background.finished, timeout=20_000):
+        qtbot.mouseClick(section.job.start, LEFT)
+    assert (tmp_path / "cells.ctc" / "res_track.txt").read_text() == "1 0 3 0\n3 0 3 0\n"
+    assert "Written" in section.job.state.text() and section.job.start.isEnabled()
+    section.close_section()
+
+
+def test_export_says_what_is_missing_and_what_went_wrong(
+    qtbot: Any, tracked: Tracked, tmp_path: Path
+) -> None:
+    empty = ExportSection(lambda: None)
+    qtbot.addWidget(empty)
+    qtbot.mouseClick(empty.job.start, LEFT)
+    assert "propagate it first" in empty.job.state.text()
+    section = ExportSection(lambda: tracked)
+    qtbot.addWidget(section)
+    qtbot.mouseClick(section.job.start, LEFT)
+    assert "Choose a file" in section.job.state.text()
+    section.path.setText(str(tmp_path / "missing" / "x.tif"))
+    with qtbot.waitSignal(section.job.failed, timeout=20_000) as failed:
+        qtbot.mouseClick(section.job.start, LEFT)
+    assert isinstance(failed.args[0], FileNotFoundError)
+    assert section.job.start.isEnabled() and "Nothing was written" in section.job.state.text()
+
+
+@pytest.mark.parametrize(
+    ("before", "suffix", "after"),
+    [
+        ("a.tif", ".geff", "a.geff"),
+        ("a.ome.tif", ".ome.zarr", "a.ome.zarr"),
+        ("a.b", ".csv", "a.b.csv"),
+        ("a", ".mp4", "a.mp4"),
+    ],
+)
+def test_suffixes_follow_the_form(before: str, suffix: str, after: str) -> None:
+    assert with_suffix(Path("d") / before, suffix) == Path("d") / after
+
+
+def test_numbers_are_measured_plotted_and_listed(qtbot: Any, tracked: Tracked) -> None:
+    section = NumbersSection(lambda: replace(tracked, channels={"red": tracked.movie}))
+    qtbot.addWidget(section)
+    section.show()
+    with qtbot.waitSignal(section.measured, timeout=20_000):
+        qtbot.mouseClick(section.job.start, LEFT)
+    names = [section.quantity.itemText(i) for i in range(section.quantity.count())]
+    assert {"area_um2", "mean_red", "background_red"} <= set(names)
+    section.select([3], 2)
+    section.quantity.setCurrentText("x_um")
+    frames, values = section.plot._curves[3]
+    assert frames.tolist() == [0, 1, 2, 3] and values.tolist() == [3, 3.5, 4, 4.5]
+    assert section.table.numbers.rowCount() == 8
+    section.table.selectAll()
+    assert sorted(section.plot._curves) == [1, 3]
+    section.table.clearSelection()
+    assert list(section.plot._curves) == [3]
+    section.which.setCurrentText(TRACKS)
+    assert section.table.numbers.rowCount() == 2
+    section.close_section()
+
+
+def test_a_row_and_a_place_in_the_plot_lead_to_it(qtbot: Any, tracked: Tracked) -> None:
+    table = NumbersTable()
+    qtbot.addWidget(table)
+    table.resize(400, 300)
+    table.show()
+    columns = {"object": np.array([5, 2]), "frame": np.array([7, 1]), "name": np.array(["b", "a"])}
+    table.show_table({**columns, "area": np.array([2.5, np.nan])})
+    heading = table.horizontalHeader()
+    place = QPoint(heading.sectionViewportPosition(0) + 5, 5)
+    qtbot.mouseClick(heading.viewport(), LEFT, pos=place)
+    first = table.numbers.index(0, 0)
+    assert [table.numbers.data(table.numbers.index(0, c)) for c in range(4)] == ["2", "1", "a", ""]
+    with qtbot.waitSignal(table.place_selected) as selected:
+        qtbot.mouseClick(table.viewport(), LEFT, pos=table.visualRect(first).center())
+    assert selected.args == [2, 1]
+    plot = Plot()
+    qtbot.addWidget(plot)
+    plot.resize(300, 160)
+    plot.show()
+    plot.show_curves({1: (np.arange(10.0), np.arange(10.0))}, "area")
+    area = plot._area()
+    with qtbot.waitSignal(plot.frame_clicked) as clicked:
+        middle = QPoint(round(area.left() + area.width() * 5 / 9), round(area.center().y()))
+        qtbot.mouseClick(plot, LEFT, pos=middle)
+    assert clicked.args == [5]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [(0, 9, [0, 5]), (0, 100, [0, 50, 100]), (0.2, 1, [0.2, 0.4, 0.6, 0.8, 1.0]), (3, 3, [3])],
+)
+def test_ticks_are_round(low: float, high: float, ticks: list[float]) -> None:
+    assert round_ticks(low, high) == pytest.approx(ticks)
+
+
+def test_suggestions_are_accepted_dismissed_and_not_told_again(qtbot: Any) -> None:
+    found = [
+        Suggestion(3, Kind.DIVISION, (1,), 0.8),
+        Suggestion(5, Kind.EXIT, (2,), 0.9),
+        Suggestion(6, Kind.DOUBLE, (1, 2), 0.7),
+    ]
+    section = SuggestionList(lambda i: f"Cell {i}")
+    qtbot.addWidget(section)
+    section.show_suggestions(found)
+    assert section.list.item(0).text() == "3: Cell 1 divides (80%)"
+    assert not section.accept.isEnabled()
+    with qtbot.waitSignal(section.shown) as shown:
+        section.list.setCurrentRow(1)
+    assert shown.args == [found[1]]
+    qtbot.mouseClick(section.dismiss, LEFT)
+    section.list.setCurrentRow(0)
+    with qtbot.waitSignal(section.accepted) as accepted:
+        qtbot.mouseClick(section.accept, LEFT)
+    assert accepted.args == [found[0]]
+    section.show_suggestions(found)
+    assert section.suggestions == [found[2]]
+    section.forget()
+    section.show_suggestions(found)
+    assert len(section.suggestions) == 3
+
+
+def test_the_family_is_told_and_what_makes_no_sense_is_off(qtbot: Any) -> None:
+    section = LineageSection()
+    qtbot.addWidget(section)
+    tracks = Lineage([Track(1, 0, 2), Track(2, 3, 5, 1), Track(4, 3, 6, 1)])
+    names = {1: "Anna", 2: "Anna a", 4: "Anna b", 9: "Object 9"}
+    section.show_objects(names, 1, tracks, 2)
+    assert section.family.text() == "Frames 0 to 2. Divides into Anna a and Anna b."
+    assert section.divide.isEnabled() and not section.unlink.isEnabled()
+    section.show_objects(names, 2, tracks, 4)
+    assert "Daughter of Anna." in section.family.text() and section.unlink.isEnabled()
+    section.other.setCurrentText("Anna b")
+    with qtbot.waitSignal(section.swapped) as swapped:
+        qtbot.mouseClick(section.swap, LEFT)
+    assert swapped.args == [4]
+    section.show_objects(names, 9, tracks, 4)
+    assert not section.divide.isEnabled() and "No mask yet" in section.family.text()
