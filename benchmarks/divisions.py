@@ -44,7 +44,6 @@ from napari_sam2.annotation.annotation import Annotation
 from napari_sam2.annotation.daughters import (
     Seeding,
     daughter_masks,
-    deepest_pixel,
     disjoint_pair,
     seed_marks,
 )
@@ -61,6 +60,7 @@ from napari_sam2.tracks.lineage import Lineage
 from napari_sam2.tracks.suggestions import Kind, Suggestion, suggest
 from napari_sam2.tracks.tracked_movie import Tracked
 from sam2_torch import SAM2, MaskPrompt, VideoSession, load_sam2
+from sam2_torch.automatic.seeds import deepest_pixel
 
 BEFORE, FOLLOWED = 10, 8  # frames
 WITHIN, NEAR = 1, 3  # frames that a suggestion may be off, and may be to count as near

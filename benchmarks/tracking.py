@@ -34,7 +34,6 @@ from ctc_figures import Figures, by_ctcmetrics, by_traccuracy, has_traccuracy, w
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from napari_sam2.annotation.daughters import deepest_pixel
 from napari_sam2.api import prompted
 from napari_sam2.api.linking import link_labels
 from napari_sam2.io.prompts.object_prompts import ObjectPrompts
@@ -42,6 +41,7 @@ from napari_sam2.io.tracks.label_movies import tracked_labels
 from napari_sam2.movies.movie import Movie
 from napari_sam2.tracks.tracked_movie import Tracked
 from sam2_torch import SAM2, MaskPrompt, PointPrompt, Prompt, load_sam2
+from sam2_torch.automatic.seeds import deepest_pixel
 
 WAYS = ("mask0", "mask", "click", "link")
 ITEM = ".item."

@@ -5,6 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sam2_torch.label_images import masks_of_labels
+from sam2_torch.predictions import SparseMask
+
 SCALES = 8  # of the blob detector
 BLOB_CONTRAST = 0.02  # of an image from 0 to 1
 
@@ -22,19 +25,34 @@ def grid_seeds(shape: tuple[int, int], per_side: int) -> NDArray[np.float32]:
 
 
 def label_seeds(labels: ArrayLike) -> NDArray[np.float32]:
-    """Find the deepest point of each label of an (H, W) image, (N, 2); 0 is background."""
-    from scipy.ndimage import distance_transform_edt, find_objects
+    """Return the deepest pixel of each label.
 
-    image = np.asarray(labels)
-    seeds = []
-    for number, box in enumerate(find_objects(image), start=1):
-        if box is None:
-            continue
-        region = np.pad(image[box] == number, 1)  # what touches the window's border ends there
-        depth = distance_transform_edt(region)[1:-1, 1:-1]
-        deepest = np.unravel_index(depth.argmax(), depth.shape)
-        seeds.append([axis.start + int(i) for axis, i in zip(box, deepest, strict=True)])
+    Parameters
+    ----------
+    labels
+        (H, W) of whole numbers; 0 is background.
+
+    Returns
+    -------
+    (N, 2) rows and columns in pixels, by ascending label.
+
+    Raises
+    ------
+    ValueError
+        As for `masks_of_labels`.
+    """
+    seeds = [deepest_pixel(mask) for mask in masks_of_labels(labels).values()]
     return np.array(seeds, np.float32).reshape(-1, 2)
+
+
+def deepest_pixel(mask: SparseMask) -> tuple[int, int]:
+    """Return row and column of the pixel of a mask that is farthest from its outline."""
+    from scipy.ndimage import distance_transform_edt
+
+    region = np.pad(mask.window(), 1)  # what touches the window's border ends there
+    depth = distance_transform_edt(region)[1:-1, 1:-1]
+    y, x = np.unravel_index(int(depth.argmax()), depth.shape)
+    return int(y) + mask.origin_yx[0], int(x) + mask.origin_yx[1]
 
 
 def blob_seeds(

@@ -9,6 +9,7 @@ from scipy.ndimage import binary_dilation, distance_transform_edt, label
 
 from napari_sam2.annotation.drawn_prompts import Marks
 from napari_sam2.masks.masklets import Masklets
+from sam2_torch.automatic.seeds import deepest_pixel
 from sam2_torch.predictions import MaskPrediction, SparseMask
 
 ONE_DAUGHTER = 0.7
@@ -150,13 +151,6 @@ def _are_apart(one: SparseMask, other: SparseMask) -> bool:
     if not smaller or smaller < ALIKE * larger:
         return False
     return int((one.to_dense() & other.to_dense()).sum()) <= APART * smaller
-
-
-def deepest_pixel(mask: SparseMask) -> tuple[int, int]:
-    """Find the (row, column) of the pixel of a mask that is farthest from its rim."""
-    depth = distance_transform_edt(np.pad(mask.window(), 1))
-    y, x = np.unravel_index(int(depth.argmax()), depth.shape)
-    return int(y) - 1 + mask.origin_yx[0], int(x) - 1 + mask.origin_yx[1]
 
 
 def _nearer_to_second(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -6,11 +6,11 @@ from hypothesis.extra.numpy import arrays
 
 from napari_sam2.annotation.daughters import (
     daughter_masks,
-    deepest_pixel,
     disjoint_pair,
     split_mask,
 )
 from napari_sam2.masks.masklets import Masklets
+from sam2_torch.automatic.seeds import deepest_pixel
 from sam2_torch.predictions import MaskPrediction, SparseMask
 
 SHAPE = (40, 70)

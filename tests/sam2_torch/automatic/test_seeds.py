@@ -20,6 +20,15 @@ def test_the_deepest_point_of_each_label() -> None:
     assert label_seeds(np.zeros((5, 6), int)).shape == (0, 2)
 
 
+@pytest.mark.parametrize("number", [60_000_000, 3_000_000_000, -5, 2**62])
+def test_seeds_of_labels_of_any_size(number: int) -> None:
+    labels = np.zeros((64, 64), np.int64)
+    labels[10:13, 20:23] = number
+    assert label_seeds(labels).tolist() == [[11, 21]]
+    if abs(number) < 2**53:
+        assert label_seeds(labels.astype(float)).tolist() == [[11, 21]]
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_blobs_of_a_size(dark: bool) -> None:
     y, x = np.mgrid[:60, :110]

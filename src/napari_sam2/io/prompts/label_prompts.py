@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, find_objects
 
 from napari_sam2.io.prompts.object_prompts import ObjectPrompts
 from napari_sam2.movies.movie import Movie
+from sam2_torch.automatic.seeds import deepest_pixel
+from sam2_torch.label_images import masks_of_labels
 from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt
 
 
@@ -30,8 +30,8 @@ class LabelPrompts:
 
     def __iter__(self) -> Iterator[ObjectPrompts]:
         for frame, labels in enumerate(self.labels):
-            for object_id in np.unique(labels[labels > 0]).tolist():
-                yield ObjectPrompts(int(object_id), frame, (MaskPrompt(labels == object_id),))
+            for object_id, mask in masks_of_labels(labels).items():
+                yield ObjectPrompts(object_id, frame, (MaskPrompt(mask),))
 
 
 def prompts_from_labels(labels: Movie, movie: Movie) -> LabelPrompts:
@@ -60,32 +60,18 @@ def prompts_from_labels(labels: Movie, movie: Movie) -> LabelPrompts:
 
 def clicks_from_labels(labels: NDArray[Any], frame: int = 0) -> list[ObjectPrompts]:
     """Make one click for each object of a label image, (H, W), where it is deepest."""
-    said = []
-    for object_id, (rows, columns) in _boxes(labels):
-        mask = np.pad(labels[rows, columns] == object_id, 1)
-        depth = distance_transform_edt(mask)
-        y, x = np.unravel_index(depth.argmax(), depth.shape)
-        place = (int(y) - 1 + rows.start, int(x) - 1 + columns.start)
-        said.append(ObjectPrompts(object_id, frame, (PointPrompt([place], [1]),)))
-    return said
+    return [
+        ObjectPrompts(object_id, frame, (PointPrompt([deepest_pixel(mask)], [1]),))
+        for object_id, mask in masks_of_labels(labels).items()
+    ]
 
 
 def boxes_from_labels(labels: NDArray[Any], frame: int = 0) -> list[ObjectPrompts]:
     """Make the bounding box of each object of a label image, (H, W)."""
-    # half a pixel wider: an object of one pixel has an extent, too
-    return [
-        ObjectPrompts(
-            object_id,
-            frame,
-            (BoxPrompt(y.start - 0.5, x.start - 0.5, y.stop - 0.5, x.stop - 0.5),),
-        )
-        for object_id, (y, x) in _boxes(labels)
-    ]
-
-
-def _boxes(labels: NDArray[Any]) -> list[tuple[int, tuple[slice, slice]]]:
-    return [
-        (object_id, where)
-        for object_id, where in enumerate(find_objects(labels), start=1)
-        if where is not None
-    ]
+    prompts = []
+    for object_id, mask in masks_of_labels(labels).items():
+        y, x = mask.slices
+        # half a pixel wider: an object of one pixel has an extent, too
+        box = BoxPrompt(y.start - 0.5, x.start - 0.5, y.stop - 0.5, x.stop - 0.5)
+        prompts.append(ObjectPrompts(object_id, frame, (box,)))
+    return prompts

@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import find_objects
 
 from napari_sam2.io.files import suffix
 from napari_sam2.io.images.tiff import write_tiff
@@ -13,7 +11,7 @@ from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.axes import FrameLayout
 from napari_sam2.movies.movie import Calibration, Movie
 from napari_sam2.tracks.tracked_movie import Tracked
-from sam2_torch.predictions import SparseMask
+from sam2_torch.label_images import masks_of_labels
 
 _WRITTEN = (".tif", ".tiff", ".ome.tif", ".ome.tiff")
 
@@ -31,27 +29,8 @@ def add_labels(masklets: Masklets, frame: int, labels: NDArray[Any]) -> None:
             f"label image of frame {frame}: expected whole numbers and the shape "
             f"{masklets.frame_shape}, found {labels.dtype} and {labels.shape}"
         )
-    for object_id, mask in masks_of_labels(labels):
+    for object_id, mask in masks_of_labels(labels).items():
         masklets.set(object_id, frame, mask)
-
-
-def masks_of_labels(labels: NDArray[Any]) -> list[tuple[int, SparseMask]]:
-    """List the labels of an image, (H, W) of whole numbers, with their masks."""
-    shape = (labels.shape[0], labels.shape[1])
-    # counted from 1, so that ids in the millions cost no memory
-    ids, dense = np.unique(labels, return_inverse=True)
-    dense = dense.reshape(shape)
-    if ids.size and ids[0] == 0:
-        ids = ids[1:]
-    else:
-        dense = dense + 1
-    found = []
-    for number, where in enumerate(find_objects(dense), start=1):
-        if where is not None and ids[number - 1] > 0:
-            origin = (where[0].start, where[1].start)
-            mask = SparseMask.from_window(shape, dense[where] == number, origin)
-            found.append((int(ids[number - 1]), mask))
-    return found
 
 
 def tracked_labels(labels: Movie) -> Tracked:

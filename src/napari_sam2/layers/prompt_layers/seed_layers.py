@@ -1,14 +1,19 @@
-"""Points and Labels layers -> seeds for segmenting everything."""
+"""Read seeds and label images from Points and Labels layers."""
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2.layers.viewer.image_geometry import FrameGeometry, to_image_pixels
+from napari_sam2.layers.mask_layers.masklet_levels import is_own
+from napari_sam2.layers.viewer.image_geometry import (
+    FrameGeometry,
+    full_resolution,
+    to_image_pixels,
+)
 
 if TYPE_CHECKING:
-    from napari.layers import Image, Labels, Points
+    from napari.layers import Image, Labels, Layer, Points
 
 
 def point_seeds(
@@ -47,22 +52,34 @@ def point_seeds(
     return seeds[inside.all(1)].astype(np.float32)
 
 
-def labels_in(
-    labels: "Labels", image: "Image", geometry: FrameGeometry, frame: int
-) -> NDArray[Any]:
-    """Read the label image, (H, W), that lies on a frame of an image.
+def is_seeds(layer: "Layer") -> bool:
+    """Tell whether a layer holds labels that come from elsewhere."""
+    from napari.layers import Labels
+
+    return isinstance(layer, Labels) and not is_own(layer)
+
+
+def labels_of_frame(layer: "Labels", geometry: FrameGeometry, frame: int) -> NDArray[Any]:
+    """Read the labels, (H, W), that lie on a frame of an image.
+
+    Parameters
+    ----------
+    layer
+        As many pixels as the image, in each frame or in one for all; it is taken to lie where
+        the image lies.
 
     Raises
     ------
     ValueError
-        If the layer is not as large as the image or one of its frames.
+        If it has other pixels than the image.
     """
-    shape = tuple(labels.data.shape)
+    data = full_resolution(layer)
+    shape = tuple(data.shape)
     if shape == geometry.shape:
-        return np.asarray(labels.data[geometry.index(frame)])
+        return np.asarray(data[geometry.index(frame)])
     if shape == geometry.frame_shape:
-        return np.asarray(labels.data)
+        return np.asarray(data)
     raise ValueError(
-        f"seeds: expected a Labels layer of shape {geometry.shape} or {geometry.frame_shape}, "
-        f"{labels.name} has {shape}"
+        f"{layer.name}: expected labels of {geometry.shape} or {geometry.frame_shape} pixels, "
+        f"like the image, found {shape}"
     )

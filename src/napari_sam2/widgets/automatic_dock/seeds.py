@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from napari.layers import Points
 
-from napari_sam2.layers.prompt_layers.seed_layers import labels_in, point_seeds
+from napari_sam2.layers.prompt_layers.seed_layers import labels_of_frame, point_seeds
 from napari_sam2.layers.workspace import Workspace
 from napari_sam2.widgets.automatic_dock.jobs import Seeds
 from napari_sam2.widgets.automatic_dock.sections import (
@@ -35,7 +35,7 @@ def seeds_of(wanted: ObjectsWanted, workspace: Workspace, frame: int) -> Seeds:
     if isinstance(choice, Points):
         points = point_seeds(choice, workspace.image, workspace.geometry, frame)
         return lambda pixels: points
-    labels = labels_in(choice, workspace.image, workspace.geometry, frame)
+    labels = labels_of_frame(choice, workspace.geometry, frame)
     return partial(_label_seeds, labels)
 
 

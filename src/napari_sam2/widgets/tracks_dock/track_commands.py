@@ -7,13 +7,13 @@ from napari_sam2.annotation import track_edits
 from napari_sam2.annotation.daughters import (
     Seeding,
     daughter_masks,
-    deepest_pixel,
     seed_marks,
     split_mask,
 )
 from napari_sam2.annotation.history import Action
 from napari_sam2.tracks.suggestions import Kind, Suggestion
 from napari_sam2.tracks.tracked_movie import Tracked
+from sam2_torch.automatic.seeds import deepest_pixel
 
 if TYPE_CHECKING:
     from napari_sam2.annotation.drawn_prompts import ObjectFrame

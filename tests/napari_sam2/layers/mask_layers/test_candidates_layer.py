@@ -5,7 +5,6 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_sam2.layers.mask_layers.candidates_layer import FoundLayer, FoundObject
-from napari_sam2.layers.prompt_layers.seed_layers import labels_in, point_seeds
 from napari_sam2.layers.viewer.image_geometry import FrameGeometry
 from sam2_torch.predictions import SparseMask
 
@@ -77,26 +76,3 @@ def test_what_is_painted_is_an_object(viewer, found):
     assert found.objects[9].score == 1.0 and found.objects[9].mask.area == 16
     layer.data[0, 19, 29] = 1
     assert found.objects[1].mask.area == 13
-
-
-def test_points_in_other_coordinates_are_seeds(viewer, image):
-    geometry = FrameGeometry.of(image)
-    world = [(1, 10 + 0.5 * 4, 20 + 0.25 * 12), (2, 10, 20), (1, 0, 0)]
-    points = viewer.add_points(world, ndim=3)
-    np.testing.assert_allclose(point_seeds(points, image, geometry, 1), [[4, 12]])
-    flat = viewer.add_points([(12, 23)], ndim=2)  # in every frame
-    np.testing.assert_allclose(point_seeds(flat, image, geometry, 2), [[4, 12]])
-    with pytest.raises(ValueError, match="expected a Points layer of 2 or 3 dimensions"):
-        point_seeds(viewer.add_points(np.zeros((1, 4)), ndim=4), image, geometry, 0)
-
-
-def test_labels_of_the_movie_or_of_a_frame_are_seeds(viewer, image):
-    geometry = FrameGeometry.of(image)
-    labels = np.zeros(SHAPE, np.uint8)
-    labels[1, 3, 4] = 7
-    layer = viewer.add_labels(labels)
-    assert labels_in(layer, image, geometry, 1)[3, 4] == 7
-    assert not labels_in(layer, image, geometry, 0).any()
-    assert labels_in(viewer.add_labels(labels[1]), image, geometry, 2)[3, 4] == 7
-    with pytest.raises(ValueError, match=r"expected a Labels layer of shape \(3, 20, 30\)"):
-        labels_in(viewer.add_labels(np.zeros((5, 5), int)), image, geometry, 0)

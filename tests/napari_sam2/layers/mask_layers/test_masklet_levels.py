@@ -13,7 +13,7 @@ from napari_sam2.layers.mask_layers.masklet_levels import MaskletLevel, is_own, 
 from napari_sam2.layers.mask_layers.masklet_view import MaskletView
 from napari_sam2.layers.mask_layers.output_layers import Hooks, OutputLayers
 from napari_sam2.layers.navigation import object_at
-from napari_sam2.layers.prompt_layers.seeds import is_seeds
+from napari_sam2.layers.prompt_layers.seed_layers import is_seeds
 from napari_sam2.layers.viewer.image_geometry import FrameGeometry
 from napari_sam2.layers.workspace import Listener, Workspace
 from napari_sam2.masks.masklets import Masklets
