@@ -68,7 +68,7 @@ class MemoryBank:
 
     def remembered(self, frame: int) -> FrameMemory | None:
         """Find what later frames remember of a frame."""
-        return self.prompted.get(frame) or self._unprompted(frame)
+        return self.prompted.get(frame) or self.unprompted(frame)
 
     def known(self, frame: int) -> FrameMemory:
         """Get what is remembered of a frame that was selected."""
@@ -165,7 +165,8 @@ class MemoryBank:
         pointers = [(f, step * (frame - f)) for f in prompted if step * (frame - f) >= 0]
         return Selection(tuple(spatial), (*pointers, *reversed(passed)))
 
-    def _unprompted(self, frame: int) -> FrameMemory | None:
+    def unprompted(self, frame: int) -> FrameMemory | None:
+        """Find the memory of a frame that propagation made."""
         return self.tracked.get(frame) or self.inherited.get(frame)
 
     def _was_passed(self, frame: int, chosen: list[int], ignored: int | None) -> bool:

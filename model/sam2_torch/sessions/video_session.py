@@ -322,7 +322,7 @@ class VideoSession(PromptedMovie):
     @torch.inference_mode()
     def _result(self, frame: int, found: Mapping[int, FrameMemory]) -> FrameResult:
         """Make the masks of what was found."""
-        masks = tuple(self._tracker.prediction(memory) for memory in found.values())
+        masks = tuple(self._prediction((i, frame), memory) for i, memory in found.items())
         return FrameResult(frame, tuple(found), masks)
 
     def _prompted(self, object_ids: Iterable[int]) -> dict[int, list[int]]:
