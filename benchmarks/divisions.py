@@ -180,7 +180,7 @@ def _agreement(
 
     def of(daughters: tuple[int, int], frames: range) -> float:
         values = [
-            iou(masklets.object_labels(i, frame) > 0, labels[frame] == daughter)
+            iou(masklets.labels(frame, (i,)) > 0, labels[frame] == daughter)
             for i, daughter in zip((2, 3), daughters, strict=True)
             for frame in frames
             if (labels[frame] == daughter).any()

@@ -85,11 +85,6 @@ class ModelEntry:
                 return _PARAMETERS[name]
         return None
 
-    @property
-    def size_mb(self) -> float | None:
-        """About how many megabytes the file has, in float32; None if unknown."""
-        return None if self.parameters is None else self.parameters * 4 / 1e6
-
 
 def parse_entry(name: str, values: object, origin: str, folder: Path | None = None) -> ModelEntry:
     """Read one entry of a registry.

@@ -1,47 +1,41 @@
-"""Movies without prompts: segment everything in each frame, or track everything."""
+"""Segment or track everything in a movie, without prompts."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from math import pi
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2.io.tracks.progress import Progress, silent
 from napari_sam2.masks.masklets import Masklets
-from napari_sam2.movies.appearance import USUAL, Appearance, MovieFrames
+from napari_sam2.movies.appearance import USUAL, Appearance, open_session
 from napari_sam2.movies.movie import Calibration, Movie
 
 if TYPE_CHECKING:
     from sam2_torch import SAM2
     from sam2_torch.automatic import Division, EverythingOptions, ObjectRules, TrackOptions
 
-Progress: TypeAlias = Callable[[int, int], None]
-"""Is told how much is done, and of how much."""
-
 
 @dataclass(frozen=True)
-class Found:
-    """What was found in a movie.
+class AutomaticResult:
+    """Objects of a movie that nobody prompted.
 
     Parameters
     ----------
     masklets
-        The masks. Of frames that were segmented each on its own, the objects are numbered
-        anew in each frame, best first.
+        The masks. Where each frame was segmented on its own, the objects of each frame are
+        numbered from 1, best first.
     scores
-        0 to 1, by (object id, frame) of each mask that was found without a memory.
+        0 to 1, by (object id, frame), of each mask that was found without a memory.
     divisions
-        Proposals, of a movie that was tracked.
+        Proposed divisions, in a movie that was tracked.
     """
 
     masklets: Masklets
     scores: dict[tuple[int, int], float] = field(default_factory=dict)
     divisions: "list[Division]" = field(default_factory=list)
-
-
-def _silent(done: int, total: int) -> None:
-    """Tell nobody."""
 
 
 def segment_all(
@@ -50,9 +44,9 @@ def segment_all(
     options: "EverythingOptions | None" = None,
     *,
     frames: tuple[int, int] | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
     appearance: Appearance = USUAL,
-) -> Found:
+) -> AutomaticResult:
     """Segment everything in an image, or in each frame of a movie on its own.
 
     Parameters
@@ -60,15 +54,16 @@ def segment_all(
     model
         From `sam2_torch.load_sam2`.
     movie
-        Its frames are read one at a time; they share one contrast.
+        The frames; they are read one at a time and share one contrast.
     options
-        How.
+        Seeds, thresholds and rules; the defaults of `EverythingOptions` if None.
     frames
         First frame and the one after the last; others are neither read nor written.
     progress
-        Called with the seeds that are done.
+        Called with the number of finished seeds and of all.
     appearance
-        What the network sees of the movie; in how much detail is up to the crops of `options`.
+        Contrast and gamma of what the network sees; its resolution is that of the crops in
+        `options`.
 
     Raises
     ------
@@ -78,19 +73,19 @@ def segment_all(
     from sam2_torch import Everything
     from sam2_torch.inputs.transforms import measure_contrast
 
-    first, stop = _checked_span(frames, movie)
+    first, stop = movie.frame_span(frames)
     shown = appearance.show(movie)
     contrast = shown.contrast or measure_contrast(movie)
-    found = Found(Masklets(movie.n_frames, movie.frame_shape))
+    result = AutomaticResult(Masklets(movie.n_frames, movie.frame_shape))
     for frame in range(first, stop):
         everything = Everything(model, shown.frames[frame], options, contrast=contrast)
         before, n = (frame - first) * everything.n_seeds, everything.n_seeds
         for step in everything.run():
             progress(before + step.done, n * (stop - first))
         for number, mask in enumerate(everything.masks(), start=1):
-            found.masklets.set(number, frame, mask.sparse)
-            found.scores[number, frame] = mask.score
-    return found
+            result.masklets.set(number, frame, mask.sparse)
+            result.scores[number, frame] = mask.score
+    return result
 
 
 def track_all(
@@ -99,91 +94,88 @@ def track_all(
     options: "TrackOptions | None" = None,
     *,
     frames: tuple[int, int] | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
     appearance: Appearance = USUAL,
-) -> Found:
-    """Find all objects of a movie or stack and follow them through it.
+) -> AutomaticResult:
+    """Find all objects of a movie or stack and propagate them through it.
 
     Parameters
     ----------
     model, movie, frames
         As for `segment_all`.
     options
-        How, and where to look for new objects.
+        Seed frames and how to segment them; the defaults of `TrackOptions` if None.
     progress
-        Called after each frame; the total grows where new objects are followed back.
+        Called after each frame; the total grows when new objects are propagated backward.
     appearance
-        What the network sees of the movie, as for `api.track`.
+        Contrast, gamma and resolution of what the network sees.
 
     Raises
     ------
     ValueError
         If the range of frames does not fit, or the movie is one of stacks.
     """
-    from sam2_torch import VideoSession
     from sam2_torch.automatic import TrackEverything
 
-    first, stop = _checked_span(frames, movie)
+    first, stop = movie.frame_span(frames)
     if movie.n_planes > 1:
         raise ValueError(
             f"track everything: expected a movie or a stack, found a movie of stacks of "
             f"{movie.n_planes} planes; save one time point or one plane as a file of its own"
         )
-    shown = appearance.show(Span(movie, first, stop))
-    session = VideoSession(model, shown.frames, **shown.options)
-    tracking = TrackEverything(session, shown.frames, options)
-    found = Found(Masklets(movie.n_frames, movie.frame_shape), divisions=[])
+    part = MoviePart(movie, first, stop)
+    session = open_session(model, part, appearance)
+    tracking = TrackEverything(session, appearance.show(part).frames, options)
+    result = AutomaticResult(Masklets(movie.n_frames, movie.frame_shape))
     for step in tracking.run():
         progress(step.done, step.total)
     for (object_id, frame), mask in tracking.masks.items():
-        found.masklets.set(object_id, frame + first, mask)
+        result.masklets.set(object_id, frame + first, mask)
     for tracked in tracking.objects.values():
-        found.scores[tracked.object_id, tracked.seed_frame + first] = tracked.seed.score
-    found.divisions.extend(
+        result.scores[tracked.object_id, tracked.seed_frame + first] = tracked.seed.score
+    result.divisions.extend(
         division._replace(frame=division.frame + first) for division in tracking.divisions
     )
-    return found
+    return result
 
 
-class Span(Sequence[NDArray[Any]]):
-    """A part of a movie, as a movie.
+class MoviePart(Sequence[NDArray[Any]]):
+    """Some consecutive frames of a movie or stack, as a movie of their own.
 
     Parameters
     ----------
-    frames
-        The movie.
+    movie
+        A movie or a stack, not a movie of stacks.
     first, stop
         First frame and the one after the last.
     """
 
-    def __init__(self, frames: MovieFrames, first: int, stop: int) -> None:
-        self._frames = frames
+    n_planes = 1
+
+    def __init__(self, movie: Movie, first: int, stop: int) -> None:
+        self._movie = movie
         self._range = range(first, stop)
+        self.follows_depth = movie.follows_depth
 
     @property
     def frame_shape(self) -> tuple[int, int]:
         """Height and width in pixels."""
-        return self._frames.frame_shape
-
-    @property
-    def n_planes(self) -> int:
-        """Planes of each time point of a movie of stacks; 1 for all else."""
-        return self._frames.n_planes
+        return self._movie.frame_shape
 
     def __len__(self) -> int:
         return len(self._range)
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
-        return (np.asarray(self._frames[frame]) for frame in self._range)
+        return (np.asarray(self._movie[frame]) for frame in self._range)
 
     def __getitem__(self, frame: int) -> NDArray[Any]:  # type: ignore[override]  # no slices
-        return np.asarray(self._frames[self._range[frame]])
+        return np.asarray(self._movie[self._range[frame]])
 
     def window(
         self, frame: int, rows: slice, columns: slice, size: tuple[int, int] | None = None
     ) -> NDArray[Any]:
-        """Read a part of a frame, as `Movie.window` does."""
-        return self._frames.window(self._range[frame], rows, columns, size)
+        """Read part of a frame, as `Movie.window` does."""
+        return self._movie.window(self._range[frame], rows, columns, size)
 
 
 def in_pixels(
@@ -193,18 +185,18 @@ def in_pixels(
     diameter: tuple[float | None, float | None] = (None, None),
     part_diameter: float | None = None,
 ) -> "ObjectRules":
-    """Say in pixels how large objects are.
+    """Return rules with calibrated diameters converted to areas in pixels.
 
     Parameters
     ----------
     rules
-        What else counts as an object.
+        The other rules; they are kept.
     calibration
-        Says what a pixel is; where it does not, diameters are in pixels.
+        Its pixel size gives the unit of the diameters; without one they are in pixels.
     diameter
-        Smallest and largest diameter, of a disc of an object's area; None for no limit.
+        Smallest and largest diameter of a disc with an object's area; None for no limit.
     part_diameter
-        Diameter below which holes are filled and specks removed.
+        Diameter below which holes are filled and specks removed; None to keep them.
 
     Raises
     ------
@@ -220,15 +212,3 @@ def in_pixels(
         for value in (*diameter, part_diameter)
     )
     return replace(rules, min_area=smallest or 0.0, max_area=largest, min_part_area=part or 0.0)
-
-
-def _checked_span(frames: tuple[int, int] | None, movie: Movie) -> tuple[int, int]:
-    n_planes = movie.n_planes
-    n_times = movie.n_frames // n_planes
-    first, stop = frames or (0, n_times)
-    if not 0 <= first < stop <= n_times:
-        raise ValueError(
-            f"frames {first}:{stop}: expected a first frame before a last one (which is not "
-            f"taken) within 0:{n_times}"
-        )
-    return first * n_planes, stop * n_planes

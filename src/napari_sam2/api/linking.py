@@ -1,6 +1,6 @@
 """Tracks from a label movie without identities: the network proposes, an assignment decides."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, TypeAlias
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from napari_sam2.io.tracks.progress import Progress, silent
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.movie import Movie
 from napari_sam2.tracks.lineage import Lineage, Track
@@ -57,7 +58,7 @@ def link_labels(
     labels: Tracked,
     *,
     divisions: bool = True,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
 ) -> Tracked:
     """Give the objects of a label movie identities through time.
 

@@ -1,14 +1,15 @@
-"""What the command line does, as functions: track a movie, segment its frames."""
+"""Propagate, segment or embed what a user prompted, as the command line does."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
-from napari_sam2.annotation.prompt_changes import say
+from napari_sam2.annotation.prompt_changes import say as apply_prompts
 from napari_sam2.io.prompts.object_prompts import ObjectPrompts
+from napari_sam2.io.tracks.progress import Progress, silent
 from napari_sam2.masks.masklets import Masklets
-from napari_sam2.movies.appearance import Appearance, Shown, open_session
+from napari_sam2.movies.appearance import USUAL, Appearance, Shown, open_session
 from napari_sam2.movies.movie import Movie
 from sam2_torch.predictions import SparseMask
 from sam2_torch.prompts import MaskPrompt
@@ -16,19 +17,12 @@ from sam2_torch.prompts import MaskPrompt
 if TYPE_CHECKING:
     from sam2_torch import SAM2, EmbeddingStore, VideoSession
     from sam2_torch.predictions import MaskPrediction
+    from sam2_torch.sessions.propagation_plan import Directions
     from sam2_torch.sessions.run_estimate import Estimate
 
-__all__ = ["Direction", "Progress", "embed", "segment", "track"]
-
-Direction: TypeAlias = Literal["forward", "backward", "both"]
-Progress: TypeAlias = Callable[[int, int], None]
-"""Is told how many frames are done, and of how many."""
+__all__ = ["Progress", "embed", "segment", "track"]
 
 _LOG = logging.getLogger(__name__)
-
-
-def _silent(done: int, total: int) -> None:
-    """Tell nobody."""
 
 
 def track(  # noqa: PLR0913  # what a user may choose, by name
@@ -36,73 +30,84 @@ def track(  # noqa: PLR0913  # what a user may choose, by name
     movie: Movie,
     prompts: Iterable[ObjectPrompts],
     *,
-    direction: Direction = "both",
+    direction: "Directions" = "both",
     frames: tuple[int, int] | None = None,
-    progress: Progress = _silent,
-    appearance: Appearance | None = None,
+    progress: Progress = silent,
+    appearance: Appearance = USUAL,
     announce: Callable[["Estimate"], None] | None = None,
     embeddings: "EmbeddingStore | None" = None,
 ) -> Masklets:
-    """Follow prompted objects through a movie, a stack, or a movie of stacks.
+    """Propagate prompted objects through a movie, a stack, or a movie of stacks.
 
     Parameters
     ----------
     model
         From `sam2_torch.load_sam2`.
     movie
-        Its frames are read one at a time.
+        The frames; they are read one at a time.
     prompts
-        What is said of the objects, on any frame; read one at a time. A mask is kept as it
-        is given, the masks of all other frames are the network's.
+        Prompts on any frame; they are read one at a time. A mask prompt is kept as it is, all
+        other masks are the network's.
     direction
-        Which way from each object's own prompted frames.
+        "forward", "backward" or "both", from each object's own prompted frames.
     frames
-        First frame and the one after the last (in a movie of stacks, time points): others
-        are neither read nor written, and prompts on them are left out.
+        First frame and the one after the last, as time points in a movie of stacks. Other frames
+        are neither read nor written, and prompts on them are skipped with a warning.
     progress
-        Called after each frame.
+        Called after each frame with the number of finished frames and of all.
     appearance
-        What the network sees of the movie; the usual by default.
+        Contrast, gamma and resolution of what the network sees.
     announce
-        Told before the objects are followed what that will take; the time if the network's
-        speed was measured here.
+        Called before the propagation with an estimate of its memory, and of its time if the
+        network's speed was measured on this computer.
     embeddings
-        Where to keep image embeddings on disk, for the next run; nowhere by default.
+        Store on disk for the image embeddings; none by default.
 
     Returns
     -------
     Masklets
-        The objects' masks in the frames that were reached.
+        The objects' masks in the frames that the propagation reached.
 
     Raises
     ------
     ValueError
-        If the range of frames does not fit, or no prompt is in it.
+        If the range of frames does not fit, or no prompt lies in it.
     """
-    span = _checked_span(frames, movie)
+    span = movie.frame_span(frames)
     masklets = Masklets(movie.n_frames, movie.frame_shape)
     given = Masklets(movie.n_frames, movie.frame_shape)
     session = open_session(model, movie, appearance, embeddings)
-    for said in _within(span, prompts):
-        mask = _given_mask(said)
+    for prompted in _within(span, prompts):
+        mask = _given_mask(prompted)
         if mask is not None:
-            given.set(said.object_id, said.frame, mask)
-        masklets.set_found(said.object_id, said.frame, _prompt(session, said))
+            given.set(prompted.object_id, prompted.frame, mask)
+        prediction = _predict(session, prompted)
+        masklets.set_found(prompted.object_id, prompted.frame, prediction)
     if announce is not None:
         announce(estimate_run(session, direction, span))
     total = session.frame_count(direction, frames=span)
     for done, result in enumerate(session.propagate(direction, frames=span), start=1):
         for object_id, prediction in zip(result.object_ids, result.predictions, strict=True):
             masklets.set_found(object_id, result.frame, prediction)
-        progress(done, max(done, total))  # of stacks in time it is foreseen, not counted
-    _put_back(given, masklets)
+        progress(done, max(done, total))  # in movies of stacks the total is an estimate
+    _restore(given, masklets)
     return masklets
 
 
 def estimate_run(
-    session: "VideoSession", direction: Direction, frames: tuple[int, int] | None = None
+    session: "VideoSession", direction: "Directions", frames: tuple[int, int] | None = None
 ) -> "Estimate":
-    """Estimate what following all objects of a session takes here."""
+    """Estimate time and memory of propagating all objects of a session on this computer.
+
+    Parameters
+    ----------
+    session
+        A session with prompts.
+    direction
+        As for `track`.
+    frames
+        First frame and the one after the last; all by default.
+    """
     from sam2_torch.sessions.run_estimate import estimate_propagation, known_speed
 
     speed = known_speed(session.model)
@@ -115,34 +120,34 @@ def segment(
     prompts: Iterable[ObjectPrompts],
     *,
     frames: tuple[int, int] | None = None,
-    progress: Progress = _silent,
-    appearance: Appearance | None = None,
+    progress: Progress = silent,
+    appearance: Appearance = USUAL,
 ) -> Masklets:
-    """Segment prompted objects in the frames on which they are prompted, each on its own.
+    """Segment prompted objects on their prompted frames, each frame on its own.
 
     Parameters
     ----------
     model, movie, frames, progress, appearance
         As for `track`.
     prompts
-        What is said of the objects, frame by frame in ascending order. A mask is refined.
+        Prompts by ascending frame. A mask prompt is refined by the network.
 
     Returns
     -------
     Masklets
-        The objects' masks in the frames on which they were prompted.
+        The objects' masks on their prompted frames.
 
     Raises
     ------
     ValueError
         As for `track`.
     """
-    first, stop = _checked_span(frames, movie)
+    first, stop = movie.frame_span(frames)
     masklets = Masklets(movie.n_frames, movie.frame_shape)
-    shown = (appearance or Appearance()).show(movie)
-    for frame, group in groupby(_within((first, stop), prompts), lambda said: said.frame):
-        for said, prediction in _segment_frame(model, shown, frame, group):
-            masklets.set_found(said.object_id, frame, prediction)
+    shown = appearance.show(movie)
+    for frame, group in groupby(_within((first, stop), prompts), lambda prompted: prompted.frame):
+        for object_id, prediction in _segment_frame(model, shown, frame, group):
+            masklets.set_found(object_id, frame, prediction)
         progress(frame - first + 1, stop - first)
     return masklets
 
@@ -153,17 +158,17 @@ def embed(
     embeddings: "EmbeddingStore",
     *,
     frames: tuple[int, int] | None = None,
-    progress: Progress = _silent,
-    appearance: Appearance | None = None,
+    progress: Progress = silent,
+    appearance: Appearance = USUAL,
 ) -> int:
-    """Write the image embeddings of a movie to disk; those that are there are not made again.
+    """Write the image embeddings of a movie to disk; those that exist are kept.
 
     Parameters
     ----------
     model, movie, frames, progress, appearance
         As for `track`.
     embeddings
-        Where they go.
+        The store that they are written to.
 
     Returns
     -------
@@ -172,17 +177,16 @@ def embed(
     Raises
     ------
     ValueError
-        If the range of frames does not fit, or the network sees the movie in windows: which
-        ones depends on the objects.
+        If the range of frames does not fit, or the network sees the movie through crop windows:
+        their places depend on the objects.
     """
-    first, stop = _checked_span(frames, movie)
-    look = appearance or Appearance()
-    if look.input_pixels(movie.frame_shape) is not None:
+    first, stop = movie.frame_span(frames)
+    if appearance.input_pixels(movie.frame_shape) is not None:
         raise ValueError(
             f"embeddings ahead of time: expected frames that are seen whole, found {movie} seen in "
             "windows, which depend on the objects; --resolution whole sees it whole"
         )
-    session = open_session(model, movie, look, embeddings)
+    session = open_session(model, movie, appearance, embeddings)
     for done, _ in enumerate(session.embed((first, stop)), start=1):
         progress(done, stop - first)
     return stop - first
@@ -190,39 +194,27 @@ def embed(
 
 def _segment_frame(
     model: "SAM2", shown: Shown, frame: int, prompts: Iterable[ObjectPrompts]
-) -> "Iterator[tuple[ObjectPrompts, MaskPrediction]]":
-    """Segment the objects of one frame, which is encoded once."""
+) -> "Iterator[tuple[int, MaskPrediction]]":
+    """Segment the objects of one frame, which is encoded once; yield ids and predictions."""
     from sam2_torch import ImageSession, VideoSession
 
     if shown.resolution is None:
         image = ImageSession(model, shown.frames[frame], contrast=shown.contrast)
-        for said in prompts:
-            yield said, image.predict(*said.prompts)[0]
+        for prompted in prompts:
+            yield prompted.object_id, image.predict(*prompted.prompts)[0]
         return
     windows = VideoSession(model, shown.frames, **shown.options)
-    for said in prompts:
-        yield said, _prompt(windows, said)
-
-
-def _checked_span(frames: tuple[int, int] | None, movie: Movie) -> tuple[int, int]:
-    n_planes = movie.n_planes
-    n_times = movie.n_frames // n_planes
-    first, stop = frames or (0, n_times)
-    if not 0 <= first < stop <= n_times:
-        raise ValueError(
-            f"frames {first}:{stop}: expected a first frame before a last one (which is not "
-            f"taken) within 0:{n_times}"
-        )
-    return first * n_planes, stop * n_planes
+    for prompted in prompts:
+        yield prompted.object_id, _predict(windows, prompted)
 
 
 def _within(span: tuple[int, int], prompts: Iterable[ObjectPrompts]) -> Iterator[ObjectPrompts]:
-    """Pass on the prompts in a range of frames, and say how many are not."""
+    """Yield the prompts in a range of frames; log how many others there are."""
     taken = left_out = 0
-    for said in prompts:
-        if span[0] <= said.frame < span[1]:
+    for prompted in prompts:
+        if span[0] <= prompted.frame < span[1]:
             taken += 1
-            yield said
+            yield prompted
         else:
             left_out += 1
     where = f"in the frames {span[0]}:{span[1]}"
@@ -232,20 +224,21 @@ def _within(span: tuple[int, int], prompts: Iterable[ObjectPrompts]) -> Iterator
         _LOG.warning("%d prompts are not %s and were left out", left_out, where)
 
 
-def _given_mask(said: ObjectPrompts) -> SparseMask | None:
-    """Get the mask that a user gave for an object and did not refine."""
-    (first, *others) = said.prompts
+def _given_mask(prompted: ObjectPrompts) -> SparseMask | None:
+    """Return the mask prompt of an object if it is its only prompt on the frame."""
+    (first, *others) = prompted.prompts
     if isinstance(first, MaskPrompt) and not others:
         return first.sparse
     return None
 
 
-def _prompt(session: "VideoSession", said: ObjectPrompts) -> "MaskPrediction":
-    return say(session, said.object_id, said.frame, said.prompts, said.choice)
+def _predict(session: "VideoSession", prompted: ObjectPrompts) -> "MaskPrediction":
+    place = prompted.object_id, prompted.frame
+    return apply_prompts(session, *place, prompted.prompts, prompted.choice)
 
 
-def _put_back(given: Masklets, masklets: Masklets) -> None:
-    """Keep the masks that the user gave: the network's copy of them is coarser."""
+def _restore(given: Masklets, masklets: Masklets) -> None:
+    """Replace the network's copies of the given masks, which are coarser, by the masks."""
     for object_id in given.object_ids:
         for frame in given.frames(object_id):
             mask = given.get(object_id, frame)

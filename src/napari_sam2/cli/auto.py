@@ -7,7 +7,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_sam2.api.automatic import Found, in_pixels, segment_all, track_all
+from napari_sam2.api.automatic import AutomaticResult, in_pixels, segment_all, track_all
 from napari_sam2.cli.appearance import add_appearance, appearance_of
 from napari_sam2.cli.jobs import Job, plan_jobs
 from napari_sam2.cli.track import (
@@ -184,7 +184,7 @@ def _run_job(
     _write(job.output, movie, found, arguments)
 
 
-def _write(path: Path, movie: Movie, found: Found, arguments: argparse.Namespace) -> None:
+def _write(path: Path, movie: Movie, found: AutomaticResult, arguments: argparse.Namespace) -> None:
     export(path, Tracked.of(movie, found.masklets))
     if arguments.scores:
         rows = [(i, frame, f"{score:.4f}") for (i, frame), score in found.scores.items()]

@@ -297,10 +297,6 @@ class Masklets:
                 part[inside] = object_id
         return out
 
-    def object_labels(self, object_id: int, frame: int) -> NDArray[np.integer]:
-        """Draw one object alone, (H, W): its id inside of its mask, 0 elsewhere."""
-        return self.labels(frame, (object_id,))
-
     def _note(self, object_id: int, frames: Iterable[int]) -> None:
         for watcher in self._watchers:
             watcher.extend((object_id, frame) for frame in frames)

@@ -127,6 +127,33 @@ class Movie(Sequence[NDArray[Any]]):
         axes = self.layout.axes
         return self.layout.shape[axes.index("C")] if "C" in axes else 1
 
+    def frame_span(self, times: tuple[int, int] | None = None) -> tuple[int, int]:
+        """Return a range of time points as a range of frames.
+
+        Parameters
+        ----------
+        times
+            First time point and the one after the last; all by default. In a movie that is not
+            one of stacks, each frame is a time point.
+
+        Returns
+        -------
+        First frame and the one after the last.
+
+        Raises
+        ------
+        ValueError
+            If the range is empty or reaches beyond the movie.
+        """
+        n_times = self.n_frames // self.n_planes
+        first, stop = times or (0, n_times)
+        if not 0 <= first < stop <= n_times:
+            raise ValueError(
+                f"frames {first}:{stop}: expected a first frame before a last one (which is not "
+                f"taken) within 0:{n_times}"
+            )
+        return first * self.n_planes, stop * self.n_planes
+
     def with_channel(self, channel: int) -> "Movie":
         """Make the same movie of another of its channels."""
         axes, levels = self.layout.axes, self._levels

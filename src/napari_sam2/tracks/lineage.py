@@ -1,7 +1,7 @@
 """Which object is which from begin to end, and who descends from whom."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -121,14 +121,6 @@ class Lineage:
     def including(self, *tracks: Track) -> "Lineage":
         """Make a lineage with these tracks in place of those of the same objects."""
         return Lineage({**self._tracks, **{track.object_id: track for track in tracks}}.values())
-
-    def without(self, object_id: int) -> "Lineage":
-        """Make a lineage without an object; its daughters have no mother then."""
-        return Lineage(
-            replace(track, parent=0) if track.parent == object_id else track
-            for track in self
-            if track.object_id != object_id
-        )
 
     def resolved(self, frames: Mapping[int, Sequence[int]]) -> "Lineage":
         """Say where each object really begins and ends.

@@ -1,6 +1,6 @@
 """A movie's masks with their lineage: what is measured, edited and written to files."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -11,14 +11,10 @@ from numpy.typing import NDArray
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.movie import Calibration, Movie
 from napari_sam2.tracks.lineage import Lineage
-from napari_sam2.tracks.lineage_operations import NOWHERE, Move
 from sam2_torch.predictions import SparseMask
 
 Channels: TypeAlias = Mapping[str, Sequence[NDArray[Any]]]
 """Frames, (H, W) or (H, W, 3), of each channel by name."""
-
-MaskTable: TypeAlias = dict[tuple[int, int], SparseMask | None]
-"""Masks by (object id, frame); None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -173,46 +169,6 @@ def present_frames(masklets: Masklets) -> dict[int, list[int]]:
         ]
         for object_id in masklets.object_ids
     }
-
-
-def masks_after(masklets: Masklets, moves: Iterable[Move]) -> MaskTable:
-    """Work out which masks moves change, and into what.
-
-    All moves happen at once, so that two of them can exchange masks. Where a mask comes to
-    an object that keeps its own there, it gets both.
-    """
-    moves = tuple(moves)
-    leaving = [
-        (move, frame)
-        for move in moves
-        for frame in masklets.frames(move.source)
-        if move.first <= frame < move.stop
-    ]
-    after: MaskTable = {(move.source, frame): None for move, frame in leaving}
-    for move, frame in leaving:
-        if move.target == NOWHERE:
-            continue
-        key = (move.target, frame)
-        there = after[key] if key in after else masklets.get(*key)
-        after[key] = united(there, masklets.get(move.source, frame))
-    return after
-
-
-def masks_of(masklets: Masklets, keys: Iterable[tuple[int, int]]) -> MaskTable:
-    """Look masks up as they are, to put them back later with `put_masks`."""
-    return {key: masklets.get(*key) for key in keys}
-
-
-def put_masks(masklets: Masklets, table: MaskTable) -> None:
-    """Make the masks as the table says."""
-    for (object_id, frame), mask in table.items():
-        if mask is None:
-            masklets.remove(object_id, frame)
-        else:
-            masklets.set(object_id, frame, mask)
-    for object_id in {object_id for object_id, _ in table}:
-        if not masklets.frames(object_id):
-            masklets.remove(object_id)
 
 
 def united(one: SparseMask | None, other: SparseMask | None) -> SparseMask | None:

@@ -14,14 +14,15 @@ from napari_sam2.annotation.session_settings import Settings
 from napari_sam2.api import prompted
 from napari_sam2.cli import main, track
 from napari_sam2.cli.appearance import add_appearance, appearance_of
-from napari_sam2.io.prompts.label_prompts import boxes_from_labels, clicks_from_labels
+from napari_sam2.io.prompts.label_prompts import clicks_from_labels
+from napari_sam2.io.prompts.object_prompts import ObjectPrompts
 from napari_sam2.io.prompts.prompts_csv import write_prompts_csv
 from napari_sam2.io.read import read_movie
 from napari_sam2.io.sessions.session_files import Fingerprint, Header, write_session
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.appearance import Appearance
 from napari_sam2.sample_data import dividing_nuclei_with_truth
-from sam2_torch import RELEASED
+from sam2_torch import RELEASED, BoxPrompt
 
 NUCLEI = (2, 6, 8)
 
@@ -35,7 +36,15 @@ def truth(tmp_path, monkeypatch):
     labels = np.where(np.isin(labels, NUCLEI), labels, 0)
     assert set(np.unique(labels[0])) == {0, *NUCLEI}
     write_prompts_csv(tmp_path / "clicks.csv", clicks_from_labels(labels[0]))
-    write_prompts_csv(tmp_path / "boxes.csv", boxes_from_labels(labels[2], frame=2))
+    boxes = [
+        (i, *np.argwhere(labels[2] == i).min(0), *np.argwhere(labels[2] == i).max(0))
+        for i in NUCLEI
+    ]
+    prompts = [
+        ObjectPrompts(i, 2, (BoxPrompt(y0 - 0.5, x0 - 0.5, y1 + 0.5, x1 + 0.5),))
+        for i, y0, x0, y1, x1 in boxes
+    ]
+    write_prompts_csv(tmp_path / "boxes.csv", prompts)
     return labels
 
 

@@ -21,7 +21,7 @@ def test_a_painted_mask_comes_back():
     mask = disc((12, 45), 7)
     masklets.paint(5, 1, mask)
     np.testing.assert_array_equal(masklets.get(5, 1).to_dense(), mask)
-    np.testing.assert_array_equal(masklets.object_labels(5, 1), np.where(mask, 5, 0))
+    np.testing.assert_array_equal(masklets.labels(1, (5,)), np.where(mask, 5, 0))
     assert masklets.object_ids == (5,)
     assert masklets.frames(5) == (1,)
 
@@ -252,4 +252,4 @@ def test_a_snapshot_stays_as_it_was() -> None:
     masklets.remove(2, 0)
     masklets.paint(3, 0, np.ones((6, 8)))
     assert before.object_ids == (2,)
-    assert before.object_labels(2, 1).all()
+    assert before.labels(1, (2,)).all()

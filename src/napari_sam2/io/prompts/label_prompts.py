@@ -10,7 +10,7 @@ from napari_sam2.io.prompts.object_prompts import ObjectPrompts
 from napari_sam2.movies.movie import Movie
 from sam2_torch.automatic.seeds import deepest_pixel
 from sam2_torch.label_images import masks_of_labels
-from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt
+from sam2_torch.prompts import MaskPrompt, PointPrompt
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,3 @@ def clicks_from_labels(labels: NDArray[Any], frame: int = 0) -> list[ObjectPromp
         ObjectPrompts(object_id, frame, (PointPrompt([deepest_pixel(mask)], [1]),))
         for object_id, mask in masks_of_labels(labels).items()
     ]
-
-
-def boxes_from_labels(labels: NDArray[Any], frame: int = 0) -> list[ObjectPrompts]:
-    """Make the bounding box of each object of a label image, (H, W)."""
-    prompts = []
-    for object_id, mask in masks_of_labels(labels).items():
-        y, x = mask.slices
-        # half a pixel wider: an object of one pixel has an extent, too
-        box = BoxPrompt(y.start - 0.5, x.start - 0.5, y.stop - 0.5, x.stop - 0.5)
-        prompts.append(ObjectPrompts(object_id, frame, (box,)))
-    return prompts

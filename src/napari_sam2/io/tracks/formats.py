@@ -36,13 +36,10 @@ class Form:
         For people.
     write
         Its writer.
-    wants_movie
-        Whether the movie's pixels add to it.
     """
 
     name: str
     write: Writer
-    wants_movie: bool = False
 
 
 def write_label_tiff(path: Path, tracked: Tracked, progress: Progress = silent) -> None:
@@ -65,9 +62,9 @@ FORMS: Mapping[str, Form] = {
     ".xml": Form("TrackMate", write_trackmate),
     ".json": Form("COCO for videos", write_coco),
     ".zip": Form("ImageJ ROIs", write_rois),
-    ".csv": Form("Measurements (CSV)", write_measurements, wants_movie=True),
-    ".parquet": Form("Measurements (Parquet)", write_measurements, wants_movie=True),
-    ".mp4": Form("Video with outlines", write_mp4, wants_movie=True),
+    ".csv": Form("Measurements (CSV)", write_measurements),
+    ".parquet": Form("Measurements (Parquet)", write_measurements),
+    ".mp4": Form("Video with outlines", write_mp4),
 }
 """What can be written, by suffix."""
 

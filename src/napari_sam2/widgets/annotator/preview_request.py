@@ -64,11 +64,6 @@ class Neighbours(QObject):
         self._timer.setInterval(QUIET_MS)
         self._timer.timeout.connect(self._look)
 
-    @property
-    def is_wanted(self) -> bool:
-        """Whether to look around after prompts."""
-        return self._is_wanted
-
     def want(self, wanted: bool) -> None:
         """Look around after prompts, or not; without it, the layer leaves the viewer."""
         self._is_wanted = wanted

@@ -138,11 +138,6 @@ class ObjectTableModel(QAbstractTableModel):
         """Give what is said in a row."""
         return self._rows[number]
 
-    def row_of(self, object_id: int | None) -> int | None:
-        """Find the row of an object."""
-        ids = self.object_ids
-        return ids.index(object_id) if object_id in ids else None
-
     def set_rows(self, rows: Sequence[ObjectRow]) -> bool:
         """Show these objects; returns whether others were shown before.
 

@@ -2,12 +2,10 @@ import numpy as np
 import pytest
 
 from napari_sam2.io.prompts.label_prompts import (
-    boxes_from_labels,
     clicks_from_labels,
     prompts_from_labels,
 )
 from napari_sam2.movies.movie import Movie
-from sam2_torch.prompts import BoxPrompt
 
 MOVIE = Movie(np.zeros((3, 40, 60), np.uint8))
 
@@ -67,12 +65,6 @@ def test_a_click_is_deep_in_its_object():
     assert [crescent()[y, x] for y, x in places] == [2, 4, 9]
     assert places[0] == [2, 3]
     assert places[2][1] == 57  # as far from the image's border as from its own
-
-
-def test_a_box_is_around_its_object():
-    said = boxes_from_labels(crescent())
-    assert said[0].prompts[0] == BoxPrompt(1.5, 2.5, 2.5, 3.5)
-    assert said[2].prompts[0] == BoxPrompt(9.5, 54.5, 29.5, 59.5)
 
 
 def test_no_objects():

@@ -394,7 +394,7 @@ def test_suggestions_are_found_and_accepted(
     dock: Any, viewer: ViewerModel, cell: Any, settle: Any, qtbot: Any
 ) -> None:
     masklets = dock.annotator.workspace.masklets
-    half = masklets.object_labels(1, 3) > 0
+    half = masklets.labels(3, (1,)) > 0
     for frame in (3, 4, 5):
         masklets.paint(1, frame, half & (np.arange(50) < 18))
     qtbot.mouseClick(dock.suggestions.search, LEFT)
