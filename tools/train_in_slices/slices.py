@@ -2,7 +2,6 @@
 
     python tools/train_in_slices train --data FOLDER --run RUN --minutes 28 --slice 9 [--pack OUT]
     python tools/train_in_slices export OUT/pack.* -o cells_nano.safetensors --data FOLDER
-    python tools/train_in_slices repack FOLDER SMALLER
 
 `train` goes on where the last slice of RUN paused; on a machine that has no RUN, from `--unpack`.
 `docs/training.md` tells it all. For tuning a model to one's own images there is
@@ -21,7 +20,6 @@ from pathlib import Path
 
 import torch
 from file_pieces import cut_file, join_file
-from repack import repack
 
 import sam2_torch
 from sam2_torch.checkpoints.loading import load_sam2
@@ -87,7 +85,11 @@ def train(arguments: argparse.Namespace) -> None:
     first = state.step, time.monotonic()
     ending = run.go(Budget(arguments.slice, started), _print_step)
     pace = (state.step - first[0]) / (time.monotonic() - first[1])
-    print(f"{ending} after step {state.step}; {pace:.2f} steps/s in this slice", flush=True)
+    print(
+        f"{ending} after step {state.step}; {pace:.2f} steps/s in this slice, "
+        f"{run.waited_s:.0f} s of it without clips",
+        flush=True,
+    )
     if distributed.first() and arguments.pack:
         _pack(run, arguments.pack)
     if distributed.first() and arguments.measure:
@@ -120,12 +122,6 @@ def export(arguments: argparse.Namespace) -> None:
     print(f"{arguments.output}: {n / 1e6:.2f} M numbers, step {state.step}")
     for key, value in scores.items():
         print(f"{key:20s} {value:.3f}")
-
-
-def repack_data(arguments: argparse.Namespace) -> None:
-    """Copy a data set, packed more tightly."""
-    before, after = repack(arguments.folder, arguments.copy)
-    print(f"{arguments.copy}: {after / 1e6:.1f} MB instead of {before / 1e6:.1f}")
 
 
 def choose_config(arguments: argparse.Namespace, device: torch.device) -> TrainingConfig:
@@ -203,10 +199,6 @@ def _parser() -> argparse.ArgumentParser:
     exports.add_argument("--licence", default="BSD-3-Clause")
     exports.add_argument("--notes", default="see ATTRIBUTION.md for the data")
     exports.set_defaults(call=export)
-    repacks = commands.add_parser("repack", help="copy a data set, packed more tightly")
-    repacks.add_argument("folder", type=Path)
-    repacks.add_argument("copy", type=Path)
-    repacks.set_defaults(call=repack_data)
     for command in (slices, exports):
         command.add_argument("--data", type=Path, nargs="*", default=[], help="folders")
         command.add_argument("--hold-out", default=HELD_OUT, help="names, with * and ?")

@@ -74,7 +74,7 @@ class ClipRun:
     def run(self) -> list[Answer]:
         """Go through all frames; one answer for each frame, and one more for each correction.
 
-        A frame whose mask was given has none: its mask is not the network's.
+        A frame of a clip whose mask was given has none: its mask is not the network's.
         """
         for frame in self._plan.prompted:
             self._prompt(frame)
@@ -85,15 +85,25 @@ class ClipRun:
 
     def _prompt(self, frame: int) -> None:
         embedding = self._at(frame)
-        if self._plan.kind == "mask":
+        if self._plan.kind == "mask" and self._batch.n_frames > 1:
             chosen = self._model.segment_from_mask(embedding, self._batch.masks(frame))
         else:
             features = self._model.without_memory(embedding.features)
-            points = self._prompter.first(self._plan.kind, self._batch.truth(frame))
             said = ImageEmbedding(features, embedding.skips)
-            chosen = self._segment(frame, said, points, None)
+            truth = self._batch.truth(frame)
+            if self._plan.kind == "mask":
+                points, previous = self._rough_mask(truth)
+            else:
+                points, previous = self._prompter.first(self._plan.kind, truth), None
+            chosen = self._segment(frame, said, points, previous)
             chosen = self._correct(frame, said, chosen, points)
         self._remember(frame, chosen, prompted=True)
+
+    def _rough_mask(self, truth: Tensor) -> tuple[Points | None, Tensor]:
+        """Draw rough masks as logits, half of the time together with a first correction."""
+        rough = self._prompter.rough_masks(truth)
+        click = self._prompter.click(rough - 0.5, truth) if self._prompter.toss() else None
+        return click, self._model.mask_to_logits(rough[:, None])[:, 0]
 
     def _track(self, frame: int) -> None:
         embedding = self._at(frame)
@@ -125,7 +135,8 @@ class ClipRun:
     ) -> Segmentation:
         if previous is not None:
             previous = previous[:, None].clamp(-MAX_PREVIOUS_LOGIT, MAX_PREVIOUS_LOGIT)
-        multimask = points is None or points[1].shape[1] <= 1
+        only_mask = points is None and previous is not None
+        multimask = not only_mask and (points is None or points[1].shape[1] <= 1)
         said = points or no_points(self._batch.n_objects, self._batch.owner.device)
         decoded = self._model.decode_masks(seen.features, seen.skips, said, previous, multimask)
         chosen = self._model.choose(decoded)

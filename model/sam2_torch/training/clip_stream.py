@@ -4,6 +4,7 @@ import multiprocessing
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from fnmatch import fnmatch
 from functools import partial
 from typing import Any
 
@@ -18,6 +19,8 @@ from sam2_torch.training.data.labelled_movies import LabelledMovie
 from sam2_torch.training.synthetic import draw_movie
 
 SEQUENCE_BONUS = 2.0  # movies and stacks show what single images can not
+HARD = ("phase contrast*", "EM *", "brightfield stained tissue*")
+HARD_BONUS = 2.0  # of modalities in which masks are worst
 BALANCE = 0.5  # an item's chance falls with this power of the number of items of its source
 
 Place = tuple[int, int]
@@ -54,7 +57,9 @@ class ClipStream(Dataset[Any]):
             raise ValueError("training: expected movies with labels, found none")
         sizes = Counter(movie.source for movie in self._movies)
         weights = [
-            sizes[m.source] ** -BALANCE * (SEQUENCE_BONUS if m.n_frames > 1 else 1.0)
+            sizes[m.source] ** -BALANCE
+            * (SEQUENCE_BONUS if m.n_frames > 1 else 1.0)
+            * (HARD_BONUS if any(fnmatch(m.modality, name) for name in HARD) else 1.0)
             for m in self._movies
         ]
         self._chances = np.array(weights) / max(sum(weights), 1e-9)

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -138,6 +138,11 @@ class Run:
         How many processes make clips; 0 for this one.
     tensorboard
         Whether to write its files, too.
+
+    Attributes
+    ----------
+    waited_s
+        Seconds for which the network waited for clips.
     """
 
     folder: Path
@@ -146,6 +151,7 @@ class Run:
     movies: Sequence[LabelledMovie]
     workers: int = 0
     tensorboard: bool = False
+    waited_s: float = field(default=0.0, init=False)
     _too_large: int = 0  # steps in a row that the device had no memory for
 
     def resume(self) -> bool:
@@ -188,14 +194,16 @@ class Run:
         device = self.state.model.device
         pinned = device.type == "cuda"
         longest = 0.0
+        begin = time.monotonic()
         for batch in batches(stream, self.config, self.state.step, self.workers, pinned):
-            begin = time.monotonic()
+            self.waited_s += time.monotonic() - begin
             done = self._try_step(step_module, batch.to(device))
             self.state.step += 1
             if done is not None:
                 meter.note(*done, len(batch.images))
                 self._draw(step_module, batch)
-            seconds = time.monotonic() - begin
+            # the wait for clips counts too: the learning rate falls with the time that passes
+            seconds, begin = time.monotonic() - begin, time.monotonic()
             self.state.seconds = distributed.of_first(self.state.seconds + seconds, device)
             longest = max(longest, seconds) if self.state.step % 50 else seconds
             if distributed.first() and self.state.step % self.config.save_every == 0:

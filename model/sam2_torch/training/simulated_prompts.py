@@ -25,6 +25,8 @@ TWO_FRAMES_SHARE = 0.3
 CORRECTED_SHARE = 0.5
 CENTRED_SHARE = 0.5
 LOOSE_BOX = 0.1  # of its sides, by which the corners of a hasty box are off
+ROUGHNESS = 0.12  # of an object's side, by which the outline of a rough mask is off
+ROUGH_NODES = 8  # of the grid of random shifts, along each side of the input
 MIDDLE_SIDES = (3, 9, 27)  # of the neighbourhoods that tell the middle of a region from its rim
 
 
@@ -35,7 +37,8 @@ class PromptPlan:
     Parameters
     ----------
     kind
-        Of the first prompts.
+        Of the first prompts. A mask is the truth in a clip, and a rough mask to be refined in a
+        single image.
     prompted
         The frames that are prompted before anything is tracked; the first is 0.
     corrected
@@ -56,16 +59,15 @@ class PromptPlan:
         kind: Kind = "mask"
         if chance < POINT_SHARE + BOX_SHARE:
             kind = "point" if chance < POINT_SHARE else "box"
-        if n_frames == 1 and kind == "mask":
-            kind = "box"  # a mask is its frame's truth: nothing would be left to learn
         two = n_frames > 2 and rng.random() < TWO_FRAMES_SHARE
         prompted = (0, int(rng.integers(1, n_frames))) if two else (0,)
         clicks = int(rng.integers(1, max_clicks + 1)) if max_clicks else 0
         correct = n_frames == 1 or rng.random() < CORRECTED_SHARE
         if not clicks or not correct:
             return cls(kind, prompted)
-        # a frame whose mask was given needs no correction
-        candidates = [f for f in range(n_frames) if not (kind == "mask" and f in prompted)]
+        # the mask given on a frame of a clip is the truth: it needs no correction
+        given = kind == "mask" and n_frames > 1
+        candidates = [f for f in range(n_frames) if not (given and f in prompted)]
         n = min(len(candidates), int(rng.integers(1, 3)))
         frames = sorted(rng.choice(candidates, n, replace=False).tolist()) if candidates else []
         return cls(kind, prompted, tuple(frames), clicks)
@@ -97,6 +99,32 @@ class Prompter:
             (N, h, w), 0 to 1.
         """
         return self._boxes(truth) if kind == "box" else self.click(torch.zeros_like(truth), truth)
+
+    def toss(self) -> bool:
+        """Return True half of the time."""
+        return float(self._random((1,), self._generator.device)) < 0.5
+
+    def rough_masks(self, truth: Tensor) -> Tensor:
+        """Return masks as another program or a hurried person draws them, (N, h, w) of 0 and 1.
+
+        Parameters
+        ----------
+        truth
+            (N, h, w), 0 to 1.
+
+        Notes
+        -----
+        Each mask is warped by smooth random shifts of about an eighth of the object's side.
+        """
+        n, height, width = truth.shape
+        sides = truth.flatten(1).sum(dim=1).clamp(min=1).sqrt()  # in pixels of the grid
+        shifts = 2 * self._random((n, 2, ROUGH_NODES, ROUGH_NODES), truth.device) - 1
+        shifts = shifts * (2 * ROUGHNESS * sides / width)[:, None, None, None]
+        still = torch.eye(2, 3, device=truth.device).expand(n, 2, 3)
+        grid = F.affine_grid(still, [n, 1, height, width], align_corners=False)
+        bend = F.interpolate(shifts, size=(height, width), mode="bicubic")
+        warped = F.grid_sample(truth[:, None], grid + bend.permute(0, 2, 3, 1), align_corners=False)
+        return (warped[:, 0] >= 0.5).float()
 
     def click(self, logits: Tensor, truth: Tensor) -> Points:
         """Click once into each object's error region: missing pixels or those in excess.

@@ -99,8 +99,21 @@ def test_plans_are_as_in_the_paper():
     assert any(not plan.corrected for plan in plans)
 
 
-def test_single_images_are_never_given_as_masks():
+def test_single_images_are_prompted_in_all_ways_and_corrected():
     rng = np.random.default_rng(0)
     plans = [PromptPlan.draw(rng, 1, 2) for _ in range(100)]
-    assert {plan.kind for plan in plans} == {"point", "box"}
+    assert {plan.kind for plan in plans} == {"point", "box", "mask"}
     assert all(plan.corrected == (0,) for plan in plans)
+
+
+def test_rough_masks_overlap_the_true_ones_without_being_them(prompter, truth):
+    rough = prompter.rough_masks(truth)
+    assert rough.shape == truth.shape and set(rough.unique().tolist()) <= {0.0, 1.0}
+    for mask, true in zip(rough[:2] > 0, truth[:2] >= 0.5, strict=True):
+        iou = (mask & true).sum() / (mask | true).sum()
+        assert 0.3 < iou < 1
+    assert not rough[truth.flatten(1).sum(dim=1) == 0].any()
+
+
+def test_a_tossed_coin_falls_on_both_sides(prompter):
+    assert {prompter.toss() for _ in range(40)} == {True, False}
