@@ -228,8 +228,10 @@ def measure_reference(name: str, model: SAM2, per_side: int) -> Figures:
     network.load_state_dict(model.state_dict())
     generator = mask_generator(network.to(model.device), per_side, REFERENCE_LIMITS)
     options = EverythingOptions.like_reference(per_side)
-    doubts = replace(options.doubts, min_iou=REFERENCE_LIMITS[0], min_stability=REFERENCE_LIMITS[1])
-    options = replace(options, doubts=doubts)
+    thresholds = replace(
+        options.thresholds, min_iou=REFERENCE_LIMITS[0], min_stability=REFERENCE_LIMITS[1]
+    )
+    options = replace(options, thresholds=thresholds)
     y, x = np.mgrid[:TIMED_SIDE, :TIMED_SIDE]
     image = np.where((y % 128 - 64) ** 2 + (x % 128 - 64) ** 2 < 40**2, 200, 40).astype(np.uint8)
     image = np.repeat(image[:, :, None], 3, axis=2)

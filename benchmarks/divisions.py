@@ -49,7 +49,7 @@ from napari_sam2.annotation.daughters import (
 )
 from napari_sam2.io.prompts.object_prompts import ObjectPrompts
 from napari_sam2.io.tracks.label_movies import tracked_labels
-from napari_sam2.masks.mask_statistics import FigureTable
+from napari_sam2.masks.mask_statistics import StatisticsTable
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.movie import Movie
 from napari_sam2.sample_data import (
@@ -219,11 +219,11 @@ def follow(session: VideoSession, said: list[ObjectPrompts]) -> Followed:
 def found_in(followed: Followed, said: list[ObjectPrompts]) -> list[Suggestion]:
     """Look for suggestions in what was followed."""
     masklets = followed.masklets
-    table = FigureTable(masklets, followed.confidence)
+    table = StatisticsTable(masklets, followed.confidence)
     for object_id in table.set_objects(masklets.object_ids):
         table.read(object_id)
     table.set_given({(each.object_id, each.frame) for each in said})
-    return suggest(masklets, table.figures, table.object_ids, Lineage())
+    return suggest(masklets, table.statistics, table.object_ids, Lineage())
 
 
 def happened_in(truth: Tracked) -> dict[Kind, list[tuple[int, int]]]:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sam2_torch.automatic import (
         AutomaticMask,
-        Doubts,
         Everything,
         EverythingOptions,
         ObjectRules,
         SeedGrid,
+        Thresholds,
         segment_everything,
     )
     from sam2_torch.checkpoints.loading import load_sam2, save_checkpoint
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _HOME = {
     "EmbeddingStore": "embeddings.disk_store",
     "AutomaticMask": "automatic",
-    "Doubts": "automatic",
+    "Thresholds": "automatic",
     "Everything": "automatic",
     "EverythingOptions": "automatic",
     "ObjectRules": "automatic",
@@ -61,7 +61,6 @@ __all__ = [
     "SAM2",
     "AutomaticMask",
     "BoxPrompt",
-    "Doubts",
     "EmbeddingStore",
     "Everything",
     "EverythingOptions",
@@ -76,6 +75,7 @@ __all__ = [
     "SeedGrid",
     "SparseMask",
     "StackSession",
+    "Thresholds",
     "VideoSession",
     "VolumeSession",
     "load_sam2",

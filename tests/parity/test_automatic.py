@@ -42,10 +42,10 @@ def our_masks(
 ) -> list[AutomaticMask]:
     options = EverythingOptions.like_reference(SIDE)
     min_iou, min_stability, max_box_iou = limits
-    doubts = replace(
-        options.doubts, min_iou=min_iou, min_stability=min_stability, max_box_iou=max_box_iou
+    thresholds = replace(
+        options.thresholds, min_iou=min_iou, min_stability=min_stability, max_box_iou=max_box_iou
     )
-    options = replace(options, doubts=doubts)
+    options = replace(options, thresholds=thresholds)
     return segment_everything(model, image, options, contrast=(0, 255))
 
 

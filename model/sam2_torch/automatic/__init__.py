@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from sam2_torch.automatic.found_masks import AutomaticMask
     from sam2_torch.automatic.mask_generator import Everything, SeedsDone, segment_everything
     from sam2_torch.automatic.options import (
-        Doubts,
         EverythingOptions,
         ObjectRules,
         SeedGrid,
+        Thresholds,
         TrackOptions,
     )
     from sam2_torch.automatic.overlaps import Division
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _HOME = {
     "AutomaticMask": "found_masks",
     "Division": "overlaps",
-    "Doubts": "options",
+    "Thresholds": "options",
     "Everything": "mask_generator",
     "EverythingOptions": "options",
     "Likeness": "similarity",
@@ -49,13 +49,13 @@ _HOME = {
 __all__ = [
     "AutomaticMask",
     "Division",
-    "Doubts",
     "Everything",
     "EverythingOptions",
     "Likeness",
     "ObjectRules",
     "SeedGrid",
     "SeedsDone",
+    "Thresholds",
     "TrackEverything",
     "TrackOptions",
     "TrackStep",

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sam2_torch.automatic.options import Doubts
+from sam2_torch.automatic.options import Thresholds
 from sam2_torch.nn.point_decoder import DecodedPoints, PointDecoder
 
 MARGIN = 2  # logits around a mask that its interpolation looks at
@@ -97,7 +97,7 @@ class Candidates:
 
 
 def find_candidates(
-    decoder: PointDecoder, decoded: DecodedPoints, first_seed: int, doubts: Doubts
+    decoder: PointDecoder, decoded: DecodedPoints, first_seed: int, thresholds: Thresholds
 ) -> Candidates:
     """Make the masks of decoded points and keep those that are not doubtful.
 
@@ -108,14 +108,14 @@ def find_candidates(
     first_seed
         Number of the first of them.
     """
-    points, which = (decoded.ious > doubts.min_iou).nonzero(as_tuple=True)
+    points, which = (decoded.ious > thresholds.min_iou).nonzero(as_tuple=True)
     logits = decoder.masks(decoded, points, which).float()
-    inner = (logits > doubts.stability_offset).sum((1, 2), dtype=torch.float32)
-    outer = (logits > -doubts.stability_offset).sum((1, 2), dtype=torch.float32)
+    inner = (logits > thresholds.stability_offset).sum((1, 2), dtype=torch.float32)
+    outer = (logits > -thresholds.stability_offset).sum((1, 2), dtype=torch.float32)
     stability = torch.where(outer > 0, inner / outer, 0.0)
     positive = logits > 0
     area = positive.sum((1, 2))
-    kept = (stability >= doubts.min_stability) & (area > 0)
+    kept = (stability >= thresholds.min_stability) & (area > 0)
     points, which, stability, logits = points[kept], which[kept], stability[kept], logits[kept]
     boxes = _boxes(positive[kept]).cpu().numpy()
     return Candidates(

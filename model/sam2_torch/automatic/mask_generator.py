@@ -123,8 +123,8 @@ class Everything:
         masks = [mask for found in self._found for mask in self._in_image(found)]
         masks = keep_rules(masks, rules, image)
         if len(self._found) > 1:  # one crop's duplicates are gone already
-            doubts = options.doubts
-            masks = drop_duplicates(masks, doubts.max_box_iou, doubts.max_mask_iou)
+            thresholds = options.thresholds
+            masks = drop_duplicates(masks, thresholds.max_box_iou, thresholds.max_mask_iou)
         masks.sort(key=lambda mask: mask.score, reverse=True)
         return masks if rules.overlapping else share_out(masks, rules)
 
@@ -183,11 +183,11 @@ class Everything:
 
     @torch.inference_mode()
     def _ask(self, decoder: PointDecoder, points_xy: torch.Tensor, first: int) -> Candidates:
-        doubts = self.options.doubts
-        if self.options.min_score > doubts.min_iou:  # no score is above the predicted IoU
-            doubts = replace(doubts, min_iou=self.options.min_score)
+        thresholds = self.options.thresholds
+        if self.options.min_score > thresholds.min_iou:  # no score is above the predicted IoU
+            thresholds = replace(thresholds, min_iou=self.options.min_score)
         decoded = decoder.decode(self._model.embed_clicks(points_xy))
-        return find_candidates(decoder, decoded, first, doubts)
+        return find_candidates(decoder, decoded, first, thresholds)
 
     def _judge(
         self,
@@ -197,20 +197,20 @@ class Everything:
         seeds: NDArray[np.float32],
     ) -> _FoundInCrop:
         """Score the candidates of a crop and drop duplicates, on the grid of the logits."""
-        doubts, rules = self.options.doubts, self.options.rules
+        thresholds, rules = self.options.thresholds, self.options.rules
         pixels = candidates.pixels()
         ious = mask_ious(intersections(pixels))
         scores = candidates.ious * candidates.stabilities
         content = np.prod(geometry.content) * (candidates.grid / geometry.size) ** 2
         areas = np.array([len(places) for places in pixels])
-        usable = (scores >= self.options.min_score) & (areas <= doubts.max_coverage * content)
+        usable = (scores >= self.options.min_score) & (areas <= thresholds.max_coverage * content)
         if rules.one_per_seed:
             usable &= _best_of_each(candidates.seeds, np.where(usable, scores, -1))
         usable_rows = usable.nonzero()[0]
         ranks = scores if self.options.ranking == "score" else candidates.ious
         here = np.ix_(usable_rows, usable_rows)
-        too_close = ious[here] > doubts.max_mask_iou
-        too_close |= box_ious(candidates.boxes[usable_rows]) > doubts.max_box_iou
+        too_close = ious[here] > thresholds.max_mask_iou
+        too_close |= box_ious(candidates.boxes[usable_rows]) > thresholds.max_box_iou
         chosen = usable_rows[suppress(ranks[usable_rows], too_close)]
         return _FoundInCrop(
             crop,

@@ -52,7 +52,7 @@ class SeedGrid:
 
 
 @dataclass(frozen=True)
-class Doubts:
+class Thresholds:
     """When a candidate is too doubtful, or a duplicate.
 
     Parameters
@@ -130,7 +130,7 @@ class EverythingOptions:
 
     Parameters
     ----------
-    grid, doubts, rules
+    grid, thresholds, rules
         Where to click, what is too doubtful, and what counts as an object.
     min_score
         Least score of an object; `AutomaticMask.score` says what it is.
@@ -139,7 +139,7 @@ class EverythingOptions:
     """
 
     grid: SeedGrid = field(default_factory=SeedGrid)
-    doubts: Doubts = field(default_factory=Doubts)
+    thresholds: Thresholds = field(default_factory=Thresholds)
     rules: ObjectRules = field(default_factory=ObjectRules)
     min_score: float = MIN_SCORE
     ranking: Ranking = "score"
@@ -152,7 +152,7 @@ class EverythingOptions:
         """
         return cls(
             SeedGrid(points_per_side, crop_layers=0),
-            Doubts(0.8, 0.95, max_mask_iou=1.0, max_coverage=1.0),
+            Thresholds(0.8, 0.95, max_mask_iou=1.0, max_coverage=1.0),
             ObjectRules(one_per_seed=False, overlapping=True),
             min_score=0.0,
             ranking="iou",

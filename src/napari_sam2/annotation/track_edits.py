@@ -89,7 +89,7 @@ def divide(
     values
         Of the history.
     mother, frame
-        As `lineage_operations.fork` takes them.
+        As `lineage_operations.divide` takes them.
     daughters
         Two new ids, and what is drawn of each in the frame; a painted mask is kept as it is.
     shape
@@ -101,11 +101,11 @@ def divide(
     Raises
     ------
     ValueError
-        As `lineage_operations.fork`.
+        As `lineage_operations.divide`.
     """
     first, second = daughters
     since = frame if begin is None else begin
-    edit = lineage_operations.fork(lineage_of(values), mother, since, (first, second))
+    edit = lineage_operations.divide(lineage_of(values), mother, since, (first, second))
     changes = dict(apply(values, edit, shape))
     name = _name(values, mother)
     for (daughter, marks), letter in zip(daughters.items(), "ab", strict=True):
@@ -128,9 +128,9 @@ def divide_into(
     Raises
     ------
     ValueError
-        As `lineage_operations.part`.
+        As `lineage_operations.divide_into`.
     """
-    edit = lineage_operations.part(lineage_of(values), mother, frame, *daughters)
+    edit = lineage_operations.divide_into(lineage_of(values), mother, frame, *daughters)
     changes = dict(apply(values, edit, shape, anchor=frame))
     changes[Key(Kind.OBJECT, daughters[0])] = ObjectRecord(f"{_name(values, mother)}a")
     return changes
@@ -144,10 +144,12 @@ def adopt(
     Raises
     ------
     ValueError
-        As `lineage_operations.adopt`.
+        As `lineage_operations.assign_daughters`.
     """
     return apply(
-        values, lineage_operations.adopt(lineage_of(values), mother, frame, daughters), shape
+        values,
+        lineage_operations.assign_daughters(lineage_of(values), mother, frame, daughters),
+        shape,
     )
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Figures:
+class MaskStatistics:
     """Objects as rows, frames as columns, all (N, T).
 
     Parameters
@@ -44,8 +44,8 @@ class Figures:
     object_score: NDArray[np.float32]
 
     @classmethod
-    def blank(cls, n_objects: int, n_frames: int) -> "Figures":
-        """Make figures of which nothing is known."""
+    def blank(cls, n_objects: int, n_frames: int) -> "MaskStatistics":
+        """Make statistics of which nothing is known."""
         shape = (n_objects, n_frames)
         known, given, at_border = (np.zeros(shape, bool) for _ in range(3))
         area, row, column = (np.zeros(shape, np.float32) for _ in range(3))
@@ -62,21 +62,23 @@ class Figures:
         """Where there is a mask with pixels."""
         return self.area > 0
 
-    def frames(self, first: int, stop: int) -> "Figures":
+    def frames(self, first: int, stop: int) -> "MaskStatistics":
         """Take some of the frames; the arrays are views."""
-        return Figures(*(getattr(self, field.name)[:, first:stop] for field in fields(self)))
+        return MaskStatistics(*(getattr(self, field.name)[:, first:stop] for field in fields(self)))
 
-    def stacks(self, n_planes: int) -> "Figures":
+    def stacks(self, n_planes: int) -> "MaskStatistics":
         """Give every stack of a movie of stacks a row of its own, (N * T / P, P)."""
-        return Figures(*(getattr(self, field.name).reshape(-1, n_planes) for field in fields(self)))
+        return MaskStatistics(
+            *(getattr(self, field.name).reshape(-1, n_planes) for field in fields(self))
+        )
 
-    def objects(self, rows: slice) -> "Figures":
+    def objects(self, rows: slice) -> "MaskStatistics":
         """Take some of the objects; the arrays are views."""
-        return Figures(*(getattr(self, field.name)[rows] for field in fields(self)))
+        return MaskStatistics(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
-class FigureTable:
-    """Figures that are kept up with the masks, one object and frame at a time.
+class StatisticsTable:
+    """MaskStatistics that are kept up with the masks, one object and frame at a time.
 
     Parameters
     ----------
@@ -92,7 +94,7 @@ class FigureTable:
         self._masklets = masklets
         self._confidence = confidence
         self._rows: dict[int, int] = {}
-        self._all = Figures.blank(0, masklets.n_frames)
+        self._all = MaskStatistics.blank(0, masklets.n_frames)
 
     @property
     def object_ids(self) -> tuple[int, ...]:
@@ -100,7 +102,7 @@ class FigureTable:
         return tuple(self._rows)
 
     @property
-    def figures(self) -> Figures:
+    def statistics(self) -> MaskStatistics:
         """All that is known; the arrays change with `update`."""
         return self._all.objects(slice(len(self._rows)))
 
@@ -122,11 +124,11 @@ class FigureTable:
         # room for as many again, so that objects that come one by one are not copied each time
         n_rows = max(len(wanted), before.shape[0])
         n_rows = n_rows if n_rows == before.shape[0] else 2 * n_rows
-        self._all = Figures.blank(n_rows, self._masklets.n_frames)
+        self._all = MaskStatistics.blank(n_rows, self._masklets.n_frames)
         self._rows = {object_id: row for row, object_id in enumerate(wanted)}
         kept = [i for i in wanted if i in rows]
         old, new = [rows[i] for i in kept], [self._rows[i] for i in kept]
-        for field in fields(Figures):
+        for field in fields(MaskStatistics):
             getattr(self._all, field.name)[new] = getattr(before, field.name)[old]
         return [i for i in wanted if i not in rows]
 
@@ -147,13 +149,13 @@ class FigureTable:
 
     def set_given(self, given: Iterable[tuple[int, int]]) -> list[int]:
         """Say of which (object id, frame) the mask is the user's word; returns changed rows."""
-        before = self.figures.given.copy()
+        before = self.statistics.given.copy()
         self._all.given[:] = False
         for object_id, frame in given:
             row = self._rows.get(object_id)
             if row is not None:
                 self._all.given[row, frame] = True
-        return np.flatnonzero((before != self.figures.given).any(1)).tolist()
+        return np.flatnonzero((before != self.statistics.given).any(1)).tolist()
 
     def _read_mask(self, row: int, object_id: int, frame: int) -> None:
         table, at = self._all, (row, frame)

@@ -1,4 +1,4 @@
-"""How doubtful a mask is, and where to look next. Pure functions of `Figures`.
+"""How doubtful a mask is, and where to look next. Pure functions of `MaskStatistics`.
 
 The rule. Five things make a mask doubtful, each from 0 (not at all) to 1; the largest counts:
 
@@ -24,11 +24,11 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2.masks.mask_statistics import Figures, FigureTable
+from napari_sam2.masks.mask_statistics import MaskStatistics, StatisticsTable
 
-DOUBTFUL = 0.5
+NEEDS_REVIEW = 0.5
 CONTEXT = 5  # frames to both sides that the doubt of a frame depends on
-SURE_IOU, POOR_IOU = 0.9, 0.5
+GOOD_IOU, POOR_IOU = 0.9, 0.5
 FREE_GROWTH, MAX_GROWTH = 1.3, 2.5
 FREE_STEP, MAX_STEP = 0.5, 1.5  # in diameters
 VANISHING = 0.75
@@ -46,12 +46,14 @@ class Reason(IntEnum):
     VANISHING = 4
 
 
-def doubt(figures: Figures, n_planes: int = 1) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+def review_scores(
+    statistics: MaskStatistics, n_planes: int = 1
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Find how doubtful each mask is, and why.
 
     Parameters
     ----------
-    figures
+    statistics
         N objects in T frames. The doubt of a frame depends on up to `CONTEXT` frames to both
         sides, so parts of a movie may be looked at alone if they overlap by that.
     n_planes
@@ -66,42 +68,42 @@ def doubt(figures: Figures, n_planes: int = 1) -> tuple[NDArray[np.float32], NDA
         (N, T), the `Reason` of it.
     """
     if n_planes > 1:
-        doubts, reasons = doubt(figures.stacks(n_planes))
-        return doubts.reshape(figures.shape), reasons.reshape(figures.shape)
-    size, place = _jumps(figures)
+        scores, reasons = review_scores(statistics.stacks(n_planes))
+        return scores.reshape(statistics.shape), reasons.reshape(statistics.shape)
+    size, place = _jumps(statistics)
     reasons = np.stack(
         [
-            _quality(figures),
-            _presence(figures),
-            _on_doubtful_side(size, figures.given),
-            _on_doubtful_side(place, figures.given),
-            _vanishing(figures),
+            _quality(statistics),
+            _presence(statistics),
+            _on_found_side(size, statistics.given),
+            _on_found_side(place, statistics.given),
+            _vanishing(statistics),
         ]
     )
-    reasons[:, figures.given | ~figures.known] = 0
+    reasons[:, statistics.given | ~statistics.known] = 0
     return reasons.max(0), reasons.argmax(0).astype(np.uint8)
 
 
-class DoubtTable:
-    """Doubts that are kept up with figures.
+class ReviewTable:
+    """Doubts that are kept up with statistics.
 
     Parameters
     ----------
     table
-        The figures; objects come and go, and are read, through this class from now on.
+        The statistics; objects come and go, and are read, through this class from now on.
     n_planes
         As for `doubt`.
 
     Attributes
     ----------
-    doubts, reasons
+    scores, reasons
         (N, T) as `doubt` returns them, in the order of the table's rows.
     """
 
-    def __init__(self, table: FigureTable, n_planes: int = 1) -> None:
+    def __init__(self, table: StatisticsTable, n_planes: int = 1) -> None:
         self.table = table
         self._n_planes = n_planes
-        self.doubts, self.reasons = doubt(table.figures)
+        self.scores, self.reasons = review_scores(table.statistics)
 
     def set_objects(self, object_ids: Iterable[int]) -> list[int]:
         """Make these objects the rows; returns the new ones, which are to be read."""
@@ -111,10 +113,10 @@ class DoubtTable:
         if tuple(rows) != now:
             kept = [i for i in now if i in rows]
             old, to = [rows[i] for i in kept], [now.index(i) for i in kept]
-            doubts = np.zeros(self.table.figures.shape, np.float32)
-            reasons = np.zeros(self.table.figures.shape, np.uint8)
-            doubts[to], reasons[to] = self.doubts[old], self.reasons[old]
-            self.doubts, self.reasons = doubts, reasons
+            scores = np.zeros(self.table.statistics.shape, np.float32)
+            reasons = np.zeros(self.table.statistics.shape, np.uint8)
+            scores[to], reasons[to] = self.scores[old], self.reasons[old]
+            self.scores, self.reasons = scores, reasons
         return new
 
     def read(self, object_id: int) -> None:
@@ -130,7 +132,7 @@ class DoubtTable:
         for object_id, frame in changed:
             self.table.update(frame, (object_id,))
             frames.add(frame)
-        for first, stop in _stretches(frames, self.doubts.shape[1]):
+        for first, stop in _stretches(frames, self.scores.shape[1]):
             self._judge_frames(first, stop)
 
     def _judge_frames(self, first: int, stop: int) -> None:
@@ -139,10 +141,10 @@ class DoubtTable:
             begin, end = first // n * n, -(-stop // n) * n
             first, stop = begin, end
         else:
-            begin, end = max(first - CONTEXT, 0), min(stop + CONTEXT, self.doubts.shape[1])
-        doubts, reasons = doubt(self.table.figures.frames(begin, end), n)
+            begin, end = max(first - CONTEXT, 0), min(stop + CONTEXT, self.scores.shape[1])
+        scores, reasons = review_scores(self.table.statistics.frames(begin, end), n)
         inner = slice(first - begin, stop - begin)
-        self.doubts[:, first:stop] = doubts[:, inner]
+        self.scores[:, first:stop] = scores[:, inner]
         self.reasons[:, first:stop] = reasons[:, inner]
 
     def set_given(self, given: Iterable[tuple[int, int]]) -> None:
@@ -152,8 +154,8 @@ class DoubtTable:
 
     def _judge_row(self, row: int) -> None:
         rows = slice(row, row + 1)
-        self.doubts[rows], self.reasons[rows] = doubt(
-            self.table.figures.objects(rows), self._n_planes
+        self.scores[rows], self.reasons[rows] = review_scores(
+            self.table.statistics.objects(rows), self._n_planes
         )
 
 
@@ -169,32 +171,32 @@ def _stretches(frames: Iterable[int], n_frames: int) -> list[tuple[int, int]]:
     return stretches
 
 
-def doubtful_places(doubts: NDArray[np.float32]) -> list[tuple[int, int]]:
+def places_to_review(scores: NDArray[np.float32]) -> list[tuple[int, int]]:
     """List where to look: (frame, row) of the worst frame of each run of doubtful frames.
 
     Parameters
     ----------
-    doubts
+    scores
         (N, T) from `doubt`.
 
     Returns
     -------
     In the order of frames, then of rows.
     """
-    padded = np.pad(doubts >= DOUBTFUL, ((0, 0), (1, 1)))
+    padded = np.pad(scores >= NEEDS_REVIEW, ((0, 0), (1, 1)))
     rows, edges = np.nonzero(padded[:, 1:] != padded[:, :-1])
     runs = zip(rows[::2].tolist(), edges[::2].tolist(), edges[1::2].tolist(), strict=True)
-    return sorted((first + int(doubts[row, first:stop].argmax()), row) for row, first, stop in runs)
+    return sorted((first + int(scores[row, first:stop].argmax()), row) for row, first, stop in runs)
 
 
-def next_doubtful(
-    doubts: NDArray[np.float32], here: tuple[int, int], *, backward: bool = False
+def next_to_review(
+    scores: NDArray[np.float32], here: tuple[int, int], *, backward: bool = False
 ) -> tuple[int, int] | None:
     """Find the doubtful place after (or before) `here`, going round at the end.
 
     Parameters
     ----------
-    doubts
+    scores
         (N, T) from `doubt`.
     here
         (frame, row).
@@ -205,7 +207,7 @@ def next_doubtful(
     -------
     (frame, row); None if nothing is doubtful.
     """
-    places = doubtful_places(doubts)
+    places = places_to_review(scores)
     if not places:
         return None
     if backward:
@@ -213,26 +215,26 @@ def next_doubtful(
     return min((place for place in places if place > here), default=places[0])
 
 
-def _quality(figures: Figures) -> NDArray[np.float32]:
-    iou = np.where(figures.present & np.isfinite(figures.iou), figures.iou, 1)
-    return _ramp(-iou, -SURE_IOU, -POOR_IOU)
+def _quality(statistics: MaskStatistics) -> NDArray[np.float32]:
+    iou = np.where(statistics.present & np.isfinite(statistics.iou), statistics.iou, 1)
+    return _ramp(-iou, -GOOD_IOU, -POOR_IOU)
 
 
-def _presence(figures: Figures) -> NDArray[np.float32]:
-    score = np.where(np.isfinite(figures.object_score), figures.object_score, np.inf)
+def _presence(statistics: MaskStatistics) -> NDArray[np.float32]:
+    score = np.where(np.isfinite(statistics.object_score), statistics.object_score, np.inf)
     # 4 p (1 - p) of p = sigmoid(score), written so that nothing overflows
     return (1 / np.cosh(np.minimum(np.abs(score), 50) / 2) ** 2).astype(np.float32)
 
 
-def _jumps(figures: Figures) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _jumps(statistics: MaskStatistics) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Find jumps of area and of place between each frame and the one before, (N, T) each."""
-    size = np.zeros(figures.shape, np.float32)
-    place = np.zeros(figures.shape, np.float32)
-    both = figures.present[:, 1:] & figures.present[:, :-1]
-    area = np.maximum(figures.area, 1)
+    size = np.zeros(statistics.shape, np.float32)
+    place = np.zeros(statistics.shape, np.float32)
+    both = statistics.present[:, 1:] & statistics.present[:, :-1]
+    area = np.maximum(statistics.area, 1)
     growth = np.abs(np.log(area[:, 1:] / area[:, :-1]))
     size[:, 1:] = np.where(both, _ramp(growth, np.log(FREE_GROWTH), np.log(MAX_GROWTH)), 0)
-    step_y, step_x = np.diff(figures.row), np.diff(figures.column)
+    step_y, step_x = np.diff(statistics.row), np.diff(statistics.column)
     away = np.hypot(step_y, step_x)
     went_on = np.hypot(np.diff(step_y), np.diff(step_x))
     thrice = both[:, 1:] & both[:, :-1]
@@ -242,16 +244,16 @@ def _jumps(figures: Figures) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return size, place
 
 
-def _on_doubtful_side(jump: NDArray[np.float32], given: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _on_found_side(jump: NDArray[np.float32], given: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Move a jump into a frame that the user gave to the frame before it."""
     moved = np.where(given, 0, jump)
     moved[:, :-1] = np.maximum(moved[:, :-1], np.where(given[:, 1:], jump[:, 1:], 0))
     return moved
 
 
-def _vanishing(figures: Figures) -> NDArray[np.float32]:
-    after = _vanishes(figures.area, figures.at_border)
-    before = _vanishes(figures.area[:, ::-1], figures.at_border[:, ::-1])[:, ::-1]
+def _vanishing(statistics: MaskStatistics) -> NDArray[np.float32]:
+    after = _vanishes(statistics.area, statistics.at_border)
+    before = _vanishes(statistics.area[:, ::-1], statistics.at_border[:, ::-1])[:, ::-1]
     return np.where(after | before, np.float32(VANISHING), np.float32(0))
 
 

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import label
 
-from napari_sam2.masks.mask_statistics import Figures
+from napari_sam2.masks.mask_statistics import MaskStatistics
 from napari_sam2.masks.masklets import Masklets
 from sam2_torch.predictions import SparseMask
 
@@ -68,37 +68,37 @@ class Signs:
     ----------
     masklets
         The masks.
-    figures
+    statistics
         What is known of the objects.
     object_ids
-        The objects of the figures' rows.
+        The objects of the statistics' rows.
     """
 
     masklets: Masklets
-    figures: Figures
+    statistics: MaskStatistics
     object_ids: Sequence[int]
 
     def find(self) -> Iterator[Sign]:
         """List all signs; several may be of one division."""
-        present = self.figures.present
+        present = self.statistics.present
         first = np.where(present.any(axis=1), present.argmax(axis=1), -1)
         for frame in range(1, present.shape[1]):
             begun = np.flatnonzero(first == frame).tolist()
             for row in np.flatnonzero((first >= 0) & (first < frame)).tolist():
                 is_young = 0 < first[row] and frame - first[row] < WITHIN
-                if not is_young and not self.figures.given[row, frame]:
+                if not is_young and not self.statistics.given[row, frame]:
                     yield from self._signs_of(row, frame, begun)
 
     def _signs_of(self, row: int, frame: int, begun: list[int]) -> Iterator[Sign]:
-        figures, ids = self.figures, self.object_ids
-        recent = np.flatnonzero(figures.present[row, max(0, frame - LATEST) : frame])
+        statistics, ids = self.statistics, self.object_ids
+        recent = np.flatnonzero(statistics.present[row, max(0, frame - LATEST) : frame])
         if not recent.size:
             return
         last = max(0, frame - LATEST) + int(recent[-1])
         for pair in combinations(begun, 2):
             if self._are_daughters(row, last, frame, pair) and self._is_on(row, frame, pair):
                 yield Sign(frame, (ids[row], ids[pair[0]], ids[pair[1]]), 0.95)
-        if last < frame - 1 or not figures.present[row, frame]:
+        if last < frame - 1 or not statistics.present[row, frame]:
             return
         for other in begun:
             if self._are_daughters(row, last, frame, (row, other)):
@@ -110,14 +110,16 @@ class Signs:
 
     def _before(self, row: int, frame: int) -> float:
         """Get the largest area of the frames before one."""
-        return float(self.figures.area[row, max(0, frame - BEFORE) : frame].max())
+        return float(self.statistics.area[row, max(0, frame - BEFORE) : frame].max())
 
     def _are_daughters(self, row: int, last: int, frame: int, pair: tuple[int, int]) -> bool:
         """Tell whether two objects are where a mother was last, and of the right size."""
-        figures = self.figures
-        areas = figures.area[list(pair), frame]
-        at = np.stack([figures.row[list(pair), frame], figures.column[list(pair), frame]], axis=1)
-        was = np.array([figures.row[row, last], figures.column[row, last]])
+        statistics = self.statistics
+        areas = statistics.area[list(pair), frame]
+        at = np.stack(
+            [statistics.row[list(pair), frame], statistics.column[list(pair), frame]], axis=1
+        )
+        was = np.array([statistics.row[row, last], statistics.column[row, last]])
         return _are_halves(areas, at, was, self._before(row, frame), ALIKE)
 
     def _is_on(self, row: int, frame: int, others: Sequence[int]) -> bool:
@@ -132,15 +134,15 @@ class Signs:
         """Tell whether a mask falls into two daughters here and stays so, or keeps to one."""
         if self._is_two(row, frame - 1, frame) or not self._is_two(row, frame, frame):
             return False
-        later = range(frame + 1, min(frame + WITHIN, self.figures.shape[1]))
+        later = range(frame + 1, min(frame + WITHIN, self.statistics.shape[1]))
         if any(self._is_two(row, each, frame) for each in later):
             return True
-        areas = self.figures.area[row, later.start : later.stop]
+        areas = self.statistics.area[row, later.start : later.stop]
         return bool(areas.size and areas.min() and areas.max() <= KEPT * self._before(row, frame))
 
     def _is_two(self, row: int, frame: int, first: int) -> bool:
         """Tell whether a mask is of two daughters, of a mother until a first frame."""
-        figures = self.figures
+        statistics = self.statistics
         mask = self._mask(row, frame)
         parts = _two_parts(mask)
         if mask is None or parts is None:
@@ -148,13 +150,13 @@ class Signs:
         at = np.array([np.argwhere(part).mean(axis=0) for part in parts]) + mask.origin_yx
         areas = np.array([float(part.sum()) for part in parts])
         last = max(first - 1, 0)
-        was = np.array([figures.row[row, last], figures.column[row, last]])
+        was = np.array([statistics.row[row, last], statistics.column[row, last]])
         if not _are_halves(areas, at, was, self._before(row, max(first, 1)), PART):
             return False
         older = [
             other
-            for other in np.flatnonzero(figures.present[:, last]).tolist()
-            if other != row and figures.present[other, frame]
+            for other in np.flatnonzero(statistics.present[:, last]).tolist()
+            if other != row and statistics.present[other, frame]
         ]
         halves = [SparseMask.from_window(mask.shape, part, mask.origin_yx) for part in parts]
         return not any(
@@ -165,10 +167,10 @@ class Signs:
 
     def _halves(self, row: int, frame: int) -> float:
         """Score how well an area drops to a half; 0 if it does not, or not for good."""
-        figures, stop = self.figures, frame + WITHIN
-        area = figures.area[row]
+        statistics, stop = self.statistics, frame + WITHIN
+        area = statistics.area[row]
         before, after = area[max(0, frame - 2) : frame], area[frame : min(stop, len(area))]
-        if figures.at_border[row, frame] or figures.at_border[row, frame - 1]:
+        if statistics.at_border[row, frame] or statistics.at_border[row, frame - 1]:
             return 0.0
         is_steady = before.min() >= STAYS * before.max() and len(before) > 1
         stays = len(after) > 1 and area[frame] * STAYS <= after.min()

@@ -37,7 +37,7 @@ class Edit:
     moves: tuple[Move, ...] = ()
 
 
-def fork(lineage: Lineage, mother: int, frame: int, daughters: tuple[int, int]) -> Edit:
+def divide(lineage: Lineage, mother: int, frame: int, daughters: tuple[int, int]) -> Edit:
     """Let an object divide: it ends before `frame`, in which its daughters begin.
 
     Raises
@@ -85,13 +85,13 @@ def start(lineage: Lineage, object_id: int, frame: int) -> Edit:
     return Edit(lineage, (Move(object_id, NOWHERE, 0, frame),))
 
 
-def part(lineage: Lineage, mother: int, frame: int, rest: int, daughter: int) -> Edit:
+def divide_into(lineage: Lineage, mother: int, frame: int, rest: int, daughter: int) -> Edit:
     """Let an object divide into an object that is there and what comes of itself later.
 
     Parameters
     ----------
     mother, frame
-        As for `fork`.
+        As for `divide`.
     rest
         A new object: the mother's masks from `frame` on.
     daughter
@@ -100,7 +100,7 @@ def part(lineage: Lineage, mother: int, frame: int, rest: int, daughter: int) ->
     Raises
     ------
     ValueError
-        As for `fork`.
+        As for `divide`.
     """
     _refuse_daughters(lineage, mother)
     halves = cut(lineage, mother, frame, rest)
@@ -111,8 +111,8 @@ def part(lineage: Lineage, mother: int, frame: int, rest: int, daughter: int) ->
     return Edit(lineage, (*halves.moves, Move(daughter, NOWHERE, 0, frame)))
 
 
-def adopt(lineage: Lineage, mother: int, frame: int, daughters: tuple[int, int]) -> Edit:
-    """Let an object divide into two that are there; parameters and errors as for `fork`."""
+def assign_daughters(lineage: Lineage, mother: int, frame: int, daughters: tuple[int, int]) -> Edit:
+    """Let an object divide into two that are there; parameters and errors as for `divide`."""
     _refuse_daughters(lineage, mother)
     first = link(lineage, mother, daughters[0], frame)
     second = link(first.lineage, mother, daughters[1], frame)

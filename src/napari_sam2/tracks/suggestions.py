@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam2.masks.mask_statistics import Figures
+from napari_sam2.masks.mask_statistics import MaskStatistics
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.tracks.division_detection import Signs
 from napari_sam2.tracks.lineage import Lineage
@@ -75,7 +75,7 @@ class Suggestion:
 
 
 def suggest(
-    masklets: Masklets, figures: Figures, object_ids: Sequence[int], lineage: Lineage
+    masklets: Masklets, statistics: MaskStatistics, object_ids: Sequence[int], lineage: Lineage
 ) -> list[Suggestion]:
     """List what may have happened and is not in the lineage yet, by frame.
 
@@ -83,18 +83,18 @@ def suggest(
     ----------
     masklets
         The masks.
-    figures
+    statistics
         What is known of the objects.
     object_ids
-        The objects of the figures' rows.
+        The objects of the statistics' rows.
     lineage
         What is said already.
     """
     found = [
-        *_divisions(masklets, figures, object_ids, lineage),
-        *_beginnings(figures, object_ids, lineage),
-        *_endings(figures, object_ids, lineage),
-        *_doubles(masklets, figures, object_ids, lineage),
+        *_divisions(masklets, statistics, object_ids, lineage),
+        *_beginnings(statistics, object_ids, lineage),
+        *_endings(statistics, object_ids, lineage),
+        *_doubles(masklets, statistics, object_ids, lineage),
     ]
     best: dict[tuple[int, Kind, int], Suggestion] = {}
     for suggestion in found:
@@ -150,10 +150,10 @@ def _once(found: Iterable[Suggestion]) -> Iterator[Suggestion]:
 
 
 def _divisions(
-    masklets: Masklets, figures: Figures, object_ids: Sequence[int], lineage: Lineage
+    masklets: Masklets, statistics: MaskStatistics, object_ids: Sequence[int], lineage: Lineage
 ) -> Iterator[Suggestion]:
     """Take the signs of divisions of which nothing is said yet."""
-    for sign in Signs(masklets, figures, object_ids).find():
+    for sign in Signs(masklets, statistics, object_ids).find():
         mother, *daughters = sign.object_ids
         is_said = any(lineage[i].parent or lineage[i].begin is not None for i in daughters)
         if not lineage.daughters(mother) and lineage[mother].spans(sign.frame) and not is_said:
@@ -161,40 +161,42 @@ def _divisions(
 
 
 def _beginnings(
-    figures: Figures, object_ids: Sequence[int], lineage: Lineage
+    statistics: MaskStatistics, object_ids: Sequence[int], lineage: Lineage
 ) -> Iterator[Suggestion]:
     for row, object_id in enumerate(object_ids):
-        frames = np.flatnonzero(figures.present[row])
+        frames = np.flatnonzero(statistics.present[row])
         if not frames.size or frames[0] == 0 or lineage[object_id].begin is not None:
             continue
         frame = int(frames[0])
         # an object is known from its first frame on; before that nothing was looked for
-        if figures.at_border[row, frame]:
+        if statistics.at_border[row, frame]:
             yield Suggestion(frame, Kind.ENTRY, (object_id,), 0.9)
 
 
-def _endings(figures: Figures, object_ids: Sequence[int], lineage: Lineage) -> Iterator[Suggestion]:
+def _endings(
+    statistics: MaskStatistics, object_ids: Sequence[int], lineage: Lineage
+) -> Iterator[Suggestion]:
     for row, object_id in enumerate(object_ids):
-        frames = np.flatnonzero(figures.present[row])
+        frames = np.flatnonzero(statistics.present[row])
         if not frames.size or lineage[object_id].end is not None:
             continue
         last = int(frames[-1])
         after = last + 1
         # only where it was looked for and not found
-        if after >= figures.shape[1] or not figures.known[row, after]:
+        if after >= statistics.shape[1] or not statistics.known[row, after]:
             continue
-        if figures.at_border[row, last]:
+        if statistics.at_border[row, last]:
             yield Suggestion(after, Kind.EXIT, (object_id,), 0.9)
         else:
             earlier = frames[frames >= last - SHRINKS_WITHIN]
-            areas = figures.area[row, earlier]
+            areas = statistics.area[row, earlier]
             shrank = areas[-1] < SHRUNK * areas.max()
-            expected = shrank or figures.iou[row, last] < UNSURE
+            expected = shrank or statistics.iou[row, last] < UNSURE
             yield Suggestion(after, Kind.DEATH, (object_id,), 0.8 if expected else 0.5)
 
 
 def _doubles(
-    masklets: Masklets, figures: Figures, object_ids: Sequence[int], lineage: Lineage
+    masklets: Masklets, statistics: MaskStatistics, object_ids: Sequence[int], lineage: Lineage
 ) -> Iterator[Suggestion]:
     """Find where two masks begin to lie on each other: two of one object, or one was lost."""
     rows = {object_id: row for row, object_id in enumerate(object_ids)}
@@ -204,7 +206,7 @@ def _doubles(
         for pair, share in doubles.items():
             if pair in before:
                 continue
-            lost = _lost(figures, [rows[i] for i in pair], frame)
+            lost = _lost(statistics, [rows[i] for i in pair], frame)
             if lost is None:
                 yield Suggestion(frame, Kind.DOUBLE, pair, round(share, 2))
             elif lineage[object_ids[lost]].end is None:
@@ -213,26 +215,26 @@ def _doubles(
         before = set(doubles)
 
 
-def _lost(figures: Figures, pair: Sequence[int], frame: int) -> int | None:
+def _lost(statistics: MaskStatistics, pair: Sequence[int], frame: int) -> int | None:
     """Find which of two objects that were apart jumped onto the other one, by row, if one did."""
     earlier = slice(max(0, frame - APART_FOR), frame)
-    if frame < APART_FOR or not figures.present[list(pair), earlier].all():
+    if frame < APART_FOR or not statistics.present[list(pair), earlier].all():
         return None
-    jumps = [_jump(figures, row, frame) for row in pair]
+    jumps = [_jump(statistics, row, frame) for row in pair]
     larger = int(np.argmax(jumps))
     alone = jumps[larger] >= JUMP and jumps[1 - larger] < JUMP
-    scores = figures.iou[pair[larger], frame - APART_FOR : frame + 1]
+    scores = statistics.iou[pair[larger], frame - APART_FOR : frame + 1]
     sure = bool((scores >= UNSURE).all())  # unknown ones are not
     return pair[larger] if alone and not sure else None
 
 
-def _jump(figures: Figures, row: int, frame: int) -> float:
+def _jump(statistics: MaskStatistics, row: int, frame: int) -> float:
     """Measure how far an object is from where it was, in diameters of then."""
     off = np.hypot(
-        figures.row[row, frame] - figures.row[row, frame - 1],
-        figures.column[row, frame] - figures.column[row, frame - 1],
+        statistics.row[row, frame] - statistics.row[row, frame - 1],
+        statistics.column[row, frame] - statistics.column[row, frame - 1],
     )
-    return float(off / (2 * np.sqrt(figures.area[row, frame - 1] / np.pi)))
+    return float(off / (2 * np.sqrt(statistics.area[row, frame - 1] / np.pi)))
 
 
 def _overlaps(masklets: Masklets, frame: int) -> dict[tuple[int, int], float]:

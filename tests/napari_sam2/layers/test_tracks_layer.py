@@ -24,7 +24,7 @@ def tracked(divided: bool = True) -> Tracked:
         for frame in own:
             mask = SparseMask.from_window(SHAPE, np.ones((3, 5)), (4 * object_id, 2 * frame))
             masklets.set(object_id, frame, mask)
-    lineage = lineage_operations.fork(Lineage(), 1, 3, (2, 3)).lineage if divided else Lineage()
+    lineage = lineage_operations.divide(Lineage(), 1, 3, (2, 3)).lineage if divided else Lineage()
     return Tracked(masklets, lineage)
 
 

@@ -1,9 +1,9 @@
-"""Figures that follow the masks."""
+"""MaskStatistics that follow the masks."""
 
 import numpy as np
 import pytest
 
-from napari_sam2.masks.mask_statistics import FigureTable
+from napari_sam2.masks.mask_statistics import StatisticsTable
 from napari_sam2.masks.masklets import Confidence, Masklets
 
 SHAPE = (40, 60)
@@ -21,22 +21,22 @@ def masklets():
 
 
 def test_areas_and_places(masklets):
-    table = FigureTable(masklets, {(2, 1): Confidence(0.75, 3.0)})
+    table = StatisticsTable(masklets, {(2, 1): Confidence(0.75, 3.0)})
     assert table.set_objects((2, 7)) == [2, 7]
     table.read(2)
     table.read(7)
-    figures = table.figures
-    assert figures.shape == (2, 5)
-    np.testing.assert_array_equal(figures.known, [[0, 1, 1, 1, 0], [0, 1, 0, 0, 0]])
-    np.testing.assert_array_equal(figures.area, [[0, 24, 24, 0, 0], [0, 24, 0, 0, 0]])
-    assert (figures.row[0, 1], figures.column[0, 1]) == (11.5, 22.5)
-    np.testing.assert_array_equal(figures.at_border[0], [False, False, True, False, False])
-    assert figures.iou[0, 1] == 0.75
-    assert np.isnan(figures.iou[0, 2])
+    statistics = table.statistics
+    assert statistics.shape == (2, 5)
+    np.testing.assert_array_equal(statistics.known, [[0, 1, 1, 1, 0], [0, 1, 0, 0, 0]])
+    np.testing.assert_array_equal(statistics.area, [[0, 24, 24, 0, 0], [0, 24, 0, 0, 0]])
+    assert (statistics.row[0, 1], statistics.column[0, 1]) == (11.5, 22.5)
+    np.testing.assert_array_equal(statistics.at_border[0], [False, False, True, False, False])
+    assert statistics.iou[0, 1] == 0.75
+    assert np.isnan(statistics.iou[0, 2])
 
 
 def test_objects_come_and_go(masklets):
-    table = FigureTable(masklets, {})
+    table = StatisticsTable(masklets, {})
     assert table.set_objects((2,)) == [2]
     assert table.set_objects((2,)) == []
     assert table.set_objects((2, 7)) == [7]
@@ -44,27 +44,27 @@ def test_objects_come_and_go(masklets):
     assert table.set_objects((7,)) == []
     assert table.object_ids == (7,)
     assert (table.row(7), table.row(2)) == (0, None)
-    np.testing.assert_array_equal(table.figures.area, [[0, 24, 0, 0, 0]])
+    np.testing.assert_array_equal(table.statistics.area, [[0, 24, 0, 0, 0]])
     assert table.set_objects((2, 7)) == [2]
-    np.testing.assert_array_equal(table.figures.area, [[0] * 5, [0, 24, 0, 0, 0]])
+    np.testing.assert_array_equal(table.statistics.area, [[0] * 5, [0, 24, 0, 0, 0]])
 
 
 def test_only_what_is_told_is_read(masklets):
-    table = FigureTable(masklets, {})
+    table = StatisticsTable(masklets, {})
     table.set_objects((2, 7))
     masklets.paint(7, 4, np.ones(SHAPE))
     masklets.remove(2, 1)
-    assert table.figures.area[1, 4] == 0
+    assert table.statistics.area[1, 4] == 0
     table.update(4, (7, 99))
-    assert table.figures.area[1, 4] == 2400
+    assert table.statistics.area[1, 4] == 2400
     table.read(2)
-    np.testing.assert_array_equal(table.figures.known[0], [0, 0, 1, 1, 0])
+    np.testing.assert_array_equal(table.statistics.known[0], [0, 0, 1, 1, 0])
 
 
 def test_what_the_user_gave_is_marked(masklets):
-    table = FigureTable(masklets, {})
+    table = StatisticsTable(masklets, {})
     table.set_objects((2, 7))
     assert table.set_given([(2, 1), (7, 0), (99, 0)]) == [0, 1]
     assert table.set_given([(7, 1), (2, 1)]) == [1]
     assert table.set_given([(7, 1), (99, 0)]) == [0]
-    np.testing.assert_array_equal(table.figures.given, [[0] * 5, [0, 1, 0, 0, 0]])
+    np.testing.assert_array_equal(table.statistics.given, [[0] * 5, [0, 1, 0, 0, 0]])

@@ -3,7 +3,7 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from napari_sam2.masks.mask_statistics import FigureTable
+from napari_sam2.masks.mask_statistics import StatisticsTable
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.tracks.division_detection import Sign, Signs
 
@@ -29,12 +29,12 @@ def signs(lives: dict[int, Life], n: int = 8, given: Iterable[tuple[int, int]] =
             for y, x, h, w in boxes:
                 image[y : y + h, x : x + w] = True
             masklets.paint(object_id, frame, image)
-    table = FigureTable(masklets, {})
+    table = StatisticsTable(masklets, {})
     for object_id in table.set_objects(masklets.object_ids):
         table.read(object_id)
     table.set_given(given)
     best: dict[tuple[int, int], Sign] = {}
-    for sign in Signs(masklets, table.figures, table.object_ids).find():
+    for sign in Signs(masklets, table.statistics, table.object_ids).find():
         key = sign.frame, sign.object_ids[0]
         best[key] = max(sign, best.get(key, sign), key=lambda each: each.score)
     return list(best.values())

@@ -27,7 +27,7 @@ def test_a_track_says_what_is_wrong_with_it() -> None:
 
 
 def test_resolved_follows_the_masks_within_the_bounds() -> None:
-    lineage = lineage_operations.fork(Lineage(), 1, 3, (2, 3)).lineage
+    lineage = lineage_operations.divide(Lineage(), 1, 3, (2, 3)).lineage
     frames = {1: [0, 1, 2, 3, 4], 2: [3, 4], 3: [4, 5], 7: [2], 8: []}
     assert lineage.resolved(frames) == Lineage(
         [Track(1, 0, 2), Track(2, 3, 4, 1), Track(3, 4, 5, 1), Track(7, 2, 2)]

@@ -12,7 +12,7 @@ from napari_sam2.tracks.lineage import Lineage, Track
 from napari_sam2.tracks.lineage_operations import NOWHERE
 
 OPERATIONS: dict[str, Any] = {
-    "fork": lambda now, one, other, frame, new: lineage_operations.fork(
+    "divide": lambda now, one, other, frame, new: lineage_operations.divide(
         now, one, frame, (new, new + 1)
     ),
     "cut": lambda now, one, other, frame, new: lineage_operations.cut(now, one, frame, new),
@@ -21,10 +21,10 @@ OPERATIONS: dict[str, Any] = {
     "swap": lambda now, one, other, frame, new: lineage_operations.swap(now, one, other, frame),
     "finish": lambda now, one, other, frame, new: lineage_operations.finish(now, one, frame),
     "start": lambda now, one, other, frame, new: lineage_operations.start(now, one, frame),
-    "part": lambda now, one, other, frame, new: lineage_operations.part(
+    "divide_into": lambda now, one, other, frame, new: lineage_operations.divide_into(
         now, one, frame, new, other
     ),
-    "adopt": lambda now, one, other, frame, new: lineage_operations.adopt(
+    "assign_daughters": lambda now, one, other, frame, new: lineage_operations.assign_daughters(
         now, one, frame, (other, new)
     ),
     "link": lambda now, one, other, frame, new: lineage_operations.link(now, one, other, frame),
@@ -75,7 +75,7 @@ def test_merging_what_was_cut_is_nothing(lineage: Lineage, data: st.DataObject) 
 
 
 def test_a_division_ends_the_mother_and_begins_two_daughters() -> None:
-    edit = lineage_operations.fork(Lineage(), 4, 3, (5, 6))
+    edit = lineage_operations.divide(Lineage(), 4, 3, (5, 6))
     assert edit.lineage == Lineage([Track(4, None, 2), Track(5, 3, None, 4), Track(6, 3, None, 4)])
     assert [(m.source, m.target, m.first) for m in edit.moves] == [(4, NOWHERE, 3)]
     assert edit.lineage.daughters(4) == (5, 6) and edit.lineage.parents == {5: 4, 6: 4}
@@ -83,20 +83,20 @@ def test_a_division_ends_the_mother_and_begins_two_daughters() -> None:
 
 
 def test_an_object_that_is_there_becomes_a_daughter_beside_the_rest() -> None:
-    edit = lineage_operations.part(Lineage([Track(1), Track(2, 3)]), 1, 3, 9, 2)
+    edit = lineage_operations.divide_into(Lineage([Track(1), Track(2, 3)]), 1, 3, 9, 2)
     expected = [Track(1, None, 2), Track(2, 3, None, 1), Track(9, 3, None, 1)]
     assert edit.lineage == Lineage(expected)
     assert [(m.source, m.target) for m in edit.moves] == [(1, 9), (2, NOWHERE)]
 
 
 def test_a_cut_takes_the_daughters_along() -> None:
-    lineage = lineage_operations.fork(Lineage(), 1, 5, (2, 3)).lineage
+    lineage = lineage_operations.divide(Lineage(), 1, 5, (2, 3)).lineage
     assert lineage_operations.cut(lineage, 1, 2, 9).lineage.parents == {2: 9, 3: 9}
 
 
 def test_two_that_are_there_are_adopted_and_begin_with_the_division() -> None:
     lineage = Lineage([Track(1, 0), Track(5, 2, 6), Track(6)])
-    edit = lineage_operations.adopt(lineage, 1, 4, (5, 6))
+    edit = lineage_operations.assign_daughters(lineage, 1, 4, (5, 6))
     expected = [Track(1, 0, 3), Track(5, 4, 6, 1), Track(6, 4, None, 1)]
     assert edit.lineage == Lineage(expected)
     moved = {(m.source, m.target, m.first) for m in edit.moves}
@@ -105,8 +105,8 @@ def test_two_that_are_there_are_adopted_and_begin_with_the_division() -> None:
 
 
 def test_daughters_that_divide_themselves_keep_their_own() -> None:
-    lineage = lineage_operations.fork(Lineage([Track(1), Track(2, 3)]), 2, 6, (7, 8)).lineage
-    adopted = lineage_operations.adopt(lineage, 1, 4, (2, 9)).lineage
+    lineage = lineage_operations.divide(Lineage([Track(1), Track(2, 3)]), 2, 6, (7, 8)).lineage
+    adopted = lineage_operations.assign_daughters(lineage, 1, 4, (2, 9)).lineage
     assert adopted.parents == {2: 1, 9: 1, 7: 2, 8: 2} and adopted[2] == Track(2, 4, 5, 1)
 
 
@@ -122,6 +122,8 @@ def test_daughters_that_divide_themselves_keep_their_own() -> None:
 def test_who_cannot_be_adopted_is_told(
     mother: int, frame: int, daughters: tuple[int, int], said: str
 ) -> None:
-    before = lineage_operations.fork(Lineage([Track(1, 0), Track(5, 2, 6)]), 3, 2, (10, 11)).lineage
+    before = lineage_operations.divide(
+        Lineage([Track(1, 0), Track(5, 2, 6)]), 3, 2, (10, 11)
+    ).lineage
     with pytest.raises(ValueError, match=said):
-        lineage_operations.adopt(before, mother, frame, daughters)
+        lineage_operations.assign_daughters(before, mother, frame, daughters)

@@ -25,7 +25,7 @@ def moving(axes: str = "TYX", calibration: Calibration = CALIBRATION) -> Tracked
     for frame in (3, 4):
         masklets.set(2, frame, rectangle(8, 20, 6, 6))
         masklets.set(3, frame, rectangle(16, 20, 6, 6))
-    lineage = lineage_operations.fork(Lineage(), 1, 3, (2, 3)).lineage
+    lineage = lineage_operations.divide(Lineage(), 1, 3, (2, 3)).lineage
     return Tracked(masklets, lineage, axes, calibration)
 
 

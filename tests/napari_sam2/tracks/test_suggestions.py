@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from napari_sam2.masks.mask_statistics import FigureTable
+from napari_sam2.masks.mask_statistics import StatisticsTable
 from napari_sam2.masks.masklets import Confidence, Masklets
 from napari_sam2.tracks import lineage_operations
 from napari_sam2.tracks.lineage import Lineage
@@ -32,12 +32,12 @@ def suggestions(
                 y, x, h, w = by_frame[frame]
                 image[y : y + h, x : x + w] = True
             masklets.paint(object_id, frame, image)
-    table = figures_of(masklets, scores)
-    return suggest(masklets, table.figures, table.object_ids, lineage or Lineage())
+    table = statistics_of(masklets, scores)
+    return suggest(masklets, table.statistics, table.object_ids, lineage or Lineage())
 
 
-def figures_of(masklets: Masklets, scores: Scores | None = None) -> FigureTable:
-    table = FigureTable(masklets, scores or {})
+def statistics_of(masklets: Masklets, scores: Scores | None = None) -> StatisticsTable:
+    table = StatisticsTable(masklets, scores or {})
     for object_id in table.set_objects(masklets.object_ids):
         table.read(object_id)
     return table
@@ -53,7 +53,7 @@ def test_divisions_of_which_something_is_said_are_not_suggested() -> None:
     second = dict.fromkeys(range(3, 6), (10, 32, 10, 10))
     (found,) = suggestions({4: mother, 7: second})
     assert (found.frame, found.kind, found.object_ids) == (3, Kind.DIVISION, (4, 7))
-    divided = lineage_operations.fork(Lineage(), 4, 3, (8, 9)).lineage
+    divided = lineage_operations.divide(Lineage(), 4, 3, (8, 9)).lineage
     daughter = lineage_operations.link(Lineage(), 1, 7, 3).lineage
     ended = lineage_operations.finish(Lineage(), 4, 2).lineage
     for lineage in (divided, daughter, ended):

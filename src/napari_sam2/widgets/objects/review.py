@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_sam2.masks.mask_statistics import FigureTable
-from napari_sam2.masks.quality import DoubtTable, doubtful_places, next_doubtful
+from napari_sam2.masks.mask_statistics import StatisticsTable
+from napari_sam2.masks.quality import ReviewTable, next_to_review, places_to_review
 from napari_sam2.widgets.annotator.annotator import Annotator
 from napari_sam2.widgets.objects.object_table import ObjectRow
 
@@ -22,7 +22,7 @@ BATCH = 200  # masks between two looks at the clock
 
 
 class Review(QObject):
-    """The doubts of all masks of the image that is open.
+    """The scores of all masks of the image that is open.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Review(QObject):
         self._workspace: Workspace | None = None
         self._changes: deque[tuple[int, int]] = deque()
         self._unread: deque[int] = deque()
-        self.table: DoubtTable | None = None
+        self.table: ReviewTable | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(WAIT_MS)
@@ -92,14 +92,14 @@ class Review(QObject):
         """Count the frames of each object, and find how sure its least sure mask is."""
         if self.table is None or workspace is not self._workspace:
             return {}, {}
-        ids, present = self.table.table.object_ids, self.table.table.figures.present
+        ids, present = self.table.table.object_ids, self.table.table.statistics.present
         n_frames = dict(zip(ids, present.sum(1).tolist(), strict=True))
-        lowest = dict(zip(ids, (1 - self.table.doubts.max(1)).tolist(), strict=True))
+        lowest = dict(zip(ids, (1 - self.table.scores.max(1)).tolist(), strict=True))
         return n_frames, {i: sure for i, sure in lowest.items() if n_frames[i]}
 
     def n_doubtful(self) -> int:
         """Count the places to look at."""
-        return 0 if self.table is None else len(doubtful_places(self.table.doubts))
+        return 0 if self.table is None else len(places_to_review(self.table.scores))
 
     def next_place(self, backward: bool = False) -> tuple[int, int] | None:
         """Find the next doubtful place after where the viewer is: object id and frame."""
@@ -109,7 +109,7 @@ class Review(QObject):
         frame = workspace.shown_frame
         row = table.table.row(workspace.current_object)
         here = (-1 if frame is None else frame, -1 if row is None else row)
-        place = next_doubtful(table.doubts, here, backward=backward)
+        place = next_to_review(table.scores, here, backward=backward)
         return None if place is None else (table.table.object_ids[place[1]], place[0])
 
     def _catch_up(self) -> None:
@@ -125,7 +125,7 @@ class Review(QObject):
         if self._changes or self._unread:
             self._timer.start()
 
-    def _read(self, table: DoubtTable) -> None:
+    def _read(self, table: ReviewTable) -> None:
         """Read what changed, for as long as may be; the rest next time."""
         end = perf_counter() + BUDGET_S
         while self._unread:
@@ -145,8 +145,9 @@ class Review(QObject):
         self._workspace = workspace
         if workspace is not None:
             self._changes = workspace.masklets.watch()
-            self.table = DoubtTable(
-                FigureTable(workspace.masklets, workspace.confidence), workspace.geometry.n_planes
+            self.table = ReviewTable(
+                StatisticsTable(workspace.masklets, workspace.confidence),
+                workspace.geometry.n_planes,
             )
 
     def _leave(self) -> None:

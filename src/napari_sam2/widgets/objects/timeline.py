@@ -22,7 +22,7 @@ from qtpy.QtGui import (
 )
 from qtpy.QtWidgets import QAbstractScrollArea, QMenu, QScrollBar, QToolTip, QWidget
 
-from napari_sam2.masks.quality import DoubtTable, Reason
+from napari_sam2.masks.quality import Reason, ReviewTable
 from napari_sam2.widgets.controls.icons import object_qcolor
 from napari_sam2.widgets.objects.timeline_cells import (
     ROW_PX,
@@ -64,7 +64,7 @@ class ConfidenceTimeline(QAbstractScrollArea):
         super().__init__(parent)
         self._view = cast("QWidget", self.viewport())
         self._bar = cast("QScrollBar", self.verticalScrollBar())
-        self._table: DoubtTable | None = None
+        self._table: ReviewTable | None = None
         self._names: Mapping[int, str] = {}
         self._locked: frozenset[tuple[int, int]] = frozenset()
         self._locked_objects: frozenset[int] = frozenset()
@@ -78,17 +78,17 @@ class ConfidenceTimeline(QAbstractScrollArea):
 
     def show_table(
         self,
-        table: DoubtTable | None,
+        table: ReviewTable | None,
         names: Mapping[int, str],
         locked: frozenset[tuple[int, int]] = frozenset(),
         locked_objects: frozenset[int] = frozenset(),
     ) -> None:
-        """Show these doubts.
+        """Show these scores.
 
         Parameters
         ----------
         table
-            The doubts; read anew whenever the widget is drawn. None for none.
+            The scores; read anew whenever the widget is drawn. None for none.
         names
             What the objects are called.
         locked, locked_objects
@@ -163,7 +163,7 @@ class ConfidenceTimeline(QAbstractScrollArea):
         width = self._cells_width()
         if not (0 <= row < len(ids) and 0 <= at.x() - GUTTER_PX < width):
             return None
-        n_frames = self._table.doubts.shape[1]
+        n_frames = self._table.scores.shape[1]
         return ids[row], (at.x() - GUTTER_PX) * n_frames // width
 
     def position_of(self, object_id: int, frame: int) -> QPoint:
@@ -178,7 +178,7 @@ class ConfidenceTimeline(QAbstractScrollArea):
         if self._table is None or row is None:
             raise KeyError(f"object {object_id} has no row in the timeline")
         y = (row - self._bar.value()) * ROW_PX + ROW_PX // 2
-        x = (frame + 0.5) * self._cells_width() / self._table.doubts.shape[1]
+        x = (frame + 0.5) * self._cells_width() / self._table.scores.shape[1]
         return QPoint(GUTTER_PX + int(x), y)
 
     def sizeHint(self) -> QSize:
@@ -243,39 +243,39 @@ class ConfidenceTimeline(QAbstractScrollArea):
         table = self._table
         row = None if table is None else table.table.row(object_id)
         name = f"{self._names.get(object_id, object_id)}, frame {frame}"
-        if table is None or row is None or not table.table.figures.known[row, frame]:
+        if table is None or row is None or not table.table.statistics.known[row, frame]:
             return f"{name}: not segmented yet"
-        figures, parts = table.table.figures, [name]
-        if figures.present[row, frame]:
-            parts.append(f"area {figures.area[row, frame]:.0f} pixels")
+        statistics, parts = table.table.statistics, [name]
+        if statistics.present[row, frame]:
+            parts.append(f"area {statistics.area[row, frame]:.0f} pixels")
         else:
             parts.append("absent")
-        if np.isfinite(figures.iou[row, frame]):
-            parts.append(f"predicted IoU {figures.iou[row, frame]:.2f}")
-            parts.append(f"object score {figures.object_score[row, frame]:+.1f}")
-        if figures.given[row, frame]:
+        if np.isfinite(statistics.iou[row, frame]):
+            parts.append(f"predicted IoU {statistics.iou[row, frame]:.2f}")
+            parts.append(f"object score {statistics.object_score[row, frame]:+.1f}")
+        if statistics.given[row, frame]:
             parts.append("given or locked by you")
-        doubt = float(table.doubts[row, frame])
+        doubt = float(table.scores[row, frame])
         why = f" ({WHY[Reason(table.reasons[row, frame])]})" if doubt >= 0.05 else ""
         if (object_id, frame) in self._suggested:
             said = self._suggested[object_id, frame]
             parts.append(f"suggested: {said}; a right click accepts or dismisses it")
         return "\n".join([*parts, f"doubt {100 * doubt:.0f} %{why}"])
 
-    def _cells(self, table: DoubtTable, shown: slice) -> NDArray[np.uint32]:
+    def _cells(self, table: ReviewTable, shown: slice) -> NDArray[np.uint32]:
         """Paint the rows that are seen, in the pixels of the screen."""
         ratio = self.devicePixelRatioF()
         n_columns = max(round(self._cells_width() * ratio), 1)
-        figures, doubts = table.table.figures.objects(shown), table.doubts[shown]
+        statistics, scores = table.table.statistics.objects(shown), table.scores[shown]
         ids = table.table.object_ids[shown]
-        locked = np.zeros(figures.shape, bool)
+        locked = np.zeros(statistics.shape, bool)
         for row, object_id in enumerate(ids):
             locked[row] = object_id in self._locked_objects
         for object_id, frame in self._locked:
             if object_id in ids:
                 locked[ids.index(object_id), frame] = True
-        codes = cell_codes(figures, doubts, n_columns)
-        prompted = ticks_at(figures.given & ~locked, n_columns)
+        codes = cell_codes(statistics, scores, n_columns)
+        prompted = ticks_at(statistics.given & ~locked, n_columns)
         return cell_image(codes, prompted, to_columns(locked, n_columns) > 0, round(ROW_PX * ratio))
 
     def _draw_numbers(self, painter: QPainter, ids: tuple[int, ...]) -> None:
@@ -292,13 +292,13 @@ class ConfidenceTimeline(QAbstractScrollArea):
                 box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, str(object_id)
             )
 
-    def _draw_suggested(self, painter: QPainter, table: DoubtTable) -> None:
+    def _draw_suggested(self, painter: QPainter, table: ReviewTable) -> None:
         """Draw a diamond for each suggestion."""
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(QPen(QColor("black"), 1))
         painter.setBrush(QColor("white"))
         for object_id, frame in self._suggested:
-            if table.table.row(object_id) is None or frame >= table.doubts.shape[1]:
+            if table.table.row(object_id) is None or frame >= table.scores.shape[1]:
                 continue
             middle = QPointF(self.position_of(object_id, frame))
             ways = ((0, -1), (1, 0), (0, 1), (-1, 0))
@@ -310,7 +310,7 @@ class ConfidenceTimeline(QAbstractScrollArea):
     def _decide(self, place: tuple[int, int], accepted: bool) -> None:
         self.decided.emit(*place, accepted)
 
-    def _draw_current(self, painter: QPainter, table: DoubtTable, first: int) -> None:
+    def _draw_current(self, painter: QPainter, table: ReviewTable, first: int) -> None:
         object_id, frame = self._current
         row = None if object_id is None else table.table.row(object_id)
         if row is not None:
@@ -318,7 +318,7 @@ class ConfidenceTimeline(QAbstractScrollArea):
             y = (row - first) * ROW_PX
             painter.drawRect(QRect(0, y, self._view.width() - 1, ROW_PX))
         if frame is not None:
-            x = GUTTER_PX + (frame + 0.5) * self._cells_width() / table.doubts.shape[1]
+            x = GUTTER_PX + (frame + 0.5) * self._cells_width() / table.scores.shape[1]
             painter.fillRect(int(x), 0, 1, self._view.height(), QColor(LINE))
 
     def _point(self, event: QMouseEvent | None) -> None:

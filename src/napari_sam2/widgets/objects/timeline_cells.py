@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtGui import QColor
 
-from napari_sam2.masks.mask_statistics import Figures
+from napari_sam2.masks.mask_statistics import MaskStatistics
 
 ROW_PX = 11  # with the gap above
 SHADES = 64
@@ -16,12 +16,14 @@ ABSENT_COLOUR = "#8a8f98"
 PROMPTED, LOCKED = "#ffffff", "#202020"
 
 
-def cell_codes(figures: Figures, doubts: NDArray[np.float32], n_columns: int) -> NDArray[np.uint8]:
+def cell_codes(
+    statistics: MaskStatistics, scores: NDArray[np.float32], n_columns: int
+) -> NDArray[np.uint8]:
     """Say how each cell looks, for as many columns as there are pixels.
 
     Parameters
     ----------
-    figures, doubts
+    statistics, scores
         N objects, T frames.
     n_columns
         Pixels. Where several frames share one, the most doubtful is seen.
@@ -30,10 +32,10 @@ def cell_codes(figures: Figures, doubts: NDArray[np.float32], n_columns: int) ->
     -------
     (N, n_columns): 0 unknown, 1 absent, from 2 on shades from sure to doubtful.
     """
-    shades = (SURE + doubts * (SHADES - 1)).astype(np.uint8)
+    shades = (SURE + scores * (SHADES - 1)).astype(np.uint8)
     # an absence that is doubtful has to be seen, too
-    absent = figures.known & ~figures.present & (doubts < 0.5)
-    codes = np.where(figures.known, shades, UNKNOWN)
+    absent = statistics.known & ~statistics.present & (scores < 0.5)
+    codes = np.where(statistics.known, shades, UNKNOWN)
     codes[absent] = ABSENT
     return to_columns(codes, n_columns)
 

@@ -14,7 +14,7 @@ from napari_sam2.annotation.track_edits import lineage_of
 from napari_sam2.layers.tracked_image import layer_axes, layer_calibration, measured_channels
 from napari_sam2.layers.tracks_layer import TracksLayer
 from napari_sam2.layers.workspace import Workspace
-from napari_sam2.masks.mask_statistics import FigureTable
+from napari_sam2.masks.mask_statistics import StatisticsTable
 from napari_sam2.tracks.lineage import Lineage
 from napari_sam2.tracks.measurements import Table, measure_tracks, outline_numbers
 from napari_sam2.tracks.suggestions import Suggestion, joined, still_open, suggest
@@ -384,8 +384,8 @@ def _find(
     given: "set[tuple[int, int]]",
     progress: Callable[[int, int], None],
 ) -> list[Suggestion]:
-    table = FigureTable(tracked.masklets, confidence)
+    table = StatisticsTable(tracked.masklets, confidence)
     for object_id in table.set_objects(tracked.masklets.object_ids):
         table.read(object_id)
     table.set_given(given)
-    return suggest(tracked.masklets, table.figures, table.object_ids, tracked.lineage)
+    return suggest(tracked.masklets, table.statistics, table.object_ids, tracked.lineage)

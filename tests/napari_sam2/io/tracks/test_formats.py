@@ -45,8 +45,8 @@ def tracked() -> Tracked:
             window[0, 0] = False
             origin = (6 * number, 3 + 2 * frame)
             masklets.set(object_id, frame, SparseMask.from_window(SHAPE, window, origin))
-    lineage = lineage_operations.fork(
-        lineage_operations.fork(Lineage(), 1, 2, (2, 3)).lineage, 3, 4, (4, 5)
+    lineage = lineage_operations.divide(
+        lineage_operations.divide(Lineage(), 1, 2, (2, 3)).lineage, 3, 4, (4, 5)
     ).lineage
     pixels = np.random.default_rng(1).integers(100, 4000, (6, *SHAPE)).astype(np.uint16)
     movie = Movie(pixels, "TYX", calibration=CALIBRATION)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_sam2.masks.quality import doubt
+from napari_sam2.masks.quality import review_scores
 from napari_sam2.widgets.annotator.annotator import Annotator
 from napari_sam2.widgets.objects import review as review_module
 from napari_sam2.widgets.objects.review import Review
@@ -88,7 +88,7 @@ def test_much_is_read_a_little_at_a_time(annotator, review, qtbot, monkeypatch):
     qtbot.waitUntil(lambda: bool(updates) and review.is_up_to_date)
     assert len(updates) >= 9
     table = review.table
-    np.testing.assert_array_equal(table.doubts, doubt(table.table.figures)[0])
+    np.testing.assert_array_equal(table.scores, review_scores(table.table.statistics)[0])
     assert [row.n_frames for row in review.rows()] == [6, 6, 6]
 
 
@@ -100,7 +100,7 @@ def test_another_image_has_other_objects(annotator, review, qtbot):
     annotator.choose_image(annotator.viewer.layers["other"])
     assert [row.object_id for row in review.rows()] == [1]
     qtbot.waitUntil(lambda: review.is_up_to_date)
-    assert review.table.doubts.shape == (1, 3)
+    assert review.table.scores.shape == (1, 3)
     annotator.choose_image(None)
     qtbot.waitUntil(lambda: review.is_up_to_date)
     assert (review.rows(), review.table, review.n_doubtful()) == ([], None, 0)

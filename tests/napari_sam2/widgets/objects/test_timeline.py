@@ -6,9 +6,9 @@ from qtpy.QtCore import QEvent, QPoint, Qt
 from qtpy.QtGui import QColor, QHelpEvent
 from qtpy.QtWidgets import QToolTip
 
-from napari_sam2.masks.mask_statistics import FigureTable
+from napari_sam2.masks.mask_statistics import StatisticsTable
 from napari_sam2.masks.masklets import Confidence, Masklets
-from napari_sam2.masks.quality import DoubtTable
+from napari_sam2.masks.quality import ReviewTable
 from napari_sam2.widgets.objects.timeline import GUTTER_PX, LINE, ConfidenceTimeline
 from napari_sam2.widgets.objects.timeline_cells import (
     ABSENT,
@@ -36,7 +36,7 @@ def make_table(object_ids=(1, 2, 5), n_frames=N_FRAMES):
             masklets.paint(object_id, frame, cell & (not gone))
             confidence[object_id, frame] = Confidence(0.95, -9.0 if gone else 9.0)
     confidence[5, 7] = Confidence(0.4, 9.0)
-    table = DoubtTable(FigureTable(masklets, confidence))
+    table = ReviewTable(StatisticsTable(masklets, confidence))
     for object_id in table.set_objects(object_ids):
         table.read(object_id)
     table.set_given([(1, 0), (5, 3)])
@@ -72,7 +72,7 @@ def alike(one, other):
 
 def test_codes_of_cells():
     table = make_table()
-    codes = cell_codes(table.table.figures, table.doubts, N_FRAMES)
+    codes = cell_codes(table.table.statistics, table.scores, N_FRAMES)
     assert codes[0, 0] == SURE
     assert codes[1, 9] < SURE + SHADES // 4
     assert (codes[1, 10:18] == ABSENT).all()
@@ -83,7 +83,7 @@ def test_codes_of_cells():
 @pytest.mark.parametrize("n_columns", [7, 20, 50])
 def test_the_most_doubtful_frame_is_seen_at_any_width(n_columns):
     table = make_table()
-    codes = cell_codes(table.table.figures, table.doubts, n_columns)
+    codes = cell_codes(table.table.statistics, table.scores, n_columns)
     assert codes.shape == (3, n_columns)
     assert (codes == WORST).any(1).tolist() == [False, False, True]
 
