@@ -14,7 +14,7 @@ import shlex
 import sys
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 from compiled import measure_compiled
 from figures import Figures
-from references import OURS, ROOMS, WINDOWED, builder
+from references import OURS, ROOMS, builder
 from references.protocol import MODELS, Setting, Side
 from scenarios import (
     Arena,
@@ -36,20 +36,17 @@ from timing import FAILURES, TOO_LATE, Deadline, allow_tf32, reason
 
 from sam2_torch.checkpoints.loading import choose_device, fast_dtype
 
-EXACT = (OURS, "sam2", "legacy", "transformers")
-ALL = (OURS, WINDOWED, "sam2", "legacy", "transformers")
-SMALL_OBJECTS = (OURS, WINDOWED, "transformers")
+SIDES = (OURS, "sam2", "legacy", "transformers")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
 class Track:
-    """How many objects are followed, which frames count, passes after the first, by whom."""
+    """How many objects are followed, which frames count, passes after the first."""
 
     n_objects: int
     frames: range
     repeats: int
-    sides: tuple[str, ...] = EXACT
 
 
 @dataclass(frozen=True)
@@ -70,9 +67,6 @@ class Plan:
         Objects, frames, how many corrections count.
     growth
         Two lengths of a movie with one object whose peaks of memory are compared.
-    trained
-        Tracks with trained weights, where masks are as small as the objects: for what that
-        does to masks and speed.
     vos_limit_s
         Time limit of the compiled predictor; 0 if it is not tried.
     share
@@ -86,7 +80,6 @@ class Plan:
     encodings: int
     correction: tuple[int, int, int] | None = None
     growth: tuple[int, int] | None = None
-    trained: tuple[Track, ...] = ()
     vos_limit_s: float = 0.0
     share: float = 1.0
 
@@ -99,7 +92,6 @@ QUICK = (
         batches=(1, 4),
         encodings=1,
         correction=(4, 6, 1),
-        trained=(Track(4, range(1, 3), 0, (OURS, WINDOWED)),),
         share=0.3,
     ),
     # enough for the ratios on two cores: one pass each, which the smaller network warmed up
@@ -120,7 +112,6 @@ ON_CPU = (
         encodings=3,
         correction=(16, 28, 3),
         growth=(20, 60),
-        trained=(Track(16, range(1, 12), 1, SMALL_OBJECTS),),
     ),
     Plan(
         "tiny",
@@ -139,9 +130,9 @@ ON_CUDA = (
             # graphs are recorded soon after
             Track(1, range(24, 56), 3),
             Track(4, range(24, 48), 2),
-            Track(16, range(24, 40), 1, ALL),
-            Track(64, range(8, 16), 1, ALL),
-            Track(256, range(8, 12), 0, ALL),
+            Track(16, range(24, 40), 1),
+            Track(64, range(8, 16), 1),
+            Track(256, range(8, 12), 0),
         ),
         clicks=30,
         batches=(1, 4, 16),
@@ -157,10 +148,6 @@ ON_CUDA = (
         clicks=30,
         batches=(1, 4, 16),
         encodings=10,
-        trained=(
-            Track(16, range(24, 40), 1, SMALL_OBJECTS),
-            Track(256, range(8, 12), 0, SMALL_OBJECTS),
-        ),
     ),
 )
 
@@ -181,21 +168,16 @@ def run_plan(
     if deadline.left() <= 0:
         figures.absent(setting.model, "all", TOO_LATE)
         return
-    arena = Arena(setting, build(setting, ALL, sides, figures), figures, deadline)
+    arena = Arena(setting, build(setting, sides, figures), figures, deadline)
     follow(arena, plan.tracks)
-    exact = arena.of(EXACT)
     if plan.clicks:
-        measure_click(exact, plan.clicks)
+        measure_click(arena, plan.clicks)
     for batch in plan.batches:
-        measure_encoding(exact, batch, plan.encodings)
+        measure_encoding(arena, batch, plan.encodings)
     if plan.correction is not None:
-        measure_correction(exact, *plan.correction)
+        measure_correction(arena, *plan.correction)
     if plan.growth is not None:
-        measure_growth(exact, 1, plan.growth)
-    if plan.trained:
-        trained = replace(setting, trained=True)
-        built = build(trained, SMALL_OBJECTS, sides, figures)
-        follow(Arena(trained, built, figures, deadline), plan.trained)
+        measure_growth(arena, 1, plan.growth)
 
 
 def run_compiled(plan: Plan, setting: Setting, figures: Figures, deadline: Deadline) -> None:
@@ -210,24 +192,16 @@ def only_tracking(plan: Plan, n_objects: Sequence[int]) -> Plan:
     return Plan(plan.model, tracks, clicks=0, batches=(), encodings=0)
 
 
-def only_trained(plan: Plan, n_objects: Sequence[int]) -> Plan:
-    """Measure how so many objects are followed with trained weights, the memory full."""
-    tracks = tuple(Track(n, range(8, 10), 0, SMALL_OBJECTS) for n in n_objects)
-    return Plan(plan.model, (), clicks=0, batches=(), encodings=0, trained=tracks)
-
-
 def follow(arena: Arena, tracks: Sequence[Track]) -> None:
     """Measure tracks."""
     for track in tracks:
-        measure_tracking(arena.of(track.sides), track.n_objects, track.frames, track.repeats)
+        measure_tracking(arena, track.n_objects, track.frames, track.repeats)
 
 
-def build(
-    setting: Setting, candidates: Sequence[str], sides: Sequence[str], figures: Figures
-) -> dict[str, Side]:
-    """Build those candidates that take part; what is not there is noted as missing."""
+def build(setting: Setting, sides: Sequence[str], figures: Figures) -> dict[str, Side]:
+    """Build those sides that take part; what is not there is noted as missing."""
     built = {}
-    for name in candidates:
+    for name in SIDES:
         if name not in sides:
             continue
         try:
@@ -282,9 +256,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     name = "quick" if told.quick else told.plan or plan_for(device)
     deadline = Deadline(told.limit if told.limit is not None else LIMITS_S[name])
     chosen = [plan for plan in PLANS[name] if plan.model in told.models]
-    if told.trained:
-        chosen = [only_trained(plan, told.objects or (16,)) for plan in chosen if plan.trained]
-    elif told.objects:
+    if told.objects:
         chosen = [only_tracking(plan, told.objects) for plan in chosen]
     settings = [Setting(plan.model, device, DTYPES[dtype]) for plan in chosen]
     for plan, setting in zip(chosen, settings, strict=True):
@@ -315,11 +287,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--objects", type=int, nargs="+", help="follow so many objects, measure nothing else"
-    )
-    parser.add_argument(
-        "--trained",
-        action="store_true",
-        help="follow with trained weights, where there are some, and measure nothing else",
     )
     parser.add_argument("--limit", type=float, help="seconds after which nothing new is begun")
     parser.add_argument("--json", type=Path, help="file for the figures")

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-OURS, WINDOWED = "ours", "windowed"
+OURS = "ours"
 MISSING = "-"
 
 
@@ -49,12 +49,11 @@ class Figures:
     def compare(self, scope: str, figure: str, name: str, higher_is_better: bool) -> None:
         """Note how many times better ours are than the best of the references."""
         row = self._rows.get((scope, figure), {})
-        others = [value for side, value in row.items() if side not in (OURS, WINDOWED) and value]
-        for side in (OURS, WINDOWED):
-            value = row.get(side)
-            if value and others:
-                ratio = value / max(others) if higher_is_better else min(others) / value
-                self.put(scope, side, name, ratio)
+        others = [value for side, value in row.items() if side != OURS and value]
+        value = row.get(OURS)
+        if value and others:
+            ratio = value / max(others) if higher_is_better else min(others) / value
+            self.put(scope, OURS, name, ratio)
 
     def flat(self) -> dict[str, str | float | None]:
         """List everything by its key."""

@@ -71,7 +71,7 @@ def draw_instead_of_computing(model: SAM2, movie: Discs) -> None:
         (torch.zeros(1, 1, 1, 1), torch.zeros(1, 1, 1, 1)),
     )
 
-    def attend(features: torch.Tensor, memories: Any, view: Any = None) -> torch.Tensor:
+    def attend(features: torch.Tensor, memories: Any) -> torch.Tensor:
         return features.expand(len(memories.pointers), -1, -1, -1)
 
     def segment(features: torch.Tensor, *_: Any, **__: Any) -> Segmentation:

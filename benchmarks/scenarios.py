@@ -1,13 +1,13 @@
 """What is measured: each scenario is a function that lets all sides take turns."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
 import numpy as np
-from figures import OURS, WINDOWED, Figures
+from figures import OURS, Figures
 from references.protocol import FrameMasks, Movie, Setting, Side, Tracking
 from timing import MEGABYTE, Deadline, Measured, MemoryGauge, Turns, now, take_turns
 
@@ -43,11 +43,6 @@ class Arena:
     def model(self) -> str:
         """Begins the figures' keys."""
         return self.setting.name
-
-    def of(self, names: Sequence[str]) -> "Arena":
-        """Let some of the sides alone take part."""
-        sides = {name: side for name, side in self.sides.items() if name in names}
-        return replace(self, sides=sides)
 
     def time(self, work: Callable[[], object]) -> Measured:
         """Time a piece of work, the device's part included."""
@@ -199,7 +194,7 @@ def _note_agreement(arena: Arena, scope: str, last: Mapping[str, FrameMasks]) ->
         return
     ours = last[OURS].masks
     for name, result in last.items():
-        if name == OURS or (name == WINDOWED and not arena.setting.trained):
+        if name == OURS:
             continue
         overlaps = [_iou(a, b) for a, b in zip(ours, result.masks, strict=True)]
         arena.figures.put(scope, name, "agreement_iou", float(np.mean(overlaps)))

@@ -5,11 +5,10 @@ from importlib import import_module
 
 from references.protocol import Setting, Side
 
-OURS, WINDOWED = "ours", "windowed"
+OURS = "ours"
 
 ROOMS: dict[str, tuple[str, str]] = {
     OURS: ("this_project", "build"),
-    WINDOWED: ("this_project", "build_windowed"),
     "sam2": ("sam2_package", "build"),
     "legacy": ("sam2_package", "build_legacy"),
     "vos": ("sam2_package", "build_vos"),

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sam2_torch import CELLS_NANO, RELEASED, SAM2, SAM2Config, load_sam2
+from sam2_torch import CELLS_NANO, RELEASED, SAM2, SAM2Config
 
 # the deterministic weights and the builders of the `sam2` package are those of the parity tests
 sys.path.append(str(Path(__file__).parents[2] / "tests" / "parity"))
@@ -111,20 +111,16 @@ class Setting:
         Where all run.
     dtype
         float32, or bfloat16 (the `sam2` package: autocast; the others: weights, too).
-    trained
-        Whether to take the embedded weights of `cells_nano` instead of random ones, so that
-        masks are as large as the objects.
     """
 
     model: str
     device: torch.device
     dtype: torch.dtype
-    trained: bool = False
 
     @property
     def name(self) -> str:
         """Begins the figures' keys."""
-        return f"{self.model}.trained" if self.trained else self.model
+        return self.model
 
     @property
     def config(self) -> SAM2Config:
@@ -134,8 +130,6 @@ class Setting:
     @cached_property
     def weights(self) -> dict[str, Tensor]:
         """The weights, by the names of Meta's checkpoints; float32 on the host."""
-        if self.trained:
-            return load_sam2(self.model, "cpu", torch.float32).state_dict()
         from reference import fix_weights
 
         network = SAM2(self.config)

@@ -1,19 +1,15 @@
 """This project's engine."""
 
 from contextlib import AbstractContextManager, nullcontext
-from math import ceil, floor
-from unittest.mock import patch
 
 import torch
 from torch import Tensor
 
 from references.protocol import Masklets, Movie, Setting
 from sam2_torch import SAM2, BoxPrompt, MaskPrediction, PointPrompt, VideoSession
-from sam2_torch.memory.frame_memory import FrameMemory
 from sam2_torch.runtime.inference_steps import Steps
 
 CONTRAST = (0.0, 255.0)  # the references divide by 255
-LOGIT_STRIDE = 4
 
 
 def build(setting: Setting) -> "ThisProject":
@@ -23,15 +19,8 @@ def build(setting: Setting) -> "ThisProject":
     return ThisProject(model.to(setting.device, setting.dtype).eval().requires_grad_(False))
 
 
-def build_windowed(setting: Setting) -> "ThisProject":
-    """Build it to look for objects in their surroundings only, which is not exact."""
-    return Windowed(build(setting).model, setting)
-
-
 class ThisProject:
     """`sam2_torch` with weights of the setting's dtype."""
-
-    windowed = False
 
     def __init__(self, model: SAM2) -> None:
         self.model = model
@@ -45,34 +34,7 @@ class ThisProject:
         return self._steps.encode_image(images)
 
     def open(self, movie: Movie) -> "SessionTracking":
-        session = VideoSession(self.model, movie, contrast=CONTRAST, windowed=self.windowed)
-        return SessionTracking(session, movie)
-
-
-class Windowed(ThisProject):
-    """The session in its windowed mode.
-
-    Masks of random weights are as large as they like: the tracker is told that they are as
-    large as the movie's discs, in the middle of the frame.
-    """
-
-    windowed = True
-
-    def __init__(self, model: SAM2, setting: Setting) -> None:
-        super().__init__(model)
-        self.setting = setting
-        self._box = (0, 0, 0, 0)
-
-    def precision(self) -> AbstractContextManager[object]:
-        if self.setting.trained:
-            return nullcontext()
-        return patch.object(FrameMemory, "box", property(lambda _: self._box))
-
-    def open(self, movie: Movie) -> "SessionTracking":
-        middle, radius = (pixels / LOGIT_STRIDE for pixels in (movie.size / 2, movie.radius))
-        first, end = floor(middle - radius), ceil(middle + radius)
-        self._box = (first, first, end, end)
-        return super().open(movie)
+        return SessionTracking(VideoSession(self.model, movie, contrast=CONTRAST), movie)
 
 
 class SessionTracking:

@@ -17,7 +17,6 @@ from sam2_torch.nn.memory_encoder import MemoryEncoder
 from sam2_torch.nn.point_decoder import PointDecoder
 from sam2_torch.nn.position_encoding import sine_encoding_1d, sine_encoding_2d
 from sam2_torch.nn.prompt_encoder import PADDING, PromptEncoder
-from sam2_torch.nn.view import View
 from sam2_torch.tensors import ImageEmbedding as ImageEmbedding
 from sam2_torch.tensors import Memories as Memories
 from sam2_torch.tensors import Segmentation as Segmentation
@@ -26,7 +25,6 @@ MEMORIES = 7  # one temporal encoding for prompted frames and one for each of 6 
 MAX_POINTERS = 16
 NO_OBJECT_LOGIT = -1024.0
 MEMORY_SCALE, MEMORY_BIAS = 20.0, -10.0  # of mask probabilities that enter the memory encoder
-VIEW_MARGIN = 3  # tokens around a view that the memory encoder looks at
 MASK_LOGIT = 10.0  # logit of the pixels of a mask prompt, and of its object score
 
 
@@ -89,9 +87,7 @@ class SAM2(nn.Module):
         """Mark features (B, C, H, W) as those of a frame of which nothing is remembered."""
         return features + self.no_mem_embed.reshape(1, -1, 1, 1)
 
-    def attend_to_memory(
-        self, features: Tensor, memories: Memories, view: View | None = None
-    ) -> Tensor:
+    def attend_to_memory(self, features: Tensor, memories: Memories) -> Tensor:
         """Condition one frame's features on what N objects remember.
 
         Parameters
@@ -100,50 +96,34 @@ class SAM2(nn.Module):
             (1, C, H, W) of the frame, without memory.
         memories
             Of the objects.
-        view
-            The part of the frame that each object sees; the memories' views have its size.
 
         Returns
         -------
-        (N, C, H, W), or (N, C, side, side) with a view.
+        (N, C, H, W).
         """
-        size = self.config.embedding_size
-        position = self.features_position.to(features.dtype)
-        places = memory_places = None
-        if view is not None:
-            assert memories.views is not None
-            features, places = view.crop(features), view.places(size)
-            memory_places = torch.stack([seen.places(size) for seen in memories.views], dim=1)
-            position = position[0][places]
-        tokens, memory_position, pointer_tokens = self._memory_tokens(memories, memory_places)
+        tokens, memory_position, pointer_tokens = self._memory_tokens(memories)
         conditioned = self.memory_attention(
-            features.flatten(2).transpose(1, 2),
-            position,
+            features.flatten(2).transpose(1, 2),  # (1, HW, C)
+            self.features_position.to(features.dtype),
             tokens,
             memory_position,
             pointer_tokens,
-            places,
-            memory_places,
         )
         return conditioned.transpose(1, 2).unflatten(2, features.shape[-2:])
 
-    def _memory_tokens(
-        self, memories: Memories, places: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, int]:
-        """Lay memories and pointers out as (N, L, memory_dim) with (1 or N, L, memory_dim)."""
+    def _memory_tokens(self, memories: Memories) -> tuple[Tensor, Tensor, int]:
+        """Lay memories and pointers out as (N, L, memory_dim), positions as (1, L, memory_dim)."""
         spatial = torch.stack(list(memories.spatial), dim=1).to(self.dtype)  # (N, M, C, H, W)
-        spatial = spatial.flatten(3).transpose(2, 3).flatten(1, 2)
+        spatial = spatial.flatten(3).transpose(2, 3).flatten(1, 2)  # (N, M * HW, C)
         times = torch.stack([self.maskmem_tpos_enc[age - 1, 0] for age in memories.ages])
         place = self.memory_position.to(self.dtype)  # age 0 above is the last row: prompted
-        place = place[:, None] if places is None else place[0][places]  # (1 or N, 1 or M, HW, C)
-        position = (place + times).flatten(1, 2)
+        position = (place[:, None] + times).flatten(1, 2)  # (1, M * HW, C)
 
         pieces = self.config.d_model // self.config.memory_dim
         pointers = memories.pointers.to(self.dtype).unflatten(-1, (pieces, -1)).flatten(1, 2)
         pointer_position = self._pointer_position(memories).repeat_interleave(pieces, dim=0)
-        pointer_position = pointer_position.expand(len(position), -1, -1)
         tokens = torch.cat((spatial, pointers), dim=1)
-        return tokens, torch.cat((position, pointer_position), dim=1), pointers.shape[1]
+        return tokens, torch.cat((position, pointer_position[None]), dim=1), pointers.shape[1]
 
     def _pointer_position(self, memories: Memories) -> Tensor:
         """Encode the ages of the pointers, (P, memory_dim)."""
@@ -161,7 +141,6 @@ class SAM2(nn.Module):
         points: tuple[Tensor, Tensor] | None,
         mask_logits: Tensor | None,
         multimask: bool,
-        view: View | None = None,
     ) -> DecodedMasks:
         """Decode the masks of N prompts.
 
@@ -178,15 +157,11 @@ class SAM2(nn.Module):
             (N, 1, S / 4, S / 4) of an earlier answer or a mask, or None.
         multimask
             Whether to give three candidates.
-        view
-            The part of the frame that the features show; mask logits are not for views.
         """
         prompts = self._embed_points(points, len(features))
         features = features.expand(len(prompts), -1, -1, -1)
         pixels = features + self.sam_prompt_encoder.embed_mask(mask_logits)
         grid = self.sam_prompt_encoder.grid_encoding()
-        if view is not None:
-            grid, skips = view.crop(grid), (view.crop(skips[0], 4), view.crop(skips[1], 2))
         return self.sam_mask_decoder(pixels, grid, prompts, skips, multimask)
 
     def point_decoder(self, embedding: ImageEmbedding) -> PointDecoder:
@@ -219,7 +194,6 @@ class SAM2(nn.Module):
         points: tuple[Tensor, Tensor] | None = None,
         mask_logits: Tensor | None = None,
         multimask: bool = True,
-        view: View | None = None,
     ) -> Segmentation:
         """Decode one mask for each of N objects, or its absence.
 
@@ -232,7 +206,7 @@ class SAM2(nn.Module):
         """
         if points is None:
             points = no_points(len(features), features.device)
-        return self.choose(self.decode_masks(features, skips, points, mask_logits, multimask, view))
+        return self.choose(self.decode_masks(features, skips, points, mask_logits, multimask))
 
     def choose(self, decoded: DecodedMasks, rank: int = 0) -> Segmentation:
         """Take the best candidate of each object, or the one of another rank, or its absence."""
@@ -280,12 +254,7 @@ class SAM2(nn.Module):
         return Segmentation(logits[:, 0], torch.ones_like(scores), scores, pointers)
 
     def encode_memory(
-        self,
-        features: Tensor,
-        logits: Tensor,
-        object_scores: Tensor,
-        binarize: bool,
-        view: View | None = None,
+        self, features: Tensor, logits: Tensor, object_scores: Tensor, binarize: bool
     ) -> Tensor:
         """Encode what is to be remembered of a frame, (N, memory_dim, H, W).
 
@@ -294,21 +263,14 @@ class SAM2(nn.Module):
         features
             (1, C, H, W) of the frame, without memory.
         logits, object_scores
-            (N, S / 4, S / 4), or 4 * side with a view, and (N,) of the objects.
+            (N, S / 4, S / 4) and (N,) of the objects.
         binarize
             Whether to remember the mask (prompted frames) or its probabilities.
-        view
-            The part of the frame to remember, (N, memory_dim, side, side).
 
         Notes
         -----
-        Reference: `SAM2Base._encode_new_memory`. A view is encoded with some tokens around it,
-        which the convolutions look at, as background.
+        Reference: `SAM2Base._encode_new_memory`.
         """
-        wide, inner = None, None
-        if view is not None:
-            wide, inner = view.widened(VIEW_MARGIN, self.config.embedding_size)
-            features, logits = wide.crop(features), _embed_views(logits, inner, wide.side)
         masks = F.interpolate(logits[:, None].float(), scale_factor=4.0, mode="bilinear")
         masks = (masks > 0).float() if binarize else masks.sigmoid()
         masks = (MEMORY_SCALE * masks + MEMORY_BIAS).to(self.dtype)
@@ -316,8 +278,6 @@ class SAM2(nn.Module):
         if self.config.version == "2.1":
             absent = (object_scores <= 0).to(memory.dtype)[:, None, None, None]
             memory = memory + absent * self.no_obj_embed_spatial[..., None, None]
-        if view is not None and inner is not None:
-            memory = View(inner, view.side).crop(memory)
         return memory
 
 
@@ -325,14 +285,3 @@ def no_points(n: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Make what stands for the points of N objects that are only remembered."""
     points_xy = torch.zeros(n, 1, 2, device=device)
     return points_xy, torch.full((n, 1), PADDING, device=device)
-
-
-def _embed_views(logits: Tensor, inner: Tensor, side: int) -> Tensor:
-    """Lay (N, h, w) logits of views into wider ones of `side` tokens, background around them."""
-    n, side_of_view, _ = logits.shape
-    wide = logits.new_full((n, 4 * side, 4 * side), -MASK_LOGIT)
-    offsets = torch.arange(side_of_view, device=logits.device)
-    rows, columns = (4 * inner[:, :, None] + offsets).unbind(1)
-    numbers = torch.arange(n, device=logits.device)[:, None, None]
-    wide[numbers, rows[:, :, None], columns[:, None, :]] = logits
-    return wide

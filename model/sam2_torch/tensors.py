@@ -5,8 +5,6 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from sam2_torch.nn.view import View
-
 
 class ImageEmbedding(NamedTuple):
     """Features of one image, or of a batch of B.
@@ -65,8 +63,6 @@ class Memories(NamedTuple):
         not be waited for if it has them, as float32.
     max_age
         The largest age that the movie allows, by which the ages are divided.
-    views
-        For each spatial memory, the part of its frame that it shows; None for whole frames.
     """
 
     spatial: Sequence[Tensor]
@@ -74,4 +70,3 @@ class Memories(NamedTuple):
     pointers: Tensor
     pointer_ages: Sequence[int] | Tensor
     max_age: int
-    views: Sequence[View] | None = None

@@ -76,7 +76,7 @@ def test_missing_reference_is_reported(side, package, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     figures = Figures()
     setting = Setting("cells_nano", CPU, torch.float32)
-    assert compare.build(setting, compare.EXACT, [side], figures) == {}
+    assert compare.build(setting, [side], figures) == {}
     (reason,) = figures.reasons.values()
     assert "cannot be built here" in reason and package in reason
     table = figures.table([OURS, side])
@@ -86,7 +86,7 @@ def test_missing_reference_is_reported(side, package, monkeypatch):
 def test_unknown_failure_of_ours_is_not_hidden(monkeypatch):
     monkeypatch.setitem(ROOMS, OURS, ("this_project", "no_such_builder"))
     with pytest.raises(AttributeError):
-        compare.build(Setting("cells_nano", CPU, torch.float32), [OURS], [OURS], Figures())
+        compare.build(Setting("cells_nano", CPU, torch.float32), [OURS], Figures())
 
 
 def test_one_case_alone_leaves_out_everything_else():
@@ -94,14 +94,7 @@ def test_one_case_alone_leaves_out_everything_else():
     alone = compare.only_tracking(plan, [4])
     assert [track.n_objects for track in alone.tracks] == [4]
     assert alone.tracks[0] in plan.tracks
-    assert not (alone.clicks or alone.batches or alone.vos_limit_s or alone.trained)
-
-
-def test_trained_weights_alone_leave_out_everything_else():
-    plan = compare.only_trained(compare.ON_CPU[0], [16, 64])
-    assert [track.n_objects for track in plan.trained] == [16, 64] and not plan.tracks
-    assert all({OURS, compare.WINDOWED} <= set(track.sides) for track in plan.trained)
-    assert not (plan.clicks or plan.batches or plan.vos_limit_s or plan.growth)
+    assert not (alone.clicks or alone.batches or alone.vos_limit_s)
 
 
 def test_figures_are_kept_as_soon_as_a_side_is_done(tmp_path):
@@ -212,19 +205,17 @@ class TestTakeTurns:
 class TestFigures:
     def test_keys_and_ratio(self, tmp_path):
         figures = Figures()
-        for side, speed in (("ours", 10.0), ("windowed", 40.0), ("sam2", 2.0), ("legacy", 4.0)):
+        for side, speed in (("ours", 10.0), ("sam2", 2.0), ("legacy", 4.0)):
             figures.put("tiny.n4", side, "object_fps", speed)
         figures.miss("tiny.n4", "transformers", ["object_fps"], "it broke")
         figures.compare("tiny.n4", "object_fps", "ratio", higher_is_better=True)
         figures.write(tmp_path / "f.json")
         assert json.loads((tmp_path / "f.json").read_text()) == {
             "tiny.n4.object_fps": 10.0,
-            "tiny.n4.windowed_object_fps": 40.0,
             "tiny.n4.sam2_object_fps": 2.0,
             "tiny.n4.legacy_object_fps": 4.0,
             "tiny.n4.transformers_object_fps": None,
             "tiny.n4.ratio": 2.5,
-            "tiny.n4.windowed_ratio": 10.0,
         }
 
     def test_table_tells_reasons(self):

@@ -11,7 +11,7 @@ import pytest
 import scenarios
 import timing
 from compare import ON_CUDA
-from references import OURS, ROOMS, WINDOWED, protocol
+from references import OURS, ROOMS, protocol
 from references.protocol import DenseMasks
 from timing import Memory
 
@@ -41,7 +41,6 @@ class Costs:
 
 COSTS = {  # of tiny at 1024 px on an H200, with masks to the host; ours as they should be
     OURS: Costs(3.0, 2.5, 6.0, 1.3),
-    WINDOWED: Costs(3.0, 2.5, 6.0, 0.3),
     "sam2": Costs(9.0, 6.8, 7.0, 13.8),
     "legacy": Costs(9.0, 6.8, 16.0, 3.3),
     "transformers": Costs(6.5, 3.9, 8.0, 10.5),
@@ -116,12 +115,7 @@ def run(tmp_path, *options):
     return json.loads(file.read_text())
 
 
-SCOPES = [
-    (plan.model + trained, track)
-    for plan in ON_CUDA
-    for trained, tracks in (("", plan.tracks), (".trained", plan.trained))
-    for track in tracks
-]
+SCOPES = [(plan.model, track) for plan in ON_CUDA for track in plan.tracks]
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -129,7 +123,7 @@ def test_it_ends_within_eight_minutes_with_every_figure(clock, tmp_path, capsys)
     found = run(tmp_path)
     assert clock.seconds < 480
     for scope, track in SCOPES:
-        for side in track.sides:
+        for side in compare.SIDES:
             prefix = f"{scope}.n{track.n_objects}." + ("" if side == OURS else f"{side}_")
             expected = COSTS[side].frame + COSTS[side].object * track.n_objects
             assert found[f"{prefix}ms_per_frame"] == pytest.approx(expected, rel=1e-3)
@@ -142,8 +136,6 @@ def test_it_ends_within_eight_minutes_with_every_figure(clock, tmp_path, capsys)
             assert found[".".join(filter(None, (model, scope, f"sam2_{name}")))] > 0
     assert found["tiny.correction_ms"] > 0 and found["tiny.correction_ratio"] > 1
     assert found["tiny.n1.device_mb_per_100_frames"] == 0
-    assert found["tiny.n256.windowed_ratio"] > found["tiny.n256.ratio"]
-    assert found["cells_nano.trained.n256.windowed_agreement_iou"] == 1
     missing = [key for key, value in found.items() if value is None]
     assert all(".vos_" in key for key in missing)
     table = capsys.readouterr().out

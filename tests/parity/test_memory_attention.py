@@ -10,14 +10,14 @@ pytest.importorskip("sam2")
 
 PLACES = SMALL.embedding_size**2
 FEATURES = random_tensor(2, PLACES, SMALL.d_model)
-TURNS = rotary_table(SMALL.d_model, SMALL.embedding_size, torch.device("cpu"))
+TABLE = rotary_table(SMALL.d_model, SMALL.embedding_size, torch.device("cpu"))
 
 
 def test_self_attention() -> None:
     reference, ours = pair(SMALL)
     theirs, one = reference.memory_attention.layers[0], ours.memory_attention.layers[0]
     expected = theirs.self_attn(FEATURES, FEATURES, FEATURES)
-    found = one.self_attn(FEATURES, FEATURES, FEATURES, (TURNS, TURNS))
+    found = one.self_attn(FEATURES, FEATURES, FEATURES, TABLE)
     assert relative_error(found, expected) < 1e-5
 
 
@@ -28,7 +28,7 @@ def test_cross_attention(maps: int, pointers: int) -> None:
     keys = random_tensor(2, maps * PLACES + pointers, SMALL.memory_dim, seed=1)
     values = random_tensor(2, maps * PLACES + pointers, SMALL.memory_dim, seed=2)
     expected = theirs.cross_attn_image(FEATURES, keys, values, num_k_exclude_rope=pointers)
-    found = one.cross_attn_image(FEATURES, keys, values, (TURNS, TURNS), pointers)
+    found = one.cross_attn_image(FEATURES, keys, values, TABLE, pointers)
     assert relative_error(found, expected) < 1e-5
 
 

@@ -155,8 +155,6 @@ class FrameMemory:
     device_pointer, spatial
         The pointer and the (memory_dim, h, w) memory on the device, as long as they are
         wanted there; both can be had again from what is on the host.
-    spatial_origin
-        First row and column of tokens that `spatial` shows.
     crop
         What was seen of the frame; None for the whole.
     prompted
@@ -173,7 +171,6 @@ class FrameMemory:
     pointer: Tensor
     device_pointer: Tensor | None = None
     spatial: Tensor | None = None
-    spatial_origin: tuple[int, int] = (0, 0)
     prompted: bool = False
     crop: Crop | None = None
     others: tuple["FrameMemory", ...] = ()

@@ -11,8 +11,6 @@ from sam2_torch.inputs.frames import Box, Crop
 from sam2_torch.inputs.transforms import relay
 from sam2_torch.memory.frame_memory import FrameMemory
 from sam2_torch.memory.memory_bank import MemoryBank, Selection
-from sam2_torch.memory.search_views import view_origin
-from sam2_torch.nn.view import View
 from sam2_torch.sam2 import MAX_POINTERS, Memories
 
 
@@ -47,37 +45,7 @@ class Recall:
             _stack(self._laid(bank, frame, crop, last) for bank in banks)
             for frame, _ in selection.spatial
         ]
-        return self._memories(banks, selection, spatial, None)
-
-    def around(
-        self,
-        banks: Sequence[MemoryBank],
-        selection: Selection,
-        side: int,
-        origins: Sequence[tuple[int, int]],
-    ) -> Memories:
-        """Gather memories of what surrounded each object.
-
-        Parameters
-        ----------
-        banks, selection
-            Of the objects.
-        side, origins
-            Tokens of each view in either direction, and where an object is looked for now.
-        """
-        spatial, views = [], []
-        for frame, _ in selection.spatial:
-            seen = [
-                self._view(bank, frame, side, origin)
-                for bank, origin in zip(banks, origins, strict=True)
-            ]
-            spatial.append(_stack(memory for memory, _ in seen))
-            views.append(self.view([origin for _, origin in seen], side))
-        return self._memories(banks, selection, spatial, views)
-
-    def view(self, origins: Sequence[tuple[int, int]], side: int) -> View:
-        """Make the part of a frame that each object sees."""
-        return View(self._upload(torch.tensor(origins)), side)
+        return self._memories(banks, selection, spatial)
 
     def box_in_image(self, memory: FrameMemory) -> Box | None:
         """Find the extent of a mask in image pixels; None if the object is not there."""
@@ -87,11 +55,7 @@ class Recall:
         return self._embeddings.seen(memory.crop).box_in_image(memory.box, n_logits)
 
     def _memories(
-        self,
-        banks: Sequence[MemoryBank],
-        selection: Selection,
-        spatial: list[Tensor],
-        views: list[View] | None,
+        self, banks: Sequence[MemoryBank], selection: Selection, spatial: list[Tensor]
     ) -> Memories:
         pointers = [
             _stack(self._pointer(bank, frame) for bank in banks) for frame, _ in selection.pointers
@@ -103,15 +67,13 @@ class Recall:
             torch.stack(pointers, dim=1) if pointers else none,
             [age for _, age in selection.pointers],
             min(len(self._embeddings), MAX_POINTERS) - 1,
-            views,
         )
 
     def _spatial(self, bank: MemoryBank, frame: int) -> Tensor:
         """Get the memory of a whole frame, encoding it from its mask if it is not there."""
         memory = bank.known(frame)
-        size = self._model.config.embedding_size
-        if memory.spatial is None or memory.spatial.shape[-1] < size:
-            memory.spatial, memory.spatial_origin = self._encode(memory, frame), (0, 0)
+        if memory.spatial is None:
+            memory.spatial = self._encode(memory, frame)
         return memory.spatial
 
     def _laid(self, bank: MemoryBank, frame: int, crop: Crop | None, last: int) -> Tensor:
@@ -130,20 +92,6 @@ class Recall:
             (y, x), (last_y, last_x) = middle(box), middle(last_box)
             moved = (last_y - y, last_x - x)
         return relay(spatial, seen, here, moved)
-
-    def _view(
-        self, bank: MemoryBank, frame: int, side: int, here: tuple[int, int]
-    ) -> tuple[Tensor, tuple[int, int]]:
-        """Get the memory of a view, around the object as it was, or `here` if it was not seen."""
-        memory = bank.known(frame)
-        held = memory.spatial
-        if held is not None and held.shape[-1] == side:
-            return held, memory.spatial_origin
-        if held is None or held.shape[-1] < self._model.config.embedding_size:
-            held = self._spatial(bank, frame)
-        origin = view_origin(memory, side, held.shape[-1]) or here
-        y, x = origin
-        return held[:, y : y + side, x : x + side], origin
 
     def _encode(self, memory: FrameMemory, frame: int) -> Tensor:
         """Encode what is remembered of a whole frame."""

@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 
 from sam2_torch.memory.frame_memory import Found, PackedLogits
-from sam2_torch.memory.search_views import LOGITS_PER_TOKEN
 from sam2_torch.runtime.host_copies import Copies
-from sam2_torch.sam2 import MASK_LOGIT, Segmentation
+from sam2_torch.sam2 import Segmentation
 
 ArrivingLogits: TypeAlias = Callable[[], Sequence[Tensor | PackedLogits]]
 
@@ -50,25 +49,3 @@ def whole_logits(logits: Tensor, copies: Copies) -> ArrivingLogits:
     """Begin to bring (N, h, w) logits to the host as they are."""
     arriving = copies.fetch(logits, copies.mark())
     return lambda: list(arriving())
-
-
-def view_logits(
-    logits: Tensor, origins: Sequence[tuple[int, int]], size: int, copies: Copies
-) -> ArrivingLogits:
-    """Begin to bring logits of views to the host, around which there is background.
-
-    Parameters
-    ----------
-    logits
-        (N, h, w).
-    origins
-        First token of each view.
-    size
-        Side of the whole frame's logits.
-    """
-    arriving = copies.fetch(logits, copies.mark())
-    corners = [(LOGITS_PER_TOKEN * y, LOGITS_PER_TOKEN * x) for y, x in origins]
-    return lambda: [
-        PackedLogits((size, size), corner, seen.float().numpy(), -MASK_LOGIT)
-        for corner, seen in zip(corners, arriving(), strict=True)
-    ]

@@ -65,7 +65,7 @@ class RotaryAttention(Projections):
         query: Tensor,
         key: Tensor,
         value: Tensor,
-        turns: tuple[Tensor, Tensor],
+        table: Tensor,
         unplaced: int = 0,
     ) -> Tensor:
         """Attend.
@@ -74,31 +74,29 @@ class RotaryAttention(Projections):
         ----------
         query, key, value
             (1 or N, Q, C), (N, L, C') and (N, L, C').
-        turns
-            Rotations of the queries' places, (1 or N, 1, Q, C / 2) complex, and of the keys',
-            (1 or N, 1 or M, Q, C / 2): the keys are M maps of Q places.
+        table
+            Rotations of the places of a map, (Q, C / 2) complex; the keys are M maps of Q places.
         unplaced
             How many tokens without a place follow them, which are not turned.
         """
-        own, others = turns
-        query = project_turned(self.q_proj, query, own, query.shape[1])
+        query = project_turned(self.q_proj, query, table, query.shape[1])
         if is_worth_tiling(query, key):
-            return self._attend_in_turn(query, key, value, others, unplaced)
-        key = project_turned(self.k_proj, key, others, key.shape[1] - unplaced)
+            return self._attend_in_turn(query, key, value, table, unplaced)
+        key = project_turned(self.k_proj, key, table, key.shape[1] - unplaced)
         query, key = map(self.split_heads, (query, key))
         query = query.expand(len(key), -1, -1, -1)
         return self.attend(query, key, self.split_heads(self.v_proj(value)))
 
     def _attend_in_turn(
-        self, query: Tensor, key: Tensor, value: Tensor, others: Tensor, unplaced: int
+        self, query: Tensor, key: Tensor, value: Tensor, table: Tensor, unplaced: int
     ) -> Tensor:
         """Attend one object after the other: projected keys are large, and a CPU gains nothing."""
         n, placed = len(key), key.shape[1] - unplaced
-        queries, turns = query.expand(n, -1, -1), others.expand(n, *others.shape[-3:])
+        queries = query.expand(n, -1, -1)
         out = query.new_empty(n, query.shape[1], value.shape[-1])
         for i in range(n):
             one = slice(i, i + 1)
-            keys = project_turned(self.k_proj, key[one], turns[one], placed)
+            keys = project_turned(self.k_proj, key[one], table, placed)
             out[one] = attend(queries[one, None], keys[:, None], value[one, None])[:, 0]
         fold = self._folded.get(list(self.parameters()), self._fold)
         return F.linear(out, fold[:, :-1], fold[:, -1])
@@ -115,7 +113,7 @@ class RotaryAttention(Projections):
 
 
 def project_turned(projection: nn.Linear, x: Tensor, turn: Tensor, placed: int) -> Tensor:
-    """Project (B, N, C) and turn the first `placed` of the N, maps of places, by (.., Q, C / 2)."""
+    """Project (B, N, C) and turn the first `placed` of the N, maps of places, by (Q, C / 2)."""
     projected = projection(x)
     maps = projected[:, :placed].unflatten(1, (-1, turn.shape[-2]))  # (B, maps, Q, C), a view
     pairs = torch.view_as_complex(maps.float().unflatten(-1, (-1, 2)))

@@ -35,13 +35,13 @@ class MemoryAttentionLayer(nn.Module):
         x: Tensor,
         keys: Tensor,
         values: Tensor,
-        turns: tuple[Tensor, Tensor],
+        table: Tensor,
         pointer_tokens: int,
     ) -> Tensor:
         """Map (N or 1, HW, C) with memories (N, L, C') to (N, HW, C)."""
-        normed, own = self.norm1(x), turns[0]
-        x = x + self.self_attn(normed, normed, normed, (own, own))
-        x = x + self.cross_attn_image(self.norm2(x), keys, values, turns, pointer_tokens)
+        normed = self.norm1(x)
+        x = x + self.self_attn(normed, normed, normed, table)
+        x = x + self.cross_attn_image(self.norm2(x), keys, values, table, pointer_tokens)
         row_bytes = self.linear1.out_features * x.itemsize
         return in_bands(self._feed_forward, x.flatten(0, 1), 0, row_bytes).view_as(x)
 
@@ -64,29 +64,24 @@ class MemoryAttention(nn.Module):
         )
         self.norm = nn.LayerNorm(config.d_model)
 
-    def forward(  # noqa: PLR0913  the figure's arrow, and where things are
+    def forward(
         self,
         features: Tensor,
         position: Tensor,
         memory: Tensor,
         memory_position: Tensor,
         pointer_tokens: int,
-        places: Tensor | None = None,
-        memory_places: Tensor | None = None,
     ) -> Tensor:
         """Condition a frame on memories.
 
         Parameters
         ----------
         features, position
-            (1 or N, Q, C) features of the frame and (1 or N, Q, C) encoding of their places.
+            (1 or N, Q, C) features of the frame and (1, Q, C) encoding of their places.
         memory, memory_position
             (N, L, C') spatial memories, then pointers, and (N or 1, L, C') encodings.
         pointer_tokens
             How many of the L are pointers.
-        places, memory_places
-            (N, Q) and (N, M, Q): which places of the map the features and the M memories
-            show; all of them, if None.
 
         Returns
         -------
@@ -95,8 +90,6 @@ class MemoryAttention(nn.Module):
         x = features + POSITION_WEIGHT * position
         keys = memory + memory_position
         table = rotary_table(x.shape[-1], self.embedding_size, x.device)
-        own = table if places is None else table[places][:, None]
-        turns = own, table if memory_places is None else table[memory_places]
         for layer in self.layers:
-            x = layer(x, keys, memory, turns, pointer_tokens)
+            x = layer(x, keys, memory, table, pointer_tokens)
         return self.norm(x)

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from sam2_torch.nn.mask_decoder import DecodedMasks
-from sam2_torch.nn.view import View
 from sam2_torch.runtime.cuda_graphs import Graphs, recorder_for
 from sam2_torch.runtime.host_copies import copies_for
 from sam2_torch.sam2 import SAM2, ImageEmbedding, Memories, Segmentation
@@ -58,11 +57,9 @@ class Steps:
         on_device = images.to(self.model.device, self.model.dtype)
         return self._graphs.call(self._encode_image, on_device)
 
-    def attend(
-        self, embedding: ImageEmbedding, memories: Memories, view: View | None = None
-    ) -> Tensor:
+    def attend(self, embedding: ImageEmbedding, memories: Memories) -> Tensor:
         """Condition a frame's features on what N objects remember, (N, C, H, W)."""
-        return self._graphs.call(self._attend, embedding.features, self._placed(memories), view)
+        return self._graphs.call(self._attend, embedding.features, self._placed(memories))
 
     def answer(self, embedding: ImageEmbedding, said: Said) -> tuple[Segmentation, ...]:
         """Answer a prompt: all candidates, the best first.
@@ -80,15 +77,12 @@ class Steps:
         """Decode the masks of a prompt into an image of which nothing is remembered."""
         return self._graphs.call(self._decode, embedding, self._uploaded(said))
 
-    def follow(
-        self, embedding: ImageEmbedding, memories: Memories, view: View | None = None
-    ) -> tuple[Segmentation, Tensor]:
+    def follow(self, embedding: ImageEmbedding, memories: Memories) -> tuple[Segmentation, Tensor]:
         """Find N objects in a frame, and encode what is to be remembered of them there."""
         memories, side = self._placed(memories), self.model.config.embedding_size
-        side = side if view is None else view.side
         if len(memories.pointers) * side**2 > MOST_REPLAYED:
-            return self._follow(embedding, memories, view)
-        return self._graphs.call(self._follow, embedding, memories, view)
+            return self._follow(embedding, memories)
+        return self._graphs.call(self._follow, embedding, memories)
 
     def encode_memory(
         self, features: Tensor, logits: Tensor, object_scores: Tensor, binarize: bool
@@ -110,8 +104,8 @@ class Steps:
     def _encode_image(self, images: Tensor) -> ImageEmbedding:
         return self.model.encode_image(images)
 
-    def _attend(self, features: Tensor, memories: Memories, view: View | None) -> Tensor:
-        return self.model.attend_to_memory(features, memories, view)
+    def _attend(self, features: Tensor, memories: Memories) -> Tensor:
+        return self.model.attend_to_memory(features, memories)
 
     def _answer(self, embedding: ImageEmbedding, said: Said) -> tuple[Segmentation, ...]:
         features, skips = embedding
@@ -122,13 +116,11 @@ class Steps:
         features = self.model.without_memory(embedding.features)
         return self.model.decode_masks(features, embedding.skips, *said)
 
-    def _follow(
-        self, embedding: ImageEmbedding, memories: Memories, view: View | None
-    ) -> tuple[Segmentation, Tensor]:
-        features = self.model.attend_to_memory(embedding.features, memories, view)
-        found = self.model.segment(features, embedding.skips, view=view)
+    def _follow(self, embedding: ImageEmbedding, memories: Memories) -> tuple[Segmentation, Tensor]:
+        features = self.model.attend_to_memory(embedding.features, memories)
+        found = self.model.segment(features, embedding.skips)
         spatial = self.model.encode_memory(
-            embedding.features, found.logits, found.object_scores, binarize=False, view=view
+            embedding.features, found.logits, found.object_scores, binarize=False
         )
         return found, spatial.to(MEMORY_DTYPE)
 

@@ -33,7 +33,6 @@ class PromptedMovie:
         cache_bytes: int = CACHE_BYTES,
         embeddings: EmbeddingStore | None = None,
         max_prompted: int | None = MAX_PROMPTED,
-        windowed: bool = False,
         resolution: float | None = None,
         graphs: bool = True,
     ) -> None:
@@ -45,7 +44,7 @@ class PromptedMovie:
         if resolution is not None:
             size = model.config.image_size
             self.crops = CropPlan.at_resolution(resolution, self.frame_shape, size)
-        self._tracker = Tracker(model, self.embeddings, max_prompted, windowed, self.crops)
+        self._tracker = Tracker(model, self.embeddings, max_prompted, self.crops)
         self._banks: dict[int, MemoryBank] = {}
         self._answers = Answers(self._tracker, self.embeddings)
         self._prompted_frames: dict[tuple[int, int], PromptedFrame] = {}

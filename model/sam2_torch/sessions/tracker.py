@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,8 +16,7 @@ from sam2_torch.memory.frame_memory import FrameMemory, PackedLogits
 from sam2_torch.memory.memory_bank import Direction, MemoryBank, Selection
 from sam2_torch.memory.memory_budget import objects_at_once
 from sam2_torch.memory.memory_gathering import Recall
-from sam2_torch.memory.pending_results import Arrival, ArrivingLogits, view_logits, whole_logits
-from sam2_torch.memory.search_views import reaches_border, view_origin, view_side
+from sam2_torch.memory.pending_results import Arrival, ArrivingLogits, whole_logits
 from sam2_torch.predictions import MaskPrediction
 from sam2_torch.prompts import MaskPrompt
 from sam2_torch.runtime.inference_steps import Said
@@ -27,13 +25,6 @@ from sam2_torch.sam2 import SAM2, ImageEmbedding, Segmentation
 logger = logging.getLogger(__name__)
 
 MAX_PREVIOUS_LOGIT = 32.0
-
-
-class Look(NamedTuple):
-    """What of a frame is looked at: a crop (None for all), and so many tokens of it (or all)."""
-
-    side: int | None
-    crop: Crop | None
 
 
 class Tracker:
@@ -47,8 +38,6 @@ class Tracker:
         The movie's image embeddings.
     max_prompted
         How many prompted frames an object sees at once; None for all.
-    windowed
-        Whether to look for an object in its surroundings only (see `views`).
     crops
         Which windows of large frames the network sees; None for whole frames.
     """
@@ -58,7 +47,6 @@ class Tracker:
         model: SAM2,
         embeddings: FrameEncoder,
         max_prompted: int | None,
-        windowed: bool = False,
         crops: CropPlan | None = None,
     ) -> None:
         self.model = model
@@ -66,7 +54,6 @@ class Tracker:
         self._steps, self._copies = embeddings.steps, embeddings.steps.copies
         self.recall = Recall(embeddings)
         self._crops = crops
-        self._windowed = windowed
         self._max_prompted = max_prompted
         self._at_once = objects_at_once(model.config, model.device, model.dtype)
 
@@ -134,14 +121,16 @@ class Tracker:
         torch.OutOfMemoryError
             If not even one object fits.
         """
-        looks = self._looks(frame, banks, selection, way)
-        self.embeddings.prepare(frame, (look.crop for look in looks))
-        for look in dict.fromkeys(looks):
-            cohort = [bank for bank, its in zip(banks, looks, strict=True) if its == look]
-            cut_off = self._track_cohort(frame, cohort, selection, way, look)
-            if cut_off:
-                self._track_cohort(frame, cut_off, selection, way, Look(None, look.crop))
-        self._track_enlarged(frame, banks, selection, way)
+        windows = self._windows(frame, banks, selection)
+        self.embeddings.prepare(frame, windows)
+        for window in dict.fromkeys(windows):
+            cohort = [bank for bank, its in zip(banks, windows, strict=True) if its == window]
+            self._track_cohort(frame, cohort, selection, way, window)
+        for bank in banks if self._crops is not None else ():
+            memory = bank.known(frame)
+            larger = self.enlarged(memory)
+            if larger != memory.crop:
+                self._track_cohort(frame, [bank], selection, way, larger)
 
     def choose_crop(
         self, box: Box | None, known: FrameMemory | None, others: Iterable[Crop | None]
@@ -178,38 +167,18 @@ class Tracker:
             return crop
         return self._crops.doubled(crop, box)
 
-    def _looks(
-        self, frame: int, banks: Sequence[MemoryBank], selection: Selection, way: Direction
-    ) -> list[Look]:
-        """Decide for each object what of the frame to look at."""
-        looks: list[Look] = []
-        passed = _passed(selection, frame)
+    def _windows(
+        self, frame: int, banks: Sequence[MemoryBank], selection: Selection
+    ) -> list[Crop | None]:
+        """Choose for each object the crop window to look for it in; None for the whole frame."""
+        if self._crops is None:
+            return [None] * len(banks)
+        windows: list[Crop | None] = []
         for bank in banks:
-            crop = None
-            if self._crops is not None:
-                last = bank.known(passed)
-                others = (look.crop for look in looks)
-                crop = self._crops.follow(last.crop, self.recall.box_in_image(last), others)
-            looks.append(Look(self._side(bank, frame, way, crop), crop))
-        return looks
-
-    def _track_enlarged(
-        self, frame: int, banks: Sequence[MemoryBank], selection: Selection, way: Direction
-    ) -> None:
-        """Track those objects once more that reach beyond what was looked at."""
-        for bank in banks if self._crops is not None else ():
-            memory = bank.known(frame)
-            crop = self.enlarged(memory)
-            if crop != memory.crop:
-                self._track_cohort(frame, [bank], selection, way, Look(None, crop))
-
-    def _side(self, bank: MemoryBank, frame: int, way: Direction, crop: Crop | None) -> int | None:
-        passed = frame - 1 if way == "forward" else frame + 1
-        # a crop is a view itself
-        last = bank.remembered(passed) if self._windowed and crop is None else None
-        if last is not None and last.crop is not None:
-            return None
-        return view_side(last, self.model.config.embedding_size)
+            last = bank.known(_passed(selection, frame))
+            box = self.recall.box_in_image(last)
+            windows.append(self._crops.follow(last.crop, box, list(windows)))
+        return windows
 
     def _track_cohort(
         self,
@@ -217,14 +186,16 @@ class Tracker:
         banks: Sequence[MemoryBank],
         selection: Selection,
         way: Direction,
-        look: Look,
-    ) -> list[MemoryBank]:
-        """Track objects that are looked at alike; returns those that their view cuts off."""
-        done, cut_off = 0, []
+        crop: Crop | None,
+    ) -> None:
+        """Track objects that are seen in the same window, as many at a time as fit."""
+        embedding = self.embeddings.embedding(frame, crop)
+        done = 0
         while done < len(banks):
             chunk = banks[done : done + self._at_once]
             try:
-                memories = self._track_chunk(frame, chunk, selection, way, look)
+                memories = self.recall.whole(chunk, selection, crop)
+                answer, spatial = self._steps.follow(embedding, memories)
             except torch.OutOfMemoryError:
                 if len(chunk) == 1:
                     raise
@@ -235,45 +206,10 @@ class Tracker:
                 )
                 continue
             done += len(chunk)
-            for bank, memory in zip(chunk, memories, strict=True):
+            found = self._on_its_way(answer, prompted=False, crop=crop)
+            for bank, memory, its in zip(chunk, found, spatial, strict=True):
+                memory.spatial = its
                 bank.store(frame, memory, way)
-                if look.side is not None and self._is_cut_off(memory, look.side):
-                    cut_off.append(bank)
-        return cut_off
-
-    def _is_cut_off(self, memory: FrameMemory, side: int) -> bool:
-        size = self.model.config.embedding_size
-        return reaches_border(memory, memory.spatial_origin, side, size)
-
-    def _track_chunk(
-        self,
-        frame: int,
-        banks: Sequence[MemoryBank],
-        selection: Selection,
-        way: Direction,
-        look: Look,
-    ) -> list[FrameMemory]:
-        embedding, side = self.embeddings.embedding(frame, look.crop), look.side
-        origins = [(0, 0)] * len(banks)
-        if side is None:
-            memories = self.recall.whole(banks, selection, look.crop)
-            answer, spatial = self._steps.follow(embedding, memories)
-        else:
-            origins = [self._origin(bank, frame, way, side) for bank in banks]
-            memories = self.recall.around(banks, selection, side, origins)
-            answer, spatial = self._steps.follow(
-                embedding, memories, self.recall.view(origins, side)
-            )
-        found = self._on_its_way(answer, prompted=False, origins=origins, crop=look.crop)
-        for i, memory in enumerate(found):
-            memory.spatial, memory.spatial_origin = spatial[i], origins[i]
-        return found
-
-    def _origin(self, bank: MemoryBank, frame: int, way: Direction, side: int) -> tuple[int, int]:
-        last = bank.known(frame - 1 if way == "forward" else frame + 1)
-        origin = view_origin(last, side, self.model.config.embedding_size)
-        assert origin is not None, "objects that were not seen have no view"
-        return origin
 
     def select(
         self, bank: MemoryBank, frame: int, way: Direction, ignored: int | None = None
@@ -289,14 +225,10 @@ class Tracker:
         return MaskPrediction(mask, logits, memory.iou, memory.object_score, coarse)
 
     def _on_its_way(
-        self,
-        answer: Segmentation,
-        prompted: bool,
-        origins: Sequence[tuple[int, int]] = ((0, 0),),
-        crop: Crop | None = None,
+        self, answer: Segmentation, prompted: bool, crop: Crop | None
     ) -> list[FrameMemory]:
         """Begin to bring the answer for each object to the host."""
-        arrival = Arrival(self._copies, answer, self._send(answer.logits, prompted, origins))
+        arrival = Arrival(self._copies, answer, self._send(answer.logits, prompted))
         memories = []
         for i, pointer in enumerate(answer.pointers):
             memory = FrameMemory.arriving(partial(arrival.found, i), pointer)
@@ -304,16 +236,11 @@ class Tracker:
             memories.append(memory)
         return memories
 
-    def _send(
-        self, logits: Tensor, prompted: bool, origins: Sequence[tuple[int, int]]
-    ) -> ArrivingLogits:
+    def _send(self, logits: Tensor, prompted: bool) -> ArrivingLogits:
         """Begin to bring logits to the host; those that no one may refine soon, as few bytes."""
-        size = self.model.config.logits_size
-        if logits.shape[-1] == size:
-            whole = prompted or logits.device.type == "cpu"
-            send = whole_logits if whole else PackedLogits.send_all
-            return send(logits, self._copies)
-        return view_logits(logits, origins, size, self._copies)
+        whole = prompted or logits.device.type == "cpu"
+        send = whole_logits if whole else PackedLogits.send_all
+        return send(logits, self._copies)
 
 
 def _passed(selection: Selection, frame: int) -> int:

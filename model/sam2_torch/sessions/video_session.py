@@ -42,9 +42,6 @@ class VideoSession(PromptedMovie):
         the same frames: nothing is encoded then. Masks are the same with it and without.
     max_prompted
         How many prompted frames an object sees at once, the nearest; None for all.
-    windowed
-        Whether to look for each object in its surroundings only, as far as it covers little
-        of the frame: much faster, nearly the same masks. Off is exact.
     resolution
         How many pixels of the network's input stand for one of the image: 1 for the image's
         own resolution. Each object is then seen in a window that follows it, which near

@@ -9,9 +9,8 @@ PLACES = SIZE * SIZE
 
 
 @pytest.fixture
-def turns():
-    table = rotary_table(WIDTH, SIZE, torch.device("cpu"))
-    return table, table
+def table():
+    return rotary_table(WIDTH, SIZE, torch.device("cpu"))
 
 
 def test_keys_in_any_order_give_the_same_answer():
@@ -22,44 +21,44 @@ def test_keys_in_any_order_give_the_same_answer():
     torch.testing.assert_close(found, attention(query, memory, memory))
 
 
-def test_places_count_and_pointers_have_none(turns):
+def test_places_count_and_pointers_have_none(table):
     attention = RotaryAttention(WIDTH, MEMORY_WIDTH).eval()
     query = torch.randn(1, PLACES, WIDTH)
     keys = torch.randn(1, 2 * PLACES + 3, MEMORY_WIDTH)
-    answer = attention(query, keys, keys, turns, unplaced=3)
+    answer = attention(query, keys, keys, table, unplaced=3)
 
     pointers_moved = torch.cat((keys[:, :-3], keys[:, -3:].flip(1)), dim=1)
-    same = attention(query, pointers_moved, pointers_moved, turns, unplaced=3)
+    same = attention(query, pointers_moved, pointers_moved, table, unplaced=3)
     torch.testing.assert_close(same, answer)
 
     places_moved = torch.cat((keys[:, :-3].flip(1), keys[:, -3:]), dim=1)
-    other = attention(query, places_moved, places_moved, turns, unplaced=3)
+    other = attention(query, places_moved, places_moved, table, unplaced=3)
     assert (other - answer).abs().max() > 1e-3
 
 
-def test_maps_of_a_sequence_are_turned_alike(turns):
+def test_maps_of_a_sequence_are_turned_alike(table):
     attention = RotaryAttention(WIDTH, MEMORY_WIDTH).eval()
     query = torch.randn(1, PLACES, WIDTH)
     first, second = torch.randn(2, 1, PLACES, MEMORY_WIDTH)
     one, other = torch.cat((first, second), dim=1), torch.cat((second, first), dim=1)
     torch.testing.assert_close(
-        attention(query, one, one, turns), attention(query, other, other, turns)
+        attention(query, one, one, table), attention(query, other, other, table)
     )
 
 
-def test_one_frame_is_asked_by_several_objects(turns):
+def test_one_frame_is_asked_by_several_objects(table):
     attention = RotaryAttention(WIDTH, MEMORY_WIDTH).eval()
     query, keys = torch.randn(1, PLACES, WIDTH), torch.randn(3, PLACES, MEMORY_WIDTH)
-    together = attention(query, keys, keys, turns)
-    alone = [attention(query, one[None], one[None], turns) for one in keys]
+    together = attention(query, keys, keys, table)
+    alone = [attention(query, one[None], one[None], table) for one in keys]
     torch.testing.assert_close(together, torch.cat(alone))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_turning_in_half_precision_is_turning_rounded(turns, dtype):
+def test_turning_in_half_precision_is_turning_rounded(table, dtype):
     projection = torch.nn.Linear(WIDTH, WIDTH)
     x = torch.randn(2, 2 * PLACES, WIDTH)
-    expected = project_turned(projection, x, turns[0], 2 * PLACES)
-    found = project_turned(projection.to(dtype), x.to(dtype), turns[0], 2 * PLACES)
+    expected = project_turned(projection, x, table, 2 * PLACES)
+    found = project_turned(projection.to(dtype), x.to(dtype), table, 2 * PLACES)
     assert found.dtype == dtype
     torch.testing.assert_close(found.float(), expected, rtol=0, atol=0.05)

@@ -53,13 +53,13 @@ def test_values_projected_after_attending_give_the_same(monkeypatch, dtype):
     attention = RotaryAttention(32, memory_width=8).eval()
     table = rotary_table(32, 4, torch.device("cpu"))
     query, keys = torch.randn(1, 16, 32), torch.randn(3, 35, 8)
-    plain = attention(query, keys, keys, (table, table), unplaced=3)
+    plain = attention(query, keys, keys, table, unplaced=3)
     attention, query, keys = attention.to(dtype), query.to(dtype), keys.to(dtype)
     with torch.no_grad():
-        folded = attention(query, keys, keys, (table, table), unplaced=3)
+        folded = attention(query, keys, keys, table, unplaced=3)
         assert relative_error(folded, plain.double()) < 3 * TOLERANCE[dtype]
         attention.v_proj.weight.mul_(2)
-        changed = attention(query, keys, keys, (table, table), unplaced=3)
+        changed = attention(query, keys, keys, table, unplaced=3)
     assert relative_error(changed, folded.double()) > 0.1  # new weights are taken up
 
 

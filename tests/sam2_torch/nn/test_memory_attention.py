@@ -2,7 +2,6 @@ import pytest
 import torch
 
 from sam2_torch.nn.memory_attention import MemoryAttention
-from sam2_torch.nn.view import View
 
 
 @pytest.fixture
@@ -25,23 +24,6 @@ def test_objects_share_a_frame_and_do_not_mix(config, network, memory):
     for i in range(2):
         alone = network(features, position, memory[0][i : i + 1], memory[1], pointer_tokens=3)
         torch.testing.assert_close(alone[0], together[i], rtol=1e-4, atol=1e-5)
-
-
-def test_view_of_the_whole_frame_is_the_frame(config, network, memory):
-    size = config.embedding_size
-    features, position = torch.randn(2, 1, size**2, config.d_model)
-    whole = View(torch.zeros(2, 2, dtype=torch.int64), size).places(size)
-    expected = network(features, position, *memory, pointer_tokens=3)
-    found = network(
-        features.expand(2, -1, -1),
-        position.expand(2, -1, -1),
-        memory[0],
-        memory[1].expand(2, -1, -1),
-        pointer_tokens=3,
-        places=whole,
-        memory_places=whole[:, None].expand(-1, 2, -1),
-    )
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_order_of_memories_does_not_count(config, network, memory):

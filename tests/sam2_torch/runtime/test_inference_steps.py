@@ -7,7 +7,6 @@ import torch
 from device_stand_ins import NothingWaits, StandIn
 
 from sam2_torch import CELLS_NANO, SAM2, BoxPrompt, ImageSession, PointPrompt, VideoSession
-from sam2_torch.nn.view import View
 from sam2_torch.runtime import cuda_graphs as graphs
 from sam2_torch.runtime import inference_steps
 from sam2_torch.runtime.inference_steps import Said, Steps
@@ -41,13 +40,12 @@ def check_equal(found, expected):
             assert (ours.iou, ours.object_score) == (theirs.iou, theirs.object_score)
 
 
-@pytest.mark.parametrize("windowed", [False, True])
-def test_replayed_steps_give_the_same_to_the_last_bit(model, movie, recorder, windowed):
+def test_replayed_steps_give_the_same_to_the_last_bit(model, movie, recorder):
     frames = np.concatenate([movie[0], movie[0][::-1], movie[0][:6]])
-    found = follow(model, frames, windowed=windowed)
+    found = follow(model, frames)
     assert recorder.n_records >= 2 and recorder.n_replays > 10  # the encoder is one of them
     n_replays = recorder.n_replays
-    check_equal(found, follow(model, frames, windowed=windowed, graphs=False))
+    check_equal(found, follow(model, frames, graphs=False))
     assert recorder.n_replays == n_replays
 
 
@@ -93,18 +91,16 @@ def on_meta(*shape, dtype=torch.float32):
     return torch.empty(shape, dtype=dtype, device="meta")
 
 
-def memories(n, side, views=None):
+def memories(n, side):
     spatial = [on_meta(n, 64, side, side)] * 7
-    return Memories(spatial, range(7), on_meta(n, 16, 128), on_meta(16), 15, views)
+    return Memories(spatial, range(7), on_meta(n, 16, 128), on_meta(16), 15)
 
 
-VIEW = View(on_meta(3, 2, dtype=torch.int64), 4)
 POINTS = on_meta(1, 2, 2), on_meta(1, 2, dtype=torch.int32)
 CALLS = {
     "images": lambda own, image: own._encode_image(on_meta(2, 3, 128, 128)),
-    "follow": lambda own, image: own._follow(image, memories(3, 8), None),
-    "follow views": lambda own, image: own._follow(image, memories(3, 4, [VIEW] * 7), VIEW),
-    "attend": lambda own, image: own._attend(image.features, memories(3, 8), None),
+    "follow": lambda own, image: own._follow(image, memories(3, 8)),
+    "attend": lambda own, image: own._attend(image.features, memories(3, 8)),
     "click": lambda own, image: own._answer(image, Said(POINTS, None, True)),
     "refine": lambda own, image: own._answer(image, Said(POINTS, on_meta(1, 1, 32, 32), False)),
     "decode": lambda own, image: own._decode(image, Said(POINTS, None, True)),

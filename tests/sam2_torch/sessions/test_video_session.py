@@ -151,14 +151,6 @@ def test_changes_of_a_new_object_fill_the_whole_movie(session):
     assert sorted(r.frame for r in session.propagate_changes()) == list(range(8))
 
 
-def test_windows_give_nearly_the_same_masks(model, movie):
-    session = VideoSession(model, movie[0], windowed=True)
-    click_both(session)
-    for (object_id, t), prediction in collect(session.propagate()).items():
-        truth = movie[1][t] == object_id
-        assert overlap(prediction.mask, truth) > 0.7 if truth.any() else not prediction.mask.any()
-
-
 def test_half_precision_gives_nearly_the_same_masks(model, movie):
     session = VideoSession(copy.deepcopy(model).bfloat16(), movie[0][:3])
     click_both(session)
@@ -183,10 +175,10 @@ def test_a_full_device_is_met_with_fewer_objects_at_a_time(session, monkeypatch,
     click_both(session)
     attend = session.model.attend_to_memory
 
-    def full(features, memories, view=None):
+    def full(features, memories):
         if len(memories.pointers) > 1:
             raise torch.OutOfMemoryError("no room")
-        return attend(features, memories, view)
+        return attend(features, memories)
 
     monkeypatch.setattr(session.model, "attend_to_memory", full)
     assert len(collect(session.propagate("forward", frames=(0, 3)))) == 6
