@@ -1,15 +1,15 @@
-"""Attention with projections: plain, and with rotary positions."""
+"""Multi-head attention, plain and with rotary position encoding."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_torch.nn.dot_product import attend, is_worth_tiling
-from sam2_torch.nn.position_encoding import Remembered
+from sam2_torch.nn.position_encoding import CachedTensor
 
 
 class Projections(nn.Module):
-    """What attention needs beside positions: projections, and the attending itself."""
+    """Projections of queries, keys, values and output, shared by both kinds of attention."""
 
     def __init__(
         self, width: int, heads: int, downsample: int = 1, memory_width: int | None = None
@@ -23,16 +23,16 @@ class Projections(nn.Module):
         self.out_proj = nn.Linear(inner, width)
 
     def split_heads(self, x: Tensor) -> Tensor:
-        """Map (B, N, C) to (B, heads, N, C / heads)."""
+        """Reshape (B, N, C) to (B, heads, N, C / heads)."""
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Attend with (B, heads, N, C / heads) and project back to (B, N, width)."""
+        """Attend with (B, heads, N, C / heads) inputs and project the result to (B, N, width)."""
         return self.out_proj(attend(query, key, value).transpose(1, 2).flatten(2))
 
 
 class Attention(Projections):
-    """Multi-head attention whose inner width may be smaller than its outer.
+    """Multi-head attention whose inner width may be smaller than its outer width.
 
     Notes
     -----
@@ -49,7 +49,7 @@ class Attention(Projections):
 
 
 class RotaryAttention(Projections):
-    """One-headed attention whose queries and keys are turned by their place in the map.
+    """Single-head attention whose queries and keys are rotated by their place in the feature map.
 
     Notes
     -----
@@ -58,7 +58,7 @@ class RotaryAttention(Projections):
 
     def __init__(self, width: int, memory_width: int | None = None) -> None:
         super().__init__(width, heads=1, memory_width=memory_width)
-        self._folded = Remembered()
+        self._folded = CachedTensor()
 
     def forward(
         self,
@@ -68,31 +68,39 @@ class RotaryAttention(Projections):
         table: Tensor,
         unplaced: int = 0,
     ) -> Tensor:
-        """Attend.
+        """Attend to memories or to the frame itself.
 
         Parameters
         ----------
         query, key, value
             (1 or N, Q, C), (N, L, C') and (N, L, C').
         table
-            Rotations of the places of a map, (Q, C / 2) complex; the keys are M maps of Q places.
+            Complex rotations of the Q places of a map, (Q, C / 2); the keys are M maps of Q places.
         unplaced
-            How many tokens without a place follow them, which are not turned.
+            Number of tokens behind the maps that have no place, such as object pointers; they are
+            not rotated.
+
+        Returns
+        -------
+        (N, Q, width).
         """
         query = project_turned(self.q_proj, query, table, query.shape[1])
         if is_worth_tiling(query, key):
             return self._attend_in_turn(query, key, value, table, unplaced)
         key = project_turned(self.k_proj, key, table, key.shape[1] - unplaced)
         query, key = map(self.split_heads, (query, key))
-        query = query.expand(len(key), -1, -1, -1)
+        query = query.expand(len(key), -1, -1, -1)  # (N, 1, Q, C)
         return self.attend(query, key, self.split_heads(self.v_proj(value)))
 
     def _attend_in_turn(
         self, query: Tensor, key: Tensor, value: Tensor, table: Tensor, unplaced: int
     ) -> Tensor:
-        """Attend one object after the other: projected keys are large, and a CPU gains nothing."""
+        """Attend for one object after the other.
+
+        All projected keys at once would be large, and a CPU gains nothing from the batch.
+        """
         n, placed = len(key), key.shape[1] - unplaced
-        queries = query.expand(n, -1, -1)
+        queries = query.expand(n, -1, -1)  # a view with a row for each object
         out = query.new_empty(n, query.shape[1], value.shape[-1])
         for i in range(n):
             one = slice(i, i + 1)
@@ -102,10 +110,10 @@ class RotaryAttention(Projections):
         return F.linear(out, fold[:, :-1], fold[:, -1])
 
     def _fold(self) -> Tensor:
-        """Multiply the projections of values and of the output, (width, memory width + 1).
+        """Multiply the projections of values and output, (width, memory width + 1).
 
-        As the weights of a query sum to 1, values can be projected after attending, in one go,
-        their bias included (last column): the same, and memories are a quarter as wide.
+        The weights of a query sum to 1, so values can be projected after attending, together with
+        their bias (last column). The result is the same, and memories are a quarter as wide.
         """
         out, v = self.out_proj, self.v_proj
         bias = out.weight @ v.bias + out.bias
@@ -113,10 +121,10 @@ class RotaryAttention(Projections):
 
 
 def project_turned(projection: nn.Linear, x: Tensor, turn: Tensor, placed: int) -> Tensor:
-    """Project (B, N, C) and turn the first `placed` of the N, maps of places, by (Q, C / 2)."""
+    """Project (B, N, C) and rotate the first `placed` of the N tokens by (Q, C / 2)."""
     projected = projection(x)
     maps = projected[:, :placed].unflatten(1, (-1, turn.shape[-2]))  # (B, maps, Q, C), a view
-    pairs = torch.view_as_complex(maps.float().unflatten(-1, (-1, 2)))
+    pairs = torch.view_as_complex(maps.float().unflatten(-1, (-1, 2)))  # (B, maps, Q, C / 2)
     pairs.mul_(turn)
     if projected.dtype != torch.float32:  # in float32 the pairs were the projection itself
         maps.copy_(torch.view_as_real(pairs).flatten(-2))

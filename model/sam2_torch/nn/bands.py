@@ -1,7 +1,7 @@
-"""Large maps worked on a band at a time, on a CPU: what lies between two layers stays in its cache.
+"""Apply layers to large maps band by band on a CPU, so that intermediates stay in its cache.
 
-Tensors of tens of megabytes are, besides, given back to the system and fetched anew each time
-they are made, which costs as much as the arithmetic of the narrow stages.
+Tensors of tens of megabytes are also returned to the system and allocated again on each call,
+which costs as much as the arithmetic of the narrow stages.
 """
 
 from collections.abc import Callable
@@ -15,18 +15,20 @@ BAND_BYTES = 4 << 20  # of the widest tensor that a band makes: it stays in a co
 def in_bands(
     function: Callable[[Tensor], Tensor], x: Tensor, dim: int, row_bytes: int, step: int = 1
 ) -> Tensor:
-    """Apply a function that mixes no bands: band by band on a CPU without gradients, else at once.
+    """Apply a function that mixes no bands, band by band on a CPU without gradients, else at once.
 
     Parameters
     ----------
     function
-        Maps bands of x to bands of the result.
-    x, dim
-        The map, and along which dimension it is cut.
+        Maps bands of `x` to bands of the result.
+    x
+        The map.
+    dim
+        Dimension along which the map is cut.
     row_bytes
-        What one row of the dimension takes where the function is widest.
+        Bytes that one row of the dimension needs where the function is widest.
     step
-        Bands are multiples of so many rows.
+        The number of rows in a band is a multiple of this.
     """
     rows = max(BAND_BYTES // row_bytes // step, 1) * step
     if x.device.type != "cpu" or torch.is_grad_enabled() or rows >= x.shape[dim]:

@@ -11,6 +11,15 @@ from torch import Tensor, nn
 class MLP(nn.Module):
     """Linear layers with an activation between them.
 
+    Parameters
+    ----------
+    widths
+        Channels of the input, of each hidden layer and of the output.
+    activation
+        Applied after each layer but the last.
+    sigmoid_output
+        Whether the output passes through a sigmoid.
+
     Notes
     -----
     Reference: `sam2.modeling.sam2_utils.MLP`.
@@ -45,7 +54,7 @@ class LayerNorm2d(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the same shape; the layer norm kernel wants the channels last."""
-        channels_last = x.permute(0, 2, 3, 1)
+        """Return the normalised map, (B, C, H, W)."""
+        channels_last = x.permute(0, 2, 3, 1)  # (B, H, W, C), as the kernel needs it
         normed = F.layer_norm(channels_last, self.weight.shape, self.weight, self.bias, self.eps)
         return normed.permute(0, 3, 1, 2)

@@ -2,10 +2,10 @@
 
 Notes
 -----
-On a CPU, PyTorch's fused attention wants values as wide as keys, and in bfloat16 it does not
-reach the speed of the processor's products of matrices; plain products of tiles that stay in
-the cache do both. In float32 the softmax runs along with the tiles (Milakov and Gimelshein
-2018, arXiv 1805.02867). Limits and sizes are measured: `docs/architecture.md`.
+On a CPU, PyTorch's fused attention needs values as wide as keys, and in bfloat16 it does not
+reach the speed of the processor's matrix products. Products of tiles that stay in the cache
+have neither limit. In float32 the softmax is computed online (Milakov and Gimelshein 2018,
+arXiv 1805.02867). Limits and sizes are measured: `docs/architecture.md`.
 """
 
 import torch
@@ -18,7 +18,16 @@ WORTH_KEYS = {torch.bfloat16: 1024, torch.float32: 16384}  # with fewer, PyTorch
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Attend, (B, heads, Q, C) to keys (B, heads, L, C) and values (B, heads, L, V).
+    """Attend from queries to keys and values.
+
+    Parameters
+    ----------
+    query
+        (B, heads, Q, C).
+    key
+        (B, heads, L, C).
+    value
+        (B, heads, L, V).
 
     Returns
     -------
@@ -32,22 +41,23 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 
 def _attend_plainly(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Attend by two products and a softmax: what a CPU goes back through fastest in bfloat16."""
+    """Attend by two products and a softmax: the fastest backward pass of a CPU in bfloat16."""
     logits = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
     return logits.softmax(dim=-1) @ value
 
 
 def is_worth_tiling(query: Tensor, key: Tensor) -> bool:
-    """Tell whether tiles are faster; never where gradients are wanted: they write in place."""
+    """Return whether tiles are faster; never with gradients, because tiles write in place."""
     if query.device.type != "cpu" or torch.is_grad_enabled():
         return False
     return query.dtype in WORTH_KEYS and key.shape[-2] >= WORTH_KEYS[query.dtype]
 
 
 def attend_in_tiles(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Attend as in `attend`, tile by tile."""
+    """Attend as `attend` does, tile by tile."""
     out = query.new_empty(*query.shape[:-1], value.shape[-1])
     query = query * query.shape[-1] ** -0.5
+    # (B * heads, Q or L, C): each part is one head of one image
     parts = zip(*(x.flatten(0, 1) for x in (query, key, value, out)), strict=True)
     if query.dtype == torch.bfloat16:
         weights = query.new_empty(HALF_QUERIES, key.shape[-2])  # of all tiles, one by one
@@ -64,6 +74,7 @@ def attend_in_tiles(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 
 def _attend_all(query: Tensor, key: Tensor, value: Tensor, weights: Tensor, out: Tensor) -> None:
+    """Attend from one tile of queries to all keys, through a buffer of weights."""
     weights = weights[: len(query)]
     torch.mm(query, key.T, out=weights)
     torch.softmax(weights, dim=-1, out=weights)  # row by row: in place
@@ -71,7 +82,7 @@ def _attend_all(query: Tensor, key: Tensor, value: Tensor, weights: Tensor, out:
 
 
 def _attend_running(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Attend key tile by key tile; what was summed is scaled when a larger logit turns up."""
+    """Attend key tile by key tile; rescale the sums whenever a larger logit appears."""
     largest = query.new_full((len(query), 1), -torch.inf)
     total = query.new_zeros(len(query), 1)
     out = query.new_zeros(len(query), value.shape[-1])

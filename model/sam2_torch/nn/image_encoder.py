@@ -16,14 +16,14 @@ from sam2_torch.config import SAM2Config
 from sam2_torch.nn.bands import in_bands
 from sam2_torch.nn.blocks import MLP
 from sam2_torch.nn.dot_product import attend
-from sam2_torch.nn.position_encoding import Remembered
+from sam2_torch.nn.position_encoding import CachedTensor
 
 MLP_RATIO = 4
 TOP_DOWN_LEVELS = (2, 3)  # levels of the pyramid that pass their features downwards
 
 
 class PatchEmbedding(nn.Module):
-    """Turn an image into tokens of stride 4."""
+    """Convert an image to tokens of stride 4."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -35,12 +35,12 @@ class PatchEmbedding(nn.Module):
 
 
 def pool(x: Tensor) -> Tensor:
-    """Take the maximum of each 2 x 2 block of (B, H, W, C)."""
+    """Return the maximum of each 2 x 2 block of (B, H, W, C)."""
     return F.max_pool2d(x.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
 
 
 def split_windows(x: Tensor, side: int) -> Tensor:
-    """Cut (B, H, W, C) into (B * windows, side, side, C), padding below and to the right."""
+    """Cut (B, H, W, C) into (B * windows, side, side, C), padded below and to the right."""
     _, height, width, channels = x.shape
     x = F.pad(x, (0, 0, 0, -width % side, 0, -height % side))
     x = x.unflatten(2, (-1, side)).unflatten(1, (-1, side))  # (B, rows, side, columns, side, C)
@@ -49,9 +49,10 @@ def split_windows(x: Tensor, side: int) -> Tensor:
 
 
 def join_windows(x: Tensor, batch: int, height: int, width: int) -> Tensor:
-    """Undo `split_windows`, to (batch, height, width, C)."""
+    """Invert `split_windows`, to (batch, height, width, C)."""
     side, channels = x.shape[1], x.shape[-1]
     rows, columns = -(-height // side), -(-width // side)
+    # (B, rows, columns, side, side, C) -> (B, rows, side, columns, side, C)
     x = x.reshape(batch, rows, columns, side, side, channels).transpose(2, 3)
     return x.reshape(batch, rows * side, columns * side, channels)[:, :height, :width]
 
@@ -68,7 +69,7 @@ class MultiScaleAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, H, W, C) to (B, H, W, C') or, with pooled queries, to half of H and W."""
-        query, key, value = self.qkv(x).chunk(3, dim=-1)
+        query, key, value = self.qkv(x).chunk(3, dim=-1)  # (B, H, W, C') each
         if self.pool_queries:
             query = pool(query)
         height, width = query.shape[1:3]
@@ -77,6 +78,7 @@ class MultiScaleAttention(nn.Module):
             for part in (query, key, value)
         )
         out = attend(query, key, value)
+        # (B, heads, N, C' / heads) -> (B, N, C') -> (B, H, W, C')
         return self.proj(out.transpose(1, 2).flatten(2).unflatten(1, (height, width)))
 
 
@@ -105,12 +107,12 @@ class HieraBlock(nn.Module):
             aligned = self.window % 2 == 0 or not self.pool_queries  # pairs of rows stay together
             step = self.window if aligned else x.shape[1]
             return in_bands(self._transform, x, 1, row_bytes, step)
-        return in_bands(self._feed_forward, self._look_around(x), 1, row_bytes)
+        return in_bands(self._feed_forward, self._attend(x), 1, row_bytes)
 
     def _transform(self, x: Tensor) -> Tensor:
-        return self._feed_forward(self._look_around(x))
+        return self._feed_forward(self._attend(x))
 
-    def _look_around(self, x: Tensor) -> Tensor:
+    def _attend(self, x: Tensor) -> Tensor:
         normed = self.norm1(x)
         shortcut = self.proj(normed) if hasattr(self, "proj") else x
         shortcut = pool(shortcut) if self.pool_queries else shortcut
@@ -134,7 +136,7 @@ class Hiera(nn.Module):
         first_window = config.window_sizes[0]
         self.pos_embed = nn.Parameter(torch.zeros(1, width, side, side))
         self.pos_embed_window = nn.Parameter(torch.zeros(1, width, first_window, first_window))
-        self._position = Remembered()
+        self._position = CachedTensor()
         self.blocks = nn.ModuleList()
         self.widths = [width]
         for i in range(sum(config.stages)):
@@ -148,7 +150,7 @@ class Hiera(nn.Module):
             width = self.widths[-1]
 
     def position_embedding(self, height: int, width: int) -> Tensor:
-        """Sum the stretched and the repeated embedding, (1, height, width, C)."""
+        """Return the sum of the interpolated and the tiled embedding, (1, height, width, C)."""
         sources = (self.pos_embed, self.pos_embed_window)
         return self._position.get(sources, self._stretch, height, width)
 
@@ -156,6 +158,7 @@ class Hiera(nn.Module):
         window = self.pos_embed_window
         side = window.shape[-1]
         background = F.interpolate(self.pos_embed, size=(height, width), mode="bicubic")
+        # (1, C, H, W) -> (1, H, W, C)
         return (background + window.tile(height // side, width // side)).permute(0, 2, 3, 1)
 
     def forward(self, image: Tensor) -> list[Tensor]:
@@ -166,7 +169,7 @@ class Hiera(nn.Module):
         for i, block in enumerate(self.blocks):
             x = block(x)
             if i in self.stage_ends:
-                maps.append(x.permute(0, 3, 1, 2))
+                maps.append(x.permute(0, 3, 1, 2))  # (B, C, H, W)
         return maps
 
 
@@ -176,12 +179,12 @@ class _Lateral(nn.Module):
     def __init__(self, width: int, width_out: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(width, width_out, kernel_size=1)
-        self._folded = Remembered()
+        self._folded = CachedTensor()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(x)
 
-    def followed_by(self, second: nn.Conv2d, x: Tensor) -> Tensor:
+    def composed_with(self, second: nn.Conv2d, x: Tensor) -> Tensor:
         """Apply it and another 1 x 1 convolution, as one where no gradients are wanted."""
         if torch.is_grad_enabled():
             return second(self.conv(x))
@@ -200,7 +203,7 @@ class _Lateral(nn.Module):
 
 
 class FeaturePyramid(nn.Module):
-    """Bring all stages to one width and pass coarse features downwards."""
+    """Project all stages to one width and add coarse features to finer ones."""
 
     def __init__(self, widths: list[int], d_model: int) -> None:
         super().__init__()
@@ -211,22 +214,29 @@ class FeaturePyramid(nn.Module):
         return [self.lateral(maps, 0), self.lateral(maps, 1), *self.coarse(maps)]
 
     def lateral(self, maps: list[Tensor], level: int, then: nn.Conv2d | None = None) -> Tensor:
-        """Bring one of the fine maps, which nothing is passed to, to the common width.
+        """Project a fine map, to which no coarser one is added.
 
-        Or, with a 1 x 1 convolution that follows, to that one's.
+        Parameters
+        ----------
+        maps
+            The backbone's four maps, finest first.
+        level
+            0 or 1, the stride 4 or 8.
+        then
+            A 1 x 1 convolution to apply to the result as well.
         """
         conv = self.convs[-1 - level]
         assert isinstance(conv, _Lateral) and level not in TOP_DOWN_LEVELS
-        return conv(maps[level]) if then is None else conv.followed_by(then, maps[level])
+        return conv(maps[level]) if then is None else conv.composed_with(then, maps[level])
 
     def coarse(self, maps: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Bring strides 16 and 32 to the common width, the coarser added to the finer."""
+        """Project the strides 16 and 32; the coarser map is added to the finer one."""
         coarsest, coarser = (self.convs[k](maps[-1 - k]) for k in range(2))
         return coarser + F.interpolate(coarsest, scale_factor=2.0, mode="nearest"), coarsest
 
 
 class Pyramid(NamedTuple):
-    """Features of an image batch: strides 4 and 8 for the decoder, 16 for the memory."""
+    """Features of a batch of images: strides 4 and 8 for the decoder, 16 for the memory."""
 
     stride4: Tensor
     stride8: Tensor
@@ -234,7 +244,7 @@ class Pyramid(NamedTuple):
 
 
 class ImageEncoder(nn.Module):
-    """Hiera with its feature pyramid; the coarsest level serves only the one above it."""
+    """Hiera with its feature pyramid; the coarsest level is used only by the one above it."""
 
     def __init__(self, config: SAM2Config) -> None:
         super().__init__()
@@ -242,7 +252,16 @@ class ImageEncoder(nn.Module):
         self.neck = FeaturePyramid(self.trunk.widths, config.d_model)
 
     def forward(self, image: Tensor, skips: tuple[nn.Conv2d, nn.Conv2d]) -> Pyramid:
-        """Map (B, 3, S, S) to three maps: of `d_model` channels, the fine ones as `skips` say."""
+        """Map (B, 3, S, S) to three maps.
+
+        Parameters
+        ----------
+        image
+            (B, 3, S, S), normalised.
+        skips
+            1 x 1 convolutions of the decoder for the strides 4 and 8; they set the channels of
+            these maps. The map of stride 16 has `d_model` channels.
+        """
         maps = self.trunk(image)
         stride4, stride8 = (self.neck.lateral(maps, i, conv) for i, conv in enumerate(skips))
         return Pyramid(stride4, stride8, self.neck.coarse(maps)[0])

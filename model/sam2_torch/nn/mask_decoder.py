@@ -1,9 +1,9 @@
-"""The mask decoder: a two-way transformer between prompts and the frame, and its heads.
+"""The mask decoder: a two-way transformer between prompts and frame, and its heads.
 
 Notes
 -----
-Paper, section 4 "Prompt encoder and mask decoder"; as in SAM, with skip connections from
-the strides 4 and 8 and a head that tells whether the object is in the frame.
+Paper, section 4 "Prompt encoder and mask decoder". As in SAM, with skip connections from the
+strides 4 and 8 and a head that predicts whether the object is in the frame.
 Reference: `sam2.modeling.sam.mask_decoder`, `sam2.modeling.sam.transformer`.
 """
 
@@ -59,7 +59,7 @@ class TwoWayBlock(nn.Module):
 
 
 class TwoWayTransformer(nn.Module):
-    """Two blocks and a last look of the tokens at the frame."""
+    """Two blocks and a final attention of the tokens to the frame."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -79,16 +79,16 @@ class TwoWayTransformer(nn.Module):
 
 
 class DecodedMasks(NamedTuple):
-    """What the decoder says of N prompts: one candidate, or three.
+    """Output of the decoder for N prompts, with M = 1 or 3 candidates each.
 
     Attributes
     ----------
     logits
-        (N, M, S / 4, S / 4), M = 1 or 3.
+        (N, M, S / 4, S / 4).
     ious
         (N, M) predicted IoU, 0 to 1.
     tokens
-        (N, M, C) output tokens, from which object pointers are made.
+        (N, M, C) output tokens, from which object pointers are computed.
     object_scores
         (N, 1) logit that the object is in the frame.
     """
@@ -138,24 +138,26 @@ class MaskDecoder(nn.Module):
 
         Parameters
         ----------
-        pixels, pixel_position
-            (N, C, H, W) features with the embedded mask added; (1, C, H, W) their places.
+        pixels
+            (N, C, H, W) features with the embedded mask added.
+        pixel_position
+            (1, C, H, W) position encoding of the features.
         prompts
             (N, T, C) embedded points.
         skips
             Features of strides 4 and 8, (1 or N, C / 8, 4 H, 4 W) and (1 or N, C / 4, 2 H, 2 W).
         multimask
-            Whether to give three candidates instead of one.
+            Whether to return three candidates instead of one.
         """
         height, width = pixels.shape[-2:]
         fixed = (self.obj_score_token.weight, self.iou_token.weight, self.mask_tokens.weight)
-        output_tokens = torch.cat(fixed).expand(len(prompts), -1, -1)
+        output_tokens = torch.cat(fixed).expand(len(prompts), -1, -1)  # (N, 6, C)
         tokens, attended = self.transformer(
-            pixels.flatten(2).transpose(1, 2),
-            pixel_position.flatten(2).transpose(1, 2),
+            pixels.flatten(2).transpose(1, 2),  # (N, HW, C)
+            pixel_position.flatten(2).transpose(1, 2),  # (1, HW, C)
             torch.cat((output_tokens, prompts), dim=1),
         )
-        mask_tokens = tokens[:, 2 : 2 + MULTIMASKS + 1]
+        mask_tokens = tokens[:, 2 : 2 + MULTIMASKS + 1]  # (N, 4, C)
         logits = self._masks(
             attended.transpose(1, 2).unflatten(2, (height, width)), mask_tokens, skips
         )
@@ -169,7 +171,7 @@ class MaskDecoder(nn.Module):
         return DecodedMasks(logits[:, :1], ious[:, :1], mask_tokens[:, :1], object_scores)
 
     def _masks(self, pixels: Tensor, mask_tokens: Tensor, skips: tuple[Tensor, Tensor]) -> Tensor:
-        """Upscale the pixels by four and multiply them with each token's weights."""
+        """Upscale the pixels by four and multiply them by each token's weights."""
         first, norm, activation, second, last_activation = self.output_upscaling
         stride4, stride8 = skips
         upscaled = activation(norm(first(pixels) + stride8))
@@ -177,11 +179,22 @@ class MaskDecoder(nn.Module):
         weights = torch.stack(
             [mlp(mask_tokens[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1
         )
+        # (N, 4, C / 8) @ (N, C / 8, 16 HW) -> (N, 4, 4 H, 4 W)
         return (weights @ upscaled.flatten(2)).unflatten(2, upscaled.shape[-2:])
 
 
 def stability(logits: Tensor) -> Tensor:
-    """Measure how little (..., H, W) masks change when the threshold moves, (...) from 0 to 1."""
+    """Return the IoU of each mask at a raised and a lowered threshold.
+
+    Parameters
+    ----------
+    logits
+        (..., H, W).
+
+    Returns
+    -------
+    (...), 0 to 1; 1 where both masks are empty.
+    """
     flat = logits.flatten(-2)
     inner = (flat > STABILITY_DELTA).sum(-1, dtype=torch.float32)
     outer = (flat > -STABILITY_DELTA).sum(-1, dtype=torch.float32)
@@ -189,7 +202,7 @@ def stability(logits: Tensor) -> Tensor:
 
 
 def _most_stable(logits: Tensor, ious: Tensor) -> tuple[Tensor, Tensor]:
-    """Take the single mask, or where it is unstable the best of the three others."""
+    """Select the single mask, or the best of the other three where it is unstable."""
     best = ious[:, 1:].argmax(dim=-1) + 1
     stable = stability(logits[:, 0]) >= STABILITY_THRESHOLD
     chosen = torch.where(stable, 0, best)

@@ -1,4 +1,4 @@
-"""Memory attention: the frame's features look at what is remembered of the object.
+"""Memory attention: condition a frame's features on the memories of an object.
 
 Notes
 -----
@@ -38,11 +38,12 @@ class MemoryAttentionLayer(nn.Module):
         table: Tensor,
         pointer_tokens: int,
     ) -> Tensor:
-        """Map (N or 1, HW, C) with memories (N, L, C') to (N, HW, C)."""
+        """Map (N or 1, HW, C) features with (N, L, C') memories to (N, HW, C)."""
         normed = self.norm1(x)
         x = x + self.self_attn(normed, normed, normed, table)
         x = x + self.cross_attn_image(self.norm2(x), keys, values, table, pointer_tokens)
         row_bytes = self.linear1.out_features * x.itemsize
+        # bands of the (N * HW, C) tokens of all objects
         return in_bands(self._feed_forward, x.flatten(0, 1), 0, row_bytes).view_as(x)
 
     def _feed_forward(self, x: Tensor) -> Tensor:
@@ -52,8 +53,8 @@ class MemoryAttentionLayer(nn.Module):
 class MemoryAttention(nn.Module):
     """A stack of layers over one frame's features.
 
-    The features enter once, whatever the number of objects: as long as nothing of an
-    object has been seen (the first self-attention), they are computed for one.
+    The features have a batch size of 1 whatever the number of objects. They are expanded only at
+    the first cross-attention: the first self-attention does not depend on the object.
     """
 
     def __init__(self, config: SAM2Config) -> None:
@@ -79,9 +80,9 @@ class MemoryAttention(nn.Module):
         features, position
             (1 or N, Q, C) features of the frame and (1, Q, C) encoding of their places.
         memory, memory_position
-            (N, L, C') spatial memories, then pointers, and (N or 1, L, C') encodings.
+            (N, L, C') spatial memories followed by object pointers, and (N or 1, L, C') encodings.
         pointer_tokens
-            How many of the L are pointers.
+            Number of pointer tokens among the L.
 
         Returns
         -------

@@ -16,7 +16,7 @@ FUSER_LAYERS = 2
 
 
 class MaskDownSampler(nn.Module):
-    """Bring a mask from stride 1 to stride 16 in four convolutions."""
+    """Downsample a mask from stride 1 to stride 16 in four convolutions."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class CXBlock(nn.Module):
         self.gamma = nn.Parameter(torch.full((width,), 1e-6))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the same shape, (N, C, H, W)."""
+        """Map (N, C, H, W) to the same shape."""
         inner = self.norm(self.dwconv(x)).permute(0, 2, 3, 1)  # (N, H, W, C)
         inner = self.gamma * self.pwconv2(F.gelu(self.pwconv1(inner)))
         return x + inner.permute(0, 3, 1, 2)
@@ -60,14 +60,14 @@ class Fuser(nn.Module):
         self.layers = nn.ModuleList(CXBlock(width) for _ in range(FUSER_LAYERS))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the same shape, (N, C, H, W)."""
+        """Map (N, C, H, W) to the same shape."""
         for layer in self.layers:
             x = layer(x)
         return x
 
 
 class MemoryEncoder(nn.Module):
-    """Fuse features and masks and project them to a memory's channels."""
+    """Fuse features and masks and project them to the channels of a memory."""
 
     def __init__(self, config: SAM2Config) -> None:
         super().__init__()
@@ -83,9 +83,9 @@ class MemoryEncoder(nn.Module):
         Parameters
         ----------
         features
-            (1 or N, C, H, W) of the frame, without anything remembered in them.
+            (1 or N, C, H, W) features of the frame, before memory attention.
         mask
-            (N, 1, 16 H, 16 W), scaled as `SAM2.encode_memory` does.
+            (N, 1, 16 H, 16 W), scaled as in `SAM2.encode_memory`.
 
         Returns
         -------

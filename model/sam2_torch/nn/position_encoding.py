@@ -1,4 +1,4 @@
-"""Where things are: sine, random-frequency and rotary encodings."""
+"""Position encodings: sine, random frequencies and rotary."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,15 +10,15 @@ from torch import Tensor, nn
 TEMPERATURE = 10000.0
 
 
-class Remembered:
-    """A tensor made of parameters, made again only when those or the wanted size have changed."""
+class CachedTensor:
+    """A tensor computed from parameters, and again only when these or the size have changed."""
 
     def __init__(self) -> None:
         self._key: tuple[object, ...] = ()
         self._value: Tensor | None = None
 
     def get(self, sources: Sequence[Tensor], make: Callable[..., Tensor], *size: int) -> Tensor:
-        """Return `make(*size)` of the sources as they are now; what has gradients is never kept."""
+        """Return `make(*size)` for the current sources; a result with gradients is never cached."""
         if torch.is_grad_enabled() and any(source.requires_grad for source in sources):
             return make(*size)
         key = (*map(_state, sources), size)
@@ -28,13 +28,13 @@ class Remembered:
 
 
 def _state(source: Tensor) -> tuple[object, ...]:
-    """Tell one state of a tensor from another, as far as PyTorch counts changes."""
+    """Return what identifies the content of a tensor, as far as PyTorch counts its changes."""
     version = 0 if source.is_inference() else source._version
     return source.data_ptr(), version, source.device, source.dtype
 
 
 def sine_encoding_2d(channels: int, size: int) -> Tensor:
-    """Make the sine encoding of a square map, (channels, size, size).
+    """Return the sine encoding of a square map, (channels, size, size).
 
     Notes
     -----
@@ -46,6 +46,7 @@ def sine_encoding_2d(channels: int, size: int) -> Tensor:
     position = position / (position[-1] + 1e-6) * (2 * math.pi)
     index = torch.arange(half, dtype=torch.float32)
     angle = position[:, None] / TEMPERATURE ** (2 * (index // 2) / half)
+    # sine and cosine in turns: (size, half / 2, 2) -> (size, half)
     encoding = torch.stack((angle[:, 0::2].sin(), angle[:, 1::2].cos()), dim=2).flatten(1)
     rows = encoding.T[:, :, None].expand(half, size, size)
     columns = encoding.T[:, None, :].expand(half, size, size)
@@ -53,7 +54,7 @@ def sine_encoding_2d(channels: int, size: int) -> Tensor:
 
 
 def sine_encoding_1d(position: Tensor, channels: int) -> Tensor:
-    """Make the sine encoding of (P,) positions, (P, channels).
+    """Return the sine encoding of (P,) positions, (P, channels).
 
     Notes
     -----
@@ -77,18 +78,18 @@ class RandomFrequencies(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self._grid = Remembered()
+        self._grid = CachedTensor()
         matrix = torch.randn(2, channels // 2)
         self.register_buffer("positional_encoding_gaussian_matrix", matrix)
 
     def forward(self, points_xy: Tensor) -> Tensor:
-        """Encode (..., 2) points in [0, 1] as (..., channels)."""
+        """Map (..., 2) points in [0, 1] to (..., channels)."""
         matrix = self.positional_encoding_gaussian_matrix.float()
         angle = 2 * math.pi * ((2 * points_xy.float() - 1) @ matrix)
         return torch.cat((angle.sin(), angle.cos()), dim=-1)
 
     def grid(self, size: int) -> Tensor:
-        """Encode the pixel centres of a square map, (channels, size, size)."""
+        """Return the encoding of the pixel centres of a square map, (channels, size, size)."""
         return self._grid.get([self.positional_encoding_gaussian_matrix], self._encode, size)
 
     def _encode(self, size: int) -> Tensor:
@@ -100,12 +101,12 @@ class RandomFrequencies(nn.Module):
 
 @cache  # for good: what a device replays points at it
 def rotary_table(channels: int, size: int, device: torch.device) -> Tensor:
-    """Make the rotary encoding of a square map, (size * size, channels / 2) complex64.
+    """Return the rotary encoding of a square map, (size * size, channels / 2) complex64.
 
     Notes
     -----
-    A pair of channels is turned as one complex number; the first half of the pairs turns with
-    the column, the second with the row. Kept in full precision whatever that of the network.
+    A pair of channels is rotated as one complex number. The first half of the pairs encodes the
+    column, the second the row. The table stays in full precision whatever the network's dtype.
     Reference: `compute_axial_cis`; Heo et al. 2024.
     """
     with torch.inference_mode(False):  # kept: training, which saves it, may ask for it next

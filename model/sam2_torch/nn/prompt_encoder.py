@@ -41,19 +41,31 @@ class PromptEncoder(nn.Module):
         self.no_mask_embed = nn.Embedding(1, width)
 
     def embed_points(self, points_xy: Tensor, labels: Tensor) -> Tensor:
-        """Embed (B, P, 2) points of the input's pixels and their (B, P) labels, (B, P, C)."""
+        """Embed points as tokens.
+
+        Parameters
+        ----------
+        points_xy
+            (B, P, 2) in pixels of the network's input.
+        labels
+            (B, P) kinds of the points: `PADDING` to `BOTTOM_RIGHT`.
+
+        Returns
+        -------
+        (B, P, C).
+        """
         kinds = torch.cat([self.not_a_point_embed.weight, *self.point_embeddings.parameters()])
         position = self.pe_layer((points_xy + 0.5) / self.image_size)
         is_padding = (labels == PADDING).unsqueeze(-1)
         return torch.where(is_padding, 0.0, position).to(kinds.dtype) + kinds[labels.long() + 1]
 
     def embed_mask(self, logits: Tensor | None) -> Tensor:
-        """Embed (B, 1, S / 4, S / 4) mask logits, (B, C, S / 16, S / 16); (1, C, 1, 1) without."""
+        """Embed (B, 1, S / 4, S / 4) logits as (B, C, S / 16, S / 16); None as (1, C, 1, 1)."""
         if logits is None:
             return self.no_mask_embed.weight[:, :, None, None]
         return self.mask_downscaling(logits.to(self.no_mask_embed.weight.dtype))
 
     def grid_encoding(self) -> Tensor:
-        """Encode the positions of the image embedding, (1, C, S / 16, S / 16)."""
+        """Return the position encoding of the image embedding, (1, C, S / 16, S / 16)."""
         grid = self.pe_layer.grid(self.embedding_size)[None]
         return grid.to(self.no_mask_embed.weight.dtype)

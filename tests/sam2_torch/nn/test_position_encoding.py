@@ -2,7 +2,7 @@ import torch
 
 from sam2_torch.nn.position_encoding import (
     RandomFrequencies,
-    Remembered,
+    CachedTensor,
     rotary_table,
     sine_encoding_1d,
     sine_encoding_2d,
@@ -46,26 +46,26 @@ def test_rotations_tell_how_far_apart_two_places_are():
     assert abs(product((0, 1), (2, 4)) - product((0, 1), (4, 2))) > 1e-3
 
 
-def test_remembered_tensor_is_made_again_when_its_source_changes():
+def test_cached_tensor_is_made_again_when_its_source_changes():
     made = []
 
     def make(scale):
         made.append(scale)
         return source * scale
 
-    remembered, source = Remembered(), torch.ones(3)
-    assert remembered.get(source, make, 2).tolist() == [2, 2, 2]
-    assert remembered.get(source, make, 2).tolist() == [2, 2, 2]
+    cached, source = CachedTensor(), torch.ones(3)
+    assert cached.get(source, make, 2).tolist() == [2, 2, 2]
+    assert cached.get(source, make, 2).tolist() == [2, 2, 2]
     assert made == [2]
-    assert remembered.get(source, make, 3).tolist() == [3, 3, 3]
+    assert cached.get(source, make, 3).tolist() == [3, 3, 3]
     source.add_(1)
-    assert remembered.get(source, make, 3).tolist() == [6, 6, 6]
+    assert cached.get(source, make, 3).tolist() == [6, 6, 6]
 
 
-def test_nothing_is_remembered_while_gradients_are_wanted():
-    remembered, source = Remembered(), torch.ones(3, requires_grad=True)
+def test_nothing_is_cached_while_gradients_are_wanted():
+    cached, source = CachedTensor(), torch.ones(3, requires_grad=True)
     with torch.enable_grad():
-        found = remembered.get(source, lambda: 2 * source)
-        again = remembered.get(source, lambda: 2 * source)
+        found = cached.get(source, lambda: 2 * source)
+        again = cached.get(source, lambda: 2 * source)
     assert found.requires_grad
     assert found is not again
