@@ -1,6 +1,6 @@
-"""Objects without prompts: segment everything, track everything, find all like these.
+"""Objects without prompts: segment everything, track everything, find similar objects.
 
-The names are imported on first use: the options alone cost no `import torch`.
+The names are imported on first use: the options alone do not import PyTorch.
 """
 
 from importlib import import_module

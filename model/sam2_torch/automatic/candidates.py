@@ -1,4 +1,4 @@
-"""From the decoder's logits to candidates on the host; doubtful ones are dropped on the way."""
+"""Convert the decoder's logits to candidates on the host, and drop those below the thresholds."""
 
 from dataclasses import dataclass
 
@@ -16,22 +16,22 @@ OUTSIDE = -32.0
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """M masks on one crop's grid of logits.
+    """M candidate masks on one crop's grid of logits.
 
     Parameters
     ----------
     boxes
-        (M, 4) int, first and last row and column of each: y0, x0, y1, x1, inclusive.
+        (M, 4) int, first and last row and column of each mask: y0, x0, y1, x1, inclusive.
     windows
-        Logits of each box with `MARGIN` around it, as far as there are any.
+        M arrays of logits: each box with `MARGIN` around it, cut at the border of the grid.
     ious, stabilities, object_scores
-        (M,) predicted IoU, stability, logit of the object score.
+        (M,) predicted IoU, 0 to 1; stability, 0 to 1; logit of the object score.
     seeds
-        (M,) number of the seed.
+        (M,) index of the seed.
     tokens
         (M, C) output tokens.
     grid
-        Side of the square of logits.
+        Side of the square grid of logits.
     """
 
     boxes: NDArray[np.int64]
@@ -48,7 +48,7 @@ class Candidates:
 
     @classmethod
     def join(cls, parts: "list[Candidates]") -> "Candidates":
-        """Put parts of one crop together."""
+        """Concatenate the candidates of several batches of one crop."""
         return cls(
             np.concatenate([part.boxes for part in parts]),
             [window for part in parts for window in part.windows],
@@ -61,7 +61,7 @@ class Candidates:
         )
 
     def select(self, chosen: NDArray[np.intp]) -> "Candidates":
-        """Take some of them, in the given order."""
+        """Return some of the candidates, in the given order of indices."""
         rows = chosen.tolist()
         return Candidates(
             self.boxes[chosen],
@@ -75,19 +75,19 @@ class Candidates:
         )
 
     def origin(self, i: int) -> tuple[int, int]:
-        """First row and column of a window."""
+        """Return the first row and column of a window in the grid."""
         y0, x0 = self.boxes[i, :2].tolist()
         return max(0, y0 - MARGIN), max(0, x0 - MARGIN)
 
     def logits(self, i: int) -> Tensor:
-        """Lay a window into its whole grid, (grid, grid)."""
+        """Return a candidate's logits, (grid, grid); `OUTSIDE` beyond its window."""
         logits = torch.full((self.grid, self.grid), OUTSIDE)
         (y, x), window = self.origin(i), self.windows[i]
         logits[y : y + window.shape[0], x : x + window.shape[1]] = window
         return logits
 
     def pixels(self) -> list[NDArray[np.int64]]:
-        """List each mask's places in the flat grid."""
+        """Return the positive places of each mask as indices of the flat grid."""
         places = []
         for i, window in enumerate(self.windows):
             y, x = (window.numpy() > 0).nonzero()
@@ -99,14 +99,16 @@ class Candidates:
 def find_candidates(
     decoder: PointDecoder, decoded: DecodedPoints, first_seed: int, thresholds: Thresholds
 ) -> Candidates:
-    """Make the masks of decoded points and keep those that are not doubtful.
+    """Compute the masks of decoded points and select those above the thresholds.
 
     Parameters
     ----------
     decoder, decoded
-        N points of a crop.
+        N points of one crop.
     first_seed
-        Number of the first of them.
+        Index of the first of them.
+    thresholds
+        Limits of predicted IoU and stability.
     """
     points, which = (decoded.ious > thresholds.min_iou).nonzero(as_tuple=True)
     logits = decoder.masks(decoded, points, which).float()
@@ -131,7 +133,7 @@ def find_candidates(
 
 
 def _boxes(masks: Tensor) -> Tensor:
-    """Find first and last row and column of (M, h, w) masks that are not empty, (M, 4)."""
+    """Return first and last row and column of (M, h, w) non-empty masks, (M, 4)."""
     size = masks.shape[-1]
     sides = []
     for axis in (2, 1):
@@ -142,7 +144,7 @@ def _boxes(masks: Tensor) -> Tensor:
 
 
 def _windows(logits: Tensor, boxes: NDArray[np.int64]) -> list[Tensor]:
-    """Cut the windows out where the logits are: from a GPU nothing else travels."""
+    """Cut the windows out on the logits' device, so that nothing else is copied from a GPU."""
     if len(boxes) == 0:
         return []
     size = logits.shape[-1]

@@ -1,4 +1,4 @@
-"""Masks of objects that nobody prompted, and the rules that they keep."""
+"""Masks of objects without prompts, and the rules that select them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -25,12 +25,12 @@ class AutomaticMask:
     sparse
         The mask in image pixels.
     score
-        0 to 1: `iou` times `stability`.
+        `iou` times `stability`, 0 to 1.
     iou, stability, object_score
-        Predicted IoU; how little the mask changes with the threshold; logit that there is an
-        object.
+        Predicted IoU, 0 to 1; IoU of the masks at a raised and a lowered threshold; logit that
+        there is an object.
     seed_yx
-        The point that led to it, row and column in image pixels.
+        Row and column in image pixels of the click that gave the mask.
     pointer
         (C,) float32, the object pointer, by which objects can be compared.
     """
@@ -60,10 +60,14 @@ def clean(mask: SparseMask, min_part_area: float) -> SparseMask:
 def keep_rules(
     masks: Iterable[AutomaticMask], rules: ObjectRules, image: Any
 ) -> list[AutomaticMask]:
-    """Leave out what is too small, too large, at the border, or too dark or bright.
+    """Select masks by area, border and contrast, and clean them.
 
     Parameters
     ----------
+    masks
+        Masks of one image.
+    rules
+        What counts as an object.
     image
         (H, W) float, or None if the contrast does not count.
     """
@@ -88,9 +92,12 @@ def touches_border(mask: SparseMask) -> bool:
 
 
 def contrast_of(mask: SparseMask, image: NDArray[np.float32]) -> Contrast:
-    """Tell whether an object is "bright" or "dark" beside a ring around it, or neither."""
-    rows, columns = (slice(max(0, axis.start - RING), axis.stop + RING) for axis in mask.slices)
-    window = mask.to_dense()[rows, columns]
+    """Return "bright" or "dark" as an object is beside a ring around it; "any" if neither."""
+    rows, columns = (
+        slice(max(0, axis.start - RING), min(axis.stop + RING, extent))
+        for axis, extent in zip(mask.slices, mask.shape, strict=True)
+    )
+    window = mask.part(rows, columns)
     pixels = image[rows, columns]
     ring = binary_dilation(window, iterations=RING) & ~window
     if not ring.any():
@@ -102,7 +109,20 @@ def contrast_of(mask: SparseMask, image: NDArray[np.float32]) -> Contrast:
 def drop_duplicates(
     masks: Sequence[AutomaticMask], max_box_iou: float, max_mask_iou: float
 ) -> list[AutomaticMask]:
-    """Of masks that are much the same keep the best; best first."""
+    """Select masks so that no two overlap beyond the limits; of each pair the better one stays.
+
+    Parameters
+    ----------
+    masks
+        Masks of one image.
+    max_box_iou, max_mask_iou
+        Largest IoU of boxes and of masks that two of them may have.
+
+    Returns
+    -------
+    list of AutomaticMask
+        Best first.
+    """
     scores = np.array([mask.score for mask in masks])
     shared = intersections([flat_pixels(mask.sparse) for mask in masks])
     boxes = np.array([_box(mask.sparse) for mask in masks], np.int64).reshape(-1, 4)
@@ -111,15 +131,17 @@ def drop_duplicates(
 
 
 def share_out(masks: Sequence[AutomaticMask], rules: ObjectRules) -> list[AutomaticMask]:
-    """Give each pixel to the best of the masks that want it.
+    """Assign each pixel to the best of the masks that cover it.
 
-    A mask that is left with less than 70 % of its area, or less than the smallest area, is
-    dropped; of one that is cut apart the largest part stays.
+    A mask that keeps less than 70 % of its area, or less than the smallest area, is dropped; of
+    one that is cut apart the largest part stays.
 
     Parameters
     ----------
     masks
         Best first.
+    rules
+        Their smallest area counts here, too.
     """
     kept: list[AutomaticMask] = []
     if not masks:
@@ -139,7 +161,7 @@ def share_out(masks: Sequence[AutomaticMask], rules: ObjectRules) -> list[Automa
 
 
 def flat_pixels(mask: SparseMask) -> NDArray[np.int64]:
-    """List the places of a mask's pixels in the flat image."""
+    """Return a mask's pixels as indices of the flat image."""
     y, x = mask.window().nonzero()
     return (y + mask.origin_yx[0]) * mask.shape[1] + x + mask.origin_yx[1]
 

@@ -1,9 +1,10 @@
-"""Segment everything: click everywhere, keep what is sure."""
+"""Segment everything: prompt a grid of points and select the confident masks."""
 
 import math
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,6 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from sam2_torch.automatic.candidates import Candidates, find_candidates
-from sam2_torch.automatic.crop_grid import Crop, crops_of, layers_for
 from sam2_torch.automatic.found_masks import (
     AutomaticMask,
     drop_duplicates,
@@ -22,7 +22,7 @@ from sam2_torch.automatic.non_max_suppression import box_ious, intersections, ma
 from sam2_torch.automatic.options import EverythingOptions
 from sam2_torch.automatic.seeds import grid_seeds, to_grey
 from sam2_torch.embeddings.frame_encoder import FrameEncoder
-from sam2_torch.inputs.frames import check_frame
+from sam2_torch.inputs.frames import Crop, check_frame
 from sam2_torch.inputs.transforms import (
     Contrast,
     FrameGeometry,
@@ -41,7 +41,7 @@ PointsDone = Callable[[int, int], None]
 
 
 class SeedsDone(NamedTuple):
-    """How far it is: seeds done, and of how many."""
+    """Number of finished seeds, and of all."""
 
     done: int
     total: int
@@ -56,7 +56,7 @@ class _FoundInCrop(NamedTuple):
 
 
 class Everything:
-    """Segment everything in one image, some seeds at a time.
+    """Segment everything in one image, a batch of seeds at a time.
 
     Parameters
     ----------
@@ -65,16 +65,16 @@ class Everything:
     image
         (H, W) or (H, W, 3) of any real dtype.
     options
-        How.
+        Seeds, thresholds and rules; the defaults if None.
     seeds_yx
-        (N, 2) rows and columns to click at instead of the grid.
+        (N, 2) rows and columns in pixels to click at instead of the grid.
     contrast
-        Intensities that become black and white; if None, the percentiles 0.1 and 99.9.
+        Intensities that become black and white; the percentiles 0.1 and 99.9 if None.
 
     Raises
     ------
     ValueError
-        If it is no image, or a seed is outside of it.
+        If the image has another shape, or a seed is outside of it.
     """
 
     def __init__(
@@ -102,11 +102,11 @@ class Everything:
 
     @property
     def n_seeds(self) -> int:
-        """How often the network will be asked."""
+        """Return the number of prompts to the network."""
         return sum(len(seeds) for _, seeds in self._work)
 
     def run(self) -> Iterator[SeedsDone]:
-        """Do it; closing the generator stops, and what was found stays."""
+        """Segment, yielding the progress; closing the generator stops and keeps what was found."""
         done = 0
         yield SeedsDone(0, self.n_seeds)
         for crop, seeds in self._work:
@@ -117,7 +117,7 @@ class Everything:
                 yield SeedsDone(done, self.n_seeds)
 
     def masks(self) -> list[AutomaticMask]:
-        """Decide which of the masks found so far are objects, best first."""
+        """Return the objects among the masks found so far, best first."""
         options, rules = self.options, self.options.rules
         image = None if rules.contrast == "any" else to_grey(self._image)
         masks = [mask for found in self._found for mask in self._in_image(found)]
@@ -140,15 +140,15 @@ class Everything:
         return seeds
 
     def _seeds_in(self, crop: Crop, given: NDArray[np.float32] | None) -> NDArray[np.float32]:
-        """Choose the seeds of a crop, in its own pixels."""
+        """Return the seeds in a crop, (N, 2) in its own pixels."""
         if given is None:
             return grid_seeds(crop.shape, self.options.grid.points_per_side)
-        own = given - np.array([crop.y0, crop.x0], np.float32)
+        own = given - np.array(crop.origin_yx, np.float32)
         return own[((own >= -0.5) & (own <= np.array(crop.shape) - 0.5)).all(1)]
 
     def _run_crop(self, crop: Crop, seeds: NDArray[np.float32]) -> Iterator[int]:
-        """Ask for all seeds of a crop; what was found is kept also if it is closed."""
-        encoder = FrameEncoder(self._model, [self._image[crop.slices]], self._contrast)
+        """Prompt all seeds of a crop; yield the number of each batch. Closing keeps its masks."""
+        encoder = FrameEncoder(self._model, [self._image[crop.window]], self._contrast)
         points_xy = encoder.geometry.to_input_xy(seeds)
         decoder = self._decoder(encoder)
         yield 0  # encoded
@@ -221,22 +221,22 @@ class Everything:
         )
 
     def _in_image(self, found: _FoundInCrop) -> Iterator[AutomaticMask]:
-        """Bring the masks of a crop to image pixels; those that it cuts off are left out."""
+        """Yield the masks of a crop in image pixels, without those that its borders cut."""
         candidates, crop = found.candidates, found.crop
         pointers = self._pointers(candidates)
         for i in range(len(candidates)):
             (mask,) = logits_to_masks(candidates.logits(i)[None], found.geometry)
             if not mask or self._is_cut_off(mask, crop):
                 continue
-            y, x = found.seeds_yx[i].tolist()
-            origin = (mask.origin_yx[0] + crop.y0, mask.origin_yx[1] + crop.x0)
+            (y, x), (top, left) = found.seeds_yx[i].tolist(), crop.origin_yx
+            origin = (mask.origin_yx[0] + top, mask.origin_yx[1] + left)
             yield AutomaticMask(
                 SparseMask(self.shape, origin, mask.extent_yx, mask.bits),
                 float(found.scores[i]),
                 float(candidates.ious[i]),
                 float(candidates.stabilities[i]),
                 float(candidates.object_scores[i]),
-                (y + crop.y0, x + crop.x0),
+                (y + top, x + left),
                 pointers[i],
             )
 
@@ -247,13 +247,12 @@ class Everything:
         return np.asarray(pointers.float().cpu().numpy())
 
     def _is_cut_off(self, mask: SparseMask, crop: Crop) -> bool:
-        """Tell whether a mask reaches a border of its crop that is none of the image."""
-        (y, x), (h, w) = mask.origin_yx, mask.extent_yx
-        return (
-            (y == 0 and crop.y0 > 0)
-            or (x == 0 and crop.x0 > 0)
-            or (y + h == crop.shape[0] and crop.y1 < self.shape[0])
-            or (x + w == crop.shape[1] and crop.x1 < self.shape[1])
+        """Return whether a mask touches a border of its crop inside the image."""
+        return any(
+            (own.start == 0 and part.start > 0) or (own.stop == extent and part.stop < whole)
+            for own, extent, part, whole in zip(
+                mask.slices, crop.shape, crop.window, self.shape, strict=True
+            )
         )
 
 
@@ -273,7 +272,7 @@ def segment_everything(
     model, image, options, seeds_yx, contrast
         As for `Everything`.
     progress
-        Is told how many seeds are done, and of how many.
+        Called with the number of finished seeds and of all.
 
     Returns
     -------
@@ -287,8 +286,7 @@ def segment_everything(
 
     Notes
     -----
-    Reference: `SAM2AutomaticMaskGenerator`, from which it differs in what `docs/automatic.md`
-    lists.
+    Reference: `SAM2AutomaticMaskGenerator`; `docs/automatic.md` lists the differences.
     """
     everything = Everything(model, image, options, seeds_yx=seeds_yx, contrast=contrast)
     for step in everything.run():
@@ -296,8 +294,43 @@ def segment_everything(
     return everything.masks()
 
 
+def crops_of(shape: tuple[int, int], layers: int, overlap: float) -> list[Crop]:
+    """Return the whole image as a crop, then 2**i x 2**i crops for each layer i.
+
+    Parameters
+    ----------
+    shape
+        (H, W) of the image.
+    layers
+        Number of layers beside the whole.
+    overlap
+        Overlap of the first layer's crops as a share of the shorter side; half as much for each
+        further layer.
+
+    Notes
+    -----
+    Reference: `generate_crop_boxes`.
+    """
+    crops = [Crop((0, 0), shape)]
+    for layer in range(layers):
+        n = 2 ** (layer + 1)
+        shared = int(overlap * min(shape) * (2 / n))
+        sides = [math.ceil((shared * (n - 1) + side) / n) for side in shape]
+        starts = [[(side - shared) * i for i in range(n)] for side in sides]
+        crops += [
+            Crop((y, x), (min(sides[0], shape[0] - y), min(sides[1], shape[1] - x)))
+            for x, y in product(starts[1], starts[0])
+        ]
+    return crops
+
+
+def layers_for(shape: tuple[int, int], input_size: int) -> int:
+    """Return how many layers of crops an image needs so that its crops are hardly downsampled."""
+    return max(0, math.ceil(math.log2(max(shape) / input_size) - 0.5))
+
+
 def _best_of_each(groups: NDArray[np.int64], scores: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Mark the entry of the highest score in each group."""
+    """Return a mask of the entries with the highest score in each group, (N,)."""
     order = np.lexsort((-scores, groups))
     _, first = np.unique(groups[order], return_index=True)
     best = np.zeros(len(groups), bool)

@@ -1,4 +1,4 @@
-"""Which of several masks of the same thing stays."""
+"""Select one of several masks of the same object."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,12 @@ SPARSE_STEP = 50  # times as long as a step of a dense product
 
 
 def intersections(pixels: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
-    """Count the pixels that masks share, (N, N); each mask lists its places in a flat image.
+    """Count the pixels that each pair of masks shares, (N, N).
+
+    Parameters
+    ----------
+    pixels
+        For each mask its pixels as indices of a flat image.
 
     Notes
     -----
@@ -41,14 +46,19 @@ def _sparse_product(
 
 
 def mask_ious(shared: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Turn shared pixels, (N, N), into IoUs; two empty masks have 0."""
+    """Convert shared pixels, (N, N), to IoUs; two empty masks have 0."""
     areas = np.diag(shared)
     union = areas[:, None] + areas[None] - shared
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
 def box_ious(boxes: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Compare boxes (N, 4) of y0, x0, y1, x1, last rows and columns included, (N, N).
+    """Return the IoU of each pair of boxes, (N, N).
+
+    Parameters
+    ----------
+    boxes
+        (N, 4) of y0, x0, y1, x1, last rows and columns included.
 
     Notes
     -----
@@ -64,7 +74,7 @@ def box_ious(boxes: NDArray[np.int64]) -> NDArray[np.float32]:
 
 
 def suppress(scores: NDArray[np.floating], too_close: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Choose greedily by score so that no two of the chosen are too close.
+    """Select greedily by score so that no two of the selected are too close.
 
     Parameters
     ----------
@@ -75,7 +85,7 @@ def suppress(scores: NDArray[np.floating], too_close: NDArray[np.bool_]) -> NDAr
 
     Returns
     -------
-    Indices of the chosen, best first; of equal scores the first.
+    Indices of the selected, best first; of equal scores the first.
     """
     free = np.ones(len(scores), bool)
     chosen = []

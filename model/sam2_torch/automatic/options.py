@@ -1,4 +1,4 @@
-"""What is looked for when nothing is prompted, and what counts as an object."""
+"""Options of segment everything and track everything."""
 
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -12,20 +12,20 @@ SeedFrames: TypeAlias = Literal["first", "every", "coverage"]
 
 @dataclass(frozen=True)
 class SeedGrid:
-    """Where to click.
+    """Places of the clicks.
 
     Parameters
     ----------
     points_per_side
         Clicks along each side of the image, and of each crop.
     crop_layers
-        How often to go over the image again in smaller crops, for objects that are small in
-        it: layer i cuts it into 2**i x 2**i crops. None decides by the image's size: once, if
-        it has to be shrunk for the network, else not at all.
+        Number of passes over smaller crops, for objects that are small in the image: layer i cuts
+        it into 2**i x 2**i crops. None chooses by the image's size: one layer if it has to be
+        downsampled for the network, else none.
     crop_overlap
         Overlap of neighbouring crops of the first layer, as a share of the shorter side.
     points_at_once
-        How many clicks go through the network together; None for what suits the device.
+        Number of clicks in a batch; None for what suits the device.
 
     Raises
     ------
@@ -53,20 +53,20 @@ class SeedGrid:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """When a candidate is too doubtful, or a duplicate.
+    """Limits that a candidate has to pass.
 
     Parameters
     ----------
     min_iou
-        Least predicted IoU.
+        Smallest predicted IoU.
     min_stability
-        Least stability: the IoU of the masks at logits above `stability_offset` and above
-        minus it.
+        Smallest stability: the IoU of the masks at logits above `stability_offset` and above
+        its negative.
     stability_offset
         See `min_stability`.
     max_box_iou, max_mask_iou
-        Of two candidates of which boxes or masks have a larger IoU, the one of the lower
-        score is dropped.
+        Where boxes or masks of two candidates have a larger IoU, the one of the lower score is
+        dropped.
     max_coverage
         Largest share of the frame that a mask may cover.
     """
@@ -81,21 +81,21 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class ObjectRules:
-    """What counts as an object, in image pixels.
+    """Properties that an object has to have, in image pixels.
 
     Parameters
     ----------
     min_area, max_area
         Smallest and largest area in pixels; None for no limit.
     min_part_area
-        Holes and separate specks of a mask that are smaller are filled and removed.
+        Holes and separate specks of a mask below this area in pixels are filled and removed.
     contrast
         "bright" or "dark": only objects whose mean intensity is above or below that of a ring
-        around them.
+        around them; "any" for all.
     exclude_border
-        Whether to leave out objects that touch the border of the image.
+        Whether to exclude objects that touch the border of the image.
     one_per_seed
-        Whether to take of each seed's three candidates the best only.
+        Whether to take only the best of each seed's three candidates.
     overlapping
         Whether masks may overlap. If not, each pixel belongs to the mask of the highest
         score; a mask that loses more than 30 % of its area to better ones is dropped.
@@ -126,16 +126,16 @@ class ObjectRules:
 
 @dataclass(frozen=True)
 class EverythingOptions:
-    """How to segment everything.
+    """Options of segment everything.
 
     Parameters
     ----------
     grid, thresholds, rules
-        Where to click, what is too doubtful, and what counts as an object.
+        Where to click, which candidates to drop, and what counts as an object.
     min_score
-        Least score of an object; `AutomaticMask.score` says what it is.
+        Smallest score of an object, see `AutomaticMask.score`.
     ranking
-        By what the better of two duplicates is told: by score, or by predicted IoU alone.
+        How the better of two duplicates is chosen: by score, or by predicted IoU alone.
     """
 
     grid: SeedGrid = field(default_factory=SeedGrid)
@@ -146,7 +146,7 @@ class EverythingOptions:
 
     @classmethod
     def like_reference(cls, points_per_side: int = 32) -> "EverythingOptions":
-        """Choose what the reference's `SAM2AutomaticMaskGenerator` does by default.
+        """Return the defaults of the reference's `SAM2AutomaticMaskGenerator`.
 
         Masks then overlap, and a seed may give up to three of them: whole, part and sub-part.
         """
@@ -161,7 +161,7 @@ class EverythingOptions:
 
 @dataclass(frozen=True)
 class TrackOptions:
-    """How to track everything.
+    """Options of track everything.
 
     Parameters
     ----------
@@ -169,18 +169,18 @@ class TrackOptions:
         How to segment the seed frames.
     seed_frames
         Where to look for new objects: in the "first" frame only, in "every" n-th one (`every`),
-        or of these only where "coverage" drops: where the followed objects cover less than
+        or in those of them where "coverage" drops: where the tracked objects cover less than
         `least_coverage` of what they covered in the seed frame before.
     every
         Distance of the seed frames.
     least_coverage
-        See `seed_frames`.
+        See `seed_frames`, 0 to 1.
     max_covered
-        What is found in a seed frame is a new object if the known ones cover at most this
-        share of it.
+        A mask found in a seed frame is a new object if the known ones cover at most this share
+        of it.
     patience
-        After how many frames in a row an object that is not seen has left, or one that is the
-        same as another is dropped.
+        Number of consecutive frames after which an object that is not seen has left, or one that
+        coincides with another is dropped.
 
     Raises
     ------

@@ -38,7 +38,7 @@ class Division(NamedTuple):
 def covered_shares(
     masks: list[SparseMask], others: Mapping[int, SparseMask]
 ) -> tuple[NDArray[np.float32], list[int]]:
-    """Measure which share of each mask each of the others covers, (N, M), and list those."""
+    """Return which share of each mask each of the others covers, (N, M), and the ids of the M."""
     ids = list(others)
     pixels = [flat_pixels(mask) for mask in (*masks, *others.values())]
     shared = intersections(pixels)[: len(masks), len(masks) :]
@@ -47,7 +47,7 @@ def covered_shares(
 
 
 def is_new(shares: NDArray[np.float32], max_covered: float) -> NDArray[np.bool_]:
-    """Tell which masks are covered by the others together by at most a share, (N,)."""
+    """Return which masks the others together cover by at most a share, (N,)."""
     covered: NDArray[np.floating] = shares.sum(1) if shares.size else np.zeros(len(shares))
     return np.asarray(covered <= max_covered)
 
@@ -93,12 +93,14 @@ def division_score(mother: SparseMask, daughters: tuple[SparseMask, SparseMask])
 
 
 def settle(predictions: Mapping[int, MaskPrediction]) -> tuple[dict[int, SparseMask], set[int]]:
-    """Give pixels that several objects claim to the one that is surest of them.
+    """Assign pixels that several objects cover to the one with the highest mean logit there.
 
     Returns
     -------
-    The masks without overlaps; and the objects that lost more than 70 % of theirs, which are
-    the same thing as another one.
+    masks
+        The masks without overlaps, by object id.
+    doubled
+        The objects that lost more than 70 % of their pixels: they coincide with another one.
     """
     masks = {i: one.sparse for i, one in predictions.items()}
     visible = [i for i, mask in masks.items() if mask]
@@ -108,8 +110,8 @@ def settle(predictions: Mapping[int, MaskPrediction]) -> tuple[dict[int, SparseM
     for a, b in np.argwhere(np.triu(shared, 1) > 0).tolist():
         one, other = visible[a], visible[b]
         both = np.intersect1d(pixels[one], pixels[other], assume_unique=True)
-        sure = mean_logit(predictions[one], both), mean_logit(predictions[other], both)
-        lost.setdefault(one if sure[0] < sure[1] else other, []).append(both)
+        logits = mean_logit(predictions[one], both), mean_logit(predictions[other], both)
+        lost.setdefault(one if logits[0] < logits[1] else other, []).append(both)
     doubled = set()
     for i, pieces in lost.items():
         own = np.setdiff1d(pixels[i], np.concatenate(pieces), assume_unique=True)
@@ -120,7 +122,7 @@ def settle(predictions: Mapping[int, MaskPrediction]) -> tuple[dict[int, SparseM
 
 
 def mean_logit(prediction: MaskPrediction, pixels: NDArray[np.int64]) -> float:
-    """Average an object's logits over pixels of the flat image, on the grid of the logits.
+    """Return the mean of an object's logits over pixels, given as indices of the flat image.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""Where to click when nobody does: a grid, the middle of labels, blobs."""
+"""Places to click at without a user: a grid, the middle of labels, blobs."""
 
 from typing import Any
 
@@ -13,7 +13,18 @@ BLOB_CONTRAST = 0.02  # of an image from 0 to 1
 
 
 def grid_seeds(shape: tuple[int, int], per_side: int) -> NDArray[np.float32]:
-    """Spread points evenly over an image of (H, W), (per_side ** 2, 2) rows and columns.
+    """Return points spread evenly over an image.
+
+    Parameters
+    ----------
+    shape
+        (H, W) in pixels.
+    per_side
+        Points along each side.
+
+    Returns
+    -------
+    (per_side ** 2, 2) rows and columns in pixels.
 
     Notes
     -----
@@ -58,7 +69,7 @@ def deepest_pixel(mask: SparseMask) -> tuple[int, int]:
 def blob_seeds(
     image: Any, min_diameter: float, max_diameter: float, *, dark: bool = False
 ) -> NDArray[np.float32]:
-    """Find round bright (or dark) objects by their size, (N, 2), the clearest first.
+    """Return the centres of round bright (or dark) objects by their size, most distinct first.
 
     Parameters
     ----------
@@ -66,6 +77,12 @@ def blob_seeds(
         (H, W) or (H, W, 3).
     min_diameter, max_diameter
         In pixels.
+    dark
+        Whether the objects are darker than the background.
+
+    Returns
+    -------
+    (N, 2) rows and columns in pixels.
 
     Raises
     ------
@@ -98,7 +115,7 @@ def blob_seeds(
 
 
 def to_grey(image: Any) -> NDArray[np.float32]:
-    """Make an image of (H, W) or (H, W, 3) grey; what is not finite becomes 0."""
+    """Convert (H, W) or (H, W, 3) pixels to grey float32; values that are not finite become 0."""
     pixels = np.asarray(image, np.float32)
     grey = pixels.mean(-1) if pixels.ndim == 3 else pixels
     return np.nan_to_num(grey, nan=0.0, posinf=0.0, neginf=0.0)

@@ -1,4 +1,4 @@
-"""Find all objects like some that were shown."""
+"""Find all objects that are similar to examples."""
 
 from collections.abc import Sequence
 
@@ -19,20 +19,22 @@ SIZE_WEIGHT = 0.5  # of a factor e in area, in units of the similarity
 
 
 class Likeness:
-    """Compares objects with examples: by the look of their pixels, their pointers, their size.
+    """Compare objects with examples by appearance, object pointer and size.
 
     Parameters
     ----------
-    model, frames
-        The network and the movie, or a list of one image.
+    model
+        From `load_sam2`.
+    frames
+        The movie, or a list of one image.
     contrast
         Intensities that become black and white; measured if None.
 
     Notes
     -----
-    Pixels are compared by the image embedding, averaged over the mask (strides 16 and 4) and
-    less its average over the frame, which all of its objects share; pointers as they are, of
-    the masks given as prompts, so that examples and candidates have them from the same source.
+    The appearance is the image embedding (strides 16 and 4), averaged over the mask, minus its
+    average over the frame, which all of its objects share. Pointers are computed from the masks
+    as prompts, so that those of examples and candidates have the same source.
     """
 
     def __init__(self, model: SAM2, frames: Frames, contrast: Contrast | None = None) -> None:
@@ -42,7 +44,14 @@ class Likeness:
         self._areas: list[float] = []
 
     def add_examples(self, frame: int, masks: Sequence[SparseMask]) -> None:
-        """Show objects of a frame.
+        """Add objects of a frame as examples.
+
+        Parameters
+        ----------
+        frame
+            Index of the frame.
+        masks
+            Masks in image pixels.
 
         Raises
         ------
@@ -56,7 +65,7 @@ class Likeness:
         self._areas.extend(mask.area for mask in masks)
 
     def similarities(self, frame: int, masks: Sequence[SparseMask]) -> NDArray[np.float32]:
-        """Compare masks of a frame with the examples, (N,), 0 to 1; with the likest of them.
+        """Return the similarity of masks of a frame to the most similar example, (N,), 0 to 1.
 
         Raises
         ------
@@ -76,7 +85,7 @@ class Likeness:
 
     @torch.inference_mode()
     def describe(self, frame: int, masks: Sequence[SparseMask]) -> NDArray[np.float32]:
-        """Describe objects of a frame by numbers, (N, D), of unit length."""
+        """Compute descriptors of objects of a frame, (N, D), of unit length."""
         embedding, geometry = self._encoder[frame], self._encoder.geometry
         rows = [self._describe(embedding, geometry, mask) for mask in masks]
         return torch.stack(rows).cpu().numpy()
@@ -99,20 +108,20 @@ class Likeness:
 def find_alike(
     likeness: Likeness, frame: int, candidates: Sequence[AutomaticMask]
 ) -> list[tuple[AutomaticMask, float]]:
-    """Sort the candidates of a frame by how alike they are to the examples.
+    """Sort the candidates of a frame by their similarity to the examples.
 
     Parameters
     ----------
     likeness
         With examples.
     frame
-        Whose candidates they are.
+        Index of the candidates' frame.
     candidates
-        What `segment_everything` found there.
+        Result of `segment_everything` there.
 
     Returns
     -------
-    Candidates with their similarity, 0 to 1, the likest first.
+    Candidates with their similarity, 0 to 1, most similar first.
 
     Raises
     ------

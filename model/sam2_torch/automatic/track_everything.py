@@ -1,4 +1,4 @@
-"""Track everything: segment some frames, follow what is found through all of them."""
+"""Track everything: segment some frames and propagate what is found through the movie."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -32,18 +32,20 @@ AT_ONCE = 4  # frames to follow before objects that ended are left out
 
 @dataclass
 class TrackedObject:
-    """An object that was found and followed.
+    """An object that was found and propagated.
 
     Attributes
     ----------
     object_id
         As in the session.
     seed_frame, seed
-        Where it was found, and the mask there, which is its prompt.
+        Frame in which the object was found, and its mask there, which is its prompt.
     begin, end
         First and last frame in which it was seen.
     has_ended
-        Whether it left, or turned out to be the same as another.
+        Whether it left, or coincides with another object.
+    unseen, doubled
+        Number of consecutive frames without a mask, and with a mask that coincides with another.
     """
 
     object_id: int
@@ -57,18 +59,18 @@ class TrackedObject:
 
 
 class TrackStep(NamedTuple):
-    """How far it is, and what is new.
+    """Progress and new masks.
 
     Attributes
     ----------
     done, total
-        Steps; the total grows where new objects are followed back.
+        Finished steps, and all; the total grows where new objects are propagated backward.
     frame
-        The frame that was worked on.
+        Index of the frame.
     masks
-        What is now known of it, by object id; an empty mask says that the object is not there.
+        Masks of the frame by object id; an empty mask means that the object is not there.
     predictions
-        The network's answers that they come from; none in a seed frame.
+        The predictions behind them; none in a seed frame.
     """
 
     done: int
@@ -79,30 +81,29 @@ class TrackStep(NamedTuple):
 
 
 class TrackEverything:
-    """Find all objects of a movie and follow them, forward and backward.
+    """Find all objects of a movie and propagate them, forward and backward.
 
     Parameters
     ----------
     session
-        An ordinary session of the movie; the objects are prompted in it with their masks.
+        A session of the movie; the objects are prompted in it with their masks.
     frames
         The same movie.
     options
-        How.
+        Seed frames and how to segment them; the defaults if None.
     new_id
-        Gives the id of a new object; by default the next after the session's largest.
+        Returns the id of a new object; by default the next after the session's largest.
     known
-        Masks of objects that are there already, by frame: they are not found again.
+        Returns the masks of existing objects in a frame by id: they are not found again.
 
     Attributes
     ----------
     objects
         What was found, by object id.
     masks
-        All masks by (object id, frame), without overlaps; of a frame in which an object is
-        not seen an empty one.
+        All masks by (object id, frame), without overlaps; empty where an object is not seen.
     divisions
-        Proposals; nothing was decided from them.
+        Proposed divisions; nothing depends on them.
     """
 
     def __init__(
@@ -127,7 +128,7 @@ class TrackEverything:
         self._total = session.n_frames
 
     def run(self) -> Iterator[TrackStep]:
-        """Do it; closing the generator stops, and what was found stays."""
+        """Find and propagate; closing the generator stops and keeps what was found."""
         n = self._session.n_frames
         step = n if self.options.seed_frames == "first" else self.options.every
         seeds = list(range(0, n, step))
@@ -140,19 +141,19 @@ class TrackEverything:
                 yield from self._seed(start)
                 best_area = sum(mask.area for mask in self._at(start).values())
             # up to the next seed frame, in which the known objects must be known
-            yield from self._follow(range(start + 1, min(stop + 1, n)), self._alive(), "forward")
+            yield from self._propagate(range(start + 1, min(stop + 1, n)), self._alive(), "forward")
 
     def _alive(self) -> list[int]:
         return [i for i, tracked in self.objects.items() if not tracked.has_ended]
 
     def _at(self, frame: int) -> dict[int, SparseMask]:
-        """Collect the visible masks of a frame, also of objects that were there before."""
+        """Return the visible masks of a frame, those of known objects included."""
         found = {i: self.masks.get((i, frame)) for i in self.objects}
         masks = {**self._known(frame), **found}
         return {i: mask for i, mask in masks.items() if mask}
 
     def _seed(self, frame: int) -> Iterator[TrackStep]:
-        """Segment a frame, and follow what is new back to where it comes from."""
+        """Segment a frame, and propagate new objects backward to where they come from."""
         everything = Everything(
             self._session.model,
             self._frames[frame],
@@ -167,7 +168,7 @@ class TrackEverything:
         if new and frame > 0:
             before = self._total
             self._total += frame
-            yield from self._follow(range(frame - 1, -1, -1), new, "backward")
+            yield from self._propagate(range(frame - 1, -1, -1), new, "backward")
             self._total = before
             self._done = min(self._done, before)
             for i in new:
@@ -175,7 +176,7 @@ class TrackEverything:
                 self.objects[i].unseen = self.objects[i].doubled = 0
 
     def _spawn(self, frame: int, found: list[AutomaticMask]) -> list[int]:
-        """Make objects of what no known object covers, and of the parts of one that divided."""
+        """Create objects from masks that no object covers, and from parts of a divided one."""
         masks = [one.sparse for one in found]
         others = self._at(frame)
         shares, _ = covered_shares(masks, others)
@@ -200,14 +201,16 @@ class TrackEverything:
         return object_id
 
     def _end(self, object_id: int, frame: int) -> None:
-        """Let an object end before a frame, and forget its masks from there on."""
+        """Let an object end before a frame, and drop its masks from there on."""
         tracked = self.objects[object_id]
         tracked.has_ended, tracked.end = True, max(frame - 1, tracked.begin)
         for key in [key for key in self.masks if key[0] == object_id and key[1] >= frame]:
             del self.masks[key]
 
-    def _follow(self, frames: range, ids: list[int], way: Direction) -> Iterator[TrackStep]:
-        """Follow objects, and let those end that left or are the same as another."""
+    def _propagate(
+        self, frames: range, ids: list[int], direction: Direction
+    ) -> Iterator[TrackStep]:
+        """Propagate objects; end those that left or coincide with another."""
         for at in range(0, len(frames), AT_ONCE):
             chunk = frames[at : at + AT_ONCE]
             alive = [i for i in ids if not self.objects[i].has_ended]
@@ -215,30 +218,30 @@ class TrackEverything:
                 self._done += len(frames) - at
                 return
             span = min(chunk), max(chunk) + 1
-            results = self._session.propagate(way, frames=span, object_ids=alive)
+            results = self._session.propagate(direction, frames=span, object_ids=alive)
             with closing(results):  # type: ignore[type-var]
                 for result in results:
-                    yield self._take(result, way)
+                    yield self._take(result, direction)
 
-    def _take(self, result: FrameResult, way: Direction) -> TrackStep:
+    def _take(self, result: FrameResult, direction: Direction) -> TrackStep:
         frame = result.frame
         predictions = dict(zip(result.object_ids, result.predictions, strict=True))
         predictions = {i: p for i, p in predictions.items() if not self.objects[i].has_ended}
         masks, doubled = settle(predictions)
-        if way == "backward":
+        if direction == "backward":
             self._meet(frame, masks)
         else:
             others = {i: mask for i, mask in self._at(frame).items() if i not in predictions}
             doubled |= set(_inside(masks, others))
         for i, mask in masks.items():
-            self._note(i, frame, mask, i in doubled, way)
+            self._note(i, frame, mask, i in doubled, direction)
         kept = {i: self.masks[i, frame] for i in masks if (i, frame) in self.masks}
         return self._step(frame, kept, {i: predictions[i] for i in kept})
 
     def _note(
-        self, object_id: int, frame: int, mask: SparseMask, is_double: bool, way: Direction
+        self, object_id: int, frame: int, mask: SparseMask, is_double: bool, direction: Direction
     ) -> None:
-        """Keep a mask, or see after some frames that the object has gone."""
+        """Store a mask; after `patience` frames without one, or doubled, end the object."""
         tracked, patience = self.objects[object_id], self.options.patience
         if tracked.has_ended:  # it met the one that it comes from
             return
@@ -250,12 +253,12 @@ class TrackEverything:
         if max(tracked.unseen, tracked.doubled) < patience:
             return
         tracked.has_ended = True
-        step = 1 if way == "backward" else -1
+        step = 1 if direction == "backward" else -1
         for back in range(patience):
             self.masks.pop((object_id, frame + back * step), None)
 
     def _meet(self, frame: int, masks: Masks) -> None:
-        """Stop new objects, on their way back, where they come from known ones."""
+        """End new objects, on their way back, where they come from known ones."""
         others = {i: mask for i, mask in self._at(frame).items() if i not in masks}
         for i, mother in _inside(masks, others).items():
             tracked = self.objects[i]
@@ -274,7 +277,7 @@ class TrackEverything:
 
 
 def _inside(masks: Masks, others: Masks) -> dict[int, int]:
-    """Find masks of which others cover more than half, and the one that covers most."""
+    """Map masks that others cover by more than half to the one that covers them most."""
     visible = {i: mask for i, mask in masks.items() if mask}
     shares, ids = covered_shares(list(visible.values()), others)
     if not shares.size:

@@ -14,6 +14,8 @@ from sam2_torch import (
     SeedGrid,
     segment_everything,
 )
+from sam2_torch.automatic.mask_generator import crops_of, layers_for
+from sam2_torch.inputs.frames import Crop
 
 GRID = EverythingOptions(SeedGrid(points_per_side=10, crop_layers=0))
 DISCS = ((30, 40, 13), (80, 60, 15), (45, 150, 14), (95, 130, 12))
@@ -106,3 +108,20 @@ def test_wrong_numbers_are_told(model: SAM2) -> None:
         SeedGrid(crop_layers=-1)
     with pytest.raises(ValueError, match=r"frame: expected shape \(H, W\)"):
         Everything(model, np.zeros((3, 4, 5, 6)))
+
+
+def test_crops_cover_the_image_and_overlap() -> None:
+    whole, *quarters = crops_of((101, 203), 1, 0.3)
+    assert whole == Crop((0, 0), (101, 203))
+    assert len(quarters) == 4
+    seen = np.zeros((101, 203), int)
+    for crop in quarters:
+        seen[crop.window] += 1
+    assert seen.min() == 1 and seen.max() == 4
+
+
+def test_layers_follow_the_size() -> None:
+    assert layers_for((256, 256), 512) == 0
+    assert layers_for((600, 512), 512) == 0
+    assert layers_for((1024, 700), 512) == 1
+    assert layers_for((2048, 2048), 512) == 2

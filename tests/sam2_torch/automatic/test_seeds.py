@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from sam2_torch.automatic import blob_seeds, grid_seeds, label_seeds
-from sam2_torch.automatic.crop_grid import crops_of, layers_for
 
 
 def test_grid() -> None:
@@ -42,20 +41,3 @@ def test_blobs_of_a_size(dark: bool) -> None:
         assert np.abs(found - (cy, cx)).max(1).min() <= 2
     with pytest.raises(ValueError, match="diameter: expected a positive range"):
         blob_seeds(image, 8, 4)
-
-
-def test_crops_cover_the_image_and_overlap() -> None:
-    whole, *quarters = crops_of((101, 203), 1, 0.3)
-    assert whole == (0, 0, 101, 203)
-    assert len(quarters) == 4
-    seen = np.zeros((101, 203), int)
-    for crop in quarters:
-        seen[crop.slices] += 1
-    assert seen.min() == 1 and seen.max() == 4
-
-
-def test_layers_follow_the_size() -> None:
-    assert layers_for((256, 256), 512) == 0
-    assert layers_for((600, 512), 512) == 0
-    assert layers_for((1024, 700), 512) == 1
-    assert layers_for((2048, 2048), 512) == 2

@@ -1,8 +1,8 @@
 import torch
 
 from sam2_torch.nn.position_encoding import (
-    RandomFrequencies,
     CachedTensor,
+    RandomFrequencies,
     rotary_table,
     sine_encoding_1d,
     sine_encoding_2d,
