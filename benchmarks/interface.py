@@ -33,9 +33,9 @@ from qtpy.QtWidgets import QApplication
 
 from napari_sam2.masks.masklets import Confidence
 from napari_sam2.sample_data import sample_dividing_nuclei
-from napari_sam2.widgets.annotator.live_view import GATHER_MS
+from napari_sam2.widgets.annotator.propagation import GATHER_MS
 from napari_sam2.widgets.segment_dock.dock import SegmentAndTrack
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 NUCLEI = ((25, 110), (109, 20), (87, 195), (154, 193))
 N_FRAMES = 12  # of a propagation

@@ -50,7 +50,10 @@ def test_model_folder_holds_one_package_only():
     ("module", "unwanted"),
     [
         ("sam2_torch", "napari qtpy magicgui superqt torch"),
-        ("sam2_torch.prompts, sam2_torch.predictions", "napari qtpy magicgui superqt torch"),
+        (
+            "sam2_torch.prompts, sam2_torch.predictions, sam2_torch.masks",
+            "napari qtpy magicgui superqt torch",
+        ),
         ("napari_sam2", "napari qtpy magicgui superqt torch"),
         ("napari_sam2.cli, napari_sam2.api.prompted", "napari qtpy magicgui superqt torch"),
     ],

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from sam2_torch.checkpoints.loading import load_sam2, save_checkpoint
     from sam2_torch.config import CELLS_NANO, RELEASED, SAM2Config
     from sam2_torch.embeddings.disk_store import EmbeddingStore
-    from sam2_torch.predictions import FrameResult, MaskPrediction, SparseMask
+    from sam2_torch.masks import SparseMask
+    from sam2_torch.predictions import FrameResult, MaskPrediction
     from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
     from sam2_torch.sam2 import SAM2
     from sam2_torch.sessions.image_session import ImageSession
@@ -44,7 +45,7 @@ _HOME = {
     "ImageSession": "sessions.image_session",
     "FrameResult": "predictions",
     "MaskPrediction": "predictions",
-    "SparseMask": "predictions",
+    "SparseMask": "masks",
     "BoxPrompt": "prompts",
     "MaskPrompt": "prompts",
     "PointPrompt": "prompts",

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 
 def masks_of_labels(labels: ArrayLike) -> dict[int, SparseMask]:

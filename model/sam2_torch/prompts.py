@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,9 @@ The methods know nothing of videos or sessions; a `VideoSession` decides which m
 an object sees.
 """
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,9 +20,73 @@ from sam2_torch.nn.memory_encoder import MemoryEncoder
 from sam2_torch.nn.point_decoder import PointDecoder
 from sam2_torch.nn.position_encoding import sine_encoding_1d, sine_encoding_2d
 from sam2_torch.nn.prompt_encoder import PADDING, PromptEncoder
-from sam2_torch.tensors import ImageEmbedding as ImageEmbedding
-from sam2_torch.tensors import Memories as Memories
-from sam2_torch.tensors import Segmentation as Segmentation
+
+
+class ImageEmbedding(NamedTuple):
+    """Features of one image, or of a batch of B.
+
+    Attributes
+    ----------
+    features
+        (B, C, S / 16, S / 16), without memory.
+    skips
+        (B, C / 8, S / 4, S / 4) and (B, C / 4, S / 8, S / 8), for the decoder.
+    """
+
+    features: Tensor
+    skips: tuple[Tensor, Tensor]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the tensors take up."""
+        return sum(tensor.nbytes for tensor in (self.features, *self.skips))
+
+
+class Segmentation(NamedTuple):
+    """The chosen mask of each of N objects.
+
+    Attributes
+    ----------
+    logits
+        (N, S / 4, S / 4) float32; -1024 throughout where the object is absent.
+    ious
+        (N,) predicted IoU.
+    object_scores
+        (N,) logit, above 0 where the object is visible.
+    pointers
+        (N, C) object pointers.
+    """
+
+    logits: Tensor
+    ious: Tensor
+    object_scores: Tensor
+    pointers: Tensor
+
+
+class Memories(NamedTuple):
+    """What N objects remember; the same frames for all of them.
+
+    Attributes
+    ----------
+    spatial
+        One (N, memory_dim, h, w) for each remembered frame.
+    ages
+        For each of them, 0 if it was prompted, else how many frames ago (1 to 6).
+    pointers
+        (N, P, C).
+    pointer_ages
+        For each of the P, how many frames ago; negative for frames that lie ahead. A device need
+        not be waited for if it has them, as float32.
+    max_age
+        The largest age that the movie allows, by which the ages are divided.
+    """
+
+    spatial: Sequence[Tensor]
+    ages: Sequence[int]
+    pointers: Tensor
+    pointer_ages: Sequence[int] | Tensor
+    max_age: int
+
 
 MEMORIES = 7  # one temporal encoding for prompted frames and one for each of 6 recent ones
 MAX_POINTERS = 16

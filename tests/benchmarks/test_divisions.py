@@ -13,7 +13,7 @@ from napari_sam2.sample_data import (
     dividing_nuclei_with_truth,
 )
 from napari_sam2.tracks.suggestions import Kind
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 
 def labels() -> np.ndarray:

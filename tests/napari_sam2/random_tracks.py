@@ -9,7 +9,7 @@ from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.movie import Calibration
 from napari_sam2.tracks.lineage import Lineage, Track
 from napari_sam2.tracks.tracked_movie import Tracked
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 SHAPE = (12, 17)
 CALIBRATION = Calibration((0.5, 0.25), "um", None, 30.0, "s")

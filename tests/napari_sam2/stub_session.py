@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from sam2_torch.predictions import FrameResult, MaskPrediction, SparseMask
+from sam2_torch.masks import SparseMask
+from sam2_torch.predictions import FrameResult, MaskPrediction
 from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt
 
 RADIUS = 4.3

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sam2_torch import BoxPrompt, MaskPrompt, PointPrompt
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 from sam2_torch.prompts import extent
 
 

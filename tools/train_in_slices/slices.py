@@ -31,10 +31,9 @@ from sam2_torch.training.config import TrainingConfig
 from sam2_torch.training.data.labelled_movies import LabelledMovie, Split, hold_out, read_dataset
 from sam2_torch.training.evaluation import evaluate
 from sam2_torch.training.finetuning import NewModel, prepare_folder, save_model
-from sam2_torch.training.log import LOG_FILE
 from sam2_torch.training.loop import Budget, Run, StepReport
 from sam2_torch.training.optimizer import merged_state
-from sam2_torch.training.run_state import STATE_FILE, RunState, pack_state, unpack_state
+from sam2_torch.training.run_state import LOG_FILE, STATE_FILE, RunState, pack_state, unpack_state
 
 EMBEDDED = Path(sam2_torch.__file__).parent / "weights" / "cells_nano.safetensors"
 SCRATCH = "scratch"

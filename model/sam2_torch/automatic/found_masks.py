@@ -10,7 +10,7 @@ from scipy.ndimage import binary_dilation, binary_fill_holes, label
 
 from sam2_torch.automatic.non_max_suppression import box_ious, intersections, mask_ious, suppress
 from sam2_torch.automatic.options import Contrast, ObjectRules
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 LEAST_OWN_SHARE = 0.7  # of its area that a mask keeps where masks may not overlap
 RING = 3  # pixels around an object that it is compared with

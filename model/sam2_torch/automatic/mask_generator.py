@@ -29,8 +29,8 @@ from sam2_torch.inputs.transforms import (
     logits_to_masks,
     measure_contrast,
 )
+from sam2_torch.masks import SparseMask
 from sam2_torch.nn.point_decoder import PointDecoder
-from sam2_torch.predictions import SparseMask
 from sam2_torch.runtime.thread_pool import count_at_once, side_by_side
 from sam2_torch.sam2 import SAM2
 

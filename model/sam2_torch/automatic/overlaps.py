@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from sam2_torch.automatic.found_masks import flat_pixels
 from sam2_torch.automatic.non_max_suppression import intersections
-from sam2_torch.predictions import MaskPrediction, SparseMask
+from sam2_torch.masks import SparseMask
+from sam2_torch.predictions import MaskPrediction
 
 INSIDE = 0.7  # of its area that makes a mask part of another
 TOGETHER = 0.6  # of a mother's area that her daughters cover

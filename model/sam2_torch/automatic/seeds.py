@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sam2_torch.label_images import masks_of_labels
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 SCALES = 8  # of the blob detector
 BLOB_CONTRAST = 0.02  # of an image from 0 to 1

@@ -11,7 +11,7 @@ from sam2_torch.automatic.found_masks import AutomaticMask
 from sam2_torch.embeddings.frame_encoder import FrameEncoder
 from sam2_torch.inputs.frames import Frames
 from sam2_torch.inputs.transforms import Contrast, FrameGeometry
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 from sam2_torch.prompts import MaskPrompt
 from sam2_torch.sam2 import SAM2, ImageEmbedding
 

@@ -20,8 +20,9 @@ from sam2_torch.automatic.overlaps import (
     settle,
 )
 from sam2_torch.inputs.frames import Frames
+from sam2_torch.masks import SparseMask
 from sam2_torch.memory.memory_bank import Direction
-from sam2_torch.predictions import FrameResult, MaskPrediction, SparseMask
+from sam2_torch.predictions import FrameResult, MaskPrediction
 from sam2_torch.prompts import MaskPrompt
 from sam2_torch.sessions.video_session import VideoSession
 

@@ -15,7 +15,8 @@ from sam2_torch.inputs.frames import PERCENTILES as PERCENTILES
 from sam2_torch.inputs.frames import Box, Crop, Window, check_frame
 from sam2_torch.inputs.frames import Contrast as Contrast
 from sam2_torch.inputs.frames import measure_contrast as measure_contrast
-from sam2_torch.predictions import LOGIT_STEP, MaskLogits, SparseMask, extent
+from sam2_torch.masks import SparseMask, extent
+from sam2_torch.predictions import LOGIT_STEP, MaskLogits
 from sam2_torch.prompts import MaskPrompt
 
 LogitsBox: TypeAlias = tuple[int, int, int, int]

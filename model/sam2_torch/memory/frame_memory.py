@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sam2_torch.inputs.frames import Crop
-from sam2_torch.predictions import extent
+from sam2_torch.masks import extent
 from sam2_torch.runtime.host_copies import Copies
 
 VISIBLE_LOGIT = -8.0  # below it a mask's probability is under 0.04 %

@@ -9,7 +9,8 @@ from torch import Tensor
 from sam2_torch.embeddings.frame_encoder import FrameEncoder
 from sam2_torch.inputs.prompt_points import PromptPoints
 from sam2_torch.inputs.transforms import Contrast, coarse_logits, logits_to_masks
-from sam2_torch.predictions import MaskPrediction, extent
+from sam2_torch.masks import extent
+from sam2_torch.predictions import MaskPrediction
 from sam2_torch.prompts import MaskPrompt, Prompt
 from sam2_torch.runtime.inference_steps import Said
 from sam2_torch.sam2 import SAM2

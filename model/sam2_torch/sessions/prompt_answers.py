@@ -11,9 +11,9 @@ from typing import TypeGuard
 from sam2_torch.embeddings.frame_encoder import FrameEncoder
 from sam2_torch.inputs.frames import Crop
 from sam2_torch.inputs.prompt_points import PromptPoints
+from sam2_torch.masks import SparseMask
 from sam2_torch.memory.frame_memory import FrameMemory
 from sam2_torch.memory.memory_bank import MemoryBank
-from sam2_torch.predictions import SparseMask
 from sam2_torch.prompts import (
     BoxPrompt,
     MaskPrompt,

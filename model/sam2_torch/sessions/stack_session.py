@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from sam2_torch.inputs.frames import Frames
+from sam2_torch.masks import SparseMask
 from sam2_torch.memory.memory_bank import Direction
-from sam2_torch.predictions import FrameResult, MaskPrediction, SparseMask
+from sam2_torch.predictions import FrameResult, MaskPrediction
 from sam2_torch.sam2 import SAM2
 from sam2_torch.sessions.propagation_plan import Run
 from sam2_torch.sessions.video_session import VideoSession

@@ -24,11 +24,10 @@ from sam2_torch.training.clip_stream import ClipStream, batches
 from sam2_torch.training.config import TrainingConfig
 from sam2_torch.training.data.batches import Batch
 from sam2_torch.training.data.labelled_movies import LabelledMovie
-from sam2_torch.training.log import RunLog
 from sam2_torch.training.losses import Losses, mean_losses, measure_losses
 from sam2_torch.training.optimizer import learning
 from sam2_torch.training.pictures import draw_answers, save_picture
-from sam2_torch.training.run_state import STATE_FILE, RunState
+from sam2_torch.training.run_state import STATE_FILE, RunLog, RunState
 from sam2_torch.training.simulated_prompts import Prompter, PromptPlan
 
 STOP_FILE = "stop"

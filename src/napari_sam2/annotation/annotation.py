@@ -10,7 +10,8 @@ from napari_sam2.annotation.history import StoredMask
 from napari_sam2.annotation.objects import Objects
 from napari_sam2.annotation.prompt_changes import added_clicks, agree, say
 from napari_sam2.masks.masklets import Confidence, Masklets
-from sam2_torch.predictions import FrameResult, MaskPrediction, SparseMask
+from sam2_torch.masks import SparseMask
+from sam2_torch.predictions import FrameResult, MaskPrediction
 from sam2_torch.prompts import MaskPrompt, PointPrompt, Prompt
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from scipy.ndimage import binary_dilation, distance_transform_edt, label
 from napari_sam2.annotation.drawn_prompts import Marks
 from napari_sam2.masks.masklets import Masklets
 from sam2_torch.automatic.seeds import deepest_pixel
-from sam2_torch.predictions import MaskPrediction, SparseMask
+from sam2_torch.masks import SparseMask
+from sam2_torch.predictions import MaskPrediction
 
 ONE_DAUGHTER = 0.7
 """A mask that shrank below this share of what it was is taken for one of two daughters."""

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 
 CLICKS_PER_SCRIBBLE = 5  # the networks were trained with up to eight clicks

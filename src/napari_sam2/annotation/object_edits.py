@@ -12,7 +12,7 @@ from napari_sam2.annotation.drawn_prompts import Marks
 from napari_sam2.annotation.history import Changes, Key, Kind, StoredMask, Value
 from napari_sam2.annotation.objects import ObjectRecord
 from napari_sam2.masks.packing import as_given, pack, unpack
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 Values = Mapping[Key, Value]
 

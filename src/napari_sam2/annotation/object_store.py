@@ -10,7 +10,7 @@ from napari_sam2.masks.masklets import Confidence, Masklets
 from napari_sam2.tracks.lineage import Track
 
 if TYPE_CHECKING:
-    from sam2_torch.predictions import SparseMask
+    from sam2_torch.masks import SparseMask
 
 
 class KnownObjects:

@@ -12,7 +12,7 @@ from scipy.ndimage import binary_erosion
 from napari_sam2.annotation.annotation import Annotation, Direction
 from napari_sam2.annotation.drawn_prompts import ObjectFrame
 from sam2_torch.inputs.frames import Frames, Window, read_window
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 REACH = 2  # frames each way
 PICTURE_PX = 96

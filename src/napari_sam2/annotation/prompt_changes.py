@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam2.annotation.drawn_prompts import ObjectFrame
-from sam2_torch.predictions import MaskPrediction, SparseMask
+from sam2_torch.masks import SparseMask
+from sam2_torch.predictions import MaskPrediction
 from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 
 if TYPE_CHECKING:

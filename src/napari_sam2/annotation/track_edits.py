@@ -16,7 +16,7 @@ from napari_sam2.tracks import lineage_operations
 from napari_sam2.tracks.lineage import Lineage, Track
 from napari_sam2.tracks.lineage_operations import NOWHERE, Edit, Move
 from napari_sam2.tracks.tracked_movie import Tracked, united
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,7 +11,7 @@ from napari_sam2.io.tracks.progress import Progress, silent
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.appearance import USUAL, Appearance, Shown, open_session
 from napari_sam2.movies.movie import Movie
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 from sam2_torch.prompts import MaskPrompt
 
 if TYPE_CHECKING:

@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_sam2.api.automatic import AutomaticResult, in_pixels, segment_all, track_all
-from napari_sam2.cli.appearance import add_appearance, appearance_of
-from napari_sam2.cli.jobs import Job, plan_jobs
-from napari_sam2.cli.track import (
+from napari_sam2.cli.jobs import Job, plan_jobs, progress_bar, run_all, tell
+from napari_sam2.cli.options import (
+    add_appearance,
     add_input,
     add_model,
+    appearance_of,
     load_model,
-    progress_bar,
     resolved_frames,
-    run_all,
-    tell,
 )
 from napari_sam2.io.files import stem
 from napari_sam2.io.read import read_movie

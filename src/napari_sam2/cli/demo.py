@@ -10,7 +10,8 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from napari_sam2 import sample_data
 from napari_sam2.api import prompted
-from napari_sam2.cli.track import add_model, channels, load_model, progress_bar, tell
+from napari_sam2.cli.jobs import progress_bar, tell
+from napari_sam2.cli.options import add_model, channels, load_model
 from napari_sam2.io.files import stem
 from napari_sam2.io.images.tiff import write_tiff
 from napari_sam2.io.prompts.label_prompts import clicks_from_labels

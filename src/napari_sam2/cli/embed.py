@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_sam2.api import prompted
-from napari_sam2.cli.appearance import add_appearance, appearance_of
-from napari_sam2.cli.embedding_folder import add_store, store_of
 from napari_sam2.cli.errors import DONE, EXPECTED, report
-from napari_sam2.cli.jobs import expand_inputs
-from napari_sam2.cli.track import (
+from napari_sam2.cli.jobs import expand_inputs, progress_bar, tell
+from napari_sam2.cli.options import (
+    add_appearance,
     add_model,
+    add_store,
+    appearance_of,
     channels,
     frame_range,
     load_model,
-    progress_bar,
     resolved_frames,
-    tell,
+    store_of,
 )
 from napari_sam2.io.read import read_movie
 

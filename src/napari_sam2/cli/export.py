@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 from napari_sam2.cli.errors import DONE
-from napari_sam2.cli.track import channels, progress_bar, tell
+from napari_sam2.cli.jobs import progress_bar, tell
+from napari_sam2.cli.options import channels
 from napari_sam2.io.read import read_movie
 from napari_sam2.io.tracks.formats import FORMS, export, form_of, read_tracked
 

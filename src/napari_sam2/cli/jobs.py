@@ -1,11 +1,17 @@
-"""Which files a command works on: decided before anything is done."""
+"""Which files a command works on, decided before anything is done; and running the jobs."""
 
 import glob
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tqdm import tqdm
+
+from napari_sam2.api import prompted
+from napari_sam2.cli.errors import DONE, EXPECTED, report
 from napari_sam2.io.files import natural_key, stem, suffix
 from napari_sam2.io.tracks.formats import FOLDERS, form_of
 
@@ -131,3 +137,49 @@ def _prompts_for(source: Path, prompts: Path) -> Path:
             f"{', '.join(_PROMPT_SUFFIXES[1:])}, found nothing"
         )
     return found
+
+
+def run_all(jobs: Sequence[Job], run: Callable[[Job, str], None]) -> int:
+    """Do all jobs; where there are several, one that fails does not stop the others.
+
+    Parameters
+    ----------
+    jobs
+        Finished ones are left out.
+    run
+        Gets a job and what to call it, "[2/3] ", where there are several.
+
+    Returns
+    -------
+    The exit code.
+    """
+    code = DONE
+    for number, job in enumerate(jobs, start=1):
+        which = f"[{number}/{len(jobs)}] " if len(jobs) > 1 else ""
+        if job.finished:
+            tell(f"{which}{job.output} is there already: skipped (delete it to make it anew)")
+            continue
+        try:
+            run(job, which)
+        except EXPECTED as error:
+            if len(jobs) == 1:
+                raise
+            code = code or report(error, about=str(job.source))
+    return code
+
+
+def tell(text: str) -> None:
+    """Say on stderr what is going on: stdout is for results."""
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress_bar(unit: str = "frame") -> Iterator[prompted.Progress]:
+    """Show a bar on stderr while frames, or what else there is, are done."""
+    with tqdm(unit=unit, file=sys.stderr, dynamic_ncols=True) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield progress

@@ -5,8 +5,8 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from napari_sam2.api.linking import link_labels
-from napari_sam2.cli.jobs import Job, plan_jobs
-from napari_sam2.cli.track import add_model, channels, load_model, progress_bar, run_all, tell
+from napari_sam2.cli.jobs import Job, plan_jobs, progress_bar, run_all, tell
+from napari_sam2.cli.options import add_model, channels, load_model
 from napari_sam2.io.read import read_movie
 from napari_sam2.io.tracks.formats import FORMS, export, read_tracked
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from napari_sam2.cli.errors import DONE
-from napari_sam2.cli.track import tell
+from napari_sam2.cli.jobs import tell
 from napari_sam2.io.training_data import FORM, read_labelled
 
 if TYPE_CHECKING:

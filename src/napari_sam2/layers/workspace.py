@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 from napari_sam2.annotation.drawn_prompts import Marks, ObjectFrame
 from napari_sam2.annotation.history import Action, Changes, History, Key, Kind
 from napari_sam2.annotation.object_store import KnownObjects
-from napari_sam2.layers.mask_layers.neighbour_ghosts import NeighbourGhosts
 from napari_sam2.layers.mask_layers.output_layers import Hooks, OutputLayers
-from napari_sam2.layers.mask_layers.preview_outlines import Ghosts
+from napari_sam2.layers.mask_layers.preview_outlines import Ghosts, NeighbourGhosts
 from napari_sam2.layers.prompt_layers.drawing import Drawing
 from napari_sam2.layers.viewer.camera import camera_of
 from napari_sam2.layers.viewer.image_geometry import FrameGeometry, LayerFrames
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels, Points, Shapes
 
     from napari_sam2.tracks.suggestions import Suggestion
-    from sam2_torch.predictions import SparseMask
+    from sam2_torch.masks import SparseMask
 
 
 def _nothing() -> None:

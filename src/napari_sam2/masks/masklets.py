@@ -11,7 +11,8 @@ from napari_sam2.masks.packing import Outline as Outline
 from napari_sam2.masks.packing import Overlaps, read_outline
 from napari_sam2.masks.packing import pack as pack
 from napari_sam2.masks.packing import unpack as unpack
-from sam2_torch.predictions import MaskLogits, MaskPrediction, SparseMask
+from sam2_torch.masks import SparseMask
+from sam2_torch.predictions import MaskLogits, MaskPrediction
 
 
 class Confidence(NamedTuple):

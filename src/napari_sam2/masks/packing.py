@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sam2_torch.predictions import MaskLogits, SparseMask
+from sam2_torch.masks import SparseMask
+from sam2_torch.predictions import MaskLogits
 
 # origin y, x; extent h, w; area; centroid y, x; bytes of the bits; whether a person gave it
 _HEADER = struct.Struct("<5i2fi?")

@@ -28,7 +28,7 @@ from scipy.ndimage import label
 
 from napari_sam2.masks.mask_statistics import MaskStatistics
 from napari_sam2.masks.masklets import Masklets
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 if TYPE_CHECKING:
     Places = NDArray[np.floating]

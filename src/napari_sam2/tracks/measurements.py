@@ -11,7 +11,7 @@ from scipy.ndimage import binary_dilation
 from napari_sam2.movies.movie import Calibration
 from napari_sam2.tracks.lineage import Track
 from napari_sam2.tracks.tracked_movie import Channels, Tracked
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 Table: TypeAlias = dict[str, NDArray[Any]]
 """Columns of one length by name."""

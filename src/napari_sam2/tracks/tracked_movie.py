@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.movie import Calibration, Movie
 from napari_sam2.tracks.lineage import Lineage
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 Channels: TypeAlias = Mapping[str, Sequence[NDArray[Any]]]
 """Frames, (H, W) or (H, W, 3), of each channel by name."""

@@ -11,7 +11,8 @@ from napari_sam2.annotation.daughters import (
 )
 from napari_sam2.masks.masklets import Masklets
 from sam2_torch.automatic.seeds import deepest_pixel
-from sam2_torch.predictions import MaskPrediction, SparseMask
+from sam2_torch.masks import SparseMask
+from sam2_torch.predictions import MaskPrediction
 
 SHAPE = (40, 70)
 

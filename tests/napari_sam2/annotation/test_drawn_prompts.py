@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_sam2.annotation.drawn_prompts import Marks
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 LARGE = (200_000, 150_000)  # 30 GB as a mask
 

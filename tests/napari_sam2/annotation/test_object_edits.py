@@ -8,7 +8,7 @@ from napari_sam2.annotation.drawn_prompts import Marks
 from napari_sam2.annotation.history import Key, Kind, StoredMask
 from napari_sam2.annotation.objects import ObjectRecord
 from napari_sam2.masks.masklets import Confidence, pack, unpack
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 SHAPE = (8, 12)
 CLICK = Marks(((1, 2, 1),))

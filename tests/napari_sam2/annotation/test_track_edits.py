@@ -12,7 +12,7 @@ from napari_sam2.annotation.objects import ObjectRecord
 from napari_sam2.masks.masklets import pack
 from napari_sam2.tracks.lineage import Lineage, Track
 from napari_sam2.tracks.tracked_movie import Tracked
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 
 def history_of(tracked: Tracked) -> History:

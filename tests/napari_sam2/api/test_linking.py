@@ -6,7 +6,7 @@ from napari_sam2.io.tracks.label_movies import tracked_labels
 from napari_sam2.movies.movie import Movie
 from napari_sam2.sample_data import dividing_nuclei_with_truth
 from sam2_torch import load_sam2
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 SHAPE = (60, 90)
 

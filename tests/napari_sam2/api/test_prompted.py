@@ -7,7 +7,7 @@ import sam2_torch
 from napari_sam2.api import prompted
 from napari_sam2.io.prompts.object_prompts import ObjectPrompts
 from napari_sam2.movies.movie import Movie
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt
 
 MOVIE = Movie(np.zeros((6, 40, 60), np.uint16))

@@ -13,7 +13,7 @@ from napari_sam2.annotation.history import SETTINGS_KEY, Action, History, Key, K
 from napari_sam2.annotation.session_settings import Settings
 from napari_sam2.api import prompted
 from napari_sam2.cli import main, track
-from napari_sam2.cli.appearance import add_appearance, appearance_of
+from napari_sam2.cli.options import add_appearance, appearance_of
 from napari_sam2.io.prompts.label_prompts import clicks_from_labels
 from napari_sam2.io.prompts.object_prompts import ObjectPrompts
 from napari_sam2.io.prompts.prompts_csv import write_prompts_csv

@@ -7,7 +7,7 @@ from PIL import Image
 
 from napari_sam2.io.training_data import read_labelled, session_movies, write_dataset
 from napari_sam2.masks.masklets import Masklets
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 from sam2_torch.training.data.labelled_movies import DataError, read_dataset
 
 LABELS = np.zeros((20, 30), np.uint16)

@@ -12,7 +12,7 @@ from napari_sam2.tracks import lineage_operations
 from napari_sam2.tracks.lineage import Lineage
 from napari_sam2.tracks.measurements import outline_numbers
 from napari_sam2.tracks.tracked_movie import Tracked
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 SHAPE = (40, 56)
 

@@ -6,7 +6,8 @@ import pytest
 
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.masks.packing import as_given
-from sam2_torch.predictions import LOGIT_STEP, MaskLogits, SparseMask
+from sam2_torch.masks import SparseMask
+from sam2_torch.predictions import LOGIT_STEP, MaskLogits
 
 SHAPE = (40, 60)
 

@@ -3,7 +3,7 @@ import argparse
 import numpy as np
 import pytest
 
-from napari_sam2.cli.appearance import add_appearance, appearance_of
+from napari_sam2.cli.options import add_appearance, appearance_of
 from napari_sam2.movies.appearance import Appearance, ShownFrames
 from napari_sam2.movies.movie import Movie
 

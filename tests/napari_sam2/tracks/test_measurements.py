@@ -7,7 +7,7 @@ from napari_sam2.tracks import lineage_operations
 from napari_sam2.tracks.lineage import Lineage
 from napari_sam2.tracks.measurements import measure_objects, measure_tracks, outline_numbers
 from napari_sam2.tracks.tracked_movie import Tracked
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 SHAPE = (50, 70)
 CALIBRATION = Calibration((0.5, 0.25), "um", 2.0, 30.0, "s")

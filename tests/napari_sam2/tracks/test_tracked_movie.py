@@ -3,7 +3,7 @@ from random_tracks import SHAPE
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.tracks.lineage import Lineage, Track
 from napari_sam2.tracks.tracked_movie import Tracked
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 
 def test_tracks_and_labels_keep_to_the_lineage() -> None:

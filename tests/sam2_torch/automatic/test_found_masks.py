@@ -13,7 +13,7 @@ from sam2_torch.automatic.found_masks import (
     touches_border,
 )
 from sam2_torch.automatic.options import ObjectRules
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 SHAPE = (40, 70)
 

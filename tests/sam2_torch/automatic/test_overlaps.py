@@ -10,7 +10,8 @@ from sam2_torch.automatic.overlaps import (
     mean_logit,
     settle,
 )
-from sam2_torch.predictions import MaskPrediction, SparseMask
+from sam2_torch.masks import SparseMask
+from sam2_torch.predictions import MaskPrediction
 
 SHAPE = (40, 60)
 

@@ -16,7 +16,8 @@ from sam2_torch.inputs.transforms import (
     measure_contrast,
     relay,
 )
-from sam2_torch.predictions import LOGIT_STEP, SparseMask, extent
+from sam2_torch.masks import SparseMask, extent
+from sam2_torch.predictions import LOGIT_STEP
 
 TINY = RELEASED["sam2.1_hiera_tiny"]
 

@@ -14,10 +14,16 @@ from tests.tiny_network import TINY
 
 from sam2_torch import SAM2
 from sam2_torch.training.config import TrainingConfig
-from sam2_torch.training.log import LOG_FILE, read_log
 from sam2_torch.training.loop import STOP_FILE, Budget, Run
 from sam2_torch.training.optimizer import learning
-from sam2_torch.training.run_state import STATE_FILE, RunState, pack_state, unpack_state
+from sam2_torch.training.run_state import (
+    LOG_FILE,
+    STATE_FILE,
+    RunState,
+    pack_state,
+    read_log,
+    unpack_state,
+)
 
 from .conftest import disc_movie
 

@@ -37,7 +37,8 @@ from napari_sam2.masks.masklets import Confidence
 from napari_sam2.masks.packing import as_given, is_given, pack, unpack, unpack_logits
 from napari_sam2.tracks.lineage import Track
 from sam2_torch.inputs.frames import has_large_parts, sample_pixels, shape_of_frames
-from sam2_torch.predictions import MaskLogits, SparseMask
+from sam2_torch.masks import SparseMask
+from sam2_torch.predictions import MaskLogits
 
 FORMAT, VERSION = "napari-sam2 session", 2
 SUFFIX = ".jsonl"

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from napari_sam2.io.files import replacing
-from napari_sam2.io.tracks.progress import Progress, silent
+from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.tracks.tracked_movie import Tracked
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 _CATEGORY = {"id": 1, "name": "object", "supercategory": "object"}
 

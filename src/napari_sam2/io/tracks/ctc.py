@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_sam2.io.files import natural_key, replacing_folder
 from napari_sam2.io.images.tiff import read_tiff, write_tiff
 from napari_sam2.io.tracks.label_movies import add_labels
-from napari_sam2.io.tracks.progress import Progress, silent
+from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.tracks.lineage import Lineage, Track
 from napari_sam2.tracks.tracked_movie import Tracked

@@ -19,9 +19,8 @@ from napari_sam2.io.tracks.label_movies import tracked_labels
 from napari_sam2.io.tracks.measurement_tables import write_measurements
 from napari_sam2.io.tracks.mp4 import write_mp4
 from napari_sam2.io.tracks.ome_zarr_labels import read_properties, write_ome_zarr_labels
-from napari_sam2.io.tracks.progress import Progress, silent
 from napari_sam2.io.tracks.trackmate import write_trackmate
-from napari_sam2.io.tracks.writer import Writer
+from napari_sam2.io.tracks.writer import Progress, Writer, silent
 from napari_sam2.movies.movie import Movie
 from napari_sam2.tracks.tracked_movie import Tracked
 

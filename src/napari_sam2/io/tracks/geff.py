@@ -19,12 +19,12 @@ from napari_sam2.io.tracks.ome_zarr_labels import (
     axis_unit,
     fill_label_group,
 )
-from napari_sam2.io.tracks.progress import Progress, silent
+from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.movie import Calibration
 from napari_sam2.tracks.lineage import Lineage, Track
 from napari_sam2.tracks.tracked_movie import Tracked
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 LABELS = "labels"
 """Where in the folder the label movie is."""

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from napari_sam2.io.files import replacing
 from napari_sam2.io.tracks.contours import outlines, signed_area
-from napari_sam2.io.tracks.progress import Progress, silent
+from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.tracks.tracked_movie import Tracked
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 
 def write_rois(path: Path, tracked: Tracked, progress: Progress = silent) -> None:

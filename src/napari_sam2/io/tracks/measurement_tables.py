@@ -5,7 +5,7 @@ from pathlib import Path
 
 from napari_sam2.io.files import replacing, suffix
 from napari_sam2.io.optional import library
-from napari_sam2.io.tracks.progress import Progress, silent
+from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.tracks.measurements import Table, collect, measure_tracks, measured_frames
 from napari_sam2.tracks.tracked_movie import Channels, Tracked
 

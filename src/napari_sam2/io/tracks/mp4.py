@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from napari_sam2.io.files import replacing
 from napari_sam2.io.tracks.outline_pictures import edges, object_colours
-from napari_sam2.io.tracks.progress import Progress, silent
+from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.movies.movie import Calibration
 from napari_sam2.tracks.tracked_movie import Tracked
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from napari_sam2.io.files import replacing_folder
 from napari_sam2.io.images.ome_zarr import AXIS_TYPES, LONG_UNITS
-from napari_sam2.io.tracks.progress import Progress, silent
+from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.movies.movie import Calibration
 from napari_sam2.tracks.lineage import Lineage
 from napari_sam2.tracks.tracked_movie import Tracked

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from napari_sam2.io.files import replacing
 from napari_sam2.io.tracks.contours import outlines
-from napari_sam2.io.tracks.progress import Progress, silent
+from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.tracks.lineage import Lineage
 from napari_sam2.tracks.tracked_movie import Tracked
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 VERSION = "7.11.1"
 """Of TrackMate, whose form this is."""

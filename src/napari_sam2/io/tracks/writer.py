@@ -1,10 +1,17 @@
-"""What all forms of files that objects are written to have in common."""
+"""The protocol of all writers of tracked objects, and how they report progress."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from napari_sam2.io.tracks.progress import Progress
 from napari_sam2.tracks.tracked_movie import Tracked
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Is told how many frames or objects are done, of how many; what it raises stops the writing."""
+
+
+def silent(done: int, total: int) -> None:
+    """Tell nobody."""
 
 
 class Writer(Protocol):

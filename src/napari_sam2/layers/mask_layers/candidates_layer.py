@@ -12,7 +12,7 @@ from napari_sam2.layers.mask_layers.output_layers import OPACITY, insert_quietly
 from napari_sam2.layers.viewer.colours import object_colormap
 from napari_sam2.layers.viewer.image_geometry import FrameGeometry, placement
 from napari_sam2.masks.masklets import Masklets
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from napari_sam2.layers.viewer.image_geometry import FrameGeometry
 from napari_sam2.masks.masklets import Masklets
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 
 class MaskletView(NDArrayOperatorsMixin):

@@ -20,7 +20,6 @@ from napari_sam2.widgets.annotator.preview_request import Neighbours
 from napari_sam2.widgets.annotator.prompting import Conversation
 from napari_sam2.widgets.annotator.propagation import Propagation
 from napari_sam2.widgets.annotator.recorder import Steps
-from napari_sam2.widgets.annotator.wiring import connect_parts
 from napari_sam2.widgets.annotator.workspaces import Workspaces
 from napari_sam2.widgets.controls.notices import ONE_LAYER_FOR_ALL
 from napari_sam2.widgets.inference.network import Network
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image, Layer
 
-    from sam2_torch.predictions import SparseMask
+    from sam2_torch.masks import SparseMask
 
 
 class Annotator(QObject):
@@ -98,7 +97,7 @@ class Annotator(QObject):
         self.edit = Edits(self._current, self.steps.put, self.propagation.when_idle)
         self.pen = Pen(self._current, self.steps, self.edit)
         self.sessions = Sessions(lambda: self.model[0], self._put_history)
-        connect_parts(self)
+        _connect_parts(self)
         viewer.layers.events.removed.connect(self._layer_removed)
 
     @property
@@ -387,3 +386,28 @@ class Annotator(QObject):
         self.network.note_failure()
         self.failed.emit(error)
         self.changed.emit()
+
+
+def _connect_parts(annotator: Annotator) -> None:
+    """Connect the parts with each other, and what they say with what the Annotator says."""
+    network, propagation, sessions = annotator.network, annotator.propagation, annotator.sessions
+    steps, conversation, pen = annotator.steps, annotator.conversation, annotator.pen
+    network.changed.connect(steps.note_settings)  # first: then they are saved
+    for part in (conversation, annotator.alternatives, steps, propagation, pen, sessions):
+        part.noticed.connect(annotator.noticed)
+    for each in (network, conversation, steps, propagation, pen, sessions):
+        each.changed.connect(annotator.changed)
+    for one in (network, propagation, sessions):
+        one.failed.connect(annotator.failed)
+    annotator.worker.failed.connect(annotator.fail)
+    propagation.progressed.connect(annotator.progressed)
+    propagation.ended.connect(annotator.ended)
+    # save after whatever is recorded
+    propagation.recorded.connect(sessions.later)
+    annotator.changed.connect(sessions.later)
+    # show how an object would go on after each answer, until something else is done
+    neighbours = annotator.neighbours
+    conversation.answered.connect(neighbours.look_soon)
+    steps.changed.connect(neighbours.discard)
+    propagation.changed.connect(neighbours.discard)
+    annotator.changed.connect(neighbours.discard_outdated)

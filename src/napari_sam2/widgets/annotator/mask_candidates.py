@@ -14,7 +14,7 @@ from napari_sam2.widgets.annotator.pending_step import PendingStep, places
 from napari_sam2.widgets.annotator.prompting import Conversation
 
 if TYPE_CHECKING:
-    from sam2_torch.predictions import SparseMask
+    from sam2_torch.masks import SparseMask
 
 GHOSTS_MS = 6000
 MASKS = 3  # that a click can mean

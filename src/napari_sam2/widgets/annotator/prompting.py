@@ -17,7 +17,7 @@ from napari_sam2.widgets.inference.session_owner import SessionOwner
 from napari_sam2.widgets.inference.worker import SessionWorker
 
 if TYPE_CHECKING:
-    from sam2_torch.predictions import SparseMask
+    from sam2_torch.masks import SparseMask
 
 
 class Conversation(QObject):

@@ -19,7 +19,7 @@ from napari_sam2.widgets.inference.loaded_model import short_name
 from napari_sam2.widgets.inference.network import Network
 
 if TYPE_CHECKING:
-    from sam2_torch.predictions import SparseMask
+    from sam2_torch.masks import SparseMask
 
 
 class Steps(QObject):

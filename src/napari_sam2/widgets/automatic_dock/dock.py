@@ -27,8 +27,8 @@ from napari_sam2.widgets.automatic_dock.seeds import seeds_of
 from napari_sam2.widgets.controls.image_chooser import ImageChoice
 from napari_sam2.widgets.controls.notices import report
 from napari_sam2.widgets.controls.vertical_scroll import TallScroll
-from napari_sam2.widgets.inference.guarded import Guarded
 from napari_sam2.widgets.inference.session_owner import SessionOwner
+from napari_sam2.widgets.inference.worker import Guarded
 from sam2_torch.automatic.options import EverythingOptions
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.layers.workspace import Workspace
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 SAME = 0.5  # of a mask that an object covers if it is that object
 

@@ -13,7 +13,8 @@ from napari_sam2.layers.mask_layers.candidates_layer import FoundObject
 from napari_sam2.layers.viewer.image_geometry import LayerFrames
 from napari_sam2.masks.masklets import Confidence
 from sam2_torch.automatic.options import EverythingOptions, TrackOptions
-from sam2_torch.predictions import MaskLogits, SparseMask
+from sam2_torch.masks import SparseMask
+from sam2_torch.predictions import MaskLogits
 
 if TYPE_CHECKING:
     from napari_sam2.widgets.inference.session_owner import SessionOwner

@@ -17,7 +17,8 @@ from napari_sam2.masks.masklets import Confidence, Masklets
 from napari_sam2.movies import appearance
 from napari_sam2.movies.background_threads import garbage_collected_afterwards, load_torch_libraries
 from napari_sam2.widgets.inference.loaded_model import LoadedModel, LoadModel, Opened
-from sam2_torch.predictions import FrameResult, MaskPrediction, SparseMask
+from sam2_torch.masks import SparseMask
+from sam2_torch.predictions import FrameResult, MaskPrediction
 
 if TYPE_CHECKING:
     from sam2_torch import EmbeddingStore

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QCheckBox, QWidget
 from napari_sam2.layers.prompt_layers.seed_layers import is_seeds, labels_of_frame
 from napari_sam2.widgets.controls.form_rows import add_row, button, combo_box, form, row
 from sam2_torch.label_images import masks_of_labels
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

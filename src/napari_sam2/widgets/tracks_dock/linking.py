@@ -8,7 +8,7 @@ from napari_sam2.api.linking import Linking, check_labels
 from napari_sam2.layers.tracked_image import labels_on
 from napari_sam2.tracks.tracked_movie import Tracked
 from napari_sam2.widgets.controls.notices import report
-from napari_sam2.widgets.inference.guarded import Guarded
+from napari_sam2.widgets.inference.worker import Guarded
 from napari_sam2.widgets.tracks_dock.open_section import OpenSection, Sources
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_sam2.annotation.history import Changes
     from napari_sam2.layers.workspace import Workspace
     from napari_sam2.widgets.annotator.annotator import Annotator
-    from sam2_torch.predictions import SparseMask
+    from sam2_torch.masks import SparseMask
 
     Halves: TypeAlias = tuple[SparseMask, SparseMask]
 

@@ -21,7 +21,8 @@ from napari_sam2.io.sessions.session_files import (
 )
 from napari_sam2.masks.masklets import Confidence
 from napari_sam2.masks.packing import as_given, is_given, pack, unpack, unpack_logits
-from sam2_torch.predictions import MaskLogits, SparseMask
+from sam2_torch.masks import SparseMask
+from sam2_torch.predictions import MaskLogits
 
 MOVIE = np.arange(6 * 30 * 50, dtype=np.uint16).reshape(6, 30, 50)
 IMAGE = Fingerprint.of(MOVIE, "movie.tif", axes=("t", "y", "x"), scale=(1.0, 0.5, 0.5))

@@ -10,7 +10,7 @@ from napari_sam2.annotation.history import Action, History, Key, Kind
 from napari_sam2.io.read import read_prompts
 from napari_sam2.io.sessions.session_files import Fingerprint, Header, write_session
 from napari_sam2.movies.movie import Movie
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 MOVIE = Movie(np.zeros((6, 30, 50), np.uint16), "TYX")
 

@@ -13,7 +13,7 @@ from napari_sam2.io.tracks.coco import compressed_rle, write_coco
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.tracks.lineage import Lineage, Track
 from napari_sam2.tracks.tracked_movie import Tracked
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 # of pycocotools' own arrays
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -5,7 +5,7 @@ from hypothesis.extra.numpy import arrays
 from skimage.draw import polygon2mask
 
 from napari_sam2.io.tracks.contours import outlines, signed_area
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 
 @given(arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 7)), elements=st.booleans()))

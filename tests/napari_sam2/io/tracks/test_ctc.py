@@ -14,7 +14,7 @@ from napari_sam2.io.tracks.ctc import read_ctc, write_ctc
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.tracks.lineage import Lineage, Track
 from napari_sam2.tracks.tracked_movie import Tracked
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 DOT = SparseMask.from_window(SHAPE, [[1]], (2, 3))
 

@@ -27,7 +27,7 @@ from napari_sam2.movies.movie import Calibration, Movie
 from napari_sam2.tracks import lineage_operations
 from napari_sam2.tracks.lineage import Lineage
 from napari_sam2.tracks.tracked_movie import Tracked
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 SHAPE = (40, 56)
 CALIBRATION = Calibration((0.5, 0.25), "um", None, 60.0, "s")

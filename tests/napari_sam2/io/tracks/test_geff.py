@@ -15,7 +15,7 @@ from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.movie import Calibration
 from napari_sam2.tracks.lineage import Lineage, Track
 from napari_sam2.tracks.tracked_movie import Tracked
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 ALL_CHECKS = ValidationConfig(graph=True, tracklet=True, lineage=True)
 

@@ -6,7 +6,7 @@ from napari.components import ViewerModel
 
 from napari_sam2.layers.mask_layers.candidates_layer import FoundLayer, FoundObject
 from napari_sam2.layers.viewer.image_geometry import FrameGeometry
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 SHAPE = (3, 20, 30)
 PLACE = {"scale": (1, 0.5, 0.25), "translate": (0, 10, 20)}

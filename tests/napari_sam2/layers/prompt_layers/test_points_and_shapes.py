@@ -18,7 +18,7 @@ from napari_sam2.layers.prompt_layers.points_and_shapes import (
 )
 from napari_sam2.layers.viewer.colours import NEGATIVE, POSITIVE, object_colour
 from napari_sam2.layers.viewer.image_geometry import FrameGeometry
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt
 
 

@@ -9,7 +9,7 @@ from napari.utils import notifications
 from qtpy.QtCore import Qt
 
 from napari_sam2.widgets.annotator.annotator_of_viewer import annotator_of
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 
 @pytest.fixture

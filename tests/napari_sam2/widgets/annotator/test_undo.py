@@ -9,7 +9,7 @@ from napari.components import ViewerModel
 from napari_sam2.annotation.history import Kind
 from napari_sam2.layers.mask_layers import masklet_levels
 from napari_sam2.widgets.annotator.annotator import Annotator
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 CELLS = ("cells_nano", "cpu")
 

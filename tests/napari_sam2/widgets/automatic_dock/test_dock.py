@@ -190,7 +190,7 @@ def test_all_frames_can_be_cancelled(dock, viewer, qtbot):
 
 
 def test_find_all_like_the_current_object(dock, viewer, qtbot, messages):
-    from sam2_torch.predictions import SparseMask
+    from sam2_torch.masks import SparseMask
 
     dock.alike.run.click()
     done(dock, qtbot)

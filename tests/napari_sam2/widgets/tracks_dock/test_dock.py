@@ -28,7 +28,7 @@ from napari_sam2.tracks.suggestions import Suggestion, of_divisions
 from napari_sam2.widgets.segment_dock.dock import SegmentAndTrack
 from napari_sam2.widgets.tracks_dock.dock import TracksAndNumbers
 from sam2_torch.automatic import Division
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 LEFT = Qt.MouseButton.LeftButton
 CELLS = ("cells_nano", "cpu")

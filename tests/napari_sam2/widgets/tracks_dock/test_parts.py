@@ -21,7 +21,7 @@ from napari_sam2.widgets.tracks_dock.measurements_section import TRACKS, Numbers
 from napari_sam2.widgets.tracks_dock.measurements_table import NumbersTable
 from napari_sam2.widgets.tracks_dock.plot import Plot, round_ticks
 from napari_sam2.widgets.tracks_dock.suggestion_list import SuggestionList
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 SHAPE = (30, 44)
 LEFT = Qt.MouseButton.LeftButton

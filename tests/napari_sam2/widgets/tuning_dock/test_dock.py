@@ -13,8 +13,8 @@ from napari_sam2.layers.viewer.image_geometry import FrameGeometry
 from napari_sam2.widgets.tuning_dock.dock import TuneToMyData
 from napari_sam2.widgets.tuning_dock.loss_curve import LossCurve, smoothed
 from napari_sam2.widgets.tuning_dock.process import TuningRequest
+from sam2_torch.masks import SparseMask
 from sam2_torch.models.registry import VARIABLE
-from sam2_torch.predictions import SparseMask
 from sam2_torch.training.data.labelled_movies import read_dataset
 
 DOCK_WIDTH_PX = 300

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from napari_sam2.layers.mask_layers.neighbour_ghosts import NeighbourGhosts
+from napari_sam2.layers.mask_layers.preview_outlines import NeighbourGhosts
 from napari_sam2.layers.viewer.image_geometry import FrameGeometry
-from sam2_torch.predictions import SparseMask
+from sam2_torch.masks import SparseMask
 
 
 @pytest.fixture

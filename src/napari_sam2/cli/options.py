@@ -1,0 +1,259 @@
+"""Options that several commands share, and what they stand for."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from napari_sam2.cli.jobs import tell
+from napari_sam2.cli.models import download_bar
+from napari_sam2.io.tracks.formats import FORMS
+from napari_sam2.movies.appearance import USUAL, Appearance, Resolution
+from napari_sam2.movies.axes import Channel
+from napari_sam2.movies.movie import Movie
+
+if TYPE_CHECKING:
+    import torch
+
+    from sam2_torch import SAM2, EmbeddingStore
+
+AUTO = "auto"
+
+
+def add_input(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what is read, which part of it, and what is written."""
+    parser.add_argument(
+        "inputs",
+        metavar="IN",
+        nargs="+",
+        help="TIFF, Zarr, OME-Zarr, NPY, PNG, JPEG, video, or a folder of images",
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", required=True, help=f"{', '.join(FORMS)}, or a folder"
+    )
+    parser.add_argument(
+        "--frames", metavar="A:B", type=frame_range, help="from frame A up to, without, frame B"
+    )
+    parser.add_argument(
+        "--axes", help="of the input, for example TYX, ZYX or TZCYX (default: what the file says)"
+    )
+    parser.add_argument(
+        "--channel",
+        metavar="C",
+        type=channels,
+        help="which channel (default: 0), or two or three to be red, green and blue: 2,0,1",
+    )
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what computes, and where."""
+    parser.add_argument(
+        "--model", default="cells_nano", help="name or checkpoint file (default: cells_nano)"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default: auto)")
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "float32", "bfloat16"),
+        default="auto",
+        help="auto: what the device is fastest in; float32 is the same everywhere (default: auto)",
+    )
+    parser.add_argument(
+        "--local-only", action="store_true", help="fail rather than download the model"
+    )
+
+
+def frame_range(text: str) -> tuple[int, int | None]:
+    """Read A:B; either may be left out.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If it is something else.
+    """
+    first, colon, stop = text.partition(":")
+    try:
+        if not colon:
+            raise ValueError
+        return int(first or 0), int(stop) if stop else None
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected A:B, for example 0:10 or 5:, found {text!r}"
+        ) from None
+
+
+def channels(text: str) -> Channel:
+    """Read one channel, or several with commas between them.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If it is something else.
+    """
+    try:
+        numbers = tuple(int(number) for number in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected a channel, or two or three with commas, for example 2,0,1; found {text!r}"
+        ) from None
+    return numbers if len(numbers) > 1 else numbers[0]
+
+
+def resolved_frames(frames: tuple[int, int | None] | None, movie: Movie) -> tuple[int, int] | None:
+    """Resolve `--frames A:B`; None for all."""
+    if frames is None:
+        return None
+    first, stop = frames
+    return first, movie.n_frames // movie.n_planes if stop is None else stop
+
+
+def load_model(arguments: argparse.Namespace) -> "SAM2":
+    """Load the network that the options name."""
+    from sam2_torch import load_sam2
+
+    with download_bar(arguments.model) as progress:
+        model = load_sam2(
+            arguments.model,
+            arguments.device,
+            chosen_dtype(arguments.precision),
+            local_only=arguments.local_only,
+            progress=progress,
+        )
+    precision = str(model.dtype).removeprefix("torch.")
+    tell(f"model {arguments.model} on {model.device} in {precision}")
+    return model
+
+
+def chosen_dtype(precision: str) -> "torch.dtype | Literal['fast']":
+    """Resolve `--precision`."""
+    import torch
+
+    if precision == "auto":
+        return "fast"
+    return torch.float32 if precision == "float32" else torch.bfloat16
+
+
+def add_appearance(parser: argparse.ArgumentParser) -> None:
+    """Add the options to a parser; one that is not given is None."""
+    group = parser.add_argument_group("what the network sees")
+    group.add_argument(
+        "--contrast",
+        metavar="LOW:HIGH",
+        type=contrast,
+        help="intensities that become black and white; auto: percentiles of a few frames "
+        "(default: auto)",
+    )
+    group.add_argument(
+        "--contrast-per-frame",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="percentiles of each frame: for movies that bleach or flicker",
+    )
+    group.add_argument("--gamma", type=float, help="below 1 brightens what is dark (default: 1)")
+    group.add_argument(
+        "--resolution",
+        metavar="R",
+        type=resolution,
+        help="whole: each frame squeezed into the network's input; a number: windows around the "
+        "objects, with so many pixels of the input for one of the image; auto: whole up to 2048 "
+        "rows or columns, else 1 (default: auto)",
+    )
+
+
+def appearance_of(arguments: argparse.Namespace, usual: Appearance = USUAL) -> Appearance:
+    """Gather the options.
+
+    Parameters
+    ----------
+    arguments
+        Of the command line.
+    usual
+        What holds for the options that are not given: that of a session, say.
+
+    Raises
+    ------
+    ValueError
+        If a number makes no sense.
+    """
+    given: dict[str, Any] = {
+        "contrast": arguments.contrast,
+        "gamma": arguments.gamma,
+        "per_frame": arguments.contrast_per_frame,
+        "resolution": arguments.resolution,
+    }
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if "contrast" in chosen:  # it takes the place of what each frame is stretched by
+        chosen = {"per_frame": False} | chosen
+    if chosen.get("contrast") == AUTO:
+        chosen["contrast"] = None
+    return replace(usual, **chosen)
+
+
+def contrast(text: str) -> tuple[float, float] | str:
+    """Read LOW:HIGH, or auto.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If it is something else.
+    """
+    if text == AUTO:
+        return text
+    low, _, high = text.partition(":")
+    try:
+        numbers = float(low), float(high)
+    except ValueError:
+        numbers = (1.0, 0.0)
+    if not numbers[0] < numbers[1]:
+        raise argparse.ArgumentTypeError(
+            f"expected LOW:HIGH with LOW below HIGH, for example 100:4000, or auto, found {text!r}"
+        )
+    return numbers
+
+
+def resolution(text: str) -> Resolution:
+    """Read a number, auto or whole.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If it is something else.
+    """
+    if text in (AUTO, "whole"):
+        return cast("Resolution", text)
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected auto, whole or a number, found {text!r}"
+        ) from None
+    return number
+
+
+def add_store(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says where embeddings are kept."""
+    parser.add_argument(
+        "--embeddings",
+        metavar="FOLDER",
+        nargs="?",
+        const="",
+        help="keep what the network makes of each frame on disk, for the next time; in the "
+        "user's cache if no folder is given",
+    )
+
+
+def store_of(arguments: argparse.Namespace) -> "EmbeddingStore | None":
+    """Open the folder that the option names; None if it was not given.
+
+    Raises
+    ------
+    NotADirectoryError
+        If it is a file.
+    """
+    from sam2_torch import EmbeddingStore
+
+    if arguments.embeddings is None:
+        return None
+    folder = Path(arguments.embeddings) if arguments.embeddings else None
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{folder}: expected a folder for embeddings, found a file")
+    return EmbeddingStore(folder)
