@@ -251,7 +251,7 @@ CRASH = """
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_after_kill_9_masks_and_prompts_are_there(start, settle, request):
-    stub = request.path.parents[1]
+    stub = request.path.parents[2]  # where stub_session lies
     crashed = subprocess.run(
         [sys.executable, "-c", dedent(CRASH), str(stub)],
         env=None,
