@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2.io.tracks.progress import Progress, silent
+from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.appearance import USUAL, Appearance, open_session
 from napari_sam2.movies.movie import Calibration, Movie

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from napari_sam2.io.tracks.progress import Progress, silent
+from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.movie import Movie
 from napari_sam2.tracks.lineage import Lineage, Track

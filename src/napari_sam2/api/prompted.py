@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_sam2.annotation.prompt_changes import say as apply_prompts
 from napari_sam2.io.prompts.object_prompts import ObjectPrompts
-from napari_sam2.io.tracks.progress import Progress, silent
+from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.appearance import USUAL, Appearance, Shown, open_session
 from napari_sam2.movies.movie import Movie
