@@ -8,10 +8,8 @@ import pytest
 REPO = Path(__file__).parents[1]
 
 PENDING = {
-    "model/sam2_torch/checkpoints",
     "model/sam2_torch/inputs",
     "model/sam2_torch/memory",
-    "model/sam2_torch/models",
     "model/sam2_torch/runtime",
     "model/sam2_torch/sessions",
     "model/sam2_torch/training",

@@ -1,1 +1,1 @@
-"""Loading and saving checkpoints: layouts, architectures and safe unpickling."""
+"""Load and save checkpoints: file layouts, architectures and safe unpickling."""

@@ -1,4 +1,4 @@
-"""Which network a checkpoint belongs to, told by the names and shapes of its tensors."""
+"""Recognise the architecture of a checkpoint by the names and shapes of its tensors."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -22,10 +22,10 @@ _ADAPTERS = ("lora_", ".w_a_linear", ".w_b_linear")  # of peft, and of micro-sam
 
 
 class WithoutWeights(TorchFunctionMode):
-    """Make a network whose parameters take neither memory nor time: a checkpoint has them.
+    """Construct networks whose parameters take neither memory nor time: a checkpoint replaces them.
 
-    They are on the meta device, where drawing the numbers that nobody will see would import
-    PyTorch's compiler, for seconds.
+    Parameters are created on the meta device. Their random initialisation is skipped, because there
+    it would import PyTorch's compiler, which takes seconds.
     """
 
     def __torch_function__(
@@ -41,21 +41,28 @@ class WithoutWeights(TorchFunctionMode):
 
 @cache
 def expected_shapes(config: SAM2Config) -> Mapping[str, tuple[int, ...]]:
-    """List names and shapes of a network's tensors without making it."""
+    """Return names and shapes of a network's tensors without allocating them."""
     with WithoutWeights():
         return {name: tuple(t.shape) for name, t in SAM2(config).state_dict().items()}
 
 
 def recognise(state: Mapping[str, Tensor], file: str) -> SAM2Config:
-    """Tell the architecture of a checkpoint.
+    """Return the architecture of a checkpoint.
 
-    The side of the input leaves no trace in the weights: a network that was fine-tuned with
-    another one needs a config of its own, in its file or in a registry.
+    The size of the input leaves no trace in the weights. A network fine-tuned with another size
+    needs a config of its own, in its file or in a registry.
+
+    Parameters
+    ----------
+    state
+        Tensors by Meta's names.
+    file
+        Name of the file, for messages.
 
     Raises
     ------
     CheckpointError
-        If it is none of the known ones; the message names the nearest and the difference.
+        If the architecture is unknown; the message names the nearest one and the difference.
     """
     nearest = min(NAMED_CONFIGS, key=lambda name: _unlikeness(state, NAMED_CONFIGS[name]))
     if _differences(state, NAMED_CONFIGS[nearest]):
@@ -76,12 +83,21 @@ def _unlikeness(state: Mapping[str, Tensor], config: SAM2Config) -> int:
 
 
 def check_shapes(state: Mapping[str, Tensor], config: SAM2Config, file: str) -> None:
-    """Check that tensors are those of an architecture that something else has told.
+    """Check that tensors have the names and shapes of an architecture.
+
+    Parameters
+    ----------
+    state
+        Tensors by Meta's names.
+    config
+        The architecture that the file's metadata or a registry states.
+    file
+        Name of the file, for messages.
 
     Raises
     ------
     CheckpointError
-        If they are not; the message names the first tensor that differs.
+        If they have not; the message names the first tensor that differs.
     """
     if _differences(state, config):
         name = next((n for n, known in NAMED_CONFIGS.items() if known == config), "its config")
@@ -89,7 +105,7 @@ def check_shapes(state: Mapping[str, Tensor], config: SAM2Config, file: str) -> 
 
 
 def _differences(state: Mapping[str, Tensor], config: SAM2Config) -> list[str]:
-    """Name the tensors that differ: those of another shape, then missing, then unexpected ones."""
+    """Return the names of reshaped, then missing, then unexpected tensors."""
     expected = expected_shapes(config)
     found = {name: tuple(tensor.shape) for name, tensor in state.items()}
     reshaped = [name for name in expected if name in found and found[name] != expected[name]]
@@ -110,7 +126,7 @@ def _mismatch(state: Mapping[str, Tensor], config: SAM2Config, about: str) -> Ch
 
 
 def _explanation(state: Mapping[str, Tensor]) -> str | None:
-    """Say what a file is that is nearly one of ours, and what to do; None if it is not known."""
+    """Return which similar network a file holds and what to do; None if it is unknown."""
     adapter = next((n for n in state if any(word in n for word in _ADAPTERS)), None)
     if adapter is not None:
         return (

@@ -1,18 +1,25 @@
-"""Tensors by Meta's names out of any checkpoint file of a SAM 2 network, and back into one."""
+"""Read the tensors of any checkpoint file of a SAM 2 network, and write them."""
 
-import os
+import argparse
+import codecs
+import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
-from sam2_torch.checkpoints.safe_pickles import UnsafePickleError, find_tensors, load_plain
 from sam2_torch.checkpoints.transformers_names import is_transformers, to_meta
+from sam2_torch.models.local_files import replacing
 
 _CONTENTS = ("model", "model_state", "state_dict")
-"""Under which Meta's trainer, torch_em (micro-sam) and Lightning keep the weights."""
+"""Keys of the weights in files of Meta's trainer, torch_em (micro-sam) and Lightning."""
 
 _FIRST_TENSORS = (
     "image_encoder.trunk.patch_embed.proj.weight",
@@ -20,17 +27,44 @@ _FIRST_TENSORS = (
 )
 """A tensor that every network has, by Meta's name and by transformers'."""
 
+_SCALAR: Any = np.float64(0).__reduce__()[0]
+_ARRAY: Any = np.zeros(1).__reduce__()[0]
+
+PLAIN: tuple[Any, ...] = (
+    # numpy 1 and 2 have these two in different modules; files of both exist
+    *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+    *((_ARRAY, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")),
+    np.ndarray,
+    np.dtype,
+    *{type(np.dtype(code)) for code in np.typecodes["All"]},
+    codecs.encode,  # bytes, as old protocols write them
+    argparse.Namespace,
+)
+"""Types that trainers store beside the weights: numbers and options. None can run code."""
+
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be used; the message says why and what to do."""
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Read the tensors of a file and its metadata, running no code that the file may hold.
+    """Read the tensors of a file and its metadata without running code from it.
 
-    The names are Meta's, whichever of the layouts the file has: Meta's `.pt` and what its
-    trainer saves, `transformers`' `model.safetensors`, `.safetensors` with Meta's names; all
-    of them also as part of a larger network, with a prefix such as "sam2." or "module.".
+    The names are Meta's, whichever layout the file has: Meta's `.pt` and the files of its trainer,
+    `transformers`' `model.safetensors`, `.safetensors` with Meta's names. The network may also be
+    part of a larger one, with a prefix such as "sam2." or "module.".
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    tensors
+        By name, on the CPU.
+    metadata
+        Of `.safetensors` files; else empty.
 
     Raises
     ------
@@ -39,7 +73,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     FileNotFoundError, PermissionError
         If it cannot be opened.
     """
-    with path.open("rb") as file:  # whether it can be opened is no question of what is in it
+    with path.open("rb") as file:  # errors of the file system come before those of the content
         beginning = file.read(2)
     if path.suffix == ".safetensors":
         tensors, metadata = _read_safetensors(path)
@@ -87,7 +121,7 @@ def _foreign(path: Path) -> CheckpointError:
 
 
 def _without_prefix(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Take the network out of a larger one, and off the wrappers of parallel training."""
+    """Return the tensors of the network alone, without prefixes of larger networks or wrappers."""
     state = {name.replace("_orig_mod.", ""): tensor for name, tensor in state.items()}
     for first in _FIRST_TENSORS:
         for name in state:
@@ -97,8 +131,70 @@ def _without_prefix(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return state
 
 
+class UnsafePickleError(ValueError):
+    """A file that holds more than tensors and plain values; the message names what."""
+
+
+def load_plain(path: Path) -> Any:
+    """Read a file of `torch.save` on the CPU: tensors, plain values, numpy's numbers.
+
+    Raises
+    ------
+    UnsafePickleError
+        If it holds anything else; no code of it was run.
+    RuntimeError, EOFError, OSError, ValueError, KeyError
+        If it is no such file.
+    """
+    with warnings.catch_warnings(), safe_globals(list(PLAIN)):
+        warnings.simplefilter("ignore", UserWarning)  # of formats that are refused below
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            raise UnsafePickleError(_refusal(path)) from error
+
+
+def _refusal(path: Path) -> str:
+    try:
+        names = get_unsafe_globals_in_checkpoint(path)
+    except (RuntimeError, ValueError, pickle.UnpicklingError):  # no zip archive: a bare pickle
+        names = []
+    what = f" ({', '.join(sorted(names))})" if names else ""
+    return (
+        f"expected plain tensors, found something else{what} that was not opened, as it could "
+        "run code; let who made the file save the weights alone: "
+        'torch.save({"model": model.state_dict()}, "weights.pt")'
+    )
+
+
+def find_tensors(content: Any, keys: tuple[str, ...]) -> Mapping[str, torch.Tensor]:
+    """Return the weights in a file's content, under one of some keys or at the top.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+    tensors = content if isinstance(content, Mapping) else {}
+    for key in keys:
+        if isinstance(tensors.get(key), Mapping):
+            tensors = tensors[key]
+            break
+    if not tensors or not all(isinstance(value, torch.Tensor) for value in tensors.values()):
+        raise ValueError(f"expected tensors by name (under {keys[0]!r}), found none")
+    return tensors
+
+
 def write_checkpoint(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a `.safetensors` file that is there whole or not at all.
+    """Write a `.safetensors` file; after an error there is no file, or the one from before.
+
+    Parameters
+    ----------
+    path
+        Ends in ".safetensors"; its folder is created if need be.
+    state
+        Tensors by name.
+    metadata
+        Stored in the file.
 
     Raises
     ------
@@ -107,14 +203,9 @@ def write_checkpoint(path: Path, state: Mapping[str, Tensor], metadata: Mapping[
     """
     if path.suffix != ".safetensors":
         raise ValueError(f"checkpoint: expected a name that ends in .safetensors, found {path}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")  # same folder: the move is atomic
-    try:
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    with replacing(path) as part:
         part.touch()
-        mode = part.stat().st_mode  # as other new files; safetensors' own are for their owner alone
+        mode = part.stat().st_mode  # of any new file; safetensors writes for the owner only
         save_file(tensors, part, {"format": "pt", **metadata})
         part.chmod(mode)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

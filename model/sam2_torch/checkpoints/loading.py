@@ -1,4 +1,4 @@
-"""Networks with their weights, by name or from a file, and back into a file."""
+"""Load networks with their weights, by name or from a file, and save them."""
 
 import json
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 _CONFIG = "sam2_config"
-"""Where the project's own files keep the config, as JSON in the safetensors metadata."""
+"""Key of the config, as JSON, in the safetensors metadata of the project's own files."""
 
 
 def load_sam2(
@@ -49,28 +49,27 @@ def load_sam2(
     Parameters
     ----------
     name_or_path
-        "cells_nano", the embedded model; a released one ("sam2.1_hiera_tiny"), downloaded
-        when it is first asked for; one of a registry; or a checkpoint file: Meta's `.pt`,
-        `transformers`' `model.safetensors` (or the folder it is in), the project's own
-        `.safetensors`. Where neither a registry nor the file itself tells the architecture,
-        its names and shapes do.
+        "cells_nano", the embedded model; a released one ("sam2.1_hiera_tiny"), downloaded on first
+        use; one of a registry; or a checkpoint file: Meta's `.pt`, `transformers`'
+        `model.safetensors` (or its folder), the project's own `.safetensors`. Where neither a
+        registry nor the file states the architecture, names and shapes of the tensors determine it.
     device
         "auto" (CUDA, then MPS, then the CPU) or a name that PyTorch knows ("cuda:1").
     dtype
-        Of the weights; by default bfloat16 on CUDA devices that have it, else float32.
-        "fast" is what the device is fastest in (see `fast_dtype`).
+        Precision of the weights; by default bfloat16 on CUDA devices that support it, else float32.
+        "fast" is the fastest one of the device (see `fast_dtype`).
     local_only
         Whether to fail instead of downloading.
     progress
-        Called while downloading with the number of bytes that are there and that of all,
-        or None; it may raise `DownloadCancelled`.
+        Called during a download with the number of bytes received and of all, or None if
+        unknown; it may raise `DownloadCancelled`.
 
     Raises
     ------
     CheckpointError
         If the file is truncated, unsafe, or of another architecture.
     DownloadError
-        If the model is not on this machine and cannot be downloaded.
+        If the model is not on this computer and cannot be downloaded.
     FileNotFoundError
         If there is no such file or model.
     ValueError
@@ -79,8 +78,8 @@ def load_sam2(
     device = choose_device(device)
     path, entry = _locate(name_or_path, local_only, progress)
     state, metadata = _read(path, entry)
-    told = entry.config if entry else None
-    config = told or _told_config(metadata, path.name)
+    registered = entry.config if entry else None
+    config = registered or _stored_config(metadata, path.name)
     if config is None:
         config = recognise(state, path.name)
     else:
@@ -96,9 +95,9 @@ def load_sam2(
 def save_checkpoint(
     model: SAM2, path: str | Path, metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write a network as a `.safetensors` file that tells its own config.
+    """Write a network as a `.safetensors` file that contains its config.
 
-    The file is there whole or not at all.
+    After an error there is no file, or the one from before.
 
     Parameters
     ----------
@@ -107,8 +106,7 @@ def save_checkpoint(
     path
         Ends in ".safetensors".
     metadata
-        Where the weights come from: data, training, licence. The version of the project is
-        added.
+        Origin of the weights: data, training, licence. The version of the project is added.
 
     Raises
     ------
@@ -120,7 +118,7 @@ def save_checkpoint(
 
 
 def about_checkpoint(config: SAM2Config, metadata: Mapping[str, str]) -> dict[str, str]:
-    """Add to a checkpoint's metadata its config, by which `load_sam2` knows it, and its maker."""
+    """Return metadata with the config, which `load_sam2` reads, and the version added."""
     try:
         made_by = f"napari-sam2 {version('napari-sam2')}"
     except PackageNotFoundError:  # used from a source tree
@@ -131,7 +129,7 @@ def about_checkpoint(config: SAM2Config, metadata: Mapping[str, str]) -> dict[st
 def _locate(
     name_or_path: str | Path, local_only: bool, progress: Progress | None
 ) -> tuple[Path, ModelEntry | None]:
-    """Find the file of a model, fetching it if need be, and what a registry tells of it."""
+    """Return the file of a model, downloaded if need be, and its registry entry if it has one."""
     path = Path(name_or_path)
     if path.is_dir():  # as transformers' save_pretrained leaves it
         path = path / "model.safetensors"
@@ -161,8 +159,8 @@ def _read(path: Path, entry: ModelEntry | None) -> tuple[dict[str, Tensor], dict
         ) from error
 
 
-def _told_config(metadata: Mapping[str, str], file: str) -> SAM2Config | None:
-    """Read the config that the project's own files carry."""
+def _stored_config(metadata: Mapping[str, str], file: str) -> SAM2Config | None:
+    """Return the config in the metadata of the project's own files."""
     if _CONFIG not in metadata:
         return None
     try:

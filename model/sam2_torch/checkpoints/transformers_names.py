@@ -1,10 +1,10 @@
-"""Meta's names of the weights and those of `transformers`' Sam2VideoModel, both ways.
+"""Convert tensors between Meta's names and those of `transformers`' Sam2VideoModel.
 
 Notes
 -----
-`facebook/sam2.1-hiera-tiny` and its sisters hold a `model.safetensors` in that layout. The
-networks are the same; two tensors are laid out differently: Meta keeps four point embeddings,
-`transformers` stacks them, and keeps the frequencies of the position encoding twice.
+`facebook/sam2.1-hiera-tiny` and the other repositories contain a `model.safetensors` in that
+layout. The networks are the same. Two tensors differ: Meta has four point embeddings, which
+`transformers` stacks, and `transformers` stores the frequencies of the position encoding twice.
 """
 
 import re
@@ -63,7 +63,7 @@ def _pairs() -> Iterator[tuple[str, str]]:
 
 
 def _perceptron(meta: str, other: str, count: int) -> Iterator[tuple[str, str]]:
-    """Pair the names of a perceptron's linear layers: Meta counts all, they the inner ones."""
+    """Pair the names of a perceptron's layers: Meta counts all, `transformers` the inner ones."""
     yield f"{meta}.layers.0", f"{other}.proj_in"
     for i in range(1, count - 1):
         yield f"{meta}.layers.{i}", f"{other}.layers.{i - 1}"
@@ -108,7 +108,7 @@ def _compile(pattern: str) -> re.Pattern[str]:
 
 
 def _fill_in(pattern: str) -> str:
-    """Make a pattern the template of a match's groups."""
+    """Convert a pattern to the template of a match's groups."""
     parts = re.split(r"\*+", pattern)
     return "".join(f"{part}\\{i}" for i, part in enumerate(parts[:-1], 1)) + parts[-1]
 
@@ -119,7 +119,7 @@ _TO_TRANSFORMERS = tuple((_compile(ours), _fill_in(theirs)) for ours, theirs in 
 
 
 def _rename(name: str, rules: tuple[tuple[re.Pattern[str], str], ...]) -> str:
-    """Rename one tensor; a name that no rule knows stays, to be told as a difference later."""
+    """Rename one tensor; a name that no rule knows stays, and is later reported as a difference."""
     stem, dot, kind = name.rpartition(".")
     if kind not in ("weight", "bias"):
         stem, dot, kind = name, "", ""
@@ -131,17 +131,17 @@ def _rename(name: str, rules: tuple[tuple[re.Pattern[str], str], ...]) -> str:
 
 
 def is_transformers(state: Mapping[str, Tensor]) -> bool:
-    """Tell whether tensors are named as `transformers` does."""
+    """Return whether tensors have the names of `transformers`."""
     return any(name.startswith("vision_encoder.") for name in state)
 
 
 def to_meta(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Give the tensors of a Sam2VideoModel Meta's names and layout.
+    """Convert the tensors of a Sam2VideoModel to Meta's names and layout.
 
     Raises
     ------
     ValueError
-        If points and image have position encodings of their own: no SAM 2 has.
+        If points and image have different position encodings, as in no SAM 2.
     """
     rest = dict(state)
     frequencies = [rest.pop(name) for name in _BOTH_FREQUENCIES if name in rest]
@@ -158,7 +158,7 @@ def to_meta(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def to_transformers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Give the tensors of a `SAM2` the names and layout of a Sam2VideoModel."""
+    """Convert the tensors of a `SAM2` to the names and layout of a Sam2VideoModel."""
     rest = dict(state)
     frequencies = rest.pop(_FREQUENCIES)
     points = torch.cat([rest.pop(_POINTS.format(i)) for i in range(4)])

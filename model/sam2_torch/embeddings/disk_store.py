@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor
 
-from sam2_torch.models.cache_folder import cache_folder
+from sam2_torch.models.local_files import cache_folder
 from sam2_torch.sam2 import ImageEmbedding
 
 logger = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""Checkpoints from the network into the cache, checked before they are used."""
+"""Download checkpoints to the cache, and check them before they are used."""
 
 import os
 import re
@@ -42,7 +42,7 @@ _ETAG = re.compile(r"[\w-]+")  # it becomes the name of a file
 
 @dataclass(frozen=True)
 class _Source:
-    """Where a file comes from, what it should be, and where it goes."""
+    """Address of a file, what it should contain, and where it is written."""
 
     url: str
     target: Path
@@ -58,12 +58,12 @@ class _Source:
 
     @property
     def can_resume(self) -> bool:
-        """Whether something would tell if the halves of a file were of different versions."""
+        """Return whether a checksum or size can show that two parts are of different versions."""
         return self.sha256 is not None or self.size is not None
 
 
 def fetch(entry: ModelEntry, *, local_only: bool = False, progress: Progress | None = None) -> Path:
-    """Give the path of a model's file, downloading it if it is not on this machine.
+    """Return the path of a model's file, downloading it if it is not on this computer.
 
     Parameters
     ----------
@@ -72,16 +72,16 @@ def fetch(entry: ModelEntry, *, local_only: bool = False, progress: Progress | N
     local_only
         Whether to fail instead of downloading; HF_HUB_OFFLINE=1 does the same.
     progress
-        Called with the bytes that are there and those of all (None if unknown), on the
-        thread of the caller; what it raises stops the download, best `DownloadCancelled`.
-        What is there by then is kept for the next time.
+        Called on the caller's thread with the number of bytes received and of all (None if
+        unknown). What it raises stops the download, preferably `DownloadCancelled`; the part
+        received so far is kept for the next time.
 
     Raises
     ------
     DownloadError
-        If the model cannot be had. No file is left under its final name.
+        If the model cannot be downloaded. No file is left under its final name.
     FileNotFoundError
-        If the entry names a file on this machine that is not there.
+        If the entry names a file on this computer that is not there.
     """
     found = find_file(entry)
     if found is not None:
@@ -107,12 +107,12 @@ def _download(entry: ModelEntry, what: str, progress: Progress) -> Path:
     with explained(what, source.url, source.part):
         with _locked(source.lock, progress):
             if find_file(entry) is None and not (entry.repo and source.target.is_file()):
-                _bring(entry, source, progress)
+                _receive(entry, source, progress)
         return _linked(entry, source) if entry.repo else source.target
 
 
 def _hub_source(entry: ModelEntry) -> _Source:
-    """Ask the hub for the preferred one of a model's files that it has."""
+    """Return the first of a model's files that the hub has."""
     for file in entry.files:
         url = hf_hub_url(entry.repo or "", file, endpoint=constants.ENDPOINT)
         try:
@@ -153,7 +153,7 @@ def _plain_source(entry: ModelEntry) -> _Source:
 
 @contextmanager
 def _locked(path: Path, progress: Progress) -> Iterator[None]:
-    """Let one process at a time download a file; those that wait can be cancelled."""
+    """Let one process at a time download a file; waiting processes can be cancelled."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         while True:
@@ -165,8 +165,8 @@ def _locked(path: Path, progress: Progress) -> Iterator[None]:
         yield
 
 
-def _bring(entry: ModelEntry, source: _Source, progress: Progress) -> None:
-    """Download a file, check it and give it its final name."""
+def _receive(entry: ModelEntry, source: _Source, progress: Progress) -> None:
+    """Download a file, check it and move it to its final name."""
     part = source.part
     if not source.can_resume:
         part.unlink(missing_ok=True)
@@ -189,7 +189,7 @@ def _bring(entry: ModelEntry, source: _Source, progress: Progress) -> None:
 
 
 def _linked(entry: ModelEntry, source: _Source) -> Path:
-    """Let the hub's client put a blob under the name that it has in the repository."""
+    """Let the hub's client link a blob under its name in the repository."""
     path = Path(hf_hub_download(entry.repo or "", source.file, endpoint=constants.ENDPOINT))
     if not path.is_symlink():  # Windows without developer mode: it made a copy
         source.target.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""One address into one file: resumed where it broke off, and errors that a user can act on."""
+"""Transfer a file over HTTP, resuming where it broke off, with errors that a user can act on."""
 
 import errno
 import hashlib
@@ -44,27 +44,27 @@ def transfer(
     headers: Mapping[str, str],
     progress: Progress,
 ) -> None:
-    """Bring a file here, going on with what is there of it.
+    """Download a file, resuming an earlier part.
 
     Parameters
     ----------
     url
-        Where it is.
+        Address of the file.
     part
-        Where it goes; what an interrupted transfer leaves is kept.
+        File to write to; an interrupted transfer leaves it for the next one.
     size
         In bytes, if known.
     headers
-        Sent along, but not to another host that the first one points to.
+        Sent with the request, but not to another host that it is redirected to.
     progress
-        Called with each piece.
+        Called after each block with the number of bytes received and of all.
 
     Raises
     ------
     DownloadError
-        If there is no room for it, or if it is not as long as it should be.
+        If the disk is too small, or the file has another size than announced.
     OSError, NetworkError
-        Of the disk and the network, to be `explained`.
+        Errors of the disk and the network, to be wrapped by `explained`.
     """
     _check_room(part, size)
     tries = _TRIES
@@ -90,7 +90,7 @@ def transfer(
 
 
 def _stream(url: str, part: Path, headers: Mapping[str, str], progress: Progress) -> None:
-    """Append what is missing, or start anew where the server does not give parts."""
+    """Append the missing bytes, or start again where the server sends no ranges."""
     have = _size(part)
     ranged = {"Range": f"bytes={have}-"} if have else {}
     with get_session().stream(
@@ -128,23 +128,23 @@ def _check_room(part: Path, size: int | None) -> None:
 
 
 def checksum(path: Path) -> str:
-    """Compute the SHA-256 of a file, in hexadecimal digits."""
+    """Return the SHA-256 of a file in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
 def explained(what: str, url: str, part: Path | None = None) -> Iterator[None]:
-    """Turn the errors of disk and network into a `DownloadError` of one sentence.
+    """Convert errors of disk and network to a `DownloadError` of one sentence.
 
     Parameters
     ----------
     what
-        Whose download it is, to begin the sentence with.
+        Name of the download, with which the sentence begins.
     url
-        Where it comes from.
+        Address of the file.
     part
-        Where it goes.
+        File that is written.
     """
     try:
         yield
@@ -178,7 +178,7 @@ def _refusal(status: int, url: str) -> str:
 
 
 def _local_reason(error: OSError, part: Path | None) -> str | None:
-    """Say what the disk has against it; None if it is not the disk's fault."""
+    """Return why the disk refused to write; None if the disk is not the cause."""
     folder = Path(error.filename).parent if error.filename else part.parent if part else None
     if error.errno in _NO_ROOM:
         if part is not None:

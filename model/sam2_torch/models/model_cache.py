@@ -1,8 +1,8 @@
-"""What of the models is on this machine: found, verified and removed, without the network.
+"""Find, verify and remove models on this computer, without the network.
 
-Files of the Hugging Face Hub live in its cache, where `transformers` and the command `hf`
-find them, too. Those of plain addresses, and what is known of each download, live in the
-hub's folder for assets: HF_HOME moves everything together.
+Files of the Hugging Face Hub are in its cache, where `transformers` and the command `hf` find
+them, too. Files of plain addresses, and a record of each download, are in the hub's folder for
+assets: HF_HOME moves everything together.
 """
 
 import json
@@ -17,6 +17,7 @@ from huggingface_hub import constants, try_to_load_from_cache
 from huggingface_hub.file_download import repo_folder_name
 
 from sam2_torch.models.http_transfer import checksum
+from sam2_torch.models.local_files import replacing
 from sam2_torch.models.model_entry import ModelEntry, file_name
 
 UNFINISHED = ".napari-sam2.incomplete"
@@ -27,18 +28,18 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of a downloaded file.
+    """Record of a downloaded file.
 
     Parameters
     ----------
     file
         Its name.
     source
-        The address it came from.
+        The address that it came from.
     size
         In bytes.
     sha256
-        When it was downloaded.
+        Checksum at the time of the download.
     """
 
     file: str
@@ -48,7 +49,7 @@ class Record:
 
 
 class Verification(NamedTuple):
-    """A file's checksum as it is and as it should be; None if nobody knows."""
+    """A file's checksum, and the expected one; None if that is unknown."""
 
     path: Path
     sha256: str
@@ -56,19 +57,19 @@ class Verification(NamedTuple):
 
     @property
     def is_intact(self) -> bool | None:
-        """Whether the file is what it should be; None if there is nothing to compare with."""
+        """Return whether the file has the expected checksum; None if that is unknown."""
         return None if self.expected is None else self.sha256 == self.expected
 
 
 def find_file(entry: ModelEntry) -> Path | None:
-    """Find the file of a model on this machine; None if it is not here."""
+    """Return the file of a model on this computer; None if it is not here."""
     if entry.path is not None:
         return entry.path if entry.path.is_file() else None
     return next((path for path in _cached(entry) if _is_right(entry, path)), None)
 
 
 def unfinished_bytes(entry: ModelEntry) -> int:
-    """Count the bytes that are kept of an interrupted download; 0 if there is none."""
+    """Return the size of an interrupted download; 0 if there is none."""
     if entry.path is not None:
         return 0
     folder = plain_file(entry).parent if entry.url is not None else repo_folder(entry) / "blobs"
@@ -76,18 +77,18 @@ def unfinished_bytes(entry: ModelEntry) -> int:
 
 
 def plain_file(entry: ModelEntry) -> Path:
-    """Give the path for the file of a plain address."""
+    """Return the path for the file of a plain address."""
     return _folder() / entry.name / file_name(entry.url or "")
 
 
 def repo_folder(entry: ModelEntry) -> Path:
-    """Give the folder of a model's repository in the hub's cache."""
+    """Return the folder of a model's repository in the hub's cache."""
     folder = repo_folder_name(repo_id=entry.repo or "", repo_type="model")
     return Path(constants.HF_HUB_CACHE) / folder
 
 
 def read_record(entry: ModelEntry) -> Record | None:
-    """Read what is known of a model's download; None if nothing is."""
+    """Read the record of a model's download; None if there is none."""
     try:
         return Record(**json.loads(_record_file(entry).read_text("utf-8")))
     except (OSError, ValueError, TypeError):  # not there, or not ours: as good as nothing
@@ -95,23 +96,20 @@ def read_record(entry: ModelEntry) -> Record | None:
 
 
 def write_record(entry: ModelEntry, record: Record) -> None:
-    """Keep what is known of a model's download."""
-    file = _record_file(entry)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(UNFINISHED)
-    part.write_text(json.dumps(asdict(record), indent=1), "utf-8")
-    part.replace(file)
+    """Write the record of a model's download."""
+    with replacing(_record_file(entry)) as part:
+        part.write_text(json.dumps(asdict(record), indent=1), "utf-8")
 
 
 def verify(entry: ModelEntry) -> Verification:
-    """Compare the file of a model with what it should be.
+    """Compute the checksum of a model's file and look up the expected one.
 
     The registry's checksum counts first, then the one at download, then the hub's.
 
     Raises
     ------
     FileNotFoundError
-        If it is not on this machine.
+        If the model is not on this computer.
     """
     path = find_file(entry)
     if path is None:
@@ -123,12 +121,12 @@ def verify(entry: ModelEntry) -> Verification:
 
 
 def remove(entry: ModelEntry) -> int:
-    """Delete what was downloaded of a model, unfinished downloads too; give the bytes freed.
+    """Delete the downloaded files of a model, unfinished ones too, and return the bytes freed.
 
     Raises
     ------
     ValueError
-        If it was not downloaded: it is embedded, or a file of the user's.
+        If the model was not downloaded: it is embedded, or a file of the user's.
     OSError
         If a file cannot be deleted.
     """
@@ -156,7 +154,7 @@ def _record_file(entry: ModelEntry) -> Path:
 
 
 def _cached(entry: ModelEntry) -> Iterator[Path]:
-    """Give the files that may be the model's."""
+    """Yield the files that may be the model's."""
     if entry.url is not None and plain_file(entry).is_file():
         yield plain_file(entry)
     for file in entry.files:
@@ -166,7 +164,7 @@ def _cached(entry: ModelEntry) -> Iterator[Path]:
 
 
 def _is_right(entry: ModelEntry, path: Path) -> bool:
-    """Tell whether a cached file is still the one that the registry means."""
+    """Return whether a cached file is still the one that the registry names."""
     if entry.sha256 is not None:
         return _known_checksum(entry, path) in (None, entry.sha256)
     record = read_record(entry)
@@ -174,7 +172,7 @@ def _is_right(entry: ModelEntry, path: Path) -> bool:
 
 
 def _known_checksum(entry: ModelEntry, path: Path) -> str | None:
-    """Look up what a file's checksum was at download; the hub's cache names files by it."""
+    """Return a file's checksum at download; the hub's cache names files by it."""
     record = read_record(entry)
     if record is not None and record.file == path.name:
         return record.sha256
@@ -183,7 +181,7 @@ def _known_checksum(entry: ModelEntry, path: Path) -> str | None:
 
 
 def _downloaded(entry: ModelEntry) -> Iterator[Path]:
-    """Give all files of a model in the caches: links first, then what they point to."""
+    """Yield all files of a model in the caches: links first, then their targets."""
     if entry.url is not None:
         yield from plain_file(entry).parent.glob("*")
         return

@@ -1,4 +1,4 @@
-"""What is known of one model before it is on disk, and how a registry says it."""
+"""Registry entries: what is known of a model before it is on disk."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -34,30 +34,30 @@ class RegistryError(ValueError):
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A model that can be had by name.
+    """A model that can be loaded by name.
 
     Exactly one of `path`, `repo` and `url` says where its file is.
 
     Parameters
     ----------
     name
-        By which `load_sam2` knows it.
+        Name for `load_sam2`.
     description, licence
-        For people; the licence is that of the weights.
+        Texts for people; the licence is that of the weights.
     config
-        The architecture; None where the file tells it by itself.
+        The architecture; None where the file itself determines it.
     path
-        A file that is on disk already.
+        A file on disk.
     repo, files
-        A repository of the Hugging Face Hub ("facebook/sam2.1-hiera-tiny") and its files
-        with these weights, the preferred one first.
+        A repository of the Hugging Face Hub ("facebook/sam2.1-hiera-tiny") and its files with
+        these weights, the preferred one first.
     url
         An http(s) address.
     sha256
-        Of the file, in hexadecimal digits; None where nobody has said.
+        Checksum of the file in hexadecimal digits; None if unknown.
     origin
-        Where the entry comes from: "embedded", "released", the registry file, or the
-        package whose entry point it is.
+        Source of the entry: "embedded", "released", the registry file, or the package of the
+        entry point.
     """
 
     name: str
@@ -73,7 +73,7 @@ class ModelEntry:
 
     @property
     def parameters(self) -> int | None:
-        """How many parameters the network has; None if the architecture is no named one."""
+        """Return the number of parameters; None if the architecture is not a named one."""
         if self.config is None:
             return None
         for name, config in NAMED_CONFIGS.items():
@@ -87,21 +87,21 @@ class ModelEntry:
 
 
 def parse_entry(name: str, values: object, origin: str, folder: Path | None = None) -> ModelEntry:
-    """Read one entry of a registry.
+    """Parse one entry of a registry.
 
     Parameters
     ----------
     name, values
         The key and the table under it.
     origin
-        What error messages call the registry.
+        Name of the registry in messages.
     folder
-        Of the registry file, for relative paths.
+        Folder of the registry file, for relative paths.
 
     Raises
     ------
     RegistryError
-        If a key is unknown, missing or has a value that it cannot have.
+        If a key is unknown, missing or has an impossible value.
     """
     where = f"{origin}: model {name!r}"
     if not _NAME.fullmatch(name):
@@ -140,12 +140,19 @@ def _make_entry(
 
 
 def parse_config(value: Any, where: str) -> SAM2Config:
-    """Read an architecture: a name, or a table of sizes with the name of what they change.
+    """Parse an architecture: a name, or a table of sizes with the name of what they change.
+
+    Parameters
+    ----------
+    value
+        Content of the key `config`.
+    where
+        Beginning of messages.
 
     Raises
     ------
     RegistryError
-        If it is none.
+        If it is not an architecture.
     """
     values = {"base": value} if isinstance(value, str) else dict(value)
     base = values.pop("base", "sam2.1_hiera_tiny")
@@ -161,7 +168,7 @@ def parse_config(value: Any, where: str) -> SAM2Config:
                 f"({', '.join(sorted(known))}), found {key!r}"
             )
         expected = getattr(NAMED_CONFIGS[base], key)
-        if not _has_form(found, expected):
+        if not _has_kind(found, expected):
             raise RegistryError(
                 f"{where}, key 'config': expected for {key} something like "
                 f"{list(expected) if isinstance(expected, tuple) else expected!r}, found {found!r}"
@@ -169,10 +176,10 @@ def parse_config(value: Any, where: str) -> SAM2Config:
     return SAM2Config.from_dict({**NAMED_CONFIGS[base].to_dict(), **values})
 
 
-def _has_form(found: object, expected: object) -> bool:
-    """Tell whether a value is of the kind of another; numbers of pixels are above 0."""
+def _has_kind(found: object, expected: object) -> bool:
+    """Return whether a value has the type of another; numbers must be above 0."""
     if isinstance(expected, tuple):
-        return isinstance(found, list | tuple) and all(_has_form(item, 1) for item in found)
+        return isinstance(found, list | tuple) and all(_has_kind(item, 1) for item in found)
     if isinstance(expected, bool) or isinstance(found, bool):
         return isinstance(found, bool) and isinstance(expected, bool)
     if isinstance(expected, str):  # the version
@@ -181,7 +188,7 @@ def _has_form(found: object, expected: object) -> bool:
 
 
 def file_name(url: str) -> str:
-    """Take the file's name out of an address; "" if there is none."""
+    """Return the file's name in an address; "" if there is none."""
     return unquote(urlsplit(url).path).replace("\\", "/").rpartition("/")[2]
 
 

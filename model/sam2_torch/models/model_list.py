@@ -1,4 +1,4 @@
-"""The models that can be chosen: what is known of each, without loading any."""
+"""List the models that can be chosen, without loading any."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,25 +7,25 @@ from typing import NamedTuple
 from sam2_torch.models.model_cache import find_file, unfinished_bytes
 from sam2_torch.models.model_entry import ModelEntry
 from sam2_torch.models.registry import read_registry
-from sam2_torch.models.speed_records import Speed, recall_speeds
+from sam2_torch.models.speed_records import Speed, read_speeds
 
 
 @dataclass(frozen=True)
 class ModelStatus:
-    """A model, and what of it is on this machine.
+    """A model and its state on this computer.
 
     Parameters
     ----------
     entry
-        What the registry says.
+        The registry's entry.
     path
         Its file; None if it is not here.
     size_bytes
-        Of the file, about that if it is not here; None if unknown.
+        Size of the file, or an estimate if it is not here; None if unknown.
     unfinished
-        How many bytes of an interrupted download are kept.
+        Size in bytes of an interrupted download.
     speeds
-        What was measured on this machine, one for each device; empty if nothing was.
+        Speeds measured on this computer, one for each device.
     """
 
     entry: ModelEntry
@@ -36,39 +36,39 @@ class ModelStatus:
 
     @property
     def where(self) -> str:
-        """Say where the file is: embedded, on disk, not downloaded, or missing."""
+        """Return where the file is: embedded, on disk, not downloaded, or missing."""
         if self.path is None:
             return "not downloaded" if self.entry.path is None else "file is missing"
         return "embedded" if self.entry.origin == "embedded" else "on disk"
 
     @property
     def can_download(self) -> bool:
-        """Whether it is not here, but can be had."""
+        """Return whether the model is not here but can be downloaded."""
         return self.path is None and self.entry.path is None
 
     @property
     def can_remove(self) -> bool:
-        """Whether there is something of a download to delete."""
+        """Return whether there is a download to delete, finished or not."""
         return self.entry.path is None and (self.path is not None or self.unfinished > 0)
 
 
 class ModelList(NamedTuple):
-    """All models in the registry's order, and what is wrong with entries that are not there."""
+    """All models in the registry's order, and a message for each entry that could not be read."""
 
     models: tuple[ModelStatus, ...]
     problems: tuple[str, ...]
 
 
 def list_models() -> ModelList:
-    """Look up all models and what of them is on this machine; the network is not touched."""
+    """Return all models and their state on this computer; the network is not used."""
     entries, problems = read_registry()
     return ModelList(tuple(map(model_status, entries.values())), problems)
 
 
 def model_status(entry: ModelEntry) -> ModelStatus:
-    """Look up what of a model is on this machine."""
+    """Return the state of a model on this computer."""
     path = find_file(entry)
     about = None if entry.parameters is None else entry.parameters * 4
     size = about if path is None else path.stat().st_size
-    speeds = () if entry.config is None else recall_speeds(entry.config)
+    speeds = () if entry.config is None else read_speeds(entry.config)
     return ModelStatus(entry, path, size, unfinished_bytes(entry), speeds)

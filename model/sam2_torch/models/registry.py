@@ -1,6 +1,6 @@
-"""The models that can be had by name: embedded, released, and those that users and labs add.
+"""The models that can be used by name: embedded, released, and those of users and labs.
 
-Nothing is downloaded or loaded here, and neither torch nor the network is touched.
+Nothing is downloaded or loaded here, and neither PyTorch nor the network is used.
 """
 
 import json
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sam2_torch.config import CELLS_NANO, RELEASED, SAM2Config
+from sam2_torch.models.local_files import replacing
 from sam2_torch.models.model_entry import ModelEntry, RegistryError, parse_entry
 from sam2_torch.models.user_models import read_user_models
 
@@ -35,10 +36,10 @@ _J_AND_F = {  # on the test part of SA-V; Ravi et al. 2024 and the 2.1 update
 
 
 _EXAMPLES = """\
-# Models of your own for napari-sam2. Take the signs # away and write what is true.
+# Models of your own for napari-sam2. Remove the # signs and fill in your values.
 # An entry has a url, or repo and file (on Hugging Face), or a path. sha256, config, licence and
-# description may be left out; config is needed where the size of the input is another one than
-# that of the released network.
+# description are optional; config is needed where the input has another size than that of the
+# released network.
 
 [models]
 
@@ -60,26 +61,26 @@ _EXAMPLES = """\
 
 
 class Registry(NamedTuple):
-    """Models by name, and a sentence on each entry that could not be read."""
+    """Models by name, and a message for each entry that could not be read."""
 
     entries: dict[str, ModelEntry]
     problems: tuple[str, ...]
 
 
 def read_registry() -> Registry:
-    """List all models that this machine knows of; what is wrong in one hides no other."""
+    """Read all registries; an error in one entry hides no other."""
     entries = {entry.name: entry for entry in _built_in()}
     problems = [problem for source in _sources() for problem in _add(entries, source)]
     return Registry(entries, tuple(problems))
 
 
 def find_model(name: str) -> ModelEntry:
-    """Look a model up.
+    """Return the entry of a model.
 
     Raises
     ------
-    KeyError
-        If there is none of this name; the message tells those that there are.
+    UnknownModelError
+        If there is no model of this name; the message lists the names.
     """
     entries, problems = read_registry()
     if name in entries:
@@ -100,7 +101,7 @@ class UnknownModelError(KeyError):
 
 
 def registry_file() -> Path:
-    """Give the path of the user's registry file, whether or not it is there."""
+    """Return the path of the user's registry file, which may not exist."""
     chosen = os.environ.get(VARIABLE)
     if chosen:
         return Path(chosen).expanduser()
@@ -110,12 +111,12 @@ def registry_file() -> Path:
 
 
 def models_folder() -> Path:
-    """Give the folder beside the registry file whose models are known by their files' names."""
+    """Return the folder beside the registry file whose models are named by their files."""
     return registry_file().parent / "models"
 
 
 def make_registry_file() -> Path:
-    """Give the path of the user's registry file, after making one with examples if it is missing.
+    """Return the path of the user's registry file; create it with examples if it is missing.
 
     Raises
     ------
@@ -124,13 +125,8 @@ def make_registry_file() -> Path:
     """
     path = registry_file()
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
+        with replacing(path) as part:
             part.write_text('{"models": {}}\n' if path.suffix == ".json" else _EXAMPLES, "utf-8")
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
     return path
 
 
@@ -163,7 +159,7 @@ def _released(name: str, config: SAM2Config) -> ModelEntry:
 
 
 class _Source(NamedTuple):
-    """A registry beside the built-in one: what messages call it, its folder, how to read it."""
+    """A registry beside the built-in one: its name in messages, its folder, how to read it."""
 
     origin: str
     folder: Path | None
@@ -211,7 +207,7 @@ def _read_entry_point(point: EntryPoint, origin: str) -> object:
 
 
 def _add(entries: dict[str, ModelEntry], source: _Source) -> Iterator[str]:
-    """Add the entries of one source and tell what is wrong with the others."""
+    """Add the entries of one source; yield a message for each that is wrong."""
     try:
         found = source.read()
         if not isinstance(found, Mapping):

@@ -1,8 +1,7 @@
-"""How fast networks were on the devices of this machine: measured once, and remembered."""
+"""Records of how fast networks are on the devices of this computer."""
 
 import hashlib
 import json
-import os
 import platform
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -10,28 +9,28 @@ from pathlib import Path
 from typing import Any
 
 from sam2_torch.config import SAM2Config
-from sam2_torch.models.cache_folder import cache_folder
+from sam2_torch.models.local_files import cache_folder, replacing
 
 
 @dataclass(frozen=True)
 class Speed:
-    """What was measured of a network on a device.
+    """Measured speed of a network on a device.
 
     Parameters
     ----------
     device, product
-        Which one: "cuda:0", and its maker's name for it.
+        The device, "cuda:0", and its product name.
     dtype
-        The precision of the weights: "float32".
+        Precision of the weights, "float32".
     encode_s
-        Seconds for the embedding of an image; the same for every image, whatever its size.
+        Seconds to encode an image; the same for images of any size.
     click_s
-        Seconds for the mask of a click on an image that has its embedding.
-    follow_first_s, follow_s
-        Seconds to follow one object into one more frame, with the memory of one frame and
-        with a full memory.
-    follow_more_s
-        Seconds for each further object with a full memory that is followed along with it.
+        Seconds for the mask of a click on an encoded image.
+    propagate_first_s, propagate_s
+        Seconds to propagate one object to one more frame, with the memory of one frame and
+        with a full memory bank.
+    propagate_more_s
+        Seconds for each further object with a full memory bank in the same batch.
     """
 
     device: str
@@ -39,19 +38,20 @@ class Speed:
     dtype: str
     encode_s: float
     click_s: float
-    follow_first_s: float
-    follow_s: float
-    follow_more_s: float
+    propagate_first_s: float
+    propagate_s: float
+    propagate_more_s: float
 
     def __str__(self) -> str:
         return (
             f"{_milliseconds(self.encode_s)} an image, {_milliseconds(self.click_s)} a click, "
-            f"{_milliseconds(self.follow_s)} an object and frame on {self.device} in {self.dtype}"
+            f"{_milliseconds(self.propagate_s)} an object and frame on {self.device} "
+            f"in {self.dtype}"
         )
 
 
-def recall_speeds(config: SAM2Config) -> tuple[Speed, ...]:
-    """List what was measured of a network on this machine, one for each device and precision."""
+def read_speeds(config: SAM2Config) -> tuple[Speed, ...]:
+    """Return the speeds of a network on this computer, one for each device and precision."""
     wanted = (platform.node(), _digest(config))
     return tuple(
         Speed(**record["speed"])
@@ -60,33 +60,27 @@ def recall_speeds(config: SAM2Config) -> tuple[Speed, ...]:
     )
 
 
-def remember_speed(config: SAM2Config, speed: Speed) -> None:
-    """Keep what was measured, instead of what was known of this device in this precision.
+def write_speed(config: SAM2Config, speed: Speed) -> None:
+    """Store a speed, replacing the one of this device and precision.
 
     Raises
     ------
     OSError
-        If it cannot be written.
+        If the file cannot be written.
     """
     new = {"machine": platform.node(), "network": _digest(config), "speed": asdict(speed)}
     others = [record for record in _records() if _place(record) != _place(new)]
-    path = speeds_file()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replacing(speeds_file()) as part:
         part.write_text(json.dumps([*others, new], indent=1), "utf-8")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def speeds_file() -> Path:
-    """Give the path of the file with all that was measured."""
+    """Return the path of the file with all speeds."""
     return cache_folder() / "speeds.json"
 
 
 def _records() -> Iterator[dict[str, Any]]:
-    """Read what is known; what is broken or of another version is as good as nothing."""
+    """Yield the records; broken ones and those of other versions are skipped."""
     try:
         content = json.loads(speeds_file().read_text("utf-8"))
     except (OSError, ValueError):
@@ -111,7 +105,7 @@ def _digest(config: SAM2Config) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Say how long something takes, in the unit that fits."""
+    """Format a duration in the unit that fits."""
     if seconds < 1:
         return "less than 1 s"
     if seconds < 90:

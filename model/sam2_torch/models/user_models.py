@@ -1,4 +1,4 @@
-"""Models in a folder of the user's, known by their files' names: what training leaves there."""
+"""Models in the user's folder, named by their files, such as training writes."""
 
 import json
 import re
@@ -12,10 +12,10 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
 def read_user_models(folder: Path) -> dict[str, Mapping[str, str]]:
-    """List the `.safetensors` files of a folder as a registry would, by name.
+    """Return the `.safetensors` files of a folder as a table of registry entries.
 
-    Description and licence are those that the files tell in their metadata. Files whose names
-    cannot be those of models are left out.
+    Description and licence are read from the files' metadata. Files whose names cannot be names of
+    models are skipped.
     """
     models: dict[str, Mapping[str, str]] = {}
     for path in sorted(folder.glob(f"*{SUFFIX}")):
@@ -24,13 +24,13 @@ def read_user_models(folder: Path) -> dict[str, Mapping[str, str]]:
             models[path.stem] = {
                 "path": path.name,
                 "description": about.get("description") or "trained on this machine",
-                "licence": about.get("licence") or "not told",
+                "licence": about.get("licence") or "not stated",
             }
     return models
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """Read what a `.safetensors` file says of itself, without its tensors; {} if it is broken.
+    """Read the metadata of a `.safetensors` file without its tensors; {} if the file is broken.
 
     Notes
     -----

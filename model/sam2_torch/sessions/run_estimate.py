@@ -10,7 +10,7 @@ from sam2_torch.memory.memory_budget import (
     memory_bytes,
     objects_at_once,
 )
-from sam2_torch.models.speed_records import Speed, duration, recall_speeds
+from sam2_torch.models.speed_records import Speed, duration, read_speeds
 from sam2_torch.sam2 import SAM2
 from sam2_torch.sessions.propagation_plan import Directions, Run
 from sam2_torch.sessions.video_session import VideoSession
@@ -45,7 +45,7 @@ class Estimate:
 def known_speed(model: SAM2) -> Speed | None:
     """Look up what was measured of a network where it is, in its precision; None if nothing."""
     dtype = str(model.dtype).removeprefix("torch.")
-    for speed in recall_speeds(model.config):
+    for speed in read_speeds(model.config):
         if (speed.device, speed.dtype) == (str(model.device), dtype):
             return speed
     return None
@@ -116,6 +116,6 @@ def _step_seconds(steps: Sequence[int], speed: Speed) -> float:
     if not steps:
         return 0.0
     fullness = sum(min(1.0, step / FULL_MEMORY) for step in steps) / len(steps)
-    first = speed.follow_first_s + fullness * (speed.follow_s - speed.follow_first_s)
-    share = first / speed.follow_s if speed.follow_s else 1.0
-    return first + (len(steps) - 1) * speed.follow_more_s * share
+    first = speed.propagate_first_s + fullness * (speed.propagate_s - speed.propagate_first_s)
+    share = first / speed.propagate_s if speed.propagate_s else 1.0
+    return first + (len(steps) - 1) * speed.propagate_more_s * share

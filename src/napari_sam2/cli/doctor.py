@@ -114,7 +114,7 @@ def _why(wanted: str, chosen: "torch.device") -> str:
 def _speed(device: str) -> Iterator[str]:
     from sam2_torch.checkpoints.loading import load_sam2
     from sam2_torch.models.registry import find_model
-    from sam2_torch.models.speed_records import remember_speed
+    from sam2_torch.models.speed_records import write_speed
     from sam2_torch.sessions.speed_check import measure_speed
 
     path = find_model("cells_nano").path
@@ -123,7 +123,7 @@ def _speed(device: str) -> Iterator[str]:
     model = load_sam2("cells_nano", device, "fast")
     speed = measure_speed(model)
     yield str(speed)
-    remember_speed(model.config, speed)
+    write_speed(model.config, speed)
 
 
 def _models() -> Iterator[str]:

@@ -142,7 +142,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 def _speed(arguments: argparse.Namespace) -> int:
     from sam2_torch.checkpoints.loading import load_sam2
     from sam2_torch.models.model_cache import find_file
-    from sam2_torch.models.speed_records import remember_speed
+    from sam2_torch.models.speed_records import write_speed
     from sam2_torch.sessions.speed_check import measure_speed
 
     for entry in _chosen(arguments, default=True):
@@ -156,7 +156,7 @@ def _speed(arguments: argparse.Namespace) -> int:
                     progress=progress,
                 )
             speed = measure_speed(model)
-            remember_speed(model.config, speed)
+            write_speed(model.config, speed)
             print(f"{entry.name}: {speed} ({speed.product})", flush=True)
     return DONE
 

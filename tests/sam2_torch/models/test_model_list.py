@@ -5,7 +5,7 @@ from sam2_torch import CELLS_NANO, RELEASED
 from sam2_torch.models.model_cache import UNFINISHED, plain_file, repo_folder
 from sam2_torch.models.model_list import list_models, model_status
 from sam2_torch.models.registry import find_model
-from sam2_torch.models.speed_records import Speed, remember_speed
+from sam2_torch.models.speed_records import Speed, write_speed
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +39,7 @@ def test_all_models_are_listed_with_what_is_known():
 
 def test_speeds_are_those_that_were_measured():
     speed = Speed("cpu", "4 cores", "float32", 0.2, 0.01, 0.03, 0.04, 0.04)
-    remember_speed(CELLS_NANO, speed)
+    write_speed(CELLS_NANO, speed)
     assert model_status(find_model("cells_nano")).speeds == (speed,)
     assert model_status(find_model("sam2_hiera_tiny")).speeds == ()
 

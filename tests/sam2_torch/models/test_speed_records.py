@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from sam2_torch import CELLS_NANO, RELEASED
-from sam2_torch.models.speed_records import Speed, recall_speeds, remember_speed, speeds_file
+from sam2_torch.models.speed_records import Speed, read_speeds, speeds_file, write_speed
 from sam2_torch.sessions.speed_check import measure_speed, speed_rounds
 
 CPU = Speed("cpu", "4 cores", "float32", 0.2104, 0.0121, 0.03, 0.0412, 0.04)
@@ -19,45 +19,45 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_nothing_is_known_at_first():
-    assert recall_speeds(CELLS_NANO) == ()
+    assert read_speeds(CELLS_NANO) == ()
 
 
 def test_each_network_and_device_has_its_speed(folder):
-    remember_speed(CELLS_NANO, GPU)
-    remember_speed(TINY, CPU)
-    remember_speed(CELLS_NANO, replace(CPU, encode_s=9.0))
-    remember_speed(CELLS_NANO, CPU)  # the newest counts
-    assert recall_speeds(CELLS_NANO) == (GPU, CPU)
-    assert recall_speeds(TINY) == (CPU,)
-    assert recall_speeds(replace(TINY, image_size=512)) == ()
+    write_speed(CELLS_NANO, GPU)
+    write_speed(TINY, CPU)
+    write_speed(CELLS_NANO, replace(CPU, encode_s=9.0))
+    write_speed(CELLS_NANO, CPU)  # the newest counts
+    assert read_speeds(CELLS_NANO) == (GPU, CPU)
+    assert read_speeds(TINY) == (CPU,)
+    assert read_speeds(replace(TINY, image_size=512)) == ()
     assert [path.name for path in folder.iterdir()] == ["speeds.json"]
 
 
 def test_precisions_are_told_apart():
     quick = replace(CPU, dtype="bfloat16", encode_s=0.1)
-    remember_speed(TINY, CPU)
-    remember_speed(TINY, quick)
-    assert recall_speeds(TINY) == (CPU, quick)
+    write_speed(TINY, CPU)
+    write_speed(TINY, quick)
+    assert read_speeds(TINY) == (CPU, quick)
 
 
 def test_speeds_of_another_machine_are_not_ours(monkeypatch):
     """Homes are shared among the nodes of a cluster."""
     monkeypatch.setattr("platform.node", lambda: "node-1")
-    remember_speed(TINY, CPU)
+    write_speed(TINY, CPU)
     monkeypatch.setattr("platform.node", lambda: "node-2")
-    assert recall_speeds(TINY) == ()
-    remember_speed(TINY, GPU)
+    assert read_speeds(TINY) == ()
+    write_speed(TINY, GPU)
     monkeypatch.setattr("platform.node", lambda: "node-1")
-    assert recall_speeds(TINY) == (CPU,)
+    assert read_speeds(TINY) == (CPU,)
 
 
 @pytest.mark.parametrize("content", ["{", "[1, {}]", '{"a": 1}', '[{"speed": {"device": "cpu"}}]'])
 def test_broken_file_is_as_good_as_none(content):
     speeds_file().parent.mkdir()
     speeds_file().write_text(content)
-    assert recall_speeds(TINY) == ()
-    remember_speed(TINY, CPU)
-    assert recall_speeds(TINY) == (CPU,)
+    assert read_speeds(TINY) == ()
+    write_speed(TINY, CPU)
+    assert read_speeds(TINY) == (CPU,)
     assert len(json.loads(speeds_file().read_text())) == 1
 
 

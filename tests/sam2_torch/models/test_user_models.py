@@ -32,7 +32,7 @@ def test_files_that_are_no_models_do_no_harm(folder):
     (folder / "notes.txt").write_text("x")
     registry = read_registry()
     assert not registry.problems
-    assert registry.entries["broken"].licence == "not told"
+    assert registry.entries["broken"].licence == "not stated"
     assert list(read_user_models(folder)) == ["broken"]
     assert read_metadata(folder / "broken.safetensors") == {}
 

@@ -101,7 +101,7 @@ class LoadedModel:
         ------
         The `Speed` so far; None as long as there is none.
         """
-        from sam2_torch.models.speed_records import remember_speed
+        from sam2_torch.models.speed_records import write_speed
         from sam2_torch.sessions.speed_check import speed_rounds
 
         speed = None
@@ -110,7 +110,7 @@ class LoadedModel:
         for speed in speed_rounds(self.model):
             yield speed
         if speed is not None:
-            remember_speed(self.model.config, speed)
+            write_speed(self.model.config, speed)
 
     def _load_beside(self, key: ModelKey, make_room: Callable[[], None]) -> Any:
         try:

@@ -5,7 +5,7 @@ import weakref
 import pytest
 
 from napari_sam2.widgets.inference.loaded_model import LoadedModel, Opened
-from sam2_torch.models.speed_records import recall_speeds
+from sam2_torch.models.speed_records import read_speeds
 
 OutOfMemory = type("OutOfMemoryError", (RuntimeError,), {})  # as torch calls it
 
@@ -120,7 +120,7 @@ def test_the_real_network_is_freed_and_measured(monkeypatch, tmp_path):
     loaded.switch(("cells_nano", "cpu"), lambda: None)
     assert loaded.describe() == Opened(("cells_nano", "cpu"), "cpu", "float32")
     *_, speed = loaded.measure()
-    assert recall_speeds(CELLS_NANO) == (speed,)
+    assert read_speeds(CELLS_NANO) == (speed,)
     network = weakref.ref(loaded.model)
     loaded.unload()
     assert network() is None
