@@ -1,10 +1,10 @@
-"""Walk through three data sets with a real mouse, and take the pictures of docs/walk.md.
+"""Walk through three data sets with a real mouse, and take the pictures of the tutorials.
 
     python docs/retake_walk.py DATA [FOLDER [NAME]]
 
 DATA is a folder of `.npz` files with the arrays `image` and `labels` (frames, rows, columns);
-their names are below, and docs/walk.md says where the images come from. What was segmented is
-compared with the labels in the end. Needs what `retake_screenshots.py` needs.
+their names are below; docs/time-lapse.md and docs/z-stacks.md say where the images come from. What
+was segmented is compared with the labels in the end. Needs what `retake_screenshots.py` needs.
 """
 
 import sys
