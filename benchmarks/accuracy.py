@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from sam2_torch import SAM2, StackSession, VideoSession, load_sam2
+from sam2_torch import SAM2, Depth, load_sam2
 from sam2_torch.training.evaluation import (
     FRAMES,
     MIN_AREA,
@@ -109,8 +109,7 @@ def measure_item(
     """Yield the kind of prompt and an IoU, as often as there is one."""
     if kind == "2d":
         return measure_image(model, image, labels)
-    session_type = StackSession if kind == "z" else VideoSession
-    return measure_sequence(model, image, labels, session_type=session_type)
+    return measure_sequence(model, image, labels, depth=Depth() if kind == "z" else None)
 
 
 def modality_key(item: dict[str, str]) -> str:

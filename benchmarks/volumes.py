@@ -38,14 +38,14 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from napari_sam2.io.read import read_movie
 from napari_sam2.sample_data import stack
-from sam2_torch import SAM2, StackSession, VideoSession, load_sam2
+from sam2_torch import SAM2, Depth, VideoSession, load_sam2
 
 TIMES, NUCLEI = 4, 6
 GRAIN = {"embryo": 12.0, "mouse": 3.0}  # of the later time points; warping smooths noise away
 MOUSE, MOUSE_ZYX_UM = "bbbc050_train_Emb05_t401.npz", (1.75, 0.8, 0.8)
 NEURITES, NEURITE_PLANES, N_NEURITES = "flyem_medulla_z000.npz", 16, 3
 STACKS, OBJECTS, STRIDES = 2, 4, (1, 3)
-WAYS = {"video": VideoSession, "stack": StackSession}
+WAYS = {"video": None, "stack": Depth()}
 DRIFT_PX, BEND_PX = (0.4, 3.0, 4.0), (0.3, 2.0, 2.0)  # for each time point; z, y, x
 
 Pixels = NDArray[Any]
@@ -144,7 +144,7 @@ def measure_depth(
 ) -> list[float]:
     """Find objects in all planes of a stack (image, labels) from one prompt each."""
     image, labels = stack_of
-    session = WAYS[way](model, list(image))
+    session = VideoSession(model, list(image), depth=WAYS[way])
     for i, plane in prompted.items():
         session.add_prompt(i, plane, prompt_of(kind, labels[plane] == i))
     masks = follow(session, image.shape)

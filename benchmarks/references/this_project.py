@@ -7,7 +7,7 @@ from torch import Tensor
 
 from references.protocol import Masklets, Movie, Setting
 from sam2_torch import SAM2, BoxPrompt, MaskPrediction, PointPrompt, VideoSession
-from sam2_torch.runtime.inference_steps import Steps
+from sam2_torch.runtime.inference_steps import InferenceSteps
 
 CONTRAST = (0.0, 255.0)  # the references divide by 255
 
@@ -24,7 +24,7 @@ class ThisProject:
 
     def __init__(self, model: SAM2) -> None:
         self.model = model
-        self._steps = Steps(model)
+        self._steps = InferenceSteps(model)
 
     def precision(self) -> AbstractContextManager[object]:
         return nullcontext()

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
     from sam2_torch.sam2 import SAM2
     from sam2_torch.sessions.image_session import ImageSession
-    from sam2_torch.sessions.video_session import VideoSession
-    from sam2_torch.sessions.volume_session import VolumeSession
+    from sam2_torch.sessions.video_session import Depth, VideoSession
 
 _HOME = {
     "EmbeddingStore": "embeddings.disk_store",
@@ -51,9 +50,8 @@ _HOME = {
     "PointPrompt": "prompts",
     "Prompt": "prompts",
     "SAM2": "sam2",
+    "Depth": "sessions.video_session",
     "VideoSession": "sessions.video_session",
-    "StackSession": "sessions.stack_session",
-    "VolumeSession": "sessions.volume_session",
 }
 
 __all__ = [
@@ -62,6 +60,7 @@ __all__ = [
     "SAM2",
     "AutomaticMask",
     "BoxPrompt",
+    "Depth",
     "EmbeddingStore",
     "Everything",
     "EverythingOptions",
@@ -75,10 +74,8 @@ __all__ = [
     "SAM2Config",
     "SeedGrid",
     "SparseMask",
-    "StackSession",
     "Thresholds",
     "VideoSession",
-    "VolumeSession",
     "load_sam2",
     "save_checkpoint",
     "segment_everything",

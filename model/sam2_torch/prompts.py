@@ -144,49 +144,6 @@ def extent(prompts: Sequence[Prompt]) -> tuple[float, float, float, float] | Non
     return y0, x0, y1, x1
 
 
-def clicks_of(prompts: Sequence[Prompt]) -> NDArray[np.float32]:
-    """Collect the clicks of all point prompts, (P, 3) float32: y, x, label."""
-    rows = [
-        np.column_stack([prompt.points_yx, prompt.labels])
-        for prompt in prompts
-        if isinstance(prompt, PointPrompt)
-    ]
-    return np.concatenate([np.zeros((0, 3), np.float32), *rows]).astype(np.float32)
-
-
-def added_clicks(before: Sequence[Prompt], after: Sequence[Prompt]) -> PointPrompt | None:
-    """Find the clicks that turn `before` into `after`.
-
-    Returns
-    -------
-    The new clicks; None if anything else changed, nothing is new, or `before` is empty.
-    """
-    old, new = clicks_of(before), clicks_of(after)
-    n = len(old)
-    if not before or len(new) <= n or not np.array_equal(new[:n], old):
-        return None
-    if not _same_shapes(before, after):
-        return None
-    return PointPrompt(new[n:, :2], new[n:, 2])
-
-
-def same_prompts(one: Sequence[Prompt], other: Sequence[Prompt]) -> bool:
-    """Return whether two lists of prompts are equal, however their clicks are grouped."""
-    return np.array_equal(clicks_of(one), clicks_of(other)) and _same_shapes(one, other)
-
-
-def _same_shapes(one: Sequence[Prompt], other: Sequence[Prompt]) -> bool:
-    """Return whether boxes and masks are equal."""
-    boxes, masks = (
-        [[prompt for prompt in prompts if isinstance(prompt, kind)] for prompts in (one, other)]
-        for kind in (BoxPrompt, MaskPrompt)
-    )
-    same_masks = len(masks[0]) == len(masks[1]) and all(
-        a.sparse.equals(b.sparse) for a, b in zip(*masks, strict=True)
-    )
-    return boxes[0] == boxes[1] and same_masks
-
-
 def _inside(prompt: Prompt) -> NDArray[np.floating]:
     """List corners or points, (N, 2), that are inside."""
     if isinstance(prompt, PointPrompt):

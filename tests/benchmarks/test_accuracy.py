@@ -5,9 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from napari_sam2.movies.appearance import open_session
-from napari_sam2.movies.movie import Movie
-from sam2_torch import VideoSession, load_sam2
+from sam2_torch import Depth, load_sam2
 
 
 @pytest.fixture
@@ -49,13 +47,12 @@ def test_stacks_are_measured_as_the_plugin_takes_them(folder, monkeypatch):
 
     seen = []
 
-    def noted(*_, session_type):
-        seen.append(session_type)
+    def noted(*_, depth):
+        seen.append(depth)
         yield "click", 1.0
 
     monkeypatch.setattr(accuracy, "measure_sequence", noted)
     with open(folder / "manifest.csv", "a") as manifest:
         manifest.write("movie.npz,z,bright discs\n")
     accuracy.measure(load_sam2("cells_nano", "cpu"), folder, count=False)
-    movie = Movie(np.zeros((3, 20, 30), np.uint8), "ZYX")
-    assert seen == [VideoSession, type(open_session(load_sam2("cells_nano", "cpu"), movie))]
+    assert seen == [None, Depth()]

@@ -76,12 +76,12 @@ class StubSession:
         self.log.append(("remove_prompts", object_id, frame))
         self.masks[object_id].pop(frame)
 
-    def alternatives(self, object_id: int, frame: int) -> list[MaskPrediction]:
+    def candidates(self, object_id: int, frame: int) -> list[MaskPrediction]:
         whole = self.said[object_id, frame]
         return [self._prediction(mask) for mask in (whole, whole & False, np.roll(whole, 9, 1))]
 
-    def choose_alternative(self, object_id: int, frame: int, rank: int) -> MaskPrediction:
-        chosen = self.alternatives(object_id, frame)[rank]
+    def choose_candidate(self, object_id: int, frame: int, rank: int) -> MaskPrediction:
+        chosen = self.candidates(object_id, frame)[rank]
         self.masks[object_id][frame] = chosen.mask
         return chosen
 
@@ -98,13 +98,13 @@ class StubSession:
                 mask = self._carried(object_id, other)
                 yield FrameResult(other, (object_id,), (self._prediction(mask),))
 
-    def meanings(self, frame: int, prompt: Any) -> list[MaskPrediction]:
+    def predict(self, frame: int, prompt: Any) -> list[MaskPrediction]:
         ((y, x),) = np.round(prompt.points_yx).astype(int)
         here = np.zeros(self.frame_shape, bool)
         here[y, x] = True
         return [self._prediction(mask) for mask in (here | True, here & False, here)]
 
-    def fork(self, mother: int, frame: int, daughters: Any) -> None:
+    def inherit_memories(self, mother: int, frame: int, daughters: Any) -> None:
         self.log.append(("fork", mother, frame, tuple(daughters)))
 
     def prompted_frames(self, object_id: int) -> tuple[int, ...]:

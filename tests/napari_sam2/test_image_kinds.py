@@ -20,14 +20,12 @@ from sam2_torch.sessions.run_estimate import Estimate
 def sessions(monkeypatch, make_session):
     """Sessions that draw a disc where they are told, and move it; no network."""
 
-    def open_stub(model, frames, *planes, **options):
+    def open_stub(model, frames, **options):
         session = make_session(frames)
         assert {np.asarray(frame).shape[:2] for frame in frames} == {session.frame_shape}
         return session
 
     monkeypatch.setitem(vars(sam2_torch), "VideoSession", open_stub)
-    monkeypatch.setitem(vars(sam2_torch), "VolumeSession", open_stub)
-    monkeypatch.setitem(vars(sam2_torch), "StackSession", open_stub)
     monkeypatch.setattr(prompted, "estimate_run", lambda *_: Estimate(None, 0, 0))
     monkeypatch.setattr("napari_sam2.cli.track.load_model", lambda arguments: None)
 

@@ -8,9 +8,7 @@ from reference import SCORE_BIAS, SMALL, SMALL_2_0, changed, pair, random_tensor
 from torch import Tensor
 
 from sam2_torch import SAM2, SAM2Config
-from sam2_torch.memory.frame_memory import FrameMemory
-from sam2_torch.memory.memory_bank import Direction, MemoryBank
-from sam2_torch.memory.tracked_frames import TrackedFrames
+from sam2_torch.memory.selection import Direction, select_memories
 from sam2_torch.sam2 import (
     MAX_POINTERS,
     NO_OBJECT_LOGIT,
@@ -138,12 +136,7 @@ def test_memories_with_their_encodings(config: SAM2Config, way: Direction, objec
         track_in_reverse=way == "backward",
     )
     handle.remove()
-    any_memory = FrameMemory(torch.zeros(1, 1), 1.0, 1.0, torch.zeros(1))
-    bank = MemoryBank(
-        prompted=dict.fromkeys(prompted, any_memory),
-        tracked=TrackedFrames(dict.fromkeys(tracked, any_memory)),
-    )
-    selection = bank.select(frame, way, n_frames)
+    selection = select_memories(frame, way, n_frames, prompted, {*prompted, *tracked})
     memories = Memories(
         [known[f]["maskmem_features"] for f, _ in selection.spatial],
         [age for _, age in selection.spatial],

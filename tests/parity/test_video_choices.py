@@ -6,7 +6,7 @@ from both_videos import BothVideos
 from reference import SMALLER
 
 from sam2_torch import BoxPrompt, PointPrompt, VideoSession
-from sam2_torch.sessions.prompted_objects import MAX_PROMPTED
+from sam2_torch.sessions.video_session import MAX_PROMPTED
 
 pytest.importorskip("sam2.sam2_video_predictor")
 pytestmark = pytest.mark.usefixtures("exact_memories")

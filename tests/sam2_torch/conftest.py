@@ -33,3 +33,19 @@ def movie():
         frames.append(500 + 3000 * (label > 0) + generator.normal(0, 100, label.shape))
         labels.append(label)
     return np.array(frames).astype(np.uint16), np.array(labels)
+
+
+@pytest.fixture(scope="session")
+def known_frames():
+    """Return a function that lists the frames in which an object has a mask."""
+
+    def list_frames(session, object_id):
+        return [f for f in range(session.n_frames) if is_known(session, object_id, f)]
+
+    def is_known(session, object_id, frame):
+        try:
+            return list(session.look_around(object_id, frame, reach=0)) == []
+        except KeyError:
+            return False
+
+    return list_frames

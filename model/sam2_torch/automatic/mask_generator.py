@@ -25,7 +25,7 @@ from sam2_torch.embeddings.frame_encoder import FrameEncoder
 from sam2_torch.inputs.frames import Crop, check_frame
 from sam2_torch.inputs.transforms import (
     Contrast,
-    FrameGeometry,
+    InputGeometry,
     logits_to_masks,
     measure_contrast,
 )
@@ -49,7 +49,7 @@ class SeedsDone(NamedTuple):
 
 class _FoundInCrop(NamedTuple):
     crop: Crop
-    geometry: FrameGeometry
+    geometry: InputGeometry
     candidates: Candidates
     scores: NDArray[np.float32]
     seeds_yx: NDArray[np.float32]
@@ -192,7 +192,7 @@ class Everything:
     def _judge(
         self,
         crop: Crop,
-        geometry: FrameGeometry,
+        geometry: InputGeometry,
         candidates: Candidates,
         seeds: NDArray[np.float32],
     ) -> _FoundInCrop:

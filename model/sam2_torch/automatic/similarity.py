@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sam2_torch.automatic.found_masks import AutomaticMask
 from sam2_torch.embeddings.frame_encoder import FrameEncoder
 from sam2_torch.inputs.frames import Frames
-from sam2_torch.inputs.transforms import Contrast, FrameGeometry
+from sam2_torch.inputs.transforms import Contrast, InputGeometry
 from sam2_torch.masks import SparseMask
 from sam2_torch.prompts import MaskPrompt
 from sam2_torch.sam2 import SAM2, ImageEmbedding
@@ -91,7 +91,7 @@ class Likeness:
         return torch.stack(rows).cpu().numpy()
 
     def _describe(
-        self, embedding: ImageEmbedding, geometry: FrameGeometry, mask: SparseMask
+        self, embedding: ImageEmbedding, geometry: InputGeometry, mask: SparseMask
     ) -> torch.Tensor:
         pixels = geometry.mask_to_input(MaskPrompt(mask)).to(self._model.device)
         pointer = self._model.segment_from_mask(embedding, pixels).pointers[0].float()

@@ -24,12 +24,12 @@ from sam2_torch.inputs.frames import (
 )
 from sam2_torch.inputs.transforms import (
     Contrast,
-    FrameGeometry,
+    InputGeometry,
     measure_contrast,
     pixels_to_input,
 )
-from sam2_torch.runtime.host_copies import Arriving
-from sam2_torch.runtime.inference_steps import Steps
+from sam2_torch.runtime.inference_steps import InferenceSteps
+from sam2_torch.runtime.pending import Pending
 from sam2_torch.sam2 import SAM2, ImageEmbedding
 
 logger = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class FrameEncoder:
     store
         Where to keep them on disk, too; nowhere if None.
     graphs
-        As for `Steps`.
+        As for `InferenceSteps`.
 
     Raises
     ------
@@ -77,8 +77,8 @@ class FrameEncoder:
         graphs: bool = True,
     ) -> None:
         self.model = model
-        self.steps = Steps(model, graphs)
-        self.geometry = FrameGeometry.fit(shape_of_frames(frames), model.config)
+        self.steps = InferenceSteps(model, graphs)
+        self.geometry = InputGeometry.fit(shape_of_frames(frames), model.config)
         self.contrast = contrast if contrast is not None else measure_contrast(frames)
         self._frames = frames
         self._reading = Lock()  # readers of files are seldom safe to share
@@ -88,7 +88,7 @@ class FrameEncoder:
         self.store = store
         self._model_fingerprint: str | None = None
         self._order: range = range(0)
-        self._ahead: dict[Part, Future[Arriving]] = {}
+        self._ahead: dict[Part, Future[Pending[Tensor]]] = {}
         self._reader: ThreadPoolExecutor | None = None
 
     def __len__(self) -> int:
@@ -140,11 +140,11 @@ class FrameEncoder:
         numbers = config.embedding_size**2 * config.d_model * (1 + 16 / 8 + 4 / 4)
         return min(self._cache_bytes, round(n_images * numbers * self.model.dtype.itemsize))
 
-    def seen(self, crop: Crop | None) -> FrameGeometry:
-        """Tell how a part of the frames lies in the network's input."""
+    def geometry_of(self, crop: Crop | None) -> InputGeometry:
+        """Return how a crop window, or the whole frame, lies in the network's input."""
         if crop is None:
             return self.geometry
-        return FrameGeometry.fit(self.geometry.image_shape, self.model.config, crop)
+        return InputGeometry.fit(self.geometry.image_shape, self.model.config, crop)
 
     @contextmanager
     def reading_ahead(self, order: range) -> Iterator[None]:
@@ -220,8 +220,8 @@ class FrameEncoder:
     def _input(self, part: Part) -> Tensor:
         ahead = self._ahead.pop(part, None)
         sent = self._send(part) if ahead is None else ahead.result()
-        content = self.seen(part[1]).content
-        return pixels_to_input(sent(), self.contrast, self.model.config, content)
+        content = self.geometry_of(part[1]).content
+        return pixels_to_input(sent.result(), self.contrast, self.model.config, content)
 
     def _read_on(self, part: Part) -> None:
         """Read the same part of the frames that follow; an object may have moved on, though."""
@@ -233,13 +233,13 @@ class FrameEncoder:
             if other not in self._ahead and other not in self._cache:
                 self._ahead[other] = self._reader.submit(self._send, other)
 
-    def _send(self, part: Part) -> Arriving:
+    def _send(self, part: Part) -> Pending[Tensor]:
         """Read a part and begin to bring it to the device."""
         return self.steps.copies.send(self._read(part))
 
     def _read(self, part: Part) -> NDArray[Any]:
         frame, crop = part
-        geometry = self.seen(crop)
+        geometry = self.geometry_of(crop)
         with self._reading:
             if crop is None and not has_large_parts(self._frames):
                 pixels = check_frame(self._frames[frame])

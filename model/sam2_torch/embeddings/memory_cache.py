@@ -1,11 +1,16 @@
 """Embeddings in memory: the latest used on the device, older ones on the host."""
 
 from collections import OrderedDict
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from sam2_torch.inputs.frames import Crop
-from sam2_torch.runtime.host_copies import Arriving, Copies
+from sam2_torch.runtime.host_copies import Copies
 from sam2_torch.sam2 import ImageEmbedding
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sam2_torch.runtime.pending import Pending
 
 Part: TypeAlias = tuple[int, Crop | None]
 """A frame and what is seen of it; None for the whole."""
@@ -29,7 +34,7 @@ class EmbeddingCache:
         self._copies = copies
         self._near = _Budget(device_bytes)
         self._far = _Budget(0 if copies.device.type == "cpu" else host_bytes)
-        self._leaving: list[tuple[Part, list[Arriving]]] = []
+        self._leaving: list[tuple[Part, list[Pending[Tensor]]]] = []
 
     def __contains__(self, part: Part) -> bool:
         self._arrive()
@@ -64,14 +69,14 @@ class EmbeddingCache:
 
     def _leave(self, part: Part, embedding: ImageEmbedding) -> None:
         """Begin to bring an embedding to the host."""
-        now = self._copies.mark()
+        now = self._copies.record()
         tensors = (embedding.features, *embedding.skips)
         self._leaving.append((part, [self._copies.fetch(tensor, now) for tensor in tensors]))
 
     def _arrive(self) -> None:
         """Keep what has left the device, which was a frame ago, on the host."""
         for part, arriving in self._leaving:
-            features, fine, middle = (arrived() for arrived in arriving)
+            features, fine, middle = (pending.result() for pending in arriving)
             self._far.keep(part, ImageEmbedding(features, (fine, middle)))
         self._leaving.clear()
 

@@ -17,7 +17,7 @@ TOO_LARGE = 4  # times as large as it need be: then a window is made smaller aga
 
 
 @dataclass(frozen=True)
-class CropPlan:
+class CropWindows:
     """Windows on frames of one shape.
 
     Windows have the sides `side`, 2 `side`, 4 `side` and so on, up to the whole frame, and lie
@@ -37,7 +37,7 @@ class CropPlan:
     @classmethod
     def at_resolution(
         cls, resolution: float, frame_shape: tuple[int, int], input_size: int
-    ) -> "CropPlan":
+    ) -> "CropWindows":
         """Plan windows that fill a network's input at a resolution.
 
         Parameters
@@ -86,7 +86,7 @@ class CropPlan:
                 return crop
         return self._lay(side, box)
 
-    def follow(
+    def next(
         self, last: Crop | None, box: Box | None, others: Iterable[Crop | None] = ()
     ) -> "Crop | None":
         """Choose the window of the next frame.

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sam2_torch.inputs.transforms import FrameGeometry
+from sam2_torch.inputs.transforms import InputGeometry
 from sam2_torch.nn.prompt_encoder import BOTTOM_RIGHT, TOP_LEFT
 from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 
@@ -31,7 +31,7 @@ class PromptPoints:
     def of(
         cls,
         prompts: Sequence[Prompt],
-        geometry: FrameGeometry,
+        geometry: InputGeometry,
         before: "PromptPoints | None" = None,
     ) -> "PromptPoints":
         """Add prompts to what was said before; a box or a mask starts anew.
@@ -61,14 +61,14 @@ class PromptPoints:
             torch.cat([empty.labels, *(piece.labels for piece in pieces)]),
         )
 
-    def moved(self, old: FrameGeometry, new: FrameGeometry) -> "PromptPoints":
+    def moved(self, old: InputGeometry, new: InputGeometry) -> "PromptPoints":
         """Say the same when another part of the image is seen."""
         if old == new:
             return self
         return PromptPoints(new.to_input_xy(old.to_image_yx(self.points_xy)), self.labels)
 
     @classmethod
-    def _box(cls, box: BoxPrompt, geometry: FrameGeometry) -> "PromptPoints":
+    def _box(cls, box: BoxPrompt, geometry: InputGeometry) -> "PromptPoints":
         height, width = geometry.image_shape
         corners = np.array([[box.y0, box.x0], [box.y1, box.x1]])
         inside = corners.clip(0, (height, width))
@@ -80,7 +80,7 @@ class PromptPoints:
         return cls(geometry.to_input_xy(inside), labels)
 
     @classmethod
-    def _clicks(cls, prompt: PointPrompt, geometry: FrameGeometry) -> "PromptPoints":
+    def _clicks(cls, prompt: PointPrompt, geometry: InputGeometry) -> "PromptPoints":
         height, width = geometry.image_shape
         inside = (prompt.points_yx >= -0.5) & (prompt.points_yx <= (height - 0.5, width - 0.5))
         if not inside.all():

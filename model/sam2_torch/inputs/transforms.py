@@ -28,7 +28,7 @@ FINER = 4  # how many pixels of a mask prompt stand for one of the input, at lea
 
 
 @dataclass(frozen=True)
-class FrameGeometry:
+class InputGeometry:
     """How an image, or a part of one, lies in the network's square input.
 
     Parameters
@@ -54,7 +54,7 @@ class FrameGeometry:
     @classmethod
     def fit(
         cls, image_shape: tuple[int, int], config: SAM2Config, crop: Crop | None = None
-    ) -> "FrameGeometry":
+    ) -> "InputGeometry":
         """Lay an image of (H, W), or a part of it, into a network's input."""
         crop = crop or Crop((0, 0), image_shape)
         size, longest = config.image_size, max(crop.shape)
@@ -189,7 +189,7 @@ def pixels_to_input(
     stretched = pixels.sub_(low).div_(max(high - low, 1e-12))
     image = stretched.nan_to_num_(nan=0.0).clamp_(0.0, 1.0)
     if content is None:
-        content = FrameGeometry.fit((pixels.shape[0], pixels.shape[1]), config).content
+        content = InputGeometry.fit((pixels.shape[0], pixels.shape[1]), config).content
     image = image.permute(2, 0, 1) if image.ndim == 3 else image[None]
     image = _resize(image[None], content)
     mean, std = _normalisation(image.device)
@@ -205,7 +205,7 @@ def _normalisation(device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 def relay(
-    maps: Tensor, old: FrameGeometry, new: FrameGeometry, moved_yx: tuple[float, float] = (0, 0)
+    maps: Tensor, old: InputGeometry, new: InputGeometry, moved_yx: tuple[float, float] = (0, 0)
 ) -> Tensor:
     """Lay a map of what was seen of an image over another part of it.
 
@@ -235,7 +235,7 @@ def relay(
     return laid[0].to(maps.dtype)
 
 
-def logits_to_masks(logits: Tensor, geometry: FrameGeometry) -> list[SparseMask]:
+def logits_to_masks(logits: Tensor, geometry: InputGeometry) -> list[SparseMask]:
     """Threshold (N, h, w) logits at image resolution, one mask each.
 
     Notes
@@ -248,7 +248,7 @@ def logits_to_masks(logits: Tensor, geometry: FrameGeometry) -> list[SparseMask]
 
 
 def coarse_logits(
-    logits: Tensor, geometry: FrameGeometry, box: LogitsBox | None
+    logits: Tensor, geometry: InputGeometry, box: LogitsBox | None
 ) -> MaskLogits | None:
     """Cut what is positive out of (h, w) logits, with where it lies in the image.
 
@@ -275,7 +275,7 @@ def coarse_logits(
     return MaskLogits(values.to(torch.int8).numpy(), (first_y, first_x), (step_y, step_x))
 
 
-def logits_to_mask(logits: Tensor, geometry: FrameGeometry, box: LogitsBox | None) -> SparseMask:
+def logits_to_mask(logits: Tensor, geometry: InputGeometry, box: LogitsBox | None) -> SparseMask:
     """Threshold (h, w) logits as `logits_to_masks`; parameters as for `coarse_logits`."""
     if box is None:
         return SparseMask.empty(geometry.image_shape)

@@ -9,7 +9,7 @@ attention. On a CPU the growth of the process was within 30 % of it (`docs/archi
 import torch
 
 from sam2_torch.config import SAM2Config
-from sam2_torch.memory.memory_bank import FULL_MEMORY, RECENT_POINTERS
+from sam2_torch.memory.selection import FULL_MEMORY, RECENT_POINTERS
 
 AT_ONCE = {"cuda": 64, "mps": 16}
 AT_ONCE_ELSEWHERE = 4  # more are no faster on a CPU, and take more memory

@@ -1,100 +1,105 @@
-"""Copies between the computer's memory and a device's; where the device can, nobody waits."""
+"""Copies between host and device memory, beside what the device computes where it can."""
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-Arriving: TypeAlias = Callable[[], Tensor]
-"""Returns a tensor as soon as it is there; called once."""
+from sam2_torch.runtime.pending import Pending
 
 
 class Copies:
-    """Copies that are made at once: to and from the CPU itself, or a device that has no streams."""
+    """Copy immediately: to and from the CPU itself, or a device without streams.
 
-    overlap = False  # with computing
+    Parameters
+    ----------
+    device
+        Where the network is.
+    """
+
+    overlap = False  # whether the host may go on while results are on their way
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
 
     def upload(self, tensor: Tensor) -> Tensor:
-        """Bring a tensor to the device; what is computed there next finds it in place."""
+        """Copy a tensor to the device; what is computed there next finds it in place."""
         return tensor.to(self.device)
 
-    def send(self, pixels: NDArray[Any]) -> Arriving:
-        """Begin to bring an image to the device as float32; on any thread."""
-        return lambda: torch.from_numpy(pixels.astype(np.float32)).to(self.device)
+    def send(self, pixels: NDArray[Any]) -> Pending[Tensor]:
+        """Begin to copy an image to the device as float32; callable on any thread."""
+        return Pending(lambda: torch.from_numpy(pixels.astype(np.float32)).to(self.device))
 
-    def mark(self) -> Any:
-        """Mark what the device was told to compute so far."""
+    def record(self) -> Any:
+        """Record an event behind all that the device was given to compute so far."""
         return None
 
-    def fetch(self, tensor: Tensor, after: Any) -> Arriving:
-        """Begin to bring a tensor to the host.
+    def fetch(self, tensor: Tensor, after: Any) -> Pending[Tensor]:
+        """Begin to copy a tensor to the host.
 
         Parameters
         ----------
         tensor
-            It must not be changed any more.
+            On the device; must not be changed any more.
         after
-            A mark behind which it is computed; nothing that comes later is waited for.
+            An event of `record` behind which the tensor is computed; later work of the device
+            is not waited for.
         """
-        return tensor.cpu
+        return Pending(tensor.cpu)
 
 
 class CudaCopies(Copies):
-    """Copies between pinned memory and a CUDA device, beside what it computes."""
+    """Copy between pinned memory and a CUDA device on streams of their own."""
 
     overlap = True
 
     def __init__(self, device: torch.device) -> None:
         super().__init__(device)
-        self._there, self._back = torch.cuda.Stream(device), torch.cuda.Stream(device)
+        self._to_device, self._to_host = torch.cuda.Stream(device), torch.cuda.Stream(device)
 
     def upload(self, tensor: Tensor) -> Tensor:
-        """Bring a tensor to the device; what is computed there next finds it in place."""
+        """Copy a tensor to the device; what is computed there next finds it in place."""
         if tensor.device.type != "cpu":
             return tensor.to(self.device)
         return tensor.pin_memory().to(self.device, non_blocking=True)
 
-    def send(self, pixels: NDArray[Any]) -> Arriving:
-        """Begin to bring an image to the device as float32; on any thread."""
+    def send(self, pixels: NDArray[Any]) -> Pending[Tensor]:
+        """Begin to copy an image to the device as float32; callable on any thread."""
         pinned = torch.from_numpy(pixels.astype(np.float32)).pin_memory()
-        with torch.cuda.stream(self._there):
+        with torch.cuda.stream(self._to_device):
             sent = pinned.to(self.device, non_blocking=True)
-            is_there = self._there.record_event()
+            done = self._to_device.record_event()
 
-        def arrived() -> Tensor:
+        def wait() -> Tensor:
             computing = torch.cuda.current_stream(self.device)
-            computing.wait_event(is_there)
+            computing.wait_event(done)
             sent.record_stream(computing)
             return sent
 
-        return arrived
+        return Pending(wait)
 
-    def mark(self) -> torch.cuda.Event:
-        """Mark what the device was told to compute so far."""
+    def record(self) -> torch.cuda.Event:
+        """Record an event behind all that the device was given to compute so far."""
         return torch.cuda.current_stream(self.device).record_event()
 
-    def fetch(self, tensor: Tensor, after: torch.cuda.Event) -> Arriving:
-        """Begin to bring a tensor to the host as `Copies.fetch` says."""
+    def fetch(self, tensor: Tensor, after: torch.cuda.Event) -> Pending[Tensor]:
+        """Begin to copy a tensor to the host; parameters as for `Copies.fetch`."""
         pinned = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
-        with torch.cuda.stream(self._back):
-            self._back.wait_event(after)
+        with torch.cuda.stream(self._to_host):
+            self._to_host.wait_event(after)
             pinned.copy_(tensor, non_blocking=True)
-            tensor.record_stream(self._back)
-            is_there = self._back.record_event()
+            tensor.record_stream(self._to_host)
+            done = self._to_host.record_event()
 
-        def arrived() -> Tensor:
-            is_there.synchronize()
+        def wait() -> Tensor:
+            done.synchronize()
             return pinned.clone()  # pinned memory is scarce, and used again
 
-        return arrived
+        return Pending(wait)
 
 
 def copies_for(device: torch.device) -> Copies:
-    """Choose how to copy to and from a device."""
+    """Return the copies that suit a device."""
     return CudaCopies(device) if device.type == "cuda" else Copies(device)

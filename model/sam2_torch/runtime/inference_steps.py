@@ -1,6 +1,6 @@
 """What the network does for each frame, as steps that a device can replay.
 
-The steps wait for nothing: what they are given is on the device, and so is what they return.
+The steps never wait: their arguments are on the device, and so are their results.
 """
 
 from typing import NamedTuple
@@ -13,21 +13,21 @@ from sam2_torch.runtime.cuda_graphs import Graphs, recorder_for
 from sam2_torch.runtime.host_copies import copies_for
 from sam2_torch.sam2 import SAM2, ImageEmbedding, Memories, Segmentation
 
-MOST_REPLAYED = 16 * 64 * 64  # places of all objects: more keep a device busy without graphs
-MEMORY_DTYPE = torch.bfloat16  # as in the reference; masks tell no difference
+MOST_REPLAYED = 16 * 64 * 64  # tokens of all objects: more keep a device busy without graphs
+MEMORY_DTYPE = torch.bfloat16  # as in the reference; masks do not depend on it
 
 
-class Said(NamedTuple):
-    """What was said of one object in a frame; as in `SAM2.decode_masks`.
+class PromptTensors(NamedTuple):
+    """The prompts of one object on a frame; as in `SAM2.decode_masks`.
 
-    Attributes
+    Parameters
     ----------
     points
         (1, P, 2) in (x, y) of the input's pixels and (1, P) labels; None for no points at all.
     mask_logits
         (1, 1, S / 4, S / 4) of an earlier answer, or None.
     multimask
-        Whether to give three candidates.
+        Whether to decode three candidates.
     """
 
     points: tuple[Tensor, Tensor] | None
@@ -35,8 +35,8 @@ class Said(NamedTuple):
     multimask: bool
 
 
-class Steps:
-    """A network's steps, and `copies` to and from its device.
+class InferenceSteps:
+    """A network's steps, and copies to and from its device.
 
     Parameters
     ----------
@@ -49,6 +49,7 @@ class Steps:
     def __init__(self, model: SAM2, graphs: bool = True) -> None:
         self.model = model
         self.copies = copies_for(model.device)
+        self.upload = self.copies.upload
         recorder = recorder_for(model.device) if graphs else None
         self._graphs = Graphs(recorder, list(model.parameters()))
 
@@ -58,48 +59,49 @@ class Steps:
         return self._graphs.call(self._encode_image, on_device)
 
     def attend(self, embedding: ImageEmbedding, memories: Memories) -> Tensor:
-        """Condition a frame's features on what N objects remember, (N, C, H, W)."""
+        """Condition a frame's features on the memories of N objects, (N, C, H, W)."""
         return self._graphs.call(self._attend, embedding.features, self._placed(memories))
 
-    def answer(self, embedding: ImageEmbedding, said: Said) -> tuple[Segmentation, ...]:
-        """Answer a prompt: all candidates, the best first.
+    def answer(self, embedding: ImageEmbedding, prompts: PromptTensors) -> tuple[Segmentation, ...]:
+        """Answer prompts: all candidates, the best first.
 
         Parameters
         ----------
         embedding
-            Of the frame; its features with what is remembered, or marked as without.
-        said
+            Of the frame; its features conditioned on memories, or marked as without.
+        prompts
             Points, and an earlier answer.
         """
-        return self._graphs.call(self._answer, embedding, self._uploaded(said))
+        return self._graphs.call(self._answer, embedding, self._uploaded(prompts))
 
-    def decode(self, embedding: ImageEmbedding, said: Said) -> DecodedMasks:
-        """Decode the masks of a prompt into an image of which nothing is remembered."""
-        return self._graphs.call(self._decode, embedding, self._uploaded(said))
+    def decode(self, embedding: ImageEmbedding, prompts: PromptTensors) -> DecodedMasks:
+        """Decode the masks of prompts in an image without memories."""
+        return self._graphs.call(self._decode, embedding, self._uploaded(prompts))
 
-    def follow(self, embedding: ImageEmbedding, memories: Memories) -> tuple[Segmentation, Tensor]:
-        """Find N objects in a frame, and encode what is to be remembered of them there."""
-        memories, side = self._placed(memories), self.model.config.embedding_size
-        if len(memories.pointers) * side**2 > MOST_REPLAYED:
-            return self._follow(embedding, memories)
-        return self._graphs.call(self._follow, embedding, memories)
+    def track(self, embedding: ImageEmbedding, memories: Memories) -> tuple[Segmentation, Tensor]:
+        """Segment N objects in a frame, and encode their spatial memories there."""
+        memories = self._placed(memories)
+        if len(memories.pointers) * self.model.config.embedding_size**2 > MOST_REPLAYED:
+            return self._track(embedding, memories)
+        return self._graphs.call(self._track, embedding, memories)
 
     def encode_memory(
         self, features: Tensor, logits: Tensor, object_scores: Tensor, binarize: bool
     ) -> Tensor:
-        """Encode what is to be remembered of a frame, as `SAM2.encode_memory` does."""
+        """Encode the spatial memories of a frame, as `SAM2.encode_memory` does."""
         return self._graphs.call(self._encode_memory, features, logits, object_scores, binarize)
 
-    def _uploaded(self, said: Said) -> Said:
-        upload, points, logits = self.copies.upload, said.points, said.mask_logits
+    def _uploaded(self, prompts: PromptTensors) -> PromptTensors:
+        points, logits = prompts.points, prompts.mask_logits
         if points is not None:
-            points = upload(points[0]), upload(points[1])
-        return said._replace(points=points, mask_logits=None if logits is None else upload(logits))
+            points = self.upload(points[0]), self.upload(points[1])
+        logits = None if logits is None else self.upload(logits)
+        return prompts._replace(points=points, mask_logits=logits)
 
     def _placed(self, memories: Memories) -> Memories:
-        """Bring the ages of pointers, which differ from frame to frame, to the device."""
+        """Copy the ages of pointers, which differ from frame to frame, to the device."""
         ages = torch.as_tensor(memories.pointer_ages, dtype=torch.float32)
-        return memories._replace(pointer_ages=self.copies.upload(ages))
+        return memories._replace(pointer_ages=self.upload(ages))
 
     def _encode_image(self, images: Tensor) -> ImageEmbedding:
         return self.model.encode_image(images)
@@ -107,16 +109,18 @@ class Steps:
     def _attend(self, features: Tensor, memories: Memories) -> Tensor:
         return self.model.attend_to_memory(features, memories)
 
-    def _answer(self, embedding: ImageEmbedding, said: Said) -> tuple[Segmentation, ...]:
+    def _answer(
+        self, embedding: ImageEmbedding, prompts: PromptTensors
+    ) -> tuple[Segmentation, ...]:
         features, skips = embedding
-        decoded = self.model.decode_masks(features, skips, *said)
+        decoded = self.model.decode_masks(features, skips, *prompts)
         return tuple(self.model.choose(decoded, rank) for rank in range(decoded.ious.shape[1]))
 
-    def _decode(self, embedding: ImageEmbedding, said: Said) -> DecodedMasks:
+    def _decode(self, embedding: ImageEmbedding, prompts: PromptTensors) -> DecodedMasks:
         features = self.model.without_memory(embedding.features)
-        return self.model.decode_masks(features, embedding.skips, *said)
+        return self.model.decode_masks(features, embedding.skips, *prompts)
 
-    def _follow(self, embedding: ImageEmbedding, memories: Memories) -> tuple[Segmentation, Tensor]:
+    def _track(self, embedding: ImageEmbedding, memories: Memories) -> tuple[Segmentation, Tensor]:
         features = self.model.attend_to_memory(embedding.features, memories)
         found = self.model.segment(features, embedding.skips)
         spatial = self.model.encode_memory(

@@ -12,7 +12,7 @@ from sam2_torch.inputs.transforms import Contrast, coarse_logits, logits_to_mask
 from sam2_torch.masks import extent
 from sam2_torch.predictions import MaskPrediction
 from sam2_torch.prompts import MaskPrompt, Prompt
-from sam2_torch.runtime.inference_steps import Said
+from sam2_torch.runtime.inference_steps import PromptTensors
 from sam2_torch.sam2 import SAM2
 
 MAX_LOGIT = 32.0
@@ -88,13 +88,13 @@ class ImageSession:
             mask_logits = self.model.mask_to_logits(mask)[0, 0]
         points = None
         if others:
-            told = PromptPoints.of(others, geometry)
-            points = told.points_xy[None], told.labels[None]
+            clicks = PromptPoints.of(others, geometry)
+            points = clicks.points_xy[None], clicks.labels[None]
         if multimask is None:
             multimask = points is not None and points[1].shape[1] == 1 and mask_logits is None
         previous = None if mask_logits is None else mask_logits[None, None]
-        said = Said(points, previous, multimask)
-        decoded = self._embeddings.steps.decode(self._embeddings[0], said)
+        tensors = PromptTensors(points, previous, multimask)
+        decoded = self._embeddings.steps.decode(self._embeddings[0], tensors)
         order = decoded.ious[0].argsort(descending=True)
         logits = decoded.logits[0, order].float().cpu()
         ious = decoded.ious[0, order].tolist()

@@ -4,9 +4,8 @@ Beyond the reference: where objects are seen in crop windows, an object that its
 or whose mask has a low confidence, is segmented again in a larger window.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeGuard
 
 from sam2_torch.embeddings.frame_encoder import FrameEncoder
 from sam2_torch.inputs.frames import Crop
@@ -14,16 +13,8 @@ from sam2_torch.inputs.prompt_points import PromptPoints
 from sam2_torch.masks import SparseMask
 from sam2_torch.memory.frame_memory import FrameMemory
 from sam2_torch.memory.memory_bank import MemoryBank
-from sam2_torch.prompts import (
-    BoxPrompt,
-    MaskPrompt,
-    PointPrompt,
-    Prompt,
-    added_clicks,
-    clicks_of,
-    extent,
-    same_prompts,
-)
+from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, extent
+from sam2_torch.sessions.prompt_changes import prompt_change
 from sam2_torch.sessions.tracker import Tracker
 
 MAX_TRIES = 8  # windows for one prompt
@@ -61,7 +52,7 @@ class PromptedFrame:
     given_mask: SparseMask | None = None
 
     def choose(self, choice: int) -> "PromptedFrame":
-        """Take another candidate.
+        """Return the same prompts with another candidate taken.
 
         Raises
         ------
@@ -69,12 +60,12 @@ class PromptedFrame:
             If there is no such candidate.
         """
         if not 0 <= choice < len(self.candidates):
-            raise IndexError(f"alternative {choice}: expected 0..{len(self.candidates) - 1}")
+            raise IndexError(f"candidate {choice}: expected 0..{len(self.candidates) - 1}")
         memory = self.candidates[choice]
         return replace(self, choice=choice, memory=memory, is_refined=False)
 
 
-class Answers:
+class PromptAnswers:
     """Answers prompts; changes nothing of what it is given.
 
     Parameters
@@ -111,7 +102,8 @@ class Answers:
 
         Returns
         -------
-        With the memory of `before` itself if nothing changed.
+        PromptedFrame
+            With the memory of `before` itself if nothing changed.
 
         Raises
         ------
@@ -122,57 +114,24 @@ class Answers:
         """
         if any(not isinstance(prompt, PointPrompt) for prompt in prompts):
             choice = 0  # only clicks are ambiguous
-        given = prompts[0].sparse if _is_one_mask(prompts) else None
-        found = self._updated(bank, frame, before, prompts, choice, in_use)
-        return replace(found, prompts=prompts, choice=choice, given_mask=given)
-
-    def _updated(  # as `update`
-        self,
-        bank: MemoryBank,
-        frame: int,
-        before: PromptedFrame | None,
-        prompts: tuple[Prompt, ...],
-        choice: int,
-        in_use: Sequence[Crop | None],
-    ) -> PromptedFrame:
-        if before is None:
-            return self._anew(bank, frame, prompts, choice, in_use)
-        if same_prompts(before.prompts, prompts):
-            if before.choice == choice:
-                return before
-            if len(clicks_of(prompts)) == 1:
-                return before.choose(choice)
-        added = added_clicks(before.prompts, prompts) if before.choice == choice else None
-        if added is None:
-            return self._anew(bank, frame, prompts, choice, in_use)
-        return self.add(bank, frame, before, (added,), in_use)
-
-    def _anew(
-        self,
-        bank: MemoryBank,
-        frame: int,
-        prompts: tuple[Prompt, ...],
-        choice: int,
-        in_use: Sequence[Crop | None],
-    ) -> PromptedFrame:
-        """Answer all prompts of a frame, whatever it had before."""
-        masks: tuple[Prompt, ...] = tuple(p for p in prompts if isinstance(p, MaskPrompt))
-        boxes = [prompt for prompt in prompts if isinstance(prompt, BoxPrompt)]
-        clicks = tuple(prompt for prompt in prompts if isinstance(prompt, PointPrompt))
-        if len(boxes) > 1 and not masks:
-            parts = [self.add(bank, frame, None, (box,), in_use) for box in boxes]
-            sparse = [self._tracker.prediction(part.memory).sparse for part in parts]
-            masks = (MaskPrompt(SparseMask.union(sparse)),)
-        first: tuple[Prompt, ...] = masks or (*boxes, *clicks)
-        then: tuple[Prompt, ...] = clicks if masks else ()
-        if choice:
-            rows = clicks_of(clicks)  # (P, 3): y, x, label
-            first = (PointPrompt(rows[:1, :2], rows[:1, 2]),)
-            then = (PointPrompt(rows[1:, :2], rows[1:, 2]),) if len(rows) > 1 else ()
-        found = self.add(bank, frame, None, first, in_use).choose(choice)
-        if then:
-            found = self.add(bank, frame, found, then, in_use, ignored=frame)
-        return replace(found, is_refined=False)
+        had = ((), 0) if before is None else (before.prompts, before.choice)
+        change, found, excluded = prompt_change(*had, prompts, choice), before, None
+        if change.first:
+            first = self._joined(bank, frame, change.first, in_use)
+            found, excluded = self.add(bank, frame, None, first, in_use), frame
+        assert found is not None, "a frame without an answer starts afresh"
+        if change.choice is not None:
+            found = found.choose(change.choice)
+        if change.then:
+            found = self.add(bank, frame, found, change.then, in_use, excluded)
+        only = prompts[0] if len(prompts) == 1 else None
+        return replace(
+            found,
+            prompts=prompts,
+            choice=choice,
+            is_refined=not change.first and change.choice is None,
+            given_mask=only.sparse if isinstance(only, MaskPrompt) else None,
+        )
 
     def add(  # where, what was and what comes on top
         self,
@@ -180,8 +139,8 @@ class Answers:
         frame: int,
         before: PromptedFrame | None,
         prompts: Sequence[Prompt],
-        in_use: Iterable[Crop | None],
-        ignored: int | None = None,
+        in_use: Sequence[Crop | None],
+        excluded: int | None = None,
     ) -> PromptedFrame:
         """Answer prompts that come on top of others.
 
@@ -194,43 +153,65 @@ class Answers:
         before
             The prompts until now, whose mask is refined; None to start afresh.
         prompts
-            Those that are added; a box or a mask starts afresh.
+            Those that are added; a box or a mask replaces earlier ones.
         in_use
-            Crop windows on the frame that objects are seen in: near objects share them.
-        ignored
-            A frame whose prompts do not count as a memory; `frame` itself where it is started
-            afresh.
+            Crop windows of objects on the frame: near objects share them.
+        excluded
+            A frame that is no memory; `frame` itself where it is started afresh.
         """
         previous = bank.unprompted(frame) if before is None else before.memory
-        ignored = frame if before is None else ignored
-        crop = self._tracker.choose_crop(extent(prompts), previous, list(in_use))
-        tries: list[tuple[PromptPoints, FrameMemory]] = []
+        excluded = frame if before is None else excluded
+        crop = self._tracker.choose_crop(extent(prompts), previous, in_use)
+        tries: list[tuple[PromptPoints, list[FrameMemory]]] = []
         for _ in range(MAX_TRIES):
-            geometry = self._embeddings.seen(crop)
-            earlier = None
-            if before is not None:
-                earlier = before.points.moved(self._embeddings.seen(before.memory.crop), geometry)
-            points = PromptPoints.of(prompts, geometry, earlier)
+            points = self._points(before, prompts, crop)
             if isinstance(prompts[0], MaskPrompt):
-                memory = self._tracker.segment_mask(frame, prompts[0], crop)
+                candidates = self._tracker.segment_mask(frame, prompts[0], crop)
             else:
-                memory = self._tracker.segment_points(bank, frame, points, previous, ignored, crop)
-            larger = self._tracker.enlarged(memory)
+                candidates = self._tracker.segment_points(
+                    bank, frame, points, previous, excluded, crop
+                )
+            larger = self._tracker.enlarged(candidates[0])
             if larger != crop:
                 tries.clear()  # the window cut the object off
-            tries.append((points, memory))
-            if larger == crop and len(tries) <= MAX_LARGER and memory.iou < LOW_IOU:
-                larger = self._tracker.doubled(crop, memory)
+            tries.append((points, candidates))
+            if larger == crop and len(tries) <= MAX_LARGER and _iou(candidates) < LOW_IOU:
+                larger = self._tracker.doubled(crop, candidates[0])
             if larger == crop:
                 break
             crop = larger
-        points, memory = max(tries, key=lambda answer: answer[1].iou)
-        candidates, memory.others = (memory, *memory.others), ()
-        all_prompts, choice = tuple(prompts), 0
+        points, candidates = max(tries, key=lambda answer: _iou(answer[1]))
+        kept, choice = tuple(prompts), 0
         if before is not None and all(isinstance(prompt, PointPrompt) for prompt in prompts):
-            all_prompts, choice = (*before.prompts, *prompts), before.choice
-        return PromptedFrame(all_prompts, choice, points, memory, candidates, before is not None)
+            kept, choice = (*before.prompts, *prompts), before.choice
+        return PromptedFrame(
+            kept, choice, points, candidates[0], tuple(candidates), before is not None
+        )
+
+    def _points(
+        self, before: PromptedFrame | None, prompts: Sequence[Prompt], crop: Crop | None
+    ) -> PromptPoints:
+        """Return earlier and new clicks and corners in the input that shows a crop window."""
+        geometry, earlier = self._embeddings.geometry_of(crop), None
+        if before is not None:
+            old = self._embeddings.geometry_of(before.memory.crop)
+            earlier = before.points.moved(old, geometry)
+        return PromptPoints.of(prompts, geometry, earlier)
+
+    def _joined(
+        self,
+        bank: MemoryBank,
+        frame: int,
+        prompts: tuple[Prompt, ...],
+        in_use: Sequence[Crop | None],
+    ) -> tuple[Prompt, ...]:
+        """Replace several boxes by the union of their masks; other prompts stay as they are."""
+        if len(prompts) == 1 or not all(isinstance(prompt, BoxPrompt) for prompt in prompts):
+            return prompts
+        parts = [self.add(bank, frame, None, (box,), in_use) for box in prompts]
+        masks = [self._tracker.prediction(part.memory).sparse for part in parts]
+        return (MaskPrompt(SparseMask.union(masks)),)
 
 
-def _is_one_mask(prompts: Sequence[Prompt]) -> TypeGuard[tuple[MaskPrompt]]:
-    return len(prompts) == 1 and isinstance(prompts[0], MaskPrompt)
+def _iou(candidates: Sequence[FrameMemory]) -> float:
+    return candidates[0].result().iou

@@ -1,38 +1,122 @@
-"""Which frames each object runs through, in which direction: pure decisions."""
+"""Which frames each object is propagated through, and in which direction: pure decisions."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
-from sam2_torch.memory.memory_bank import Direction
+from sam2_torch.memory.selection import Direction
+from sam2_torch.sessions.prompted_objects import PromptedObjects
 
-Directions: TypeAlias = Literal["forward", "backward", "both"]
+PropagationDirection: TypeAlias = Literal["forward", "backward", "both"]
 
 
 @dataclass(frozen=True)
 class Run:
-    """Frames that objects run through together, in one direction.
+    """Frames that objects are propagated through together, in one direction.
 
     Parameters
     ----------
-    way
-        The direction.
+    direction
+        Of the propagation.
     frames
-        The frames of each object, in the order of the run.
+        The frames of each object, in the order of the run; all ranges end at the same frame.
     until_rejoined
         Whether an object stops where its new masks have rejoined the old ones.
     """
 
-    way: Direction
+    direction: Direction
     frames: Mapping[int, range]
     until_rejoined: bool = False
 
     def order(self) -> range:
-        """Lay out the frames of the run; all objects end alike, so the longest has them all."""
+        """Return all frames of the run: those of the object that begins first."""
         return max(self.frames.values(), key=len, default=range(0))
 
+    def objects_at(self, frame: int) -> list[int]:
+        """List the objects that are propagated through a frame."""
+        return [object_id for object_id, frames in self.frames.items() if frame in frames]
 
-def ways(direction: Directions) -> tuple[Direction, ...]:
+
+class PropagationPlan(Protocol):
+    """The order in which objects are propagated along the axes of a movie."""
+
+    def runs(
+        self,
+        objects: PromptedObjects,
+        object_ids: Iterable[int],
+        direction: PropagationDirection,
+        span: tuple[int, int],
+        start: int | None = None,
+    ) -> Iterator[Run]:
+        """Plan the runs of a propagation; later ones may depend on the masks of earlier ones."""
+
+    def corrections(
+        self, objects: PromptedObjects, changed: Mapping[int, Iterable[int]]
+    ) -> Iterator[Run]:
+        """Plan to run again what changed prompts can have changed."""
+
+    def estimate(
+        self,
+        objects: PromptedObjects,
+        object_ids: Iterable[int],
+        direction: PropagationDirection,
+        span: tuple[int, int],
+        *,
+        with_empty: bool,
+    ) -> list[Run]:
+        """Estimate the runs of a propagation, planes beyond the ends of objects included or not."""
+
+    def bounds(self, frame: int) -> tuple[int, int]:
+        """Return the first and last frame on the axis along which a frame's neighbours lie."""
+
+
+class FrameByFrame:
+    """Propagation along one axis, time or depth.
+
+    Parameters
+    ----------
+    n_frames
+        Length of the movie.
+    """
+
+    def __init__(self, n_frames: int) -> None:
+        self._n_frames = n_frames
+
+    def runs(
+        self,
+        objects: PromptedObjects,
+        object_ids: Iterable[int],
+        direction: PropagationDirection,
+        span: tuple[int, int],
+        start: int | None = None,
+    ) -> Iterator[Run]:
+        """Plan as `whole_runs` does."""
+        yield from whole_runs(direction, objects.prompted(object_ids), span, start)
+
+    def corrections(
+        self, objects: PromptedObjects, changed: Mapping[int, Iterable[int]]
+    ) -> Iterator[Run]:
+        """Plan as `correction_runs` does."""
+        yield from correction_runs(changed, self._n_frames)
+
+    def estimate(
+        self,
+        objects: PromptedObjects,
+        object_ids: Iterable[int],
+        direction: PropagationDirection,
+        span: tuple[int, int],
+        *,
+        with_empty: bool,
+    ) -> list[Run]:
+        """Return the runs, which are known beforehand."""
+        return list(self.runs(objects, object_ids, direction, span))
+
+    def bounds(self, frame: int) -> tuple[int, int]:
+        """Return the first and last frame."""
+        return 0, self._n_frames - 1
+
+
+def single_directions(direction: PropagationDirection) -> tuple[Direction, ...]:
     """Resolve a direction.
 
     Raises
@@ -48,12 +132,12 @@ def ways(direction: Directions) -> tuple[Direction, ...]:
 
 
 def whole_runs(
-    direction: Directions,
+    direction: PropagationDirection,
     prompted: Mapping[int, list[int]],
     span: tuple[int, int],
     start: int | None = None,
 ) -> list[Run]:
-    """Plan to follow objects through a span of the movie.
+    """Plan to propagate objects through a span of the movie.
 
     Parameters
     ----------
@@ -68,17 +152,17 @@ def whole_runs(
         Start all objects at this frame instead.
     """
     runs = []
-    for way in ways(direction):
+    for single in single_directions(direction):
         plan = {}
         for object_id, frames in prompted.items():
             first = start if start is not None else frames[-1 if direction == "backward" else 0]
-            if way == "forward":
+            if single == "forward":
                 plan[object_id] = range(max(first, span[0]), span[1])
             else:
-                # in both directions, the way forward has been to the first frame already
+                # of both directions, the forward one has been to the first frame already
                 first -= direction == "both"
                 plan[object_id] = range(min(first, span[1] - 1), span[0] - 1, -1)
-        runs.append(Run(way, plan))
+        runs.append(Run(single, plan))
     return runs
 
 
@@ -101,16 +185,42 @@ def correction_runs(changed: Mapping[int, Iterable[int]], n_frames: int) -> Iter
         for object_id, changes in frames.items():
             if k < len(changes):
                 bounds = [-1, *changes, n_frames]
-                here, after, before = bounds[k + 1], bounds[k + 2], bounds[k]
+                before, here, after = bounds[k : k + 3]
                 forward[object_id] = range(here, after)
                 backward[object_id] = range(here - 1, before, -1)
-        yield from split_by_end("forward", forward)
-        yield from split_by_end("backward", backward)
+        yield from _split_by_end("forward", forward)
+        yield from _split_by_end("backward", backward)
 
 
-def split_by_end(way: Direction, frames: Mapping[int, range]) -> Iterator[Run]:
-    """Put objects that end alike into one run."""
+def _split_by_end(direction: Direction, frames: Mapping[int, range]) -> Iterator[Run]:
+    """Put objects that end at the same frame into one run."""
     for stop in sorted({r.stop for r in frames.values()}):
         together = {i: r for i, r in frames.items() if r.stop == stop and len(r)}
         if together:
-            yield Run(way, together, until_rejoined=True)
+            yield Run(direction, together, until_rejoined=True)
+
+
+def frames_around(
+    frame: int,
+    direction: PropagationDirection,
+    reach: int,
+    bounds: tuple[int, int],
+    prompted: Iterable[int],
+) -> Iterator[tuple[Direction, int]]:
+    """List up to `reach` frames on each side of a frame, up to the next prompted one.
+
+    Yields
+    ------
+    direction, frame
+        The next frames first, then the previous ones, each time the nearest first.
+    """
+    first, last = bounds
+    stops = frozenset(prompted)
+    for single in single_directions(direction):
+        order = range(frame + 1, min(frame + reach, last) + 1)
+        if single == "backward":
+            order = range(frame - 1, max(frame - reach, first) - 1, -1)
+        for other in order:
+            if other in stops:
+                break
+            yield single, other

@@ -3,16 +3,16 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sam2_torch.memory.memory_bank import FULL_MEMORY
 from sam2_torch.memory.memory_budget import (
     computing_bytes,
     kept_bytes,
     memory_bytes,
     objects_at_once,
 )
+from sam2_torch.memory.selection import FULL_MEMORY
 from sam2_torch.models.speed_records import Speed, duration, read_speeds
 from sam2_torch.sam2 import SAM2
-from sam2_torch.sessions.propagation_plan import Directions, Run
+from sam2_torch.sessions.propagation_plan import PropagationDirection, Run
 from sam2_torch.sessions.video_session import VideoSession
 
 GIGABYTE = 1e9
@@ -53,7 +53,7 @@ def known_speed(model: SAM2) -> Speed | None:
 
 def estimate_propagation(
     session: VideoSession,
-    direction: Directions = "both",
+    direction: PropagationDirection = "both",
     *,
     frames: tuple[int, int] | None = None,
     object_ids: Iterable[int] | None = None,

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from sam2_torch.memory.memory_bank import FULL_MEMORY
+from sam2_torch.memory.selection import FULL_MEMORY
 from sam2_torch.models.speed_records import Speed
 from sam2_torch.prompts import PointPrompt
 from sam2_torch.runtime.devices import describe_device

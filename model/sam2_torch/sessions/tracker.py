@@ -1,26 +1,26 @@
-"""One step of an object's way: memories and a frame in, a mask and a new memory out."""
+"""Segment objects on one frame: from prompts, or from their memories."""
 
 import logging
-from collections.abc import Iterable, Sequence
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
-from torch import Tensor
 
 from sam2_torch.embeddings.frame_encoder import FrameEncoder
-from sam2_torch.inputs.crop_windows import CropPlan, join
+from sam2_torch.inputs.crop_windows import CropWindows, join
 from sam2_torch.inputs.frames import Box, Crop
 from sam2_torch.inputs.prompt_points import PromptPoints
 from sam2_torch.inputs.transforms import coarse_logits, logits_to_mask
-from sam2_torch.memory.frame_memory import FrameMemory, PackedLogits
-from sam2_torch.memory.memory_bank import Direction, MemoryBank, Selection
+from sam2_torch.masks import SparseMask
+from sam2_torch.memory.frame_memory import FrameMemory, fetch_answers
+from sam2_torch.memory.memory_bank import MemoryBank
 from sam2_torch.memory.memory_budget import objects_at_once
-from sam2_torch.memory.memory_gathering import Recall
-from sam2_torch.memory.pending_results import Arrival, ArrivingLogits, whole_logits
+from sam2_torch.memory.memory_choice import MemoryChoice
+from sam2_torch.memory.memory_gathering import MemoryGatherer
+from sam2_torch.memory.selection import Direction, Selection
 from sam2_torch.predictions import MaskPrediction
 from sam2_torch.prompts import MaskPrompt
-from sam2_torch.runtime.inference_steps import Said
-from sam2_torch.sam2 import SAM2, ImageEmbedding, Segmentation
+from sam2_torch.runtime.inference_steps import InferenceSteps, PromptTensors
+from sam2_torch.sam2 import ImageEmbedding, Segmentation
 
 logger = logging.getLogger(__name__)
 
@@ -28,222 +28,244 @@ MAX_PREVIOUS_LOGIT = 32.0
 
 
 class Tracker:
-    """The network at work on one movie; it keeps nothing but what the banks are given.
+    """The network at work on one movie; it keeps nothing but what it puts into memory banks.
 
     Parameters
     ----------
-    model
-        The network.
+    steps
+        Of the network.
     embeddings
         The movie's image embeddings.
-    max_prompted
-        How many prompted frames an object sees at once; None for all.
+    choice
+        Which memories an object attends to.
     crops
-        Which windows of large frames the network sees; None for whole frames.
+        Crop windows on large frames; None for whole frames.
     """
 
     def __init__(
         self,
-        model: SAM2,
+        steps: InferenceSteps,
         embeddings: FrameEncoder,
-        max_prompted: int | None,
-        crops: CropPlan | None = None,
+        choice: MemoryChoice,
+        crops: CropWindows | None = None,
     ) -> None:
-        self.model = model
-        self.embeddings = embeddings
-        self._steps, self._copies = embeddings.steps, embeddings.steps.copies
-        self.recall = Recall(embeddings)
-        self._crops = crops
-        self._max_prompted = max_prompted
-        self._at_once = objects_at_once(model.config, model.device, model.dtype)
+        self.model = steps.model
+        self._steps, self._embeddings = steps, embeddings
+        self._choice, self._crops = choice, crops
+        self._gatherer = MemoryGatherer(steps, embeddings)
+        self.box_in_image = self._gatherer.box_in_image
+        self._at_once = objects_at_once(self.model.config, self.model.device, self.model.dtype)
 
-    def segment_mask(self, frame: int, prompt: MaskPrompt, crop: Crop | None) -> FrameMemory:
-        """Take a mask prompt as a frame's truth, as far as it is seen."""
-        mask = self.embeddings.seen(crop).mask_to_input(prompt)
-        answer = self.model.segment_from_mask(self.embeddings.embedding(frame, crop), mask)
-        return self._on_its_way(answer, prompted=True, crop=crop)[0]
+    def segment_mask(self, frame: int, prompt: MaskPrompt, crop: Crop | None) -> list[FrameMemory]:
+        """Take a mask prompt as a frame's truth, as far as the crop window shows it."""
+        mask = self._embeddings.geometry_of(crop).mask_to_input(prompt)
+        found = self.model.segment_from_mask(self._embeddings.embedding(frame, crop), mask)
+        return self._fetch(found, crop, prompted=True)
 
-    def segment_points(
+    def segment_points(  # what is known, and what is asked
         self,
         bank: MemoryBank,
         frame: int,
-        said: PromptPoints,
+        points: PromptPoints,
         previous: FrameMemory | None,
-        ignored: int | None,
+        excluded: int | None,
         crop: Crop | None,
-    ) -> FrameMemory:
-        """Segment from clicks and boxes, with what is remembered if the frame was tracked.
+    ) -> list[FrameMemory]:
+        """Segment from clicks and boxes, and from memories if the frame was tracked.
 
         Parameters
         ----------
         bank, frame
             The object's memories, and where it is prompted.
-        said
+        points
             All clicks and box corners of this frame.
         previous
-            An earlier answer to refine; one that was given in another crop is of no use.
-        ignored
-            A frame not to remember: the one whose prompts are replaced.
+            An earlier answer to refine; one in another crop window is not used.
+        excluded
+            A frame that is no memory: the one whose prompts are replaced.
         crop
-            What to look at.
+            The crop window to segment in.
+
+        Returns
+        -------
+        list of FrameMemory
+            All candidates, the best first.
         """
-        embedding = self.embeddings.embedding(frame, crop)
+        embedding = self._embeddings.embedding(frame, crop)
         direction = bank.directions.get(frame)
-        if direction is not None and any(f != ignored for f in bank.prompted):
-            selection = self.select(bank, frame, direction, ignored)
-            memories = self.recall.whole([bank], selection, crop)
-            features = self._steps.attend(embedding, memories)
+        if direction is not None and any(f != excluded for f in bank.prompted):
+            selection = self._choice.select(bank, frame, direction, excluded)
+            features = self._steps.attend(embedding, self._gatherer.gather([bank], selection, crop))
         else:
             features = self.model.without_memory(embedding.features)
         mask_logits = None
         if previous is not None and previous.crop == crop:
-            mask_logits = previous.unpacked_logits()[None, None]
+            mask_logits = previous.result().unpacked_logits()[None, None]  # (1, 1, h, w)
             mask_logits = mask_logits.clamp(-MAX_PREVIOUS_LOGIT, MAX_PREVIOUS_LOGIT)
-        points = said.points_xy[None], said.labels[None]
         # one click is ambiguous: choose among three masks (the reference's multimask_max_pt_num)
-        is_ambiguous = points[1].shape[1] <= 1
-        answers = self._steps.answer(
-            ImageEmbedding(features, embedding.skips), Said(points, mask_logits, is_ambiguous)
+        is_ambiguous = len(points.labels) <= 1
+        prompts = PromptTensors(
+            (points.points_xy[None], points.labels[None]), mask_logits, is_ambiguous
         )
-        ranked = [self._on_its_way(each, prompted=True, crop=crop)[0] for each in answers]
-        ranked[0].others = tuple(ranked[1:])
-        return ranked[0]
+        answers = self._steps.answer(ImageEmbedding(features, embedding.skips), prompts)
+        return [self._fetch(each, crop, prompted=True)[0] for each in answers]
 
+    @torch.inference_mode()
     def track(
-        self, frame: int, banks: Sequence[MemoryBank], selection: Selection, way: Direction
-    ) -> None:
-        """Find objects that remember the same frames in one more frame, and remember it.
+        self, frame: int, banks: Mapping[int, MemoryBank], direction: Direction
+    ) -> dict[int, FrameMemory]:
+        """Segment objects in one more frame, and put the result into their memory banks.
 
-        As many at a time as the device's memory allows. It need not be done with it yet.
+        Prompted frames keep their masks. Objects with equal memories go through the network
+        together, as many at a time as the device's memory allows. The device may still be
+        computing when this returns.
+
+        Parameters
+        ----------
+        frame, direction
+            Which frame, and the direction of the propagation.
+        banks
+            Memory banks by object id.
+
+        Returns
+        -------
+        dict of int to FrameMemory
+            By object id, in the order of `banks`.
 
         Raises
         ------
         torch.OutOfMemoryError
             If not even one object fits.
         """
-        windows = self._windows(frame, banks, selection)
-        self.embeddings.prepare(frame, windows)
-        for window in dict.fromkeys(windows):
-            cohort = [bank for bank, its in zip(banks, windows, strict=True) if its == window]
-            self._track_cohort(frame, cohort, selection, way, window)
-        for bank in banks if self._crops is not None else ():
-            memory = bank.known(frame)
-            larger = self.enlarged(memory)
-            if larger != memory.crop:
-                self._track_cohort(frame, [bank], selection, way, larger)
+        groups: dict[Selection, list[MemoryBank]] = {}
+        for bank in banks.values():
+            bank.commit()
+            if frame in bank.prompted:
+                bank.directions[frame] = direction
+            else:
+                selection = self._choice.select(bank, frame, direction)
+                groups.setdefault(selection, []).append(bank)
+        for selection, together in groups.items():
+            crops = self._choose_crops(together, selection, frame)
+            self._embeddings.prepare(frame, crops)
+            for crop in dict.fromkeys(crops):
+                group = [bank for bank, its in zip(together, crops, strict=True) if its == crop]
+                self._track_together(frame, group, selection, direction, crop)
+            for bank in together if self._crops is not None else ():
+                larger = self.enlarged(bank[frame])
+                if larger != bank[frame].crop:
+                    self._track_together(frame, [bank], selection, direction, larger)
+        return {object_id: bank[frame] for object_id, bank in banks.items()}
 
-    def choose_crop(
-        self, box: Box | None, known: FrameMemory | None, others: Iterable[Crop | None]
-    ) -> Crop | None:
-        """Choose what to look at for what was said of an object.
-
-        Parameters
-        ----------
-        box
-            Where it was said to be, in image pixels; None if that was not said.
-        known
-            What is known of the object in this frame.
-        others
-            What is looked at for other objects.
-        """
-        if self._crops is None:
-            return None
-        if known is None:
-            return self._crops.around(box or self._crops.centre, others)
-        seen = self.recall.box_in_image(known)
-        both = join(box, seen) if box is not None and seen is not None else box or seen
-        return self._crops.follow(known.crop, both, others)
-
-    def enlarged(self, memory: FrameMemory) -> Crop | None:
-        """Choose what to look at in place of what cuts a mask off; the same if nothing does."""
-        if self._crops is None:
-            return memory.crop
-        return self._crops.enlarged(memory.crop, self.recall.box_in_image(memory))
-
-    def doubled(self, crop: Crop | None, memory: FrameMemory) -> Crop | None:
-        """Choose a window that is twice as large."""
-        box = self.recall.box_in_image(memory)
-        if self._crops is None or crop is None or box is None:
-            return crop
-        return self._crops.doubled(crop, box)
-
-    def _windows(
-        self, frame: int, banks: Sequence[MemoryBank], selection: Selection
-    ) -> list[Crop | None]:
-        """Choose for each object the crop window to look for it in; None for the whole frame."""
-        if self._crops is None:
-            return [None] * len(banks)
-        windows: list[Crop | None] = []
-        for bank in banks:
-            last = bank.known(_passed(selection, frame))
-            box = self.recall.box_in_image(last)
-            windows.append(self._crops.follow(last.crop, box, list(windows)))
-        return windows
-
-    def _track_cohort(
+    def _track_together(
         self,
         frame: int,
         banks: Sequence[MemoryBank],
         selection: Selection,
-        way: Direction,
+        direction: Direction,
         crop: Crop | None,
     ) -> None:
-        """Track objects that are seen in the same window, as many at a time as fit."""
-        embedding = self.embeddings.embedding(frame, crop)
+        """Track objects with equal memories in one crop window, as many at a time as fit."""
+        embedding = self._embeddings.embedding(frame, crop)
         done = 0
         while done < len(banks):
-            chunk = banks[done : done + self._at_once]
+            batch = banks[done : done + self._at_once]
             try:
-                memories = self.recall.whole(chunk, selection, crop)
-                answer, spatial = self._steps.follow(embedding, memories)
+                memories = self._gatherer.gather(batch, selection, crop)
+                found, spatial = self._steps.track(embedding, memories)
             except torch.OutOfMemoryError:
-                if len(chunk) == 1:
+                if len(batch) == 1:
                     raise
-                self._at_once = len(chunk) // 2
+                self._at_once = len(batch) // 2
                 torch.cuda.empty_cache()
                 logger.warning(
                     "The device's memory is full: going on with %d objects at a time", self._at_once
                 )
                 continue
-            done += len(chunk)
-            found = self._on_its_way(answer, prompted=False, crop=crop)
-            for bank, memory, its in zip(chunk, found, spatial, strict=True):
+            done += len(batch)
+            fetched = self._fetch(found, crop, prompted=False)
+            for bank, memory, its in zip(batch, fetched, spatial, strict=True):
                 memory.spatial = its
-                bank.store(frame, memory, way)
+                bank.tracked[frame], bank.directions[frame] = memory, direction
+                self._choice.release(bank, frame)
 
-    def select(
-        self, bank: MemoryBank, frame: int, way: Direction, ignored: int | None = None
-    ) -> Selection:
-        """Choose what an object sees from a frame; equal choices can be tracked together."""
-        return bank.select(frame, way, len(self.embeddings), self._max_prompted, ignored)
-
-    def prediction(self, memory: FrameMemory) -> MaskPrediction:
-        """Make the mask of what is known of a frame."""
-        logits, box = memory.unpacked_logits(), memory.box
-        seen = self.embeddings.seen(memory.crop)
-        mask, coarse = logits_to_mask(logits, seen, box), coarse_logits(logits, seen, box)
-        return MaskPrediction(mask, logits, memory.iou, memory.object_score, coarse)
-
-    def _on_its_way(
-        self, answer: Segmentation, prompted: bool, crop: Crop | None
+    def _fetch(
+        self, found: Segmentation, crop: Crop | None, *, prompted: bool
     ) -> list[FrameMemory]:
-        """Begin to bring the answer for each object to the host."""
-        arrival = Arrival(self._copies, answer, self._send(answer.logits, prompted))
-        memories = []
-        for i, pointer in enumerate(answer.pointers):
-            memory = FrameMemory.arriving(partial(arrival.found, i), pointer)
-            memory.prompted, memory.crop = prompted, crop
-            memories.append(memory)
-        return memories
+        """Make the memories of N objects, whose answers are on their way to the host."""
+        # logits of a device that will hardly be refined are packed there: fewer bytes to copy
+        packed = not prompted and found.logits.device.type != "cpu"
+        answers = fetch_answers(found, self._steps.copies, packed=packed)
+        return [
+            FrameMemory(answer, crop, prompted, pointer)
+            for answer, pointer in zip(answers, found.pointers, strict=True)
+        ]
 
-    def _send(self, logits: Tensor, prompted: bool) -> ArrivingLogits:
-        """Begin to bring logits to the host; those that no one may refine soon, as few bytes."""
-        whole = prompted or logits.device.type == "cpu"
-        send = whole_logits if whole else PackedLogits.send_all
-        return send(logits, self._copies)
+    @torch.inference_mode()
+    def prediction(self, memory: FrameMemory, mask: SparseMask | None = None) -> MaskPrediction:
+        """Make the mask of a frame in image pixels, or take the one that the user gave."""
+        answer, geometry = memory.result(), self._embeddings.geometry_of(memory.crop)
+        logits, box, coarse = answer.unpacked_logits(), answer.box, None
+        if mask is None:
+            mask = logits_to_mask(logits, geometry, box)
+            coarse = coarse_logits(logits, geometry, box)
+        return MaskPrediction(mask, logits, answer.iou, answer.object_score, coarse)
+
+    def absent(self) -> MaskPrediction:
+        """Make the mask of an object that is not looked for."""
+        side = self.model.config.logits_size
+        empty = SparseMask.empty(self._embeddings.geometry.image_shape)
+        return MaskPrediction(empty, torch.full((side, side), -10.0), 0.0, -10.0)
+
+    def choose_crop(
+        self, box: Box | None, previous: FrameMemory | None, others: Iterable[Crop | None]
+    ) -> Crop | None:
+        """Choose a crop window for the prompts of an object.
+
+        Parameters
+        ----------
+        box
+            Around the prompts, in image pixels; None if they do not say where the object is.
+        previous
+            The object's mask in this frame so far.
+        others
+            Crop windows of other objects, which are taken if they suit.
+        """
+        if self._crops is None:
+            return None
+        if previous is None:
+            return self._crops.around(box or self._crops.centre, others)
+        mask_box = self.box_in_image(previous)
+        both = join(box, mask_box) if box is not None and mask_box is not None else box or mask_box
+        return self._crops.next(previous.crop, both, others)
+
+    def enlarged(self, memory: FrameMemory) -> Crop | None:
+        """Choose a window in place of one that cuts a mask off; the same if none does."""
+        if self._crops is None:
+            return memory.crop
+        return self._crops.enlarged(memory.crop, self.box_in_image(memory))
+
+    def doubled(self, crop: Crop | None, memory: FrameMemory) -> Crop | None:
+        """Choose a window that is twice as large."""
+        box = self.box_in_image(memory)
+        if self._crops is None or crop is None or box is None:
+            return crop
+        return self._crops.doubled(crop, box)
+
+    def _choose_crops(
+        self, banks: Sequence[MemoryBank], selection: Selection, frame: int
+    ) -> list[Crop | None]:
+        """Choose the crop window of each object; None for the whole frame."""
+        if self._crops is None:
+            return [None] * len(banks)
+        crops: list[Crop | None] = []
+        for bank in banks:
+            last = bank[_last_passed(selection, frame)]
+            crops.append(self._crops.next(last.crop, self.box_in_image(last), list(crops)))
+        return crops
 
 
-def _passed(selection: Selection, frame: int) -> int:
+def _last_passed(selection: Selection, frame: int) -> int:
     """Find the frame that an object came from: the last one passed, or the nearest prompted."""
     passed = [(age, seen) for seen, age in selection.spatial if age > 0]
     if passed:

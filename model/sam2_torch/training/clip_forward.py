@@ -10,8 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sam2_torch.memory.frame_memory import FrameMemory
-from sam2_torch.memory.memory_bank import MemoryBank, Selection
+from sam2_torch.memory.selection import Selection, select_memories
 from sam2_torch.nn.mask_decoder import DecodedMasks
 from sam2_torch.sam2 import (
     MAX_POINTERS,
@@ -66,7 +65,7 @@ class ClipRun:
         self._plan = plan
         self._prompter = prompter
         self._embedding = model.encode_image(batch.inputs())  # of all frames of all clips
-        self._bank = MemoryBank()  # which frames were passed; the tensors are below
+        self._prompted: set[int] = set()
         self._spatial: dict[int, Tensor] = {}
         self._pointers: dict[int, Tensor] = {}
         self.answers: list[Answer] = []
@@ -107,7 +106,9 @@ class ClipRun:
 
     def _track(self, frame: int) -> None:
         embedding = self._at(frame)
-        selection = self._bank.select(frame, "forward", self._batch.n_frames)
+        selection = select_memories(
+            frame, "forward", self._batch.n_frames, self._prompted, self._pointers
+        )
         memories = self._memories(selection)
         seen = ImageEmbedding(
             self._model.attend_to_memory(embedding.features, memories), embedding.skips
@@ -144,8 +145,8 @@ class ClipRun:
         return chosen
 
     def _remember(self, frame: int, chosen: Segmentation, prompted: bool) -> None:
-        known = self._bank.prompted if prompted else self._bank.tracked
-        known[frame] = _PASSED
+        if prompted:
+            self._prompted.add(frame)
         self._pointers[frame] = chosen.pointers
         if self._batch.n_frames > 1:
             self._spatial[frame] = self._model.encode_memory(
@@ -166,9 +167,6 @@ class ClipRun:
         rows = self._batch.owner * self._batch.n_frames + frame
         features, skips = self._embedding
         return ImageEmbedding(features[rows], (skips[0][rows], skips[1][rows]))
-
-
-_PASSED = FrameMemory(torch.empty(0), 0.0, 0.0, torch.empty(0))
 
 
 def _joined(before: Points, click: Points) -> Points:

@@ -16,7 +16,7 @@ from sam2_torch.predictions import MaskPrediction
 from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 from sam2_torch.sam2 import SAM2
 from sam2_torch.sessions.image_session import ImageSession
-from sam2_torch.sessions.video_session import VideoSession
+from sam2_torch.sessions.video_session import Depth, VideoSession
 from sam2_torch.training.data.labelled_movies import LabelledMovie
 
 OBJECTS = 8
@@ -132,11 +132,11 @@ def measure_sequence(
     frames: NDArray[Any],
     labels: NDArray[Any],
     kinds: Sequence[str] = ("click", "box", "mask"),
-    session_type: type[VideoSession] = VideoSession,
+    depth: Depth | None = None,
 ) -> Iterator[tuple[str, float]]:
     """Yield the kind of prompt and the IoU of each frame and object where the object is."""
     frames, labels = frames[:FRAMES], labels[:FRAMES]
-    session = session_type(model, list(frames))
+    session = VideoSession(model, list(frames), depth=depth)
     objects = choose_objects(labels[0])
     for kind in kinds if objects else ():
         session.reset()

@@ -119,16 +119,16 @@ class Annotation:
         self._say_unsaid(object_id)
         if (object_id, frame) not in self._prompts:
             return []
-        return [each.sparse for each in self.session.alternatives(object_id, frame)]
+        return [each.sparse for each in self.session.candidates(object_id, frame)]
 
     def meanings(self, frame: int, point_yx: tuple[float, float]) -> list[MaskPrediction]:
         """List the masks that a click in a frame could mean, best first; nothing is said."""
-        return self.session.meanings(frame, PointPrompt([point_yx], [1]))
+        return self.session.predict(frame, PointPrompt([point_yx], [1]))
 
     def fork(self, mother: int, frame: int, daughters: Iterable[int]) -> None:
         """Let the daughters of an object, new ones, remember it as it was before a frame."""
         if mother in self.session.object_ids:
-            self.session.fork(mother, frame, daughters)
+            self.session.inherit_memories(mother, frame, daughters)
 
     def restate(
         self,

@@ -65,7 +65,7 @@ def _say_chosen(
 ) -> MaskPrediction:
     """Say the first of the clicks, (P, 3), choose what it means, and say the others."""
     session.add_prompt(*key, PointPrompt(clicks[:1, :2], clicks[:1, 2]), replace=True)
-    prediction = session.choose_alternative(*key, choice)
+    prediction = session.choose_candidate(*key, choice)
     if len(clicks) > 1:
         prediction = session.add_prompt(*key, PointPrompt(clicks[1:, :2], clicks[1:, 2]))
     return prediction

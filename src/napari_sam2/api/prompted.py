@@ -17,7 +17,7 @@ from sam2_torch.prompts import MaskPrompt
 if TYPE_CHECKING:
     from sam2_torch import SAM2, EmbeddingStore, VideoSession
     from sam2_torch.predictions import MaskPrediction
-    from sam2_torch.sessions.propagation_plan import Directions
+    from sam2_torch.sessions.propagation_plan import PropagationDirection
     from sam2_torch.sessions.run_estimate import Estimate
 
 __all__ = ["Progress", "embed", "segment", "track"]
@@ -30,7 +30,7 @@ def track(  # noqa: PLR0913  # what a user may choose, by name
     movie: Movie,
     prompts: Iterable[ObjectPrompts],
     *,
-    direction: "Directions" = "both",
+    direction: "PropagationDirection" = "both",
     frames: tuple[int, int] | None = None,
     progress: Progress = silent,
     appearance: Appearance = USUAL,
@@ -95,7 +95,9 @@ def track(  # noqa: PLR0913  # what a user may choose, by name
 
 
 def estimate_run(
-    session: "VideoSession", direction: "Directions", frames: tuple[int, int] | None = None
+    session: "VideoSession",
+    direction: "PropagationDirection",
+    frames: tuple[int, int] | None = None,
 ) -> "Estimate":
     """Estimate time and memory of propagating all objects of a session on this computer.
 

@@ -245,7 +245,7 @@ def open_session(
     embeddings
         Where image embeddings are kept on disk; nowhere by default.
     """
-    from sam2_torch import StackSession, VideoSession, VolumeSession
+    from sam2_torch import Depth, VideoSession
 
     shown = (appearance or Appearance()).show(frames)
     options = shown.options
@@ -253,7 +253,7 @@ def open_session(
         options["embeddings"] = embeddings
     n_planes, step = getattr(frames, "n_planes", 1), getattr(frames, "plane_step_px", None)
     if n_planes > 1:
-        return VolumeSession(model, shown.frames, n_planes, plane_step_px=step, **options)
-    if getattr(frames, "follows_depth", False):
-        return StackSession(model, shown.frames, **options)
+        options["depth"] = Depth(n_planes, step)
+    elif getattr(frames, "follows_depth", False):
+        options["depth"] = Depth()
     return VideoSession(model, shown.frames, **options)

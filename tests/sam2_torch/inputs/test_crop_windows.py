@@ -1,9 +1,9 @@
 import pytest
 
-from sam2_torch.inputs.crop_windows import CropPlan
+from sam2_torch.inputs.crop_windows import CropWindows
 from sam2_torch.inputs.frames import Crop
 
-PLAN = CropPlan((1000, 3000), 256)
+PLAN = CropWindows((1000, 3000), 256)
 
 
 def holds(crop, box):
@@ -34,7 +34,7 @@ def test_a_window_leaves_room_around_the_object(box, side):
 
 
 def test_small_frames_are_seen_whole():
-    assert CropPlan((200, 256), 256).around((5, 5, 6, 6)) is None
+    assert CropWindows((200, 256), 256).around((5, 5, 6, 6)) is None
 
 
 def test_near_objects_share_a_window():
@@ -50,7 +50,7 @@ def test_a_window_stays_until_the_object_comes_near_its_border():
     changes = 0
     for _ in range(200):
         box = (box[0], box[1] + 5, box[2], box[3] + 5)
-        following = PLAN.follow(crop, box)
+        following = PLAN.next(crop, box)
         changes += following != crop
         crop = following
         assert holds(crop, box)
@@ -59,16 +59,16 @@ def test_a_window_stays_until_the_object_comes_near_its_border():
 
 def test_an_object_that_is_not_seen_is_waited_for():
     crop = PLAN.around((500, 700, 520, 720))
-    assert PLAN.follow(crop, None) == crop
+    assert PLAN.next(crop, None) == crop
 
 
 def test_windows_grow_and_shrink_with_the_object():
     small, large = (500, 700, 520, 720), (300, 500, 700, 900)
     crop = PLAN.around(small)
-    grown = PLAN.follow(crop, large)
+    grown = PLAN.next(crop, large)
     assert max(grown.shape) == 1024
-    assert PLAN.follow(grown, (450, 650, 600, 800)) == grown  # not at once
-    assert max(PLAN.follow(grown, small).shape) == 256
+    assert PLAN.next(grown, (450, 650, 600, 800)) == grown  # not at once
+    assert max(PLAN.next(grown, small).shape) == 256
 
 
 def test_what_cuts_a_mask_off_is_enlarged():
@@ -90,11 +90,11 @@ def test_nothing_is_cut_off_where_the_frame_ends():
 @pytest.mark.parametrize("resolution", [0, -1, float("nan"), float("inf")])
 def test_a_resolution_that_is_none(resolution):
     with pytest.raises(ValueError, match="resolution: expected a positive number"):
-        CropPlan.at_resolution(resolution, (1000, 3000), 512)
+        CropWindows.at_resolution(resolution, (1000, 3000), 512)
 
 
 def test_the_resolution_sets_the_side():
-    assert CropPlan.at_resolution(2, (1000, 3000), 512).side == 256
+    assert CropWindows.at_resolution(2, (1000, 3000), 512).side == 256
 
 
 def test_a_doubled_window():

@@ -9,7 +9,7 @@ from sam2_torch import CELLS_NANO, RELEASED, MaskPrompt
 from sam2_torch.inputs import transforms
 from sam2_torch.inputs.frames import Crop
 from sam2_torch.inputs.transforms import (
-    FrameGeometry,
+    InputGeometry,
     coarse_logits,
     image_to_input,
     logits_to_masks,
@@ -25,7 +25,7 @@ TINY = RELEASED["sam2.1_hiera_tiny"]
 @pytest.mark.parametrize("config", [CELLS_NANO, TINY])
 @pytest.mark.parametrize("shape", [(100, 160), (700, 300), (64, 64), (1, 5)])
 def test_points_and_pixels_land_on_the_same_place(config, shape):
-    geometry = FrameGeometry.fit(shape, config)
+    geometry = InputGeometry.fit(shape, config)
     y, x = shape[0] // 3, shape[1] // 2
     image = np.zeros(shape, np.float32)
     image[y, x] = 1
@@ -41,8 +41,8 @@ def test_points_and_pixels_land_on_the_same_place(config, shape):
 
 
 def test_aspect_is_kept_only_where_the_model_was_trained_so():
-    assert FrameGeometry.fit((100, 200), CELLS_NANO).content == (256, 512)
-    assert FrameGeometry.fit((100, 200), TINY).content == (1024, 1024)
+    assert InputGeometry.fit((100, 200), CELLS_NANO).content == (256, 512)
+    assert InputGeometry.fit((100, 200), TINY).content == (1024, 1024)
     padded = image_to_input(np.ones((100, 200)), (0, 1), CELLS_NANO)
     assert (padded[..., 256:, :] == 0).all() and (padded[..., :256, :] > 0).all()
 
@@ -104,7 +104,7 @@ def test_what_is_no_image_is_told(frame, sentence):
 @pytest.mark.parametrize("config", [CELLS_NANO, TINY])
 @pytest.mark.parametrize("shape", [(190, 211), (37, 1200), (1500, 800), (128, 128)])
 def test_windowed_masks_equal_the_whole_interpolation(config, shape):
-    geometry = FrameGeometry.fit(shape, config)
+    geometry = InputGeometry.fit(shape, config)
     side = config.logits_size
     generator = torch.Generator().manual_seed(0)
     smooth = F.interpolate(
@@ -146,7 +146,7 @@ def test_windowed_masks_equal_the_whole_interpolation(config, shape):
 
 
 def test_logits_of_a_window_lie_where_the_window_lies():
-    geometry = FrameGeometry.fit((300, 500), CELLS_NANO, Crop((90, 200), (128, 128)))
+    geometry = InputGeometry.fit((300, 500), CELLS_NANO, Crop((90, 200), (128, 128)))
     side = CELLS_NANO.logits_size
     logits = torch.full((side, side), -9.0)
     logits[20:40, 50:70] = torch.arange(1, 21).float()  # rises from left to right
@@ -160,7 +160,7 @@ def test_logits_of_a_window_lie_where_the_window_lies():
 
 def test_mask_prompt_goes_to_the_input_and_back():
     shape = (90, 200)
-    geometry = FrameGeometry.fit(shape, CELLS_NANO)
+    geometry = InputGeometry.fit(shape, CELLS_NANO)
     mask = np.zeros(shape, bool)
     mask[20:60, 150:190] = True
     seen = geometry.mask_to_input(MaskPrompt(mask))
@@ -174,15 +174,15 @@ def test_mask_prompt_goes_to_the_input_and_back():
 
 def test_a_map_is_laid_over_another_part_of_the_image():
     config = replace(CELLS_NANO, image_size=64)
-    old = FrameGeometry.fit((400, 600), config, Crop((100, 200), (128, 128)))
-    new = FrameGeometry.fit((400, 600), config, Crop((132, 184), (128, 128)))
+    old = InputGeometry.fit((400, 600), config, Crop((100, 200), (128, 128)))
+    new = InputGeometry.fit((400, 600), config, Crop((132, 184), (128, 128)))
     maps = torch.arange(2 * 8 * 8.0).reshape(2, 8, 8)  # a cell of the map is 16 pixels
     laid = relay(maps, old, new)
     torch.testing.assert_close(laid[:, :6, 1:], maps[:, 2:, :7])
     torch.testing.assert_close(laid[:, 6, 1:], maps[:, 7, :7])  # as at the border
     moved = relay(maps, old, new, (32, -16))  # what moved along is where it was
     torch.testing.assert_close(moved, maps)
-    wide = FrameGeometry.fit((400, 600), config, Crop((100, 200), (256, 256)))
+    wide = InputGeometry.fit((400, 600), config, Crop((100, 200), (256, 256)))
     small = relay(maps, old, wide)
     torch.testing.assert_close(small[:, 1, 1], maps[:, 2:4, 2:4].mean((1, 2)))
     box = old.box_in_image((0, 0, 8, 16), 16)
@@ -190,7 +190,7 @@ def test_a_map_is_laid_over_another_part_of_the_image():
 
 
 def test_points_go_to_a_part_and_back():
-    part = FrameGeometry.fit((400, 600), CELLS_NANO, Crop((100, 200), (128, 256)))
+    part = InputGeometry.fit((400, 600), CELLS_NANO, Crop((100, 200), (128, 256)))
     points = np.array([[100, 200], [164.5, 328.25]], np.float32)
     np.testing.assert_allclose(part.to_input_xy(points), [[0, 0], [256.5, 129]])
     np.testing.assert_allclose(part.to_image_yx(part.to_input_xy(points)), points)
@@ -201,7 +201,7 @@ def test_points_go_to_a_part_and_back():
     [((4100, 6200), None), ((9000, 9000), Crop((1003, 2050), (4100, 4100)))],
 )
 def test_mask_prompts_of_large_frames_are_resized_by_parts(shape, crop, monkeypatch):
-    geometry = FrameGeometry.fit(shape, CELLS_NANO, crop)
+    geometry = InputGeometry.fit(shape, CELLS_NANO, crop)
     disc = np.hypot(*np.mgrid[-500:501, -700:701]) < 480
     sparse = SparseMask.from_window(shape, disc, (3000, 4000))
     seen = geometry.mask_to_input(MaskPrompt(sparse)).numpy()

@@ -1,157 +1,98 @@
 import pytest
 import torch
-import torch.nn.functional as F
 
-from sam2_torch import CELLS_NANO
-from sam2_torch.inputs.transforms import FrameGeometry, logits_to_masks
-from sam2_torch.memory.frame_memory import VISIBLE_LOGIT, FrameMemory, PackedLogits
-from sam2_torch.memory.memory_bank import MemoryBank, nearest_frames
+from sam2_torch.memory.frame_memory import FrameAnswer, FrameMemory, masks_agree
+from sam2_torch.memory.memory_bank import MemoryBank
+from sam2_torch.memory.memory_choice import RecentFrames, RecentPlanes
+from sam2_torch.memory.selection import Entry
 from sam2_torch.memory.tracked_frames import TrackedFrames
-from sam2_torch.runtime.host_copies import Copies
+
+CHOICE = RecentFrames(100, None)
 
 
-def pack_all(logits):
-    return PackedLogits.send_all(logits, Copies(logits.device))()
-
-
-def memory(prompted=False):
+def memory(prompted=False, rows=slice(2, 4)):
     logits = torch.full((8, 8), -20.0)
-    logits[2:4, 3:6] = 5.0
-    return FrameMemory(
-        logits, 0.9, 3.0, torch.zeros(4), torch.zeros(4), torch.zeros(2), (0, 0), prompted
-    )
+    logits[rows, 3:6] = 5.0
+    answer = FrameAnswer(logits, 0.9, 3.0, torch.zeros(4))
+    return FrameMemory(answer, None, prompted, torch.zeros(4), torch.zeros(2))
 
 
 def bank_with(prompted=(), tracked=()):
-    known = TrackedFrames({f: memory() for f in tracked})
-    return MemoryBank(prompted={f: memory(True) for f in prompted}, tracked=known)
+    frames = TrackedFrames({f: memory() for f in tracked})
+    return MemoryBank(prompted={f: memory(True) for f in prompted}, tracked=frames)
 
 
-@pytest.mark.parametrize(
-    ("prompted", "tracked", "frame", "direction", "spatial", "pointers"),
-    [
-        # the frame after the prompt
-        ([0], [], 1, "forward", [(0, 0)], [(0, 1)]),
-        # the 6 frames just passed, the oldest first; pointers of 15
-        (
-            [0],
-            range(1, 30),
-            30,
-            "forward",
-            [(0, 0), (24, 6), (25, 5), (26, 4), (27, 3), (28, 2), (29, 1)],
-            [(0, 30), *((30 - age, age) for age in range(1, 16))],
-        ),
-        # a prompt that lies ahead is a memory, not a pointer; what lies ahead is not passed
-        ([9], [3, 4, 6], 5, "forward", [(9, 0), (3, 2), (4, 1)], [(4, 1), (3, 2)]),
-        # backwards, what lies behind comes after
-        ([9], [3, 6, 7], 5, "backward", [(9, 0), (7, 2), (6, 1)], [(9, 4), (6, 1), (7, 2)]),
-    ],
-)
-def test_what_an_object_sees(prompted, tracked, frame, direction, spatial, pointers):
-    selection = bank_with(prompted, tracked).select(frame, direction, n_frames=100)
-    assert list(selection.spatial) == spatial
-    assert list(selection.pointers) == pointers
+def test_an_excluded_frame_is_no_memory():
+    bank = bank_with([4, 6], [3])
+    assert CHOICE.select(bank, 5, "forward").spatial == ((4, 0), (6, 0), (3, 2))
+    assert CHOICE.select(bank, 5, "forward", excluded=4).spatial == ((6, 0), (3, 2))
 
 
-def test_a_prompted_frame_beyond_the_limit_is_an_ordinary_recent_frame():
-    selection = bank_with([0, 8, 9], [7]).select(10, "forward", 100, max_prompted=1)
-    assert selection.spatial == ((9, 0), (7, 3), (8, 2))
-    assert selection.pointers == ((9, 1), (8, 2), (7, 3), (0, 10))
-
-
-def test_an_ignored_frame_is_not_seen():
-    selection = bank_with([4, 6], [3]).select(5, "forward", 100, ignored=4)
-    assert selection.spatial == ((6, 0), (3, 2))
-
-
-@pytest.mark.parametrize(
-    ("frame", "candidates", "limit", "chosen"),
-    [
-        (5, [1, 2, 9], None, [1, 2, 9]),
-        (5, [1, 2, 9], 2, [2, 9]),
-        (5, [1, 2, 9, 20], 3, [2, 9, 1]),
-        (5, [1, 2, 9], 1, [2]),
-        (0, [3, 1, 2], 2, [1, 2]),
-    ],
-)
-def test_nearest_frames(frame, candidates, limit, chosen):
-    assert nearest_frames(frame, candidates, limit) == chosen
-
-
-def test_pending_prompts_are_remembered_only_after_commit():
+def test_pending_prompts_are_memories_only_after_commit():
     bank = bank_with([0])
     bank.tracked[5] = memory()
     bank.pending[5] = memory(True)
-    assert bank.prompted_frames() == [0, 5]
-    assert [f for f, _ in bank.select(6, "forward", 10).spatial] == [0, 5]
-    assert bank.select(6, "forward", 10).spatial == ((0, 0), (5, 1))
+    assert bank.prompted_frames() == [0, 5] and bank.latest(5) is not bank[5]
+    assert CHOICE.select(bank, 6, "forward").spatial == ((0, 0), (5, 1))
     bank.commit()
-    assert bank.select(6, "forward", 10).spatial == ((0, 0), (5, 0))
-    assert 5 not in bank.tracked
+    assert CHOICE.select(bank, 6, "forward").spatial == ((0, 0), (5, 0))
+    assert 5 not in bank.tracked and 5 in bank and 7 not in bank
+    with pytest.raises(KeyError):
+        bank[7]
+
+
+def test_memories_before_a_division_are_the_mothers():
+    mother, daughter = bank_with([0], range(1, 30)), MemoryBank()
+    daughter.inherit(mother, 20, CHOICE.reach)
+    assert sorted(daughter) == list(range(5, 20))
+    daughter.pending[20] = memory(True)
+    daughter.commit()
+    assert CHOICE.select(daughter, 21, "forward").spatial[:2] == ((20, 0), (15, 6))
+    daughter[19].spatial = None
+    assert mother[19].spatial is not None
 
 
 def test_frames_that_are_no_longer_recent_leave_the_device():
     bank = bank_with([0])
     for frame in range(1, 40):
-        bank.store(frame, memory(), "forward")
+        bank.tracked[frame] = memory()
+        CHOICE.release(bank, frame)
     assert sum(m.spatial is not None for m in bank.tracked.values()) == 7
     assert sum(m.device_pointer is not None for m in bank.tracked.values()) == 16
-    torch.testing.assert_close(bank.tracked[1].unpacked_logits(), memory().logits)
+    expected = memory().result().logits
+    torch.testing.assert_close(bank.tracked[1].result().unpacked_logits(), expected)
 
 
-def test_packed_logits_keep_the_object_and_the_mean_of_the_rest():
-    logits = torch.randn(32, 32) - 15
-    logits[4:9, 20:30] = torch.randn(5, 10) * 4
-    packed = PackedLogits.pack(logits)
-    assert packed.window.size < 120
-    back = packed.unpack()
-    torch.testing.assert_close(back[4:9, 20:30], logits[4:9, 20:30], atol=0.01, rtol=1e-3)
-    assert ((back > 0) == (logits > 0)).all()
-    absent = torch.full((32, 32), -1024.0)
-    torch.testing.assert_close(PackedLogits.pack(absent).unpack(), absent)
+def test_of_stacks_this_time_point_and_the_one_before_stay():
+    bank, choice = bank_with([2], [0, 1, 3, 4, 5, 6, 7, 8, 9]), RecentPlanes(15, 5, None)
+    bank.tracked[12] = memory()
+    bank.entries[2] = Entry(1, 2)
+    choice.release(bank, 12)
+    assert sorted(bank.tracked.unpacked) == [5, 6, 7, 8, 9, 12]
+    assert choice.select(bank, 13, "forward").spatial == ((12, 0), (8, 0))
 
 
 def test_removed_prompts_leave_the_mask_as_if_it_had_been_tracked():
     bank = bank_with([0, 3])
-    bank.forget_prompts(3)
+    bank.remove_prompts(3)
     assert bank.prompted_frames() == [0]
     assert not bank.tracked[3].prompted and bank.tracked[3].spatial is None
 
 
-def test_logits_of_many_objects_are_packed_together():
-    y, x = torch.meshgrid(torch.arange(40.0), torch.arange(60.0), indexing="ij")
-    centres = [(5, 7, 6), (39, 59, 9), (20, 30, 100), (500, 500, 3)]  # corners, all of it, nowhere
-    logits = torch.stack(
-        [4 * (r - ((y - cy) ** 2 + (x - cx) ** 2).sqrt()).clamp(-15, 15) for cy, cx, r in centres]
-    )
-    packed = pack_all(logits)
-    for one, expected in zip(packed, logits, strict=True):
-        found = one.unpack()
-        seen = F.max_pool2d((expected > VISIBLE_LOGIT).float()[None], 3, stride=1, padding=1)[0] > 0
-        torch.testing.assert_close(found[seen], expected[seen], rtol=1e-3, atol=0)
-        assert (found[~seen] < VISIBLE_LOGIT).all()
-    assert packed[0].window.size < 16 * 16
-    assert packed[2].window.shape == (40, 60)
-    assert packed[3].window.size == 0
+def test_changes_to_a_copy_do_not_reach_the_bank():
+    bank = bank_with([0], [1])
+    bank.pending[4] = memory(True)
+    copy = bank.copy()
+    assert sorted(copy.prompted) == [0, 4] and bank.pending and not copy.pending
+    copy.tracked[1].spatial = None
+    del copy.tracked[1]
+    assert bank.tracked[1].spatial is not None
 
 
-def test_one_object_on_the_host_is_packed_as_many_on_a_device():
-    y, x = torch.meshgrid(torch.arange(40.0), torch.arange(60.0), indexing="ij")
-    for cy, cx, r in ((5, 7, 6), (39, 59, 9), (20, 30, 100), (500, 500, 3)):
-        logits = 4 * (r - ((y - cy) ** 2 + (x - cx) ** 2).sqrt()).clamp(-15, 15)
-        here, (there,) = PackedLogits.pack(logits), pack_all(logits[None])
-        assert here.window.shape == there.window.shape and (here.window == there.window).all()
-        assert here.origin == there.origin or here.window.size == 0
-        assert here.background == pytest.approx(there.background, rel=1e-4)
-        known = FrameMemory(logits, 0.9, 3.0, torch.zeros(4)).box
-        assert known == FrameMemory(here, 0.9, 3.0, torch.zeros(4)).box
-
-
-def test_masks_of_packed_logits_are_those_of_the_logits():
-    generator = torch.Generator().manual_seed(1)
-    logits = F.interpolate(30 * torch.randn(1, 5, 9, 9, generator=generator) - 15, (64, 64))[0]
-    geometry = FrameGeometry.fit((200, 330), CELLS_NANO)
-    exact = logits_to_masks(logits, geometry)
-    found = logits_to_masks(torch.stack([p.unpack() for p in pack_all(logits)]), geometry)
-    for one, other in zip(exact, found, strict=True):
-        assert (one.to_dense() != other.to_dense()).sum() <= 2  # of 66000: half precision
+@pytest.mark.parametrize(
+    ("rows", "agree"), [(slice(2, 4), True), (slice(2, 5), False), (slice(0, 0), False)]
+)
+def test_masks_agree(rows, agree):
+    assert masks_agree(memory(), memory(rows=rows)) is agree
+    assert masks_agree(memory(rows=slice(0, 0)), memory(rows=slice(0, 0)))
+    assert not masks_agree(None, memory())

@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from sam2_torch.inputs.frames import Crop
-from sam2_torch.memory.frame_memory import FrameMemory, PackedLogits
+from sam2_torch.memory.frame_memory import FrameAnswer, FrameMemory
+from sam2_torch.memory.packed_logits import PackedLogits
 from sam2_torch.memory.tracked_frames import TrackedFrames
+from sam2_torch.runtime.pending import Pending
 
 
 def disc(row=20, size=(48, 64)):
@@ -16,37 +18,42 @@ def disc(row=20, size=(48, 64)):
 def memory(row=20, dtype=torch.float32, crop=None):
     pointer = torch.randn(16, generator=torch.Generator().manual_seed(row)).to(dtype)
     spatial = torch.ones(2, 3, 3)
-    return FrameMemory(disc(row), 0.1 * row, row - 21.5, pointer, pointer, spatial, crop=crop)
+    answer = FrameAnswer(disc(row), 0.1 * row, row - 21.5, pointer)
+    return FrameMemory(answer, crop, False, pointer, spatial)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_settled_frame_comes_back_but_for_the_device(dtype):
+def test_a_packed_frame_comes_back_but_for_the_device(dtype):
     crop, frames = Crop((5, 7), (100, 200)), TrackedFrames()
     frames[3], frames[4] = memory(11, dtype, crop), memory(30, dtype)
-    frames.settle(lambda frame: True)
-    assert frames.at_hand == {}
+    frames.pack(lambda frame: True)
+    assert frames.unpacked == {}
     for frame, row, seen in ((3, 11, crop), (4, 30, None)):
-        expected, found = memory(row, dtype, seen), frames[frame]
-        assert isinstance(found.logits, PackedLogits) and found.crop == seen
+        expected, found = memory(row, dtype, seen).result(), frames[frame]
+        answer = found.result()
+        assert isinstance(answer.logits, PackedLogits) and found.crop == seen
         packed = PackedLogits.pack(expected.logits).unpack()
-        assert torch.equal(found.unpacked_logits(), packed) and found.box == expected.box
-        assert found.iou == pytest.approx(expected.iou, rel=1e-6)
-        assert found.object_score == expected.object_score
-        assert found.pointer.dtype == dtype
-        torch.testing.assert_close(found.pointer, expected.pointer, rtol=1e-3, atol=1e-4)
+        assert torch.equal(answer.unpacked_logits(), packed) and answer.box == expected.box
+        assert answer.iou == pytest.approx(expected.iou, rel=1e-6)
+        assert answer.object_score == expected.object_score
+        assert answer.pointer.dtype == dtype
+        torch.testing.assert_close(answer.pointer, expected.pointer, rtol=1e-3, atol=1e-4)
         assert found.spatial is None and found.device_pointer is None and not found.prompted
-    assert set(frames.at_hand) == {3, 4}
+    assert set(frames.unpacked) == {3, 4}
 
 
-def test_it_is_a_mapping_whatever_is_settled():
+def test_it_is_a_mapping_whatever_is_packed():
     frames = TrackedFrames()
     for frame in (5, 1, 3, 2):
         frames[frame] = memory(10 + frame)
-    frames.settle(lambda frame: frame < 4)
+    frames.pack(lambda frame: frame < 4)
     assert list(frames) == [1, 2, 3, 5] and len(frames) == 4 and 3 in frames and 4 not in frames
     frames[3] = memory(40)
-    assert frames[3].object_score == 40 - 21.5
-    assert frames.pop(1).object_score == 11 - 21.5 and frames.pop(5).object_score == 15 - 21.5
+    assert frames[3].result().object_score == 40 - 21.5
+    assert (
+        frames.pop(1).result().object_score == 11 - 21.5
+        and frames.pop(5).result().object_score == 15 - 21.5
+    )
     assert frames.get(1) is None and list(frames) == [2, 3]
     with pytest.raises(KeyError):
         frames[1]
@@ -56,31 +63,32 @@ def test_it_is_a_mapping_whatever_is_settled():
     assert frames == {} and 3 not in frames
 
 
-def test_forks_go_their_own_ways():
+def test_changes_to_a_copy_stay_there():
     frames = TrackedFrames()
     frames[1], frames[2] = memory(11), memory(12)
-    frames.settle(lambda frame: frame == 1)
-    fork = frames.fork()
-    fork[2].spatial = None
-    del fork[1]
-    assert frames[2].spatial is not None and 1 in frames and fork[2] is not frames[2]
+    frames.pack(lambda frame: frame == 1)
+    copy = frames.copy()
+    copy[2].spatial = None
+    del copy[1]
+    assert frames[2].spatial is not None and 1 in frames and copy[2] is not frames[2]
 
 
 def test_an_object_that_is_nowhere_takes_next_to_nothing():
     frames, empty = TrackedFrames(), torch.full((48, 64), -1024.0)
-    frames[1] = FrameMemory(empty, 0.5, -7.0, torch.zeros(16))
-    frames.settle(bool)
-    assert torch.equal(frames[1].unpacked_logits(), empty) and frames[1].box is None
+    frames[1] = FrameMemory(FrameAnswer(empty, 0.5, -7.0, torch.zeros(16)))
+    frames.pack(bool)
+    answer = frames[1].result()
+    assert torch.equal(answer.unpacked_logits(), empty) and answer.box is None
 
 
-def test_a_settled_frame_takes_a_few_hundred_bytes():
+def test_a_packed_frame_takes_a_few_hundred_bytes():
     frames = TrackedFrames()
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
         for frame in range(300):
             frames[frame] = memory(20)
-            frames.settle(bool)
+            frames.pack(bool)
         after, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -88,17 +96,14 @@ def test_a_settled_frame_takes_a_few_hundred_bytes():
     assert (after - before) / 300 < window + 2 * 16 + 250
 
 
-def test_what_is_on_its_way_is_waited_for_once_and_only_if_it_is_asked_for():
+def test_a_pending_answer_is_waited_for_once_and_only_if_it_is_asked_for():
     waited = []
 
-    def arrive():
+    def wait():
         waited.append(1)
-        return disc(), 0.75, 3.0, torch.ones(4)
+        return memory(20).result()
 
-    late = FrameMemory.arriving(arrive, torch.zeros(4))
-    late.spatial, late.crop = torch.ones(1), None
+    late = FrameMemory(Pending(wait), None, False, torch.zeros(4))
     assert late.device_pointer is not None and not late.prompted and not waited
-    assert late.iou == 0.75 and late.box == memory().box and late.pointer.sum() == 4
+    assert late.result().box == memory().result().box and late.result().iou == 2.0
     assert waited == [1]
-    with pytest.raises(AttributeError):
-        late.nonsense  # noqa: B018

@@ -1,14 +1,13 @@
 import numpy as np
 import pytest
 import torch
-from device_stand_ins import NothingWaits, StandIn, Streams
+from device_stand_ins import StandIn, Streams
 
 from sam2_torch import PointPrompt, VideoSession
-from sam2_torch.memory.frame_memory import pack_in_place
 from sam2_torch.runtime import cuda_graphs, inference_steps
 from sam2_torch.runtime.host_copies import Copies, CudaCopies, copies_for
-from sam2_torch.runtime.inference_steps import Steps
-from sam2_torch.sessions.video_session import one_late
+from sam2_torch.runtime.inference_steps import InferenceSteps
+from sam2_torch.runtime.pending import Pending
 
 
 class Delayed(Copies):
@@ -20,31 +19,31 @@ class Delayed(Copies):
         super().__init__(device)
         self.log = log
 
-    def mark(self):
-        return "mark"
+    def record(self):
+        return "event"
 
     def fetch(self, tensor, after):
-        assert after == "mark"
+        assert after == "event"
         pinned = tensor.clone()
 
-        def arrived():
+        def wait():
             self.log.append("wait")
             return pinned
 
-        return arrived
+        return Pending(wait)
 
 
 @pytest.fixture
 def log(monkeypatch):
     """Let the CPU be a device whose copies overlap, and note what is begun and waited for."""
-    log, follow = [], Steps.follow
+    log, track = [], InferenceSteps.track
 
     def begin(self, *arguments):
         log.append("begin")
-        return follow(self, *arguments)
+        return track(self, *arguments)
 
     monkeypatch.setattr(inference_steps, "copies_for", lambda device: Delayed(device, log))
-    monkeypatch.setattr(Steps, "follow", begin)
+    monkeypatch.setattr(InferenceSteps, "track", begin)
     return log
 
 
@@ -99,7 +98,7 @@ def test_stopping_loses_nothing(model, movie, log, expected):
     run = session.propagate("forward")
     found = [next(run) for _ in range(3)]
     run.close()
-    assert session._bank(1).latest(2) is not None
+    assert next(session.look_around(1, 2)).frame == 3
     found += session.propagate("forward", frames=(3, 8))
     check_equal(found, expected)
 
@@ -140,48 +139,30 @@ def test_a_correction_waits_for_each_frame_as_each_may_be_its_last(model, movie,
     check_equal(found, correct())
 
 
-def test_one_late_hands_out_all_whatever_happens():
-    def broken():
-        yield from (1, 2)
-        raise ValueError("no more")
-
-    assert list(one_late(iter(()))) == [] and list(one_late(iter((1, 2, 3)))) == [1, 2, 3]
-    found, items = [], one_late(broken())
-    with pytest.raises(ValueError, match="no more"):
-        found.extend(items)
-    assert found == [1, 2]
-
-
-def test_logits_are_packed_without_waiting_for_the_device():
-    with NothingWaits():
-        numbers, windows = pack_in_place(torch.empty(3, 40, 60, device="meta"))
-    assert numbers.shape == (3, 5) and windows.shape == (3 * 40 * 60 + 1,)
-
-
 def test_streams_wait_for_each_other_and_the_host_for_what_it_asks_for(monkeypatch):
     """The CPU stands for the device."""
     log = []
     Streams(monkeypatch, log)
     copies, pixels = CudaCopies(torch.device("cpu")), np.arange(6, dtype=np.uint16).reshape(2, 3)
-    arriving = copies.send(pixels)
+    pending = copies.send(pixels)
     assert log == []
-    there = arriving()
+    there = pending.result()
     assert log == ["after", "used by"] and there.dtype == torch.float32
     np.testing.assert_array_equal(there.numpy(), pixels)
     log.clear()
-    arriving = copies.fetch(2 * there, copies.mark())
+    pending = copies.fetch(2 * there, copies.record())
     assert log == ["after", "used by"]
-    np.testing.assert_array_equal(arriving().numpy(), 2.0 * pixels)
+    np.testing.assert_array_equal(pending.result().numpy(), 2.0 * pixels)
     assert log[2:] == ["waited"]
     assert torch.equal(copies.upload(there), there) and log[3:] == []
 
 
 @pytest.mark.gpu
-def test_cuda_copies_bring_what_was_computed_before_the_mark():
+def test_cuda_copies_bring_what_was_computed_before_the_event():
     copies = copies_for(torch.device("cuda"))
     pixels = np.arange(12, dtype=np.uint16).reshape(3, 4)
-    there = copies.send(pixels)()
+    there = copies.send(pixels).result()
     doubled = there * 2
-    back = copies.fetch(doubled, copies.mark())
-    np.testing.assert_array_equal(back().numpy(), pixels * 2.0)
+    back = copies.fetch(doubled, copies.record())
+    np.testing.assert_array_equal(back.result().numpy(), pixels * 2.0)
     assert copies.upload(torch.ones(3)).device.type == "cuda"

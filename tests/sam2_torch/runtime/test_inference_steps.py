@@ -9,7 +9,7 @@ from device_stand_ins import NothingWaits, StandIn
 from sam2_torch import CELLS_NANO, SAM2, BoxPrompt, ImageSession, PointPrompt, VideoSession
 from sam2_torch.runtime import cuda_graphs as graphs
 from sam2_torch.runtime import inference_steps
-from sam2_torch.runtime.inference_steps import Said, Steps
+from sam2_torch.runtime.inference_steps import InferenceSteps, PromptTensors
 from sam2_torch.sam2 import Memories
 
 
@@ -71,7 +71,7 @@ def test_replayed_clicks_give_the_same_to_the_last_bit(model, movie, recorder):
         found = video.add_prompt(1, 0, click, replace=True)
         expected = plain.add_prompt(1, 0, click, replace=True)
         assert torch.equal(found.logits, expected.logits)
-        for ours, theirs in zip(video.alternatives(1, 0), plain.alternatives(1, 0), strict=True):
+        for ours, theirs in zip(video.candidates(1, 0), plain.candidates(1, 0), strict=True):
             assert torch.equal(ours.logits, theirs.logits)
         again = image.predict(PointPrompt([(40, 50)], [1]))
         assert all(torch.equal(a.logits, b.logits) for a, b in zip(again, on_image, strict=True))
@@ -84,7 +84,7 @@ def test_replayed_clicks_give_the_same_to_the_last_bit(model, movie, recorder):
 def network():
     """Not computing, but as on any device that is not the CPU."""
     sizes = replace(CELLS_NANO, image_size=128)
-    return Steps(SAM2(sizes).eval().requires_grad_(False).to("meta"))
+    return InferenceSteps(SAM2(sizes).eval().requires_grad_(False).to("meta"))
 
 
 def on_meta(*shape, dtype=torch.float32):
@@ -96,17 +96,16 @@ def memories(n, side):
     return Memories(spatial, range(7), on_meta(n, 16, 128), on_meta(16), 15)
 
 
+LOGITS = on_meta(1, 1, 32, 32)
 POINTS = on_meta(1, 2, 2), on_meta(1, 2, dtype=torch.int32)
 CALLS = {
     "images": lambda own, image: own._encode_image(on_meta(2, 3, 128, 128)),
-    "follow": lambda own, image: own._follow(image, memories(3, 8)),
+    "follow": lambda own, image: own._track(image, memories(3, 8)),
     "attend": lambda own, image: own._attend(image.features, memories(3, 8)),
-    "click": lambda own, image: own._answer(image, Said(POINTS, None, True)),
-    "refine": lambda own, image: own._answer(image, Said(POINTS, on_meta(1, 1, 32, 32), False)),
-    "decode": lambda own, image: own._decode(image, Said(POINTS, None, True)),
-    "decode a mask": lambda own, image: own._decode(
-        image, Said(None, on_meta(1, 1, 32, 32), False)
-    ),
+    "click": lambda own, image: own._answer(image, PromptTensors(POINTS, None, True)),
+    "refine": lambda own, image: own._answer(image, PromptTensors(POINTS, LOGITS, False)),
+    "decode": lambda own, image: own._decode(image, PromptTensors(POINTS, None, True)),
+    "decode a mask": lambda own, image: own._decode(image, PromptTensors(None, LOGITS, False)),
     "remember": lambda own, image: own._encode_memory(
         image.features, on_meta(1, 32, 32), on_meta(1), True
     ),

@@ -4,7 +4,7 @@ from sam2_torch.sessions.propagation_plan import correction_runs, whole_runs
 
 
 def laid_out(runs):
-    return [(run.way, {i: list(frames) for i, frames in run.frames.items()}) for run in runs]
+    return [(run.direction, {i: list(frames) for i, frames in run.frames.items()}) for run in runs]
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def test_prompts_are_answered_as_one_by_one(model, movie, session, calls, steps,
         answer = session.set_prompts(1, 0, prompts, choice)
     for verb, argument in steps:
         if verb == "choose":
-            expected = other.choose_alternative(1, 0, argument)
+            expected = other.choose_candidate(1, 0, argument)
         else:
             expected = other.add_prompt(1, 0, argument, replace=verb == "replace")
     assert torch.equal(answer.logits, expected.logits) and answer.iou == expected.iou
@@ -155,12 +155,12 @@ def test_no_prompts_remove_those_of_the_frame(session):
     assert session.set_prompts(1, 0, ()) is None
     assert session.prompted_frames(1) == () and session.object_ids == (1,)
     with pytest.raises(KeyError, match="no prompt"):
-        session.alternatives(1, 0)
+        session.candidates(1, 0)
 
 
 def test_what_was_added_counts(session, computed):
     session.add_prompt(1, 0, clicks(CLICK))
-    session.choose_alternative(1, 0, 1)
+    session.choose_candidate(1, 0, 1)
     done = len(computed)
     session.set_prompts(1, 0, [clicks(CLICK)], 1)
     assert len(computed) == done

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sam2_torch import BoxPrompt, MaskPrompt, PointPrompt, VideoSession
-from sam2_torch.memory.frame_memory import PackedLogits
+from sam2_torch.memory.memory_bank import MemoryBank
 from sam2_torch.sessions import tracker
 
 
@@ -22,12 +22,6 @@ def session(model, movie):
 def click_both(session, frame=0):
     session.add_prompt(1, frame, PointPrompt([(40, 50 + 6 * frame)], [1]))
     session.add_prompt(2, frame, PointPrompt([(90, 150)], [1]))
-
-
-def drop_device_memories(session):
-    for bank in session._banks.values():
-        for memory in (*bank.prompted.values(), *bank.tracked.values()):
-            memory.spatial = memory.device_pointer = None
 
 
 def collect(results):
@@ -98,14 +92,21 @@ def test_batch_gives_the_same_masks_as_one_object_at_a_time(model, movie):
             assert (found[key].mask ^ prediction.mask).sum() <= 3
 
 
-def test_memories_that_were_let_go_come_back_the_same(model, movie):
-    kept, dropped = (VideoSession(model, movie[0], cache_bytes=size) for size in (1 << 30, 0))
+def test_memories_that_left_the_device_are_made_again(model, movie, monkeypatch):
     answers = []
-    for session in (kept, dropped):
+    for leave in (False, True):
+        session = VideoSession(model, movie[0], cache_bytes=0 if leave else 1 << 30)
         click_both(session)
         list(session.propagate("forward", frames=(0, 6)))
-        if session is dropped:
-            drop_device_memories(session)
+        if leave:
+            select = MemoryBank.__getitem__
+
+            def without_device(bank, frame, select=select):
+                memory = select(bank, frame)
+                memory.spatial = memory.device_pointer = None
+                return memory
+
+            monkeypatch.setattr(MemoryBank, "__getitem__", without_device)
         answers.append(session.add_prompt(1, 5, PointPrompt([(40, 80)], [1])))
     torch.testing.assert_close(answers[0].logits, answers[1].logits, atol=1e-3, rtol=1e-3)
 
@@ -163,8 +164,10 @@ def test_logits_that_come_packed_from_a_device_give_the_same_masks(model, movie,
     click_both(exact)
     click_both(packed)
     expected = collect(exact.propagate())
-    pack = lambda logits, copies: PackedLogits.send_all(logits, copies)  # noqa: E731
-    monkeypatch.setattr(tracker, "whole_logits", pack)
+    fetch = tracker.fetch_answers
+    monkeypatch.setattr(
+        tracker, "fetch_answers", lambda found, copies, packed: fetch(found, copies, packed=True)
+    )
     for key, found in collect(packed.propagate()).items():
         assert (found.mask != expected[key].mask).sum() <= 2  # rounded to half precision
     correction = packed.add_prompt(1, 5, PointPrompt([(40, 80)], [1]))
@@ -273,7 +276,7 @@ def test_wrong_calls_are_told_and_leave_nothing_behind(session, call, error, sen
     assert session.object_ids == ()
 
 
-def test_looking_around_finds_what_a_run_would_and_remembers_nothing(model, movie):
+def test_looking_around_finds_what_a_run_would_and_remembers_nothing(model, movie, known_frames):
     def prompted():
         session = VideoSession(model, movie[0])
         click_both(session, frame=3)
@@ -283,7 +286,7 @@ def test_looking_around_finds_what_a_run_would_and_remembers_nothing(model, movi
     around = collect(session.look_around(1, 3, reach=2))
     assert [frame for _, frame in around] == [4, 5, 2, 1]
     assert collect(session.look_around(1, 3, "backward", 9)).keys() == {(1, 2), (1, 1), (1, 0)}
-    assert session._bank(1).tracked == {} and 3 in session._bank(1).pending
+    assert known_frames(session, 1) == [3]
     n_encoded = session.embeddings.n_known(range(8))
     assert n_encoded == 6
     found, expected = collect(session.propagate()), collect(prompted().propagate())
@@ -335,21 +338,21 @@ def test_frames_of_different_shape_are_told(model):
 
 def test_what_else_a_click_can_mean_can_be_chosen_and_is_followed(session):
     best = session.add_prompt(1, 0, PointPrompt([(40, 50)], [1]))
-    ranked = session.alternatives(1, 0)
+    ranked = session.candidates(1, 0)
     assert [each.iou for each in ranked] == sorted((each.iou for each in ranked), reverse=True)
     assert len(ranked) == 3 and torch.equal(ranked[0].logits, best.logits)
-    chosen = session.choose_alternative(1, 0, 2)
+    chosen = session.choose_candidate(1, 0, 2)
     assert torch.equal(chosen.logits, ranked[2].logits)
     assert not torch.equal(chosen.logits, best.logits)
     assert torch.equal(next(session.propagate("forward")).predictions[0].logits, chosen.logits)
-    session.choose_alternative(1, 0, 0)
+    session.choose_candidate(1, 0, 0)
     assert torch.equal(next(session.propagate("forward")).predictions[0].logits, best.logits)
     session.add_prompt(1, 0, PointPrompt([(42, 52)], [1]))
-    assert len(session.alternatives(1, 0)) == 1  # two clicks are no longer ambiguous
-    with pytest.raises(IndexError, match=r"alternative 1: expected 0\.\.0"):
-        session.choose_alternative(1, 0, 1)
+    assert len(session.candidates(1, 0)) == 1  # two clicks are no longer ambiguous
+    with pytest.raises(IndexError, match=r"candidate 1: expected 0\.\.0"):
+        session.choose_candidate(1, 0, 1)
     with pytest.raises(KeyError, match="object 1 has no prompt on frame 3"):
-        session.alternatives(1, 3)
+        session.candidates(1, 3)
 
 
 def test_what_was_followed_can_be_forgotten(session):
@@ -363,44 +366,39 @@ def test_what_was_followed_can_be_forgotten(session):
         torch.testing.assert_close(prediction.logits, first[key].logits, rtol=0, atol=1e-2)
 
 
-def test_a_daughter_remembers_her_mother_only_where_she_is_not_known(session):
+def test_a_daughter_attends_to_her_mother_only_where_she_has_no_mask(session, known_frames):
     session.add_prompt(1, 0, PointPrompt([(40, 50)], [1]))
     collect(session.propagate("forward", frames=(0, 4)))
-    session.fork(1, 3, (7, 8))
-    assert session.prompted_frames(7) == ()
-    mother, daughter = session._banks[1], session._banks[7]
-    assert sorted(daughter.inherited) == [0, 1, 2]
+    session.inherit_memories(1, 3, (7, 8))
+    assert session.prompted_frames(7) == () and known_frames(session, 7) == [0, 1, 2]
     click = PointPrompt([(40, 68)], [1])
     session.add_prompt(7, 3, click)
-    seen = daughter.select(4, "forward", 8)
-    assert [frame for frame, _ in seen.spatial] == [0, 1, 2]  # frame 3 is not taken up yet
-    forked = collect(session.propagate("forward", object_ids=[7]))
-    assert [frame for frame, _ in daughter.select(5, "forward", 8).spatial] == [3, 0, 1, 2, 4]
+    daughter = collect(session.propagate("forward", object_ids=[7]))
     session.add_prompt(9, 3, click)
     fresh = collect(session.propagate("forward", object_ids=[9]))
-    assert np.array_equal(forked[7, 3].mask, fresh[9, 3].mask)  # the seed is the user's word
-    assert not torch.equal(forked[7, 4].logits, fresh[9, 4].logits)
+    assert np.array_equal(daughter[7, 3].mask, fresh[9, 3].mask)  # the prompt is the truth
+    assert not torch.equal(daughter[7, 4].logits, fresh[9, 4].logits)
     session.remove_object(1)
-    collect(session.propagate("forward", object_ids=[7]))  # what she remembers is her own
-    assert mother.tracked[1] is not daughter.inherited[1]
+    again = collect(session.propagate("forward", object_ids=[7]))  # her memories are her own
+    assert torch.equal(again[7, 4].logits, daughter[7, 4].logits)
     session.forget_tracked(7)
-    assert sorted(daughter.inherited) == [0, 1, 2] and not daughter.tracked
+    assert known_frames(session, 7) == [0, 1, 2, 3]
 
 
-def test_nobody_is_forked_from_an_object_that_is_not_there(session):
+def test_memories_are_inherited_from_known_objects_only(session):
     with pytest.raises(KeyError, match="object 1: expected one of"):
-        session.fork(1, 3, (7, 8))
+        session.inherit_memories(1, 3, (7, 8))
     with pytest.raises(IndexError, match="frame 99"):
-        session.fork(1, 99, (7, 8))
+        session.inherit_memories(1, 99, (7, 8))
 
 
-def test_what_a_click_can_mean_is_told_without_saying_it(session):
+def test_a_frame_is_segmented_without_making_an_object(session):
     click = PointPrompt([(40, 50)], [1])
-    meanings = session.meanings(0, click)
-    assert len(meanings) == 3 and session.object_ids == ()
-    said = session.add_prompt(1, 0, click)
-    assert np.array_equal(said.mask, meanings[0].mask)
-    for rank, each in enumerate(session.alternatives(1, 0)):
-        assert np.array_equal(each.mask, meanings[rank].mask)
-    assert len(session.meanings(0, BoxPrompt(20, 30, 60, 70))) == 1
-    assert np.array_equal(session.alternatives(1, 0)[0].mask, said.mask)
+    candidates = session.predict(0, click)
+    assert len(candidates) == 3 and session.object_ids == ()
+    prompted = session.add_prompt(1, 0, click)
+    assert np.array_equal(prompted.mask, candidates[0].mask)
+    for one, other in zip(session.candidates(1, 0), candidates, strict=True):
+        assert np.array_equal(one.mask, other.mask)
+    assert len(session.predict(0, BoxPrompt(20, 30, 60, 70))) == 1
+    assert np.array_equal(session.candidates(1, 0)[0].mask, prompted.mask)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sam2_torch.config import SAM2Config
-from sam2_torch.inputs.transforms import PERCENTILES, FrameGeometry
+from sam2_torch.inputs.transforms import PERCENTILES, InputGeometry
 from sam2_torch.training.data.batches import Clip
 from sam2_torch.training.data.labelled_movies import DataError, LabelledMovie
 from sam2_torch.training.data.warps import draw_warp
@@ -72,7 +72,7 @@ class ClipCutter:
         images = movie.images[(frames, *window)].astype(np.float32)
         labels = np.ascontiguousarray(movie.labels[(frames, *window)]).astype(np.int32)
         shape = (images.shape[1], images.shape[2])
-        content = FrameGeometry.fit(shape, self.config).content
+        content = InputGeometry.fit(shape, self.config).content
         is_still = len(set(frames)) == 1
         speed = MOVIE_SPEED if not is_still else float(rng.random() >= STILL_SHARE)
         warp = draw_warp(rng, len(frames), speed)

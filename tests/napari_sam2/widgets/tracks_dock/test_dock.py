@@ -22,7 +22,7 @@ from roifile import roiread
 from napari_sam2.annotation.daughters import split_mask
 from napari_sam2.annotation.track_edits import lineage_of
 from napari_sam2.io.sessions.session_files import Fingerprint, Header, write_session
-from napari_sam2.io.tracks.formats import FORMATS, export, read_tracked
+from napari_sam2.io.tracks.formats import FORMS, export, read_tracked
 from napari_sam2.masks.masklets import Confidence
 from napari_sam2.tracks.suggestions import Suggestion, of_divisions
 from napari_sam2.widgets.segment_dock.dock import SegmentAndTrack
@@ -150,7 +150,7 @@ def test_where_the_network_has_no_two_masks_clicks_are_drawn(
     dock: Any, viewer: ViewerModel, cell: Any, settle: Any, stub_owner: Any
 ) -> None:
     session = stub_owner.sessions[-1]
-    session.meanings = lambda frame, prompt: [session._prediction(np.ones((30, 50), bool))]
+    session.predict = lambda frame, prompt: [session._prediction(np.ones((30, 50), bool))]
     dock.lineage.seeding.setCurrentText("the network's own masks")
     dock.annotator.workspace.go_to(3)
     press_divide(viewer)
@@ -219,7 +219,7 @@ def test_every_division_made_with_the_key_is_in_every_export(
 ) -> None:
     expected = {2: 1, 3: 1, 4: 2, 5: 2}
     masklets = dock.annotator.workspace.masklets
-    for suffix, form in FORMATS.items():
+    for suffix, form in FORMS.items():
         path = tmp_path / f"cells{suffix}"
         dock.export.form.setCurrentText(form.name)
         dock.export.path.setText(str(path))

@@ -2,11 +2,8 @@
 
 import numpy as np
 import pytest
-import torch
 
-from sam2_torch import MaskPrompt, PointPrompt, load_sam2
-from sam2_torch.memory.frame_memory import FrameMemory
-from sam2_torch.sessions.volume_session import VolumeBank, VolumeSession
+from sam2_torch import Depth, MaskPrompt, PointPrompt, VideoSession, load_sam2
 
 N_TIMES, N_PLANES, SHAPE = 3, 7, (96, 140)
 
@@ -25,7 +22,7 @@ def volumes():
 
 
 def session_of(model, volumes):
-    return VolumeSession(model, list(volumes[0].reshape(-1, *SHAPE)), N_PLANES)
+    return VideoSession(model, list(volumes[0].reshape(-1, *SHAPE)), depth=Depth(N_PLANES))
 
 
 def masks_of(results, object_id):
@@ -54,14 +51,14 @@ def test_one_click_finds_the_object_in_depth_and_time(model, volumes):
             assert iou(found, volumes[1][t] == object_id) > 0.75, (object_id, t)
 
 
-def test_an_object_ends_in_depth(model, volumes):
+def test_an_object_ends_in_depth(model, volumes, known_frames):
     session = session_of(model, volumes)
     session.add_prompt(1, 2, MaskPrompt(volumes[1][0, 2] == 1))
     results = list(session.propagate("forward", frames=(0, N_PLANES)))
     assert sorted(r.frame for r in results) == list(range(N_PLANES))  # each plane once
     found = {r.frame for r in results if r.predictions[0].sparse}
     assert found >= {1, 2, 3} and found <= {0, 1, 2, 3, 4}
-    assert {f for f in session._bank(1).tracked if f > max(found) + 1} == set()  # it cost nothing
+    assert max(known_frames(session, 1)) <= max(found) + 1  # planes beyond cost nothing
 
 
 def test_planes_beyond_a_new_shorter_end_are_emptied(volumes):
@@ -74,11 +71,11 @@ def test_planes_beyond_a_new_shorter_end_are_emptied(volumes):
     session.remove_prompts(1, 6)
     for result in session.propagate_changes():
         masks.reshape(-1, *SHAPE)[result.frame] = result.masks[0]
-    assert not masks[0, 5:].any() and session._bank(1).largest_plane(0) == 2
+    assert not masks[0, 5:].any()
     assert all(iou(masks[t], truth[t] == 1) > 0.75 for t in range(N_TIMES))
 
 
-def test_looking_around_stays_in_the_stack_and_remembers_nothing(model, volumes):
+def test_looking_around_stays_in_the_stack_and_remembers_nothing(model, volumes, known_frames):
     def prompted():
         session = session_of(model, volumes)
         session.add_prompt(1, N_PLANES + 2, PointPrompt([[30, 49]], [1]))
@@ -91,7 +88,7 @@ def test_looking_around_stays_in_the_stack_and_remembers_nothing(model, volumes)
     for result in around[:2]:
         assert iou(result.masks[0], truth[result.frame]) > 0.75
     assert not around[3].masks[0].any()  # the ball ends before the last plane
-    assert session._bank(1).tracked == {}
+    assert known_frames(session, 1) == [N_PLANES + 2]
     found, expected = (
         masks_of(each.propagate("forward", frames=(N_PLANES, 2 * N_PLANES)), 1)
         for each in (session, prompted())
@@ -99,16 +96,16 @@ def test_looking_around_stays_in_the_stack_and_remembers_nothing(model, volumes)
     np.testing.assert_array_equal(found, expected)
 
 
-def test_looking_around_where_an_object_was_carried(model, volumes):
+def test_looking_around_where_an_object_was_carried(model, volumes, known_frames):
     session, truth = session_of(model, volumes), volumes[1].reshape(-1, *SHAPE) == 1
     session.add_prompt(1, 2, MaskPrompt(truth[2]))
     list(session.propagate("forward"))  # by now, memories of the second time point are let go
-    tracked = set(session._bank(1).tracked)
+    tracked = known_frames(session, 1)
     around = list(session.look_around(1, N_PLANES + 3, reach=1))
     assert [result.frame for result in around] == [N_PLANES + 4, N_PLANES + 2]
     for result in around:
         assert iou(result.masks[0], truth[result.frame]) > 0.75
-    assert set(session._bank(1).tracked) == tracked
+    assert known_frames(session, 1) == tracked
     with pytest.raises(KeyError, match="object 1 is not known in frame 6"):
         next(session.look_around(1, 6))  # the ball does not reach that plane
 
@@ -125,35 +122,14 @@ def test_a_correction_follows_its_object_alone(model, volumes):
     assert not list(session.propagate_changes())
 
 
-def memory():
-    return FrameMemory(torch.zeros(4, 4), 0.9, 5.0, torch.zeros(4))
-
-
-@pytest.mark.parametrize(
-    ("frame", "way", "spatial"),
-    [
-        (12, "forward", [(2, 0), (7, 1)]),  # the plane that is carried sees itself before
-        (13, "forward", [(12, 0), (8, 0)]),  # the next: that plane, and itself before
-        (11, "backward", [(12, 0), (6, 0)]),
-    ],
-)
-def test_what_a_plane_remembers(frame, way, spatial):
-    bank = VolumeBank(n_planes=5)  # three times five planes
-    bank.prompted[2] = memory()
-    bank.tracked.update({f: memory() for f in (0, 1, 3, 4, 5, 6, 7, 8, 9, 12)})
-    bank.carry(2, 1, 2)
-    bank.sources[1], bank.anchors[1] = 0, 2
-    assert list(bank.select(frame, way, 15).spatial) == spatial
-
-
 def test_frames_must_fill_time_points(model, volumes):
     with pytest.raises(ValueError, match="a multiple of, found 4"):
-        VolumeSession(model, list(volumes[0].reshape(-1, *SHAPE)), 4)
+        VideoSession(model, list(volumes[0].reshape(-1, *SHAPE)), depth=Depth(4))
 
 
 def test_how_deep_objects_are_is_foreseen_from_the_step_between_planes(model, volumes):
     frames = list(volumes[0].reshape(-1, *SHAPE))
-    narrow = VolumeSession(model, frames * 2, 2 * N_PLANES, plane_step_px=60.0)
+    narrow = VideoSession(model, frames * 2, depth=Depth(2 * N_PLANES, 60.0))
     narrow.add_prompt(1, 5, MaskPrompt(volumes[1][0, 3] == 2))
     # half of 30 pixels is less than a step; a plane of absence ends it
     foreseen = [list(run.order()) for run in narrow.runs("forward")]
@@ -163,4 +139,4 @@ def test_how_deep_objects_are_is_foreseen_from_the_step_between_planes(model, vo
     unknown.add_prompt(1, 3, MaskPrompt(volumes[1][0, 3] == 2))
     assert unknown.frame_count("forward") == N_PLANES * N_TIMES
     with pytest.raises(ValueError, match="plane_step_px: expected a positive number"):
-        VolumeSession(model, frames, N_PLANES, plane_step_px=0.0)
+        Depth(N_PLANES, 0.0)

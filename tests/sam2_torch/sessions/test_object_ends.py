@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sam2_torch import MaskPrompt, PointPrompt, StackSession, VideoSession
-from sam2_torch.sessions import stack_session
+from sam2_torch import Depth, MaskPrompt, PointPrompt, VideoSession
+from sam2_torch.sessions.object_ends import LOW_CONFIDENCE
 
 SHAPE = (96, 140)
 
@@ -29,7 +29,10 @@ def planes_of(session, **options):
 
 def test_another_cell_above_is_not_taken_for_it(model, stack):
     image, _ = stack
-    video, planes = VideoSession(model, list(image)), StackSession(model, list(image))
+    video, planes = (
+        VideoSession(model, list(image)),
+        VideoSession(model, list(image), depth=Depth()),
+    )
     found = {}
     for name, session in (("video", video), ("stack", planes)):
         session.add_prompt(1, 7, PointPrompt([[40, 60]], [1]))
@@ -40,7 +43,7 @@ def test_another_cell_above_is_not_taken_for_it(model, stack):
 
 def test_a_prompt_beyond_says_that_it_goes_on(model, stack):
     image, labels = stack
-    session = StackSession(model, list(image))
+    session = VideoSession(model, list(image), depth=Depth())
     session.add_prompt(1, 7, PointPrompt([[40, 60]], [1]))
     before = planes_of(session)
     session.add_prompt(1, 15, MaskPrompt(labels[15] == 2))
@@ -56,7 +59,7 @@ def test_what_a_mask_goes_over_to_is_not_taken_for_the_object(model):
     tissue = (z >= 9) & (np.hypot(y - 50, x - 75) < 40)
     noise = np.random.default_rng(0).normal(0, 100, ball.shape)
     image = (500 + 3000 * ball + 1100 * tissue + 2 * tissue * noise + noise).clip(0).astype("u2")
-    video, stack = VideoSession(model, list(image)), StackSession(model, list(image))
+    video, stack = (VideoSession(model, list(image), depth=depth) for depth in (None, Depth()))
     for session in (video, stack):
         session.add_prompt(1, 6, PointPrompt([[40, 60]], [1]))
     assert max(planes_of(video)) > 10
@@ -64,5 +67,6 @@ def test_what_a_mask_goes_over_to_is_not_taken_for_the_object(model):
     found = {r.frame: r.predictions[0].iou for r in results if r.predictions[0].sparse}
     assert {5, 6, 7} <= set(found) <= set(range(3, 11))
     tracked = [sure for frame, sure in found.items() if frame != 6]
-    assert min(tracked) >= stack_session.LEAST_SURENESS * max(tracked)
-    assert max(stack._bank(1).tracked) == max(found)  # nothing else is remembered
+    assert min(tracked) >= LOW_CONFIDENCE * max(tracked)
+    with pytest.raises(KeyError):  # no memory is left of what was taken for it
+        next(stack.look_around(1, max(found) + 1))

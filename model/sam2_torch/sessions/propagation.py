@@ -1,0 +1,136 @@
+"""Carry out a propagation: frame by frame, results as soon as they are there."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from time import monotonic
+from typing import TypeAlias
+
+from sam2_torch.embeddings.frame_encoder import FrameEncoder
+from sam2_torch.memory.frame_memory import FrameMemory, masks_agree
+from sam2_torch.predictions import FrameResult
+from sam2_torch.runtime.devices import release_freed_memory
+from sam2_torch.sessions.object_ends import ObjectEnds
+from sam2_torch.sessions.prompted_objects import PromptedObjects
+from sam2_torch.sessions.propagation_plan import PropagationPlan, Run
+from sam2_torch.sessions.tracker import Tracker
+
+REJOINED_FRAMES = 3  # in a row
+RELEASE_EVERY_S = 1.0
+
+PendingFrame: TypeAlias = Callable[[], FrameResult]
+
+
+class Propagation:
+    """Propagates objects through the frames of runs.
+
+    Parameters
+    ----------
+    objects
+        Prompts and memories; objects that change during a run leave it.
+    tracker
+        Segments.
+    embeddings
+        Of the frames.
+    depth
+        Gives the bounds of the stack of a frame, where objects end in depth; None where they
+        do not end.
+    """
+
+    def __init__(
+        self,
+        objects: PromptedObjects,
+        tracker: Tracker,
+        embeddings: FrameEncoder,
+        depth: PropagationPlan | None,
+    ) -> None:
+        self._objects, self._tracker, self._embeddings = objects, tracker, embeddings
+        self._depth = depth
+        # where results can be on their way while the next frame is computed
+        self._overlap = embeddings.steps.copies.overlap
+
+    def run(self, run: Run) -> Iterator[FrameResult]:
+        """Propagate the objects of a run through its frames.
+
+        Yields
+        ------
+        FrameResult
+            Of each frame. An error on a frame comes after the results of those before it.
+        """
+        n_agreed, released = dict.fromkeys(run.frames, 0), monotonic()
+        ends = self._ends_of(run)
+        # a result is handed out once the next frame was begun, so that the device never waits;
+        # not where each result may be the last
+        n_waiting = int(self._overlap and ends is None and not run.until_rejoined)
+        begun: deque[PendingFrame] = deque()
+        with self._embeddings.reading_ahead(run.order()):
+            try:
+                for frame in run.order():
+                    if monotonic() - released > RELEASE_EVERY_S:
+                        release_freed_memory()
+                        released = monotonic()
+                    banks = {
+                        i: self._objects.bank(i)
+                        for i in run.objects_at(frame)
+                        if self._objects.is_unchanged(i) and n_agreed[i] < REJOINED_FRAMES
+                    }
+                    if not banks:
+                        continue
+                    before = {i: banks[i].latest(frame) for i in banks if run.until_rejoined}
+                    there = {
+                        i: bank
+                        for i, bank in banks.items()
+                        if ends is None or not ends.has_ended(i, frame)
+                    }
+                    found = self._tracker.track(frame, there, run.direction)
+                    begun.append(partial(self._result, frame, tuple(banks), found, ends))
+                    yield from _handed_out(begun, n_waiting)
+                    for i, old in before.items():
+                        agree = masks_agree(old, banks[i].latest(frame))
+                        is_first = frame == run.frames[i].start
+                        n_agreed[i] = n_agreed[i] + 1 if agree and not is_first else 0
+            except Exception:
+                yield from _handed_out(begun, 0)
+                raise
+        yield from _handed_out(begun, 0)
+
+    def _ends_of(self, run: Run) -> ObjectEnds | None:
+        """Apply the rule for ends to a run in depth."""
+        if self._depth is None or not run.order():
+            return None
+        first, last = self._depth.bounds(run.order()[0])
+        prompted = {
+            i: [f for f in self._objects.bank(i).prompted_frames() if first <= f <= last]
+            for i in run.frames
+            if i in self._objects.banks
+        }
+        return ObjectEnds(prompted, run.direction, self._tracker.absent())
+
+    def _result(
+        self,
+        frame: int,
+        object_ids: Sequence[int],
+        found: Mapping[int, FrameMemory],
+        ends: ObjectEnds | None,
+    ) -> FrameResult:
+        """Make the masks of a frame, but for objects that changed meanwhile."""
+        predictions = {
+            i: self._tracker.prediction(memory, self._objects.given_mask(i, frame))
+            for i, memory in found.items()
+            if self._objects.is_unchanged(i)
+        }
+        result = FrameResult(frame, tuple(predictions), tuple(predictions.values()))
+        if ends is None:
+            return result
+        ended = {*object_ids} - {*found} | {*ends.ended_at(result)}
+        for object_id in ended:
+            self._objects.bank(object_id).tracked.pop(frame, None)
+        return ends.with_absent(result, object_ids, ended)
+
+
+def _handed_out(begun: deque[PendingFrame], n_waiting: int) -> Iterator[FrameResult]:
+    """Yield the results of the frames begun first, until so many are left."""
+    while len(begun) > n_waiting:
+        result = begun.popleft()()
+        if result.object_ids:
+            yield result
