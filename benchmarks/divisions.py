@@ -116,8 +116,8 @@ def _off(truth: Tracked, mother: int, pair: tuple[int, int]) -> float | None:
     if begins[0] != begins[1] or before is None or not all(masks):
         return None
     sizes = np.array([mask.area for mask in masks if mask])
-    at = np.array([np.argwhere(mask.to_dense()).mean(axis=0) for mask in masks if mask])
-    centre = np.argwhere(before.to_dense()).mean(axis=0)
+    at = np.array([mask.centroid_yx for mask in masks if mask])
+    centre = np.array(before.centroid_yx)
     diameter = 2 * np.sqrt(before.area / np.pi)
     off = float(np.linalg.norm(np.average(at, axis=0, weights=sizes) - centre) / diameter)
     is_near = np.linalg.norm(at - centre, axis=1).max() <= REACH * diameter
@@ -262,15 +262,13 @@ def _touches(followed: Followed, truth: Tracked, object_id: int, frame: int) -> 
     mask, true = (each.get(object_id, frame) for each in (followed.masklets, truth.masklets))
     if not mask or not true:
         return False
-    return bool((mask.part(*true.slices) & true.window()).sum() >= 0.1 * mask.area)
+    return mask.overlap(true) >= 0.1 * mask.area
 
 
 def _is_at_border(truth: Tracked, object_id: int, frame: int) -> bool:
     mask = truth.masklets.get(object_id, frame)
     assert mask is not None
-    (y, x), (height, width) = mask.origin_yx, truth.masklets.frame_shape
-    h, w = mask.window().shape
-    return y == 0 or x == 0 or y + h == height or x + w == width
+    return mask.touches_border
 
 
 def measure_suggestions(followed: Followed, truth: Tracked, way: str) -> dict[str, int]:

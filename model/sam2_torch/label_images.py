@@ -78,3 +78,17 @@ def _numbered(labels: NDArray[np.integer]) -> tuple[NDArray[np.integer], NDArray
     numbers = np.searchsorted(values, labels) + 1
     numbers[labels == 0] = 0
     return np.concatenate([np.zeros(1, values.dtype), values]), numbers
+
+
+def connected_parts(mask: SparseMask) -> list[SparseMask]:
+    """Return the parts of a mask that do not touch by an edge, largest first."""
+    from scipy.ndimage import label
+
+    if not mask:
+        return []
+    numbers, _ = label(mask.window())
+    (y, x), parts = mask.origin_yx, []
+    for part in masks_of_labels(numbers).values():
+        origin = part.origin_yx[0] + y, part.origin_yx[1] + x
+        parts.append(SparseMask(mask.shape, origin, part.extent_yx, part.bits))
+    return sorted(parts, key=lambda part: part.area, reverse=True)

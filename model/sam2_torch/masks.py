@@ -1,5 +1,6 @@
 """Binary masks in image pixels, kept as a bounding box and packed bits."""
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -92,6 +93,45 @@ class SparseMask:
 
     def __bool__(self) -> bool:
         return self.bits.size > 0
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Return first and last row and column of the mask, half open: y0, x0, y1, x1."""
+        (y, x), (h, w) = self.origin_yx, self.extent_yx
+        return y, x, y + h, x + w
+
+    @property
+    def centroid_yx(self) -> tuple[float, float]:
+        """Return mean row and column of the pixels; NaN for an empty mask."""
+        if not self:
+            return math.nan, math.nan
+        pixels, (y, x), area = self.window(), self.origin_yx, self.area
+        rows, columns = pixels.sum(1), pixels.sum(0)
+        return (
+            float(rows @ np.arange(len(rows)) / area + y),
+            float(columns @ np.arange(len(columns)) / area + x),
+        )
+
+    @property
+    def touches_border(self) -> bool:
+        """Return whether the mask has a pixel in the first or last row or column of the image."""
+        y0, x0, y1, x1 = self.box
+        return bool(self) and (y0 == 0 or x0 == 0 or y1 == self.shape[0] or x1 == self.shape[1])
+
+    def overlap(self, other: "SparseMask") -> int:
+        """Count the pixels that two masks share."""
+        (top, left, bottom, right), (y0, x0, y1, x1) = self.box, other.box
+        rows = slice(max(top, y0), min(bottom, y1))
+        columns = slice(max(left, x0), min(right, x1))
+        if rows.start >= rows.stop or columns.start >= columns.stop:
+            return 0
+        return int((self.part(rows, columns) & other.part(rows, columns)).sum())
+
+    def iou(self, other: "SparseMask") -> float:
+        """Return intersection over union of two masks, 0 to 1; 0 if both are empty."""
+        shared = self.overlap(other)
+        union = self.area + other.area - shared
+        return shared / union if union else 0.0
 
     def window(self) -> NDArray[np.bool_]:
         """Unpack the pixels of the bounding box, (h, w)."""

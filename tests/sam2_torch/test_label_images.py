@@ -5,7 +5,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from sam2_torch.label_images import masks_of_labels
+from sam2_torch.label_images import connected_parts, masks_of_labels
+from sam2_torch.masks import SparseMask
 
 
 def labels_with(numbers, dtype=np.int64):
@@ -82,3 +83,13 @@ def test_other_pixels_are_refused(image):
 def test_a_colour_image_is_refused():
     with pytest.raises(ValueError, match=r"expected the two axes y, x, found \(4, 5, 3\)"):
         masks_of_labels(np.zeros((4, 5, 3), np.uint8))
+
+
+def test_parts_are_connected_and_the_largest_comes_first():
+    dense = np.zeros((30, 50), bool)
+    dense[3:6, 4:9] = dense[20:, 40:] = dense[6, 9] = True  # the last one touches by a corner
+    parts = connected_parts(SparseMask.from_dense(dense))
+    assert [part.area for part in parts] == [100, 15, 1]
+    assert [part.origin_yx for part in parts] == [(20, 40), (3, 4), (6, 9)]
+    np.testing.assert_array_equal(SparseMask.union(parts).to_dense(), dense)
+    assert connected_parts(SparseMask.empty((3, 4))) == []

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
@@ -51,3 +52,20 @@ def test_masks_are_joined_cut_and_compared_without_a_whole_image():
     np.testing.assert_array_equal(around, np.pad(dense[1], ((2, 2), (1, 1))))
     assert one.equals(SparseMask.from_dense(dense[0])) and not one.equals(other)
     assert not empty.equals(SparseMask.empty((50, 30)))
+
+
+@given(arrays(bool, (2, 12, 17)))
+def test_geometry_is_that_of_the_pixels(dense: np.ndarray) -> None:
+    one, other = (SparseMask.from_dense(mask) for mask in dense)
+    shared, union = (dense[0] & dense[1]).sum(), (dense[0] | dense[1]).sum()
+    assert one.overlap(other) == other.overlap(one) == shared
+    assert one.iou(other) == pytest.approx(shared / union if union else 0)
+    border = dense[0].copy()
+    border[1:-1, 1:-1] = False
+    assert one.touches_border == border.any()
+    if one:
+        (y0, x0), (y1, x1) = np.argwhere(dense[0]).min(0), np.argwhere(dense[0]).max(0) + 1
+        assert one.box == (y0, x0, y1, x1)
+        np.testing.assert_allclose(one.centroid_yx, np.argwhere(dense[0]).mean(0))
+    else:
+        assert one.box == (0, 0, 0, 0) and np.isnan(one.centroid_yx).all()

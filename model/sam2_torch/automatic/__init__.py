@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sam2_torch.automatic.divisions import Division
     from sam2_torch.automatic.found_masks import AutomaticMask
     from sam2_torch.automatic.mask_generator import Everything, SeedsDone, segment_everything
     from sam2_torch.automatic.options import (
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
         Thresholds,
         TrackOptions,
     )
-    from sam2_torch.automatic.overlaps import Division
     from sam2_torch.automatic.seeds import blob_seeds, grid_seeds, label_seeds
     from sam2_torch.automatic.similarity import Likeness, find_alike
     from sam2_torch.automatic.track_everything import (
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "AutomaticMask": "found_masks",
-    "Division": "overlaps",
+    "Division": "divisions",
     "Thresholds": "options",
     "Everything": "mask_generator",
     "EverythingOptions": "options",

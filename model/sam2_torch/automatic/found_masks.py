@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, binary_fill_holes, label
 
 from sam2_torch.automatic.non_max_suppression import box_ious, intersections, mask_ious, suppress
-from sam2_torch.automatic.options import Contrast, ObjectRules
+from sam2_torch.automatic.options import OWN_SHARE, Contrast, ObjectRules
 from sam2_torch.masks import SparseMask
 
-LEAST_OWN_SHARE = 0.7  # of its area that a mask keeps where masks may not overlap
 RING = 3  # pixels around an object that it is compared with
 
 
@@ -77,18 +76,12 @@ def keep_rules(
         sparse = clean(mask.sparse, rules.min_part_area)
         if not sparse or not rules.min_area <= sparse.area <= largest:
             continue
-        if rules.exclude_border and touches_border(sparse):
+        if rules.exclude_border and sparse.touches_border:
             continue
         if rules.contrast != "any" and contrast_of(sparse, image) != rules.contrast:
             continue
         kept.append(replace(mask, sparse=sparse))
     return kept
-
-
-def touches_border(mask: SparseMask) -> bool:
-    """Tell whether a mask reaches the first or last row or column of its image."""
-    (y, x), (h, w) = mask.origin_yx, mask.extent_yx
-    return y == 0 or x == 0 or y + h == mask.shape[0] or x + w == mask.shape[1]
 
 
 def contrast_of(mask: SparseMask, image: NDArray[np.float32]) -> Contrast:
@@ -125,7 +118,8 @@ def drop_duplicates(
     """
     scores = np.array([mask.score for mask in masks])
     shared = intersections([flat_pixels(mask.sparse) for mask in masks])
-    boxes = np.array([_box(mask.sparse) for mask in masks], np.int64).reshape(-1, 4)
+    boxes = np.array([mask.sparse.box for mask in masks], np.int64).reshape(-1, 4)
+    boxes -= (0, 0, 1, 1)  # to last rows and columns
     too_close = (mask_ious(shared) > max_mask_iou) | (box_ious(boxes) > max_box_iou)
     return [masks[i] for i in suppress(scores, too_close)]
 
@@ -152,7 +146,7 @@ def share_out(masks: Sequence[AutomaticMask], rules: ObjectRules) -> list[Automa
         own = window & ~taken[place]
         if own.sum() < window.sum():
             own = _largest_part(own)
-        if own.sum() < max(LEAST_OWN_SHARE * window.sum(), rules.min_area, 1):
+        if own.sum() < max(OWN_SHARE * window.sum(), rules.min_area, 1):
             continue
         taken[place] |= own
         sparse = SparseMask.from_window(mask.sparse.shape, own, mask.sparse.origin_yx)
@@ -164,11 +158,6 @@ def flat_pixels(mask: SparseMask) -> NDArray[np.int64]:
     """Return a mask's pixels as indices of the flat image."""
     y, x = mask.window().nonzero()
     return (y + mask.origin_yx[0]) * mask.shape[1] + x + mask.origin_yx[1]
-
-
-def _box(mask: SparseMask) -> tuple[int, int, int, int]:
-    (y, x), (h, w) = mask.origin_yx, mask.extent_yx
-    return y, x, y + h - 1, x + w - 1
 
 
 def _large_parts(mask: NDArray[np.bool_], min_area: float) -> NDArray[np.bool_]:

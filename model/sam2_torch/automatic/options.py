@@ -6,6 +6,13 @@ from typing import Literal, TypeAlias
 Contrast: TypeAlias = Literal["any", "bright", "dark"]
 
 MIN_SCORE = 0.35  # for cells_nano, see docs/automatic.md
+
+COVERED = 0.5
+"""A mask of which another one covers more than this share lies on the same object."""
+
+OWN_SHARE = 0.7
+"""Smallest share of its pixels that a mask keeps where masks may not overlap."""
+
 Ranking: TypeAlias = Literal["score", "iou"]
 SeedFrames: TypeAlias = Literal["first", "every", "coverage"]
 
@@ -192,7 +199,7 @@ class TrackOptions:
     seed_frames: SeedFrames = "every"
     every: int = 10
     least_coverage: float = 0.9
-    max_covered: float = 0.3
+    max_covered: float = 1 - OWN_SHARE
     patience: int = 3
 
     def __post_init__(self) -> None:

@@ -6,19 +6,11 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, NamedTuple, TypeAlias
 
-import numpy as np
-
+from sam2_torch.automatic.divisions import Division, division_score, find_splits
 from sam2_torch.automatic.found_masks import AutomaticMask
 from sam2_torch.automatic.mask_generator import Everything
 from sam2_torch.automatic.options import TrackOptions
-from sam2_torch.automatic.overlaps import (
-    Division,
-    covered_shares,
-    division_score,
-    find_splits,
-    is_new,
-    settle,
-)
+from sam2_torch.automatic.overlaps import covered_by, covered_shares, is_new, settle
 from sam2_torch.inputs.frames import Frames
 from sam2_torch.masks import SparseMask
 from sam2_torch.memory.selection import Direction
@@ -233,7 +225,7 @@ class TrackEverything:
             self._meet(frame, masks)
         else:
             others = {i: mask for i, mask in self._at(frame).items() if i not in predictions}
-            doubled |= set(_inside(masks, others))
+            doubled |= set(covered_by(masks, others))
         for i, mask in masks.items():
             self._note(i, frame, mask, i in doubled, direction)
         kept = {i: self.masks[i, frame] for i in masks if (i, frame) in self.masks}
@@ -261,7 +253,7 @@ class TrackEverything:
     def _meet(self, frame: int, masks: Masks) -> None:
         """End new objects, on their way back, where they come from known ones."""
         others = {i: mask for i, mask in self._at(frame).items() if i not in masks}
-        for i, mother in _inside(masks, others).items():
+        for i, mother in covered_by(masks, others).items():
             tracked = self.objects[i]
             tracked.has_ended = True
             here, after = others[mother], self._at(frame + 1)
@@ -275,15 +267,3 @@ class TrackEverything:
         self._done += count
         self._total = max(self._total, self._done)
         return TrackStep(self._done, self._total, frame, masks, predictions)
-
-
-def _inside(masks: Masks, others: Masks) -> dict[int, int]:
-    """Map masks that others cover by more than half to the one that covers them most."""
-    visible = {i: mask for i, mask in masks.items() if mask}
-    shares, ids = covered_shares(list(visible.values()), others)
-    if not shares.size:
-        return {}
-    best = shares.argmax(1)
-    return {
-        i: ids[best[row]] for row, i in enumerate(visible) if np.float64(shares[row].max()) > 0.5
-    }

@@ -5,25 +5,18 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, distance_transform_edt, label
+from scipy.ndimage import binary_dilation, distance_transform_edt
 
 from napari_sam2.annotation.drawn_prompts import Marks
 from napari_sam2.masks.masklets import Masklets
+from sam2_torch.automatic.divisions import ALIKE, ONE, PARTS_ALIKE
 from sam2_torch.automatic.seeds import deepest_pixel
+from sam2_torch.label_images import connected_parts
 from sam2_torch.masks import SparseMask
 from sam2_torch.predictions import MaskPrediction
 
-ONE_DAUGHTER = 0.7
-"""A mask that shrank below this share of what it was is taken for one of two daughters."""
-
-SECOND_PART = 0.2
-"""Of the larger one: a smaller part of a mask is no daughter."""
-
 APART = 0.1
-"""Of the smaller of two masks, at most so much may lie in the other one of disjoint ones."""
-
-ALIKE = 0.4
-"""Area of the smaller daughter, of the larger one, at least."""
+"""Largest share of the smaller of two masks that may lie in the other one."""
 
 _ROUNDS = 20  # of k-means; it settles in a few
 
@@ -63,12 +56,13 @@ def daughter_masks(
     """
     now = masklets.get(mother, frame)
     before = masklets.get(mother, frame - step) if frame >= step else None
-    if before and now and now.area < ONE_DAUGHTER * before.area:
+    if before and now and now.area <= ONE * before.area:
         around = [slice(part.start - 1, part.stop + 1) for part in before.slices]
         near = binary_dilation(now.part(around[0], around[1]), iterations=1)[1:-1, 1:-1]
-        left = _largest_part(before.window() & ~near)
-        if left.sum() >= SECOND_PART * now.area:
-            return now, SparseMask.from_window(before.shape, left, before.origin_yx)
+        rest = SparseMask.from_window(before.shape, before.window() & ~near, before.origin_yx)
+        left = connected_parts(rest)[:1]
+        if left and left[0].area >= PARTS_ALIKE * now.area:
+            return now, left[0]
     whole = now or before
     if not whole or whole.area < 2:
         raise ValueError(
@@ -86,15 +80,12 @@ def split_mask(mask: SparseMask) -> tuple[SparseMask, SparseMask]:
     The middle is found by k-means of two on the pixels' places, weighted by their distance from
     the rim, which pulls the two centres into the two thick ends.
     """
+    parts = connected_parts(mask)
+    if len(parts) > 1 and parts[1].area >= PARTS_ALIKE * parts[0].area:
+        return parts[0], parts[1]
     pixels = mask.window()
-    parts, n = label(pixels)
-    sizes = np.bincount(parts.ravel(), minlength=n + 1)[1:]
-    order = np.argsort(sizes)[::-1]
-    if n > 1 and sizes[order[1]] >= SECOND_PART * sizes[order[0]]:
-        halves = [parts == order[0] + 1, parts == order[1] + 1]
-    else:
-        second = _nearer_to_second(pixels)
-        halves = [pixels & ~second, pixels & second]
+    second = _nearer_to_second(pixels)
+    halves = pixels & ~second, pixels & second
     one, other = (SparseMask.from_window(mask.shape, half, mask.origin_yx) for half in halves)
     return one, other
 
@@ -151,7 +142,7 @@ def _are_apart(one: SparseMask, other: SparseMask) -> bool:
     smaller, larger = sorted((one.area, other.area))
     if not smaller or smaller < ALIKE * larger:
         return False
-    return int((one.to_dense() & other.to_dense()).sum()) <= APART * smaller
+    return one.overlap(other) <= APART * smaller
 
 
 def _nearer_to_second(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -175,10 +166,3 @@ def _nearer_to_second(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
     found = np.zeros(pixels.shape, bool)
     found[pixels] = second
     return found
-
-
-def _largest_part(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    parts, n = label(pixels)
-    if n == 0:
-        return pixels
-    return np.asarray(parts == np.bincount(parts.ravel())[1:].argmax() + 1)

@@ -6,7 +6,6 @@ from itertools import count
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from napari_sam2.io.tracks.writer import Progress, silent
@@ -14,6 +13,7 @@ from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.movie import Movie
 from napari_sam2.tracks.lineage import Lineage, Track
 from napari_sam2.tracks.tracked_movie import Tracked
+from sam2_torch.automatic.divisions import BEFORE, Body, daughter_distance
 from sam2_torch.masks import SparseMask
 from sam2_torch.prompts import MaskPrompt
 
@@ -25,15 +25,6 @@ Masks: TypeAlias = Mapping[int, SparseMask]
 
 LEAST_IOU = 0.15
 """A proposal and a label that share less are not the same object."""
-
-DAUGHTERS_ALIKE = 0.5
-"""Area of the smaller daughter, of the larger one, at least."""
-
-DAUGHTERS_TOGETHER = (0.5, 2.2)
-"""Area of both daughters, of their mother's: at least and at most."""
-
-DAUGHTER_REACH, MIDDLE_REACH = 1.5, 0.4
-"""How far a daughter, and the middle of both, may be from the mother, in her diameters."""
 
 
 @dataclass(frozen=True)
@@ -155,9 +146,21 @@ class Linking:
         for frame in range(self._labels.n_frames):
             found = dict(self._labels.objects_in(frame))
             proposed = self._propose(current, frame)
-            links = decide_links(current, proposed, found, divisions=self._divisions)
+            links = decide_links(
+                current,
+                proposed,
+                found,
+                divisions=self._divisions,
+                areas={i: self._largest_area(i, frame) for i in current},
+            )
             current = self._take(frame, found, links)
             yield frame + 1
+
+    def _largest_area(self, object_id: int, frame: int) -> float:
+        """Return the largest area of an object in the frames before one."""
+        frames = range(max(0, frame - BEFORE), frame)
+        outlines = (self.masklets.outline(object_id, each) for each in frames)
+        return max((outline.area for outline in outlines if outline), default=0)
 
     def _take(self, frame: int, found: Masks, links: Links) -> dict[int, SparseMask]:
         """Keep the masks of a frame under their ids."""
@@ -184,23 +187,34 @@ class Linking:
         return {object_id: prediction.sparse for object_id, prediction in pairs}
 
 
-def decide_links(before: Masks, proposed: Masks, found: Masks, *, divisions: bool = True) -> Links:
-    """Decide which label is which object.
+def decide_links(
+    before: Masks,
+    proposed: Masks,
+    found: Masks,
+    *,
+    divisions: bool = True,
+    areas: Mapping[int, float] | None = None,
+) -> Links:
+    """Decide which label of a frame is which object.
 
     Parameters
     ----------
     before
         The objects' masks in the frame before.
     proposed
-        Where they are thought to be now.
+        The network's masks of them in this frame; objects may be missing.
     found
-        The labels' masks now.
+        The labels' masks in this frame.
     divisions
         Whether an object may become two.
+    areas
+        The largest area of each object in the last frames, in pixels; by default that of the
+        frame before.
     """
     objects, labels = list(before), list(found)
     ious = np.array(
-        [[_iou(proposed.get(i), found[j]) for j in labels] for i in objects], float
+        [[proposed[i].iou(found[j]) if i in proposed else 0 for j in labels] for i in objects],
+        float,
     ).reshape(len(objects), len(labels))
     rows, columns = linear_sum_assignment(-np.where(ious >= LEAST_IOU, ious, 0))
     same = {
@@ -208,9 +222,11 @@ def decide_links(before: Masks, proposed: Masks, found: Masks, *, divisions: boo
     }
     if not divisions:
         return Links(same)
+    bodies = {i: Body.of(mask) for i, mask in before.items()}
+    mothers = {i: body._replace(area=(areas or {}).get(i, body.area)) for i, body in bodies.items()}
     divided: dict[int, tuple[int, int]] = {}
     left = {label for label in labels if label not in same.values()}
-    for _, mother, second in sorted(_divisions(before, found, same, left)):
+    for _, mother, second in sorted(_divisions(mothers, found, same, left)):
         if mother in same and second in left:
             divided[mother] = (same.pop(mother), second)
             left.remove(second)
@@ -218,49 +234,12 @@ def decide_links(before: Masks, proposed: Masks, found: Masks, *, divisions: boo
 
 
 def _divisions(
-    before: Masks, found: Masks, same: Mapping[int, int], left: set[int]
+    mothers: Mapping[int, Body], found: Masks, same: Mapping[int, int], left: set[int]
 ) -> Iterator[tuple[float, int, int]]:
-    """List how far the middle of two daughters would be from each mother, and the second one."""
-    places = {label: _centroid(mask) for label, mask in found.items()}
+    """Yield each pair of a mother and a second daughter, after the distance of both daughters."""
+    bodies = {label: Body.of(mask) for label, mask in found.items()}
     for mother, first in same.items():
-        centre, diameter = _centroid(before[mother]), 2 * np.sqrt(before[mother].area / np.pi)
         for second in left:
-            if np.linalg.norm(places[second] - centre) > DAUGHTER_REACH * diameter:
-                continue
-            sizes = np.array([found[first].area, found[second].area])
-            middle = np.average([places[first], places[second]], axis=0, weights=sizes)
-            off = float(np.linalg.norm(middle - centre) / diameter)
-            if off <= MIDDLE_REACH and _are_daughters(before[mother].area, sizes):
-                yield off, mother, second
-
-
-def _are_daughters(mother: int, sizes: NDArray[np.integer]) -> bool:
-    least, most = DAUGHTERS_TOGETHER
-    alike = sizes.min() >= DAUGHTERS_ALIKE * sizes.max()
-    return bool(alike and least <= sizes.sum() / mother <= most)
-
-
-def _centroid(mask: SparseMask) -> NDArray[np.float64]:
-    return np.argwhere(mask.window()).mean(axis=0) + mask.origin_yx
-
-
-def _overlap(one: SparseMask, other: SparseMask) -> int:
-    """Count the pixels that two masks share."""
-    windows: list[NDArray[np.bool_]] = []
-    top, left = np.maximum(one.origin_yx, other.origin_yx)
-    ends = np.minimum(
-        np.add(one.origin_yx, one.extent_yx), np.add(other.origin_yx, other.extent_yx)
-    )
-    if top >= ends[0] or left >= ends[1]:
-        return 0
-    for mask in (one, other):
-        y, x = mask.origin_yx
-        windows.append(mask.window()[top - y : ends[0] - y, left - x : ends[1] - x])
-    return int((windows[0] & windows[1]).sum())
-
-
-def _iou(one: SparseMask | None, other: SparseMask) -> float:
-    if not one:
-        return 0.0
-    shared = _overlap(one, other)
-    return shared / (one.area + other.area - shared)
+            distance = daughter_distance(mothers[mother], (bodies[first], bodies[second]))
+            if distance is not None:
+                yield distance, mother, second

@@ -2,13 +2,12 @@
 
 import argparse
 import csv
-from collections.abc import Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_sam2.api.automatic import AutomaticResult, in_pixels, segment_all, track_all
-from napari_sam2.cli.jobs import Job, plan_jobs, progress_bar, run_all, tell
+from napari_sam2.cli.jobs import Job, plan_jobs, progress_bar, run_all, tell, write_output
 from napari_sam2.cli.options import (
     add_appearance,
     add_input,
@@ -17,9 +16,9 @@ from napari_sam2.cli.options import (
     load_model,
     resolved_frames,
 )
-from napari_sam2.io.files import stem
+from napari_sam2.io.files import replacing, stem
 from napari_sam2.io.read import read_movie
-from napari_sam2.io.tracks.formats import export
+from napari_sam2.io.tracks.formats import check_holds
 from napari_sam2.movies.movie import Calibration, Movie
 from napari_sam2.tracks.tracked_movie import Tracked
 
@@ -151,7 +150,13 @@ def share(text: str) -> float:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run `napari-sam2 auto`."""
-    jobs = plan_jobs(arguments.inputs, None, arguments.output)
+    jobs = plan_jobs(
+        arguments.inputs,
+        None,
+        arguments.output,
+        arguments.overwrite,
+        partial(_tables, arguments=arguments),
+    )
     _options(arguments, Calibration())  # wrong ones are told before a model is loaded
     appearance_of(arguments)
     model = cache(lambda: load_model(arguments))
@@ -162,6 +167,7 @@ def _run_job(
     job: Job, which: str, arguments: argparse.Namespace, model: "Callable[[], SAM2]"
 ) -> None:
     movie = read_movie(job.source, arguments.axes, arguments.channel)
+    check_holds(job.output, movie.layout.label_axes)
     frames = resolved_frames(arguments.frames, movie)
     tell(f"{which}{job.source}: {movie}")
     options = _options(arguments, movie.calibration)
@@ -179,31 +185,28 @@ def _run_job(
             found = segment_all(
                 network, movie, options, frames=frames, progress=progress, appearance=look
             )
-    _write(job.output, movie, found, arguments)
+    _write(job, movie, found, arguments)
 
 
-def _write(path: Path, movie: Movie, found: AutomaticResult, arguments: argparse.Namespace) -> None:
-    export(path, Tracked.of(movie, found.masklets))
-    if arguments.scores:
-        rows = [(i, frame, f"{score:.4f}") for (i, frame), score in found.scores.items()]
-        _write_table(path, "scores", _SCORE_COLUMNS, rows)
-        if arguments.track:
-            divisions = [
-                (d.frame, d.mother, *d.daughters, f"{d.score:.4f}") for d in found.divisions
-            ]
-            _write_table(path, "divisions", _DIVISION_COLUMNS, divisions)
+def _tables(path: Path, arguments: argparse.Namespace) -> list[Path]:
+    """List the files of --scores: scores, and divisions with --track."""
+    kinds = ["scores"] * arguments.scores + ["divisions"] * (arguments.scores and arguments.track)
+    return [path.with_name(f"{stem(path)}.{kind}.csv") for kind in kinds]
+
+
+def _write(job: Job, movie: Movie, found: AutomaticResult, arguments: argparse.Namespace) -> None:
+    write_output(job, Tracked.of(movie, found.masklets))
+    scores = [(i, frame, f"{score:.4f}") for (i, frame), score in found.scores.items()]
+    divisions = [(d.frame, d.mother, *d.daughters, f"{d.score:.4f}") for d in found.divisions]
+    contents: list[list[tuple[object, ...]]] = [
+        [_SCORE_COLUMNS, *scores],
+        [_DIVISION_COLUMNS, *divisions],
+    ]
+    for table, rows in zip(_tables(job.output, arguments), contents, strict=False):
+        with replacing(table) as partial_table, open(partial_table, "w", newline="") as file:
+            csv.writer(file).writerows(rows)
     n = len(found.masklets.object_ids) if arguments.track else len(found.scores)
-    print(f"{path}: {n} object{'s' * (n != 1)} in {movie.n_frames} frames", flush=True)
-
-
-def _write_table(
-    path: Path, kind: str, columns: tuple[str, ...], rows: Sequence[tuple[object, ...]]
-) -> None:
-    table = path.with_name(f"{stem(path)}.{kind}.csv")
-    part = table.with_name(f".{table.name}.part")  # a table is there as a whole or not at all
-    with open(part, "w", newline="") as file:
-        csv.writer(file).writerows([columns, *rows])
-    part.replace(table)
+    print(f"{job.output}: {n} object{'s' * (n != 1)} in {movie.n_frames} frames", flush=True)
 
 
 def _options(arguments: argparse.Namespace, calibration: Calibration) -> "EverythingOptions":

@@ -11,9 +11,10 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 from napari_sam2 import sample_data
 from napari_sam2.api import prompted
 from napari_sam2.cli.jobs import progress_bar, tell
-from napari_sam2.cli.options import add_model, channels, load_model
+from napari_sam2.cli.options import add_model, add_overwrite, channels, load_model
 from napari_sam2.io.files import stem
 from napari_sam2.io.images.tiff import write_tiff
+from napari_sam2.io.outputs import check_outputs
 from napari_sam2.io.prompts.label_prompts import clicks_from_labels
 from napari_sam2.io.prompts.object_prompts import ObjectPrompts
 from napari_sam2.io.prompts.prompts_csv import write_prompts_csv
@@ -37,6 +38,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("movie", metavar="MOVIE", nargs="?", help="synthetic nuclei if left out")
     parser.add_argument("-o", "--output", metavar="FOLDER", required=True)
+    add_overwrite(parser)
     parser.add_argument("--axes", help="of MOVIE, for example TYX or ZYX")
     parser.add_argument("--channel", metavar="C", type=channels, help="of MOVIE (default: 0)")
     add_model(parser)
@@ -47,6 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Run `napari-sam2 demo`."""
     folder = Path(arguments.output)
     movie, prompts = _given(arguments) if arguments.movie else _synthetic()
+    made = ["prompts.csv", "labels.tif", "outlines.png", *["movie.tif"] * (not arguments.movie)]
+    read = [Path(arguments.movie)] if arguments.movie else []
+    check_outputs([folder / name for name in made], read, arguments.overwrite)
     folder.mkdir(parents=True, exist_ok=True)
     movie_path = Path(arguments.movie) if arguments.movie else folder / "movie.tif"
     if not arguments.movie:

@@ -6,20 +6,35 @@ DONE, FAILED, WRONG_USE = 0, 1, 2
 """Exit codes."""
 
 EXPECTED = (ValueError, KeyError, RuntimeError, OSError, ImportError, MemoryError)
-"""What gets a sentence; anything else is a fault of the program and keeps its traceback."""
+"""Errors that are shown as a sentence; others are faults of the program, with a traceback."""
 
-_WRONG_USE = (ValueError, KeyError, FileNotFoundError, NotADirectoryError, IsADirectoryError)
+_WRONG_USE = (
+    ValueError,
+    KeyError,
+    FileExistsError,
+    FileNotFoundError,
+    NotADirectoryError,
+    IsADirectoryError,
+)
 
 
 def exit_code(error: BaseException) -> int:
-    """Tell wrong use and unreadable input (2) from what failed by itself (1)."""
+    """Return 2 for wrong use and unreadable input, 1 for what failed by itself."""
     return WRONG_USE if isinstance(error, _WRONG_USE) else FAILED
 
 
 def report(error: BaseException, about: str = "") -> int:
-    """Print what went wrong on stderr and return the exit code."""
-    said = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
-    said = said or type(error).__name__
-    where = f"{about}: " if about and about not in said else ""
-    print(f"napari-sam2: {where}{said}", file=sys.stderr)
+    """Print an error on stderr and return the exit code.
+
+    Parameters
+    ----------
+    error
+        What went wrong.
+    about
+        The file that it is about, if the message may lack it.
+    """
+    message = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+    message = message or type(error).__name__
+    where = f"{about}: " if about and about not in message else ""
+    print(f"napari-sam2: {where}{message}", file=sys.stderr)
     return exit_code(error)

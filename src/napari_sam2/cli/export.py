@@ -1,17 +1,24 @@
-"""`napari-sam2 export`: objects from one form of file into others."""
+"""`napari-sam2 export`: objects from one file format to others."""
 
 import argparse
 from pathlib import Path
 
 from napari_sam2.cli.errors import DONE
 from napari_sam2.cli.jobs import progress_bar, tell
-from napari_sam2.cli.options import channels
+from napari_sam2.cli.options import add_overwrite, channels
+from napari_sam2.io.outputs import check_outputs
 from napari_sam2.io.read import read_movie
-from napari_sam2.io.tracks.formats import FORMS, export, form_of, read_tracked
+from napari_sam2.io.tracks.formats import (
+    FORMATS,
+    check_holds,
+    export,
+    find_format,
+    read_tracked,
+)
 
 _HELP = (
-    "forms of OUT, by its suffix:\n"
-    + "".join(f"  {suffix:<10} {form.name}\n" for suffix, form in FORMS.items())
+    "formats of OUT, by its suffix:\n"
+    + "".join(f"  {suffix:<10} {one.name}\n" for suffix, one in FORMATS.items())
     + """
 .csv and .parquet are two tables: objects by frame, and <name>_tracks for the tracks. They have
 intensities, and .mp4 shows the image, where --movie says what the masks lie on.
@@ -23,8 +30,8 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the command to the parser."""
     parser = commands.add_parser(
         "export",
-        help="write masks and tracks in the forms of other programs",
-        description="Read masks, tracks and divisions, and write them in other forms.",
+        help="write masks and tracks in the formats of other programs",
+        description="Read masks, tracks and divisions, and write them in other formats.",
         epilog=_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -49,25 +56,26 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         type=channels,
         help="what .mp4 shows of the movie (default: 0); tables have the intensities of all",
     )
+    add_overwrite(parser)
     parser.set_defaults(run=run_export)
 
 
 def run_export(arguments: argparse.Namespace) -> int:
     """Run `napari-sam2 export`."""
     outputs = [Path(output) for output in arguments.output]
-    source = Path(arguments.input).resolve()
-    for output in outputs:
-        form_of(output)
-        if output.resolve() == source:
-            raise ValueError(f"{output}: expected an output of its own, found the input")
+    written = [file for output in outputs for file in find_format(output).files(output)]
+    read = [Path(path) for path in (arguments.input, arguments.movie) if path is not None]
+    check_outputs(written, read, arguments.overwrite)
     movie = None
     if arguments.movie is not None:
         movie = read_movie(arguments.movie, arguments.axes, arguments.channel)
     tracked = read_tracked(arguments.input, movie)
+    for output in outputs:
+        check_holds(output, tracked.axes, tracked.tracks.object_ids)
     n = len(tracked.tracks)
     tell(f"{arguments.input}: {n} object{'s' * (n != 1)} in {tracked.n_frames} frames")
     for output in outputs:
         with progress_bar("step") as progress:
             export(output, tracked, progress)
-        print(f"{output}: {form_of(output).name}", flush=True)
+        print(f"{output}: {find_format(output).name}", flush=True)
     return DONE

@@ -1,19 +1,27 @@
-"""Which files a command works on, decided before anything is done; and running the jobs."""
+"""Inputs and outputs of a command, decided and checked before any work; and running the jobs."""
 
 import glob
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from tqdm import tqdm
 
+from napari_sam2 import __version__
 from napari_sam2.api import prompted
 from napari_sam2.cli.errors import DONE, EXPECTED, report
 from napari_sam2.io.files import natural_key, stem, suffix
-from napari_sam2.io.tracks.formats import FOLDERS, form_of
+from napari_sam2.io.outputs import check_apart, check_outputs
+from napari_sam2.io.sessions.saved_sessions import sessions_folder
+from napari_sam2.io.sessions.session_files import SUFFIX
+from napari_sam2.io.sessions.session_tracks import write_tracked_session
+from napari_sam2.io.tracks.formats import FOLDERS, export, find_format
+from napari_sam2.tracks.tracked_movie import Tracked
 
 _PROMPT_SUFFIXES = (".csv", ".tif", ".tiff", ".ome.tif", ".ome.tiff", ".npy", ".png")
 
@@ -36,12 +44,17 @@ class Job:
     finished: bool = False
 
 
-def plan_jobs(inputs: Sequence[str], prompts: str | None, output: str) -> list[Job]:
-    """Decide what is made of what.
+def plan_jobs(
+    inputs: Sequence[str],
+    prompts: str | None,
+    output: str,
+    overwrite: bool = False,
+    beside: Callable[[Path], Sequence[Path]] = lambda _: (),
+) -> list[Job]:
+    """Decide which output is made of which input, and check that all can be written.
 
-    One input and an output file make one job, which replaces the file. Several inputs, a
-    pattern, or an output folder make a job for each input, with an output of its stem in
-    the folder; finished ones are marked.
+    One input and an output file make one job. Several inputs, a pattern, or an output folder
+    make a job for each input, with an output of its stem in the folder; finished ones are marked.
 
     Parameters
     ----------
@@ -51,13 +64,19 @@ def plan_jobs(inputs: Sequence[str], prompts: str | None, output: str) -> list[J
         One file for all, or a folder with a file of each input's stem; None for none.
     output
         A file or a folder.
+    overwrite
+        As for `check_outputs`; no job counts as finished then.
+    beside
+        Files that the command writes beside an output, beyond those of its format.
 
     Raises
     ------
     FileNotFoundError
         If an input or its prompts are not there.
     ValueError
-        If the output does not fit the inputs.
+        If the output does not fit the inputs, or would overwrite one.
+    OSError
+        If an output cannot be written.
     """
     sources = [path for text in inputs for path in expand_inputs(text)]
     several = len(sources) > 1 or not Path(inputs[0]).exists()
@@ -69,17 +88,20 @@ def plan_jobs(inputs: Sequence[str], prompts: str | None, output: str) -> list[J
             source,
             None if prompts is None else _prompts_for(source, Path(prompts)),
             path,
-            folder and path.exists(),
+            folder and path.exists() and not overwrite,
         )
         for source, path in zip(sources, outputs, strict=True)
     ]
-    for job in jobs:
-        read = [path.resolve() for path in (job.source, job.prompts) if path is not None]
-        if job.output.resolve() in read:
-            raise ValueError(
-                f"{job.output}: expected an output of its own, found one of the inputs; "
-                "choose another -o"
-            )
+    written = [
+        file
+        for job in jobs
+        if not job.finished
+        for file in (*find_format(job.output).files(job.output), *beside(job.output))
+    ]
+    read = [path for job in jobs for path in (job.source, job.prompts) if path is not None]
+    for job in jobs:  # of finished ones, too: what is skipped must not be an input
+        check_apart(job.output, read)
+    check_outputs(written, read, overwrite)
     return jobs
 
 
@@ -101,7 +123,7 @@ def expand_inputs(text: str) -> list[Path]:
 
 
 def _checked_file(path: Path) -> Path:
-    form_of(path)
+    find_format(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: expected a folder to write to, found no {path.parent}")
     return path
@@ -157,7 +179,7 @@ def run_all(jobs: Sequence[Job], run: Callable[[Job, str], None]) -> int:
     for number, job in enumerate(jobs, start=1):
         which = f"[{number}/{len(jobs)}] " if len(jobs) > 1 else ""
         if job.finished:
-            tell(f"{which}{job.output} is there already: skipped (delete it to make it anew)")
+            tell(f"{which}{job.output} is there already: skipped (--overwrite makes it again)")
             continue
         try:
             run(job, which)
@@ -168,8 +190,46 @@ def run_all(jobs: Sequence[Job], run: Callable[[Job, str], None]) -> int:
     return code
 
 
+def write_output(job: Job, tracked: Tracked) -> None:
+    """Write the result of a job; if that fails, keep it as a session and say where.
+
+    Parameters
+    ----------
+    job
+        Whose output it is.
+    tracked
+        The result, with its movie.
+    """
+    try:
+        export(job.output, tracked)
+    except (*EXPECTED, KeyboardInterrupt):
+        kept = _keep(job, tracked)
+        if kept is not None:
+            tell(
+                f"{job.output} could not be written; the masks are kept in {kept}, to be opened in "
+                f"the plugin or by: napari-sam2 export {kept} --movie {job.source} -o OUT"
+            )
+        raise
+
+
+def _keep(job: Job, tracked: Tracked) -> Path | None:
+    """Write a session beside the output, or where else there is room; None if nowhere."""
+    if not tracked.masklets.object_ids:
+        return None
+    for folder in (job.output.parent, sessions_folder(), Path(tempfile.gettempdir())):
+        name = f"{stem(job.source)[:100]}-{datetime.now():%Y%m%d-%H%M%S}{SUFFIX}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            software = f"napari-sam2 {__version__}"
+            write_tracked_session(folder / name, tracked, stem(job.source), software)
+        except OSError:
+            continue
+        return folder / name
+    return None
+
+
 def tell(text: str) -> None:
-    """Say on stderr what is going on: stdout is for results."""
+    """Print on stderr what is going on: stdout is for results."""
     print(text, file=sys.stderr, flush=True)
 
 

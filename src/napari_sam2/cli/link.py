@@ -5,10 +5,10 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from napari_sam2.api.linking import link_labels
-from napari_sam2.cli.jobs import Job, plan_jobs, progress_bar, run_all, tell
-from napari_sam2.cli.options import add_model, channels, load_model
+from napari_sam2.cli.jobs import Job, plan_jobs, progress_bar, run_all, tell, write_output
+from napari_sam2.cli.options import add_model, add_output, channels, load_model
 from napari_sam2.io.read import read_movie
-from napari_sam2.io.tracks.formats import FORMS, export, read_tracked
+from napari_sam2.io.tracks.formats import check_holds, read_tracked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,9 +38,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--labels", metavar="L", required=True, help="label movie: labels of each frame by itself"
     )
-    parser.add_argument(
-        "-o", "--output", metavar="OUT", required=True, help=f"{', '.join(FORMS)}, or a folder"
-    )
+    add_output(parser)
     parser.add_argument("--no-divisions", action="store_true", help="no object becomes two")
     parser.add_argument("--axes", help="of the movie, for example TYX (default: what it says)")
     parser.add_argument("--channel", metavar="C", type=channels, help="of the movie (default: 0)")
@@ -50,7 +48,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run_link(arguments: argparse.Namespace) -> int:
     """Run `napari-sam2 link`."""
-    jobs = plan_jobs(arguments.inputs, arguments.labels, arguments.output)
+    jobs = plan_jobs(arguments.inputs, arguments.labels, arguments.output, arguments.overwrite)
     model = cache(lambda: load_model(arguments))
     return run_all(jobs, partial(_run_job, arguments=arguments, model=model))
 
@@ -61,13 +59,14 @@ def _run_job(
     movie = read_movie(job.source, arguments.axes, arguments.channel)
     assert job.prompts is not None, "plan_jobs was given labels"
     labels = read_tracked(job.prompts, movie)
+    check_holds(job.output, movie.layout.label_axes, labels.masklets.object_ids)
     tell(f"{which}{job.source}: {movie}")
     network = model()
     job.output.parent.mkdir(parents=True, exist_ok=True)
     with progress_bar() as progress:
         divisions = not arguments.no_divisions
         linked = link_labels(network, movie, labels, divisions=divisions, progress=progress)
-    export(job.output, linked)
+    write_output(job, linked)
     n, mothers = len(linked.lineage), len(set(linked.lineage.parents.values()))
     print(
         f"{job.output}: {n} object{'s' * (n != 1)}, {mothers} division{'s' * (mothers != 1)}",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from napari_sam2.cli.jobs import tell
 from napari_sam2.cli.models import download_bar
-from napari_sam2.io.tracks.formats import FORMS
+from napari_sam2.io.tracks.formats import FORMATS
 from napari_sam2.movies.appearance import USUAL, Appearance, Resolution
 from napari_sam2.movies.axes import Channel
 from napari_sam2.movies.movie import Movie
@@ -28,9 +28,7 @@ def add_input(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         help="TIFF, Zarr, OME-Zarr, NPY, PNG, JPEG, video, or a folder of images",
     )
-    parser.add_argument(
-        "-o", "--output", metavar="OUT", required=True, help=f"{', '.join(FORMS)}, or a folder"
-    )
+    add_output(parser)
     parser.add_argument(
         "--frames", metavar="A:B", type=frame_range, help="from frame A up to, without, frame B"
     )
@@ -42,6 +40,24 @@ def add_input(parser: argparse.ArgumentParser) -> None:
         metavar="C",
         type=channels,
         help="which channel (default: 0), or two or three to be red, green and blue: 2,0,1",
+    )
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Add the options for what is written."""
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", required=True, help=f"{', '.join(FORMATS)}, or a folder"
+    )
+    add_overwrite(parser)
+
+
+def add_overwrite(parser: argparse.ArgumentParser) -> None:
+    """Add the option that allows to replace files of others."""
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace files that napari-sam2 did not write, and make finished outputs again; "
+        "inputs, folders and Zarr stores of others are never replaced",
     )
 
 

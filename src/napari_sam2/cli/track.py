@@ -7,7 +7,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from napari_sam2.api import prompted
-from napari_sam2.cli.jobs import Job, plan_jobs, progress_bar, run_all, tell
+from napari_sam2.cli.jobs import Job, plan_jobs, progress_bar, run_all, tell, write_output
 from napari_sam2.cli.options import (
     add_appearance,
     add_input,
@@ -18,9 +18,10 @@ from napari_sam2.cli.options import (
     resolved_frames,
     store_of,
 )
+from napari_sam2.io.label_images import LARGEST_ID
 from napari_sam2.io.read import read_movie, read_prompts
 from napari_sam2.io.sessions.session_prompts import settings_of
-from napari_sam2.io.tracks.formats import export
+from napari_sam2.io.tracks.formats import check_holds, find_format
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.appearance import Appearance
 from napari_sam2.tracks.tracked_movie import Tracked
@@ -101,7 +102,7 @@ def run_segment(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace, verb: Callable[..., Masklets]) -> int:
-    jobs = plan_jobs(arguments.inputs, arguments.prompts, arguments.output)
+    jobs = plan_jobs(arguments.inputs, arguments.prompts, arguments.output, arguments.overwrite)
     model = lru_cache(maxsize=1)(partial(_load_named, arguments))
     return run_all(jobs, partial(_run_job, arguments=arguments, verb=verb, model=model))
 
@@ -116,6 +117,9 @@ def _run_job(
     movie = read_movie(job.source, arguments.axes, arguments.channel)
     assert job.prompts is not None, "these commands need prompts"
     prompts = read_prompts(job.prompts, movie)
+    few_ids = find_format(job.output).largest_id < LARGEST_ID
+    ids = (each.object_id for each in prompts) if few_ids else ()
+    check_holds(job.output, movie.layout.label_axes, ids)
     frames = resolved_frames(arguments.frames, movie)
     settings = settings_of(job.prompts)
     # channels are those of a layer; here --channel says which ones are read
@@ -125,7 +129,7 @@ def _run_job(
     job.output.parent.mkdir(parents=True, exist_ok=True)
     with progress_bar() as progress:
         masklets = verb(network, movie, prompts, frames=frames, progress=progress, appearance=look)
-    export(job.output, Tracked.of(movie, masklets))
+    write_output(job, Tracked.of(movie, masklets))
     n = len(masklets.object_ids)
     print(f"{job.output}: {n} object{'s' * (n != 1)} in {movie.n_frames} frames", flush=True)
 

@@ -1,38 +1,68 @@
-"""Files on the disk: their kinds, their order, and how a new one takes the place of an old."""
+"""Kinds of files, their order, and the replacement of a file by a new one that is whole."""
 
 import os
 import re
-import shutil
-from collections.abc import Iterator
+import secrets
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 
 def suffix(path: Path) -> str:
-    """Get the kind of a file, in lower case; `.ome.tif` and the like count as one."""
+    """Return the kind of a file, in lower case; `.ome.tif` and the like count as one."""
     name = path.name.lower()
     compound = re.search(r"\.ome\.(tiff?|zarr)$", name)
     return compound.group() if compound else Path(name).suffix
 
 
 def stem(path: Path) -> str:
-    """Get the name of a file without its folder and kind."""
+    """Return the name of a file without its folder and kind."""
     if path.is_dir() and not suffix(path).endswith(".zarr"):
         return path.resolve().name
     return path.name[: len(path.name) - len(suffix(path))]
 
 
 def natural_key(path: Path) -> list[tuple[bool, int, str]]:
-    """Make a key that sorts img2 before img10."""
+    """Return a key that sorts img2 before img10."""
     parts = re.split(r"(\d+)", path.name)
     return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]
 
 
+def listed(numbers: Sequence[object], most: int = 5) -> str:
+    """Write numbers or names for a message: the first few, and how many there are."""
+    shown = ", ".join(map(str, numbers[:most]))
+    return shown if len(numbers) <= most else f"{shown} … ({len(numbers)} in all)"
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a file to write beside `path` that takes its place when all went well.
+    """Make a file to write beside `path` that takes its place when it is whole.
 
     After a failure, what was at `path` is still there, and nothing else.
+
+    Parameters
+    ----------
+    path
+        The file to write.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder does not exist.
+    """
+    partial = partial_path(path)
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def partial_path(path: Path) -> Path:
+    """Choose a name in the same folder for what is not whole yet.
+
+    It is short, so that every name that a file may have can be written, and drawn by chance:
+    process numbers come again, in containers and after a restart.
 
     Raises
     ------
@@ -41,55 +71,4 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path.parent}: expected a folder to write to, found none")
-    partial = path.with_name(f".{os.getpid()}.part.{path.name}")
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-@contextmanager
-def replacing_folder(path: Path, mark: str) -> Iterator[Path]:
-    """Give a folder to fill beside `path` that takes its place when all went well.
-
-    After a failure, what was at `path` is still there, and nothing else.
-
-    Parameters
-    ----------
-    path
-        Where the folder is to be; one that is there is replaced only if it is of the kind.
-    mark
-        Name of a file that every folder of the kind has.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the folder around it does not exist.
-    FileExistsError
-        If there is something else.
-    """
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path.parent}: expected a folder to write to, found none")
-    if path.exists() and not (path / mark).is_file() and not _is_empty(path):
-        raise FileExistsError(
-            f"{path}: expected nothing or a folder with {mark}, which is replaced; "
-            "found something else: choose another name"
-        )
-    partial = path.with_name(f".{os.getpid()}.part.{path.name}")
-    before = path.with_name(f".{os.getpid()}.old.{path.name}")
-    partial.mkdir()
-    try:
-        yield partial
-        if path.exists():
-            path.rename(before)
-        partial.rename(path)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        if before.exists() and not path.exists():
-            before.rename(path)
-        shutil.rmtree(before, ignore_errors=True)
-
-
-def _is_empty(path: Path) -> bool:
-    return path.is_dir() and not any(path.iterdir())
+    return path.with_name(f".napari-sam2-{secrets.token_hex(6)}.part")

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from napari_sam2.io.files import suffix
-from napari_sam2.io.images.image_files import PICTURES, read_folder, read_picture
+from napari_sam2.io.images.image_files import LOSSY, PICTURES, read_folder, read_picture
 from napari_sam2.io.images.npy import read_npy
 from napari_sam2.io.images.tiff import read_tiff
 from napari_sam2.io.images.videos import VIDEOS, read_video
-from napari_sam2.io.images.zarr_store import is_zarr, read_zarr
+from napari_sam2.io.images.zarr_store import is_zarr, label_images, read_zarr
 from napari_sam2.io.prompts.label_prompts import prompts_from_labels
 from napari_sam2.io.prompts.object_prompts import ObjectPrompts
 from napari_sam2.io.prompts.prompts_csv import read_prompts_csv
@@ -27,6 +27,9 @@ _READERS: dict[str, _Reader] = {
     **dict.fromkeys(PICTURES, read_picture),
     **dict.fromkeys(VIDEOS, read_video),
 }
+
+
+_MICROSCOPES = (".czi", ".nd2", ".lif", ".lsm", ".oib", ".oir", ".vsi", ".ims", ".dv", ".stk")
 
 
 def read_movie(path: str | Path, axes: str | None = None, channel: Channel | None = None) -> Movie:
@@ -57,8 +60,56 @@ def read_movie(path: str | Path, axes: str | None = None, channel: Channel | Non
         movie = _reader(path)(path, axes, channel)
         movie.check_finite()
     except ValueError as error:
-        raise _naming(path, error) from error
+        raise named(path, error) from error
     return movie
+
+
+def read_labels(path: str | Path) -> Movie:
+    """Open a label image or label movie; pixels are the values that the file holds.
+
+    Parameters
+    ----------
+    path
+        As for `read_movie`, but for formats that change values (JPEG, videos). Of a palette PNG
+        the indices are read, of a folder with images and masks the masks.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is nothing.
+    ValueError
+        If it cannot be read, is in colour, or is an image that has label images inside.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: expected a label image, found nothing")
+    if suffix(path) in (*LOSSY, *VIDEOS):
+        raise ValueError(
+            f"{path.name}: expected a label image, found {suffix(path)}, which changes the values "
+            "of pixels; save labels as TIFF or PNG"
+        )
+    inside = label_images(path) if path.is_dir() else []
+    if inside:
+        raise ValueError(
+            f"{path.name}: expected a label image, found an image with label images inside; give "
+            f"one of {', '.join(f'{path.name}/{name}' for name in inside)}"
+        )
+    try:
+        reader = _reader(path)
+        if reader is read_picture:
+            labels = read_picture(path, labels=True)
+        elif reader is read_folder:
+            labels = read_folder(path, labels=True)
+        else:
+            labels = reader(path, None, None)
+    except ValueError as error:
+        raise named(path, error) from error
+    if labels.is_rgb:
+        raise ValueError(
+            f"{path.name}: expected a label image with one number in each pixel, found RGB "
+            "pixels; save the labels themselves, not their colours"
+        )
+    return labels
 
 
 def _reader(path: Path) -> _Reader:
@@ -67,8 +118,10 @@ def _reader(path: Path) -> _Reader:
     reader = _READERS.get(suffix(path))
     if reader is None:
         raise ValueError(
-            f"{path.name}: expected a folder or one of .zarr, {', '.join(_READERS)}, "
-            f"found {suffix(path) or 'no suffix'}"
+            f"{path.name}: expected a folder or one of .zarr, {', '.join(_READERS)}, found "
+            f"{suffix(path) or 'no suffix'}; other files of microscopes "
+            f"({', '.join(_MICROSCOPES)}) can be opened in napari with napari-bioio, or converted "
+            "to OME-TIFF with Fiji or to OME-Zarr with bioformats2raw"
         )
     return reader
 
@@ -80,7 +133,7 @@ def read_prompts(path: str | Path, movie: Movie) -> Iterable[ObjectPrompts]:
     ----------
     path
         `.jsonl`, a session of the plugin, made on this movie or on another one; `.csv` as
-        `read_prompts_csv` says; or any label image that `read_movie` opens: its
+        for `read_prompts_csv`; or any label image that `read_labels` opens: its
         labels are masks of frame 0, or of each frame.
     movie
         What they are for.
@@ -102,12 +155,12 @@ def read_prompts(path: str | Path, movie: Movie) -> Iterable[ObjectPrompts]:
     if suffix(path) == ".csv":
         return read_prompts_csv(path, movie)
     try:
-        return prompts_from_labels(read_movie(path), movie)
+        return prompts_from_labels(read_labels(path), movie)
     except ValueError as error:
-        raise _naming(path, error) from error
+        raise named(path, error) from error
 
 
-def _naming(path: Path, error: ValueError) -> ValueError:
-    """Put the file's name before a message that lacks it."""
-    said = str(error)
-    return error if path.name in said else ValueError(f"{path.name}: {said}")
+def named(path: Path, error: ValueError) -> ValueError:
+    """Return the error with the file's name before its message, if that lacks it."""
+    message = str(error)
+    return error if path.name in message else ValueError(f"{path.name}: {message}")

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.io.files import natural_key, stem
-from napari_sam2.io.read import read_movie
+from napari_sam2.io.images.image_files import bare_stem
+from napari_sam2.io.read import read_labels, read_movie
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.movie import Movie
 from sam2_torch.training.data.labelled_movies import (
@@ -23,7 +24,6 @@ from sam2_torch.training.data.labelled_movies import (
 )
 
 IMAGE_FOLDERS, LABEL_FOLDERS = ("images", "image", "raw"), ("labels", "label", "masks", "mask")
-LABEL_ENDINGS = ("_labels", "_label", "_masks", "_mask", "_cp_masks", "_seg")
 MAX_LABEL = np.iinfo(np.uint16).max
 FORM = f"""\
 a folder with {MANIFEST} (benchmarks' form), with the folders images and labels in which files
@@ -65,7 +65,7 @@ def _paired_folders(folder: Path) -> Iterator[tuple[Path, Path]]:
     )
     if images is None or labels is None:
         return
-    by_stem = {_bare(path): path for path in labels.iterdir() if not path.name.startswith(".")}
+    by_stem = {bare_stem(path): path for path in labels.iterdir() if not path.name.startswith(".")}
     for path in sorted(images.iterdir(), key=natural_key):
         if path.name.startswith("."):
             continue
@@ -80,23 +80,14 @@ def _paired_folders(folder: Path) -> Iterator[tuple[Path, Path]]:
 def _paired_files(folder: Path) -> Iterator[tuple[Path, Path]]:
     """Find the files that are named like others, with an ending for labels."""
     paths = sorted(folder.iterdir(), key=natural_key)
-    labels = {_bare(path): path for path in paths if _bare(path) != stem(path)}
+    labels = {bare_stem(path): path for path in paths if bare_stem(path) != stem(path)}
     for path in paths:
         if stem(path) in labels and path not in labels.values():
             yield path, labels[stem(path)]
 
 
-def _bare(path: Path) -> str:
-    """Take the ending for labels off a file's name."""
-    name = stem(path)
-    for ending in sorted(LABEL_ENDINGS, key=len, reverse=True):
-        if name.endswith(ending):
-            return name.removesuffix(ending)
-    return name
-
-
 def _read_pair(image: Path, labels: Path) -> LabelledMovie:
-    movie, truth = read_movie(image), read_movie(labels)
+    movie, truth = read_movie(image), read_labels(labels)
     if (truth.n_frames, truth.frame_shape) != (movie.n_frames, movie.frame_shape):
         raise DataError(
             f"{labels.name}: expected {movie.n_frames} label images of {movie.frame_shape}, as "

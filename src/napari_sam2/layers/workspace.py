@@ -262,12 +262,16 @@ class Workspace:
         """Take all layers of the workspace out of the viewer, and let go of it."""
         self.drawing.remove_layers()
         self.outputs.clear()
+        self.remove_previews()
         self.close()
+
+    def remove_previews(self) -> None:
+        """Take the outlines of candidates and of neighbouring frames out of the viewer."""
+        self.ghosts.hide()
+        self.neighbours.remove()
 
     def close(self) -> None:
         """Let go of the viewer; all layers stay."""
-        self.ghosts.hide()
-        self.neighbours.remove()
         self.drawing.close()
         self.outputs.release()
 

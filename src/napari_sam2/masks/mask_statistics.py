@@ -166,10 +166,6 @@ class StatisticsTable:
         if outline is None:
             table.area[at] = 0
             return
-        (y, x), (h, w) = outline.origin_yx, outline.extent_yx
-        height, width = self._masklets.frame_shape
         table.area[at] = outline.area
         table.row[at], table.column[at] = outline.centroid_yx
-        table.at_border[at] = outline.area > 0 and (
-            y == 0 or x == 0 or y + h == height or x + w == width
-        )
+        table.at_border[at] = outline.touches_border(self._masklets.frame_shape)

@@ -35,6 +35,19 @@ class Outline(NamedTuple):
     area: int
     centroid_yx: tuple[float, float]
 
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Return first and last row and column, half open: y0, x0, y1, x1."""
+        (y, x), (h, w) = self.origin_yx, self.extent_yx
+        return y, x, y + h, x + w
+
+    def touches_border(self, frame_shape: tuple[int, int]) -> bool:
+        """Return whether the mask has a pixel at the border of a frame of (H, W)."""
+        y0, x0, y1, x1 = self.box
+        return self.area > 0 and (
+            y0 == 0 or x0 == 0 or y1 == frame_shape[0] or x1 == frame_shape[1]
+        )
+
 
 def pack(mask: SparseMask, logits: MaskLogits | None = None) -> bytes:
     """Pack a mask into bytes that `Masklets` keeps; they are for this process alone.
@@ -47,7 +60,12 @@ def pack(mask: SparseMask, logits: MaskLogits | None = None) -> bytes:
         Those that it was made of; None if a person gave it.
     """
     bits = _squeezed(mask.bits.tobytes())
-    numbers = (*mask.origin_yx, *mask.extent_yx, mask.area, *_centroid(mask))
+    numbers = (
+        *mask.origin_yx,
+        *mask.extent_yx,
+        mask.area,
+        *(mask.centroid_yx if mask else (0.0, 0.0)),
+    )
     packed = _HEADER.pack(*numbers, len(bits), logits is None) + bits
     if logits is None:
         return packed
@@ -59,18 +77,6 @@ def _squeezed(content: bytes) -> bytes:
     if len(content) < _COMPRESS_FROM_BYTES:
         return content
     return min(content, zlib.compress(content, 1), key=len)
-
-
-def _centroid(mask: SparseMask) -> tuple[float, float]:
-    if not mask:
-        return 0.0, 0.0
-    pixels, (y, x) = mask.window(), mask.origin_yx
-    rows, columns = pixels.sum(1), pixels.sum(0)
-    area = rows.sum()
-    return (
-        float(rows @ np.arange(len(rows)) / area + y),
-        float(columns @ np.arange(len(columns)) / area + x),
-    )
 
 
 def unpack(packed: bytes, shape: tuple[int, int]) -> SparseMask:

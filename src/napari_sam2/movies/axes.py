@@ -1,6 +1,7 @@
 """Which axis of an array is which, and how it is cut into frames: pure decisions."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -8,6 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 AXES = "TZCYXS"  # time, depth, channel, row, column, sample (of RGB)
+_NAMES = {
+    "T": ("t", "time", "frame", "frames"),
+    "Z": ("z", "depth", "plane", "slice"),
+    "C": ("c", "channel", "channels", "ch"),
+    "Y": ("y", "row", "rows", "height"),
+    "X": ("x", "column", "columns", "col", "width"),
+    "S": ("s", "sample", "samples", "rgb"),
+}
 _RGB = (3, 4)
 _SAMPLES = (1, 2, *_RGB)  # grey, grey with alpha, RGB, RGB with alpha
 _ALL = slice(None)
@@ -115,6 +124,32 @@ class FrameLayout:
         if self.colour_axis is None:
             return images[0]
         return np.stack([*images, *[np.zeros_like(images[0])] * (3 - len(images))], axis=-1)
+
+
+def letters_of(names: Sequence[Any], kinds: Sequence[Any] = ()) -> str | None:
+    """Translate names of axes, as Zarr, xarray and OME have them, into letters of `AXES`.
+
+    Parameters
+    ----------
+    names
+        One for each axis.
+    kinds
+        OME's types of them, if there are any: an axis of type time or channel needs no usual name.
+
+    Returns
+    -------
+    None if an axis has no name that is known, or two have the same.
+    """
+    by_name = {name: letter for letter, known in _NAMES.items() for name in known}
+    by_kind = {"time": "T", "channel": "C"}
+    kinds = kinds or [None] * len(names)
+    letters = [
+        by_name.get(str(name).lower()) or by_kind.get(str(kind))
+        for name, kind in zip(names, kinds, strict=True)
+    ]
+    found = "".join(letter or "?" for letter in letters)
+    complete = "?" not in found and len(set(found)) == len(found) and {"Y", "X"} <= set(found)
+    return found if complete else None
 
 
 def guess_axes(shape: tuple[int, ...]) -> str:

@@ -2,39 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.movies.axes import Channel, Index, resolve_layout
+from napari_sam2.movies.calibration import Calibration as Calibration
 from sam2_torch.inputs.frames import choose_level, sample_pixels
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """What a pixel and a step from frame to frame are in the world.
-
-    Parameters
-    ----------
-    pixel_size_yx
-        Height and width of a pixel in `unit`; None if unknown.
-    unit
-        Unit of lengths.
-    z_step
-        Distance of two planes in `unit`; None if unknown.
-    time_interval
-        Time from frame to frame in `time_unit`; None if unknown.
-    time_unit
-        Unit of times.
-    """
-
-    pixel_size_yx: tuple[float, float] | None = None
-    unit: str = "um"
-    z_step: float | None = None
-    time_interval: float | None = None
-    time_unit: str = "s"
 
 
 class ArraySource(Protocol):
@@ -87,7 +62,7 @@ class Movie(Sequence[NDArray[Any]]):
             raise ValueError(f"expected pixels that are real numbers, found the type {self.dtype}")
         self.layout = resolve_layout(tuple(array.shape), axes, channel)
         self.calibration = calibration or Calibration()
-        self._array = array
+        self.array = array
         self._levels = (array, *levels)
 
     @property
@@ -109,7 +84,7 @@ class Movie(Sequence[NDArray[Any]]):
     def plane_step_px(self) -> float | None:
         """How many pixels two planes are apart; None if unknown."""
         step, pixel = self.calibration.z_step, self.calibration.pixel_size_yx
-        return step / math.sqrt(pixel[0] * pixel[1]) if step and pixel else None
+        return abs(step) / math.sqrt(abs(pixel[0] * pixel[1])) if step and pixel else None
 
     @property
     def follows_depth(self) -> bool:
@@ -173,7 +148,7 @@ class Movie(Sequence[NDArray[Any]]):
             return [self[number] for number in range(*frame.indices(self.n_frames))]
         if not 0 <= frame < self.n_frames:  # IndexError ends a `for` loop over the movie
             raise IndexError(f"frame {frame} is outside the movie (0..{self.n_frames - 1})")
-        return self._read(self._array, self.layout.parts(int(frame)))
+        return self._read(self.array, self.layout.parts(int(frame)))
 
     def window(
         self, frame: int, rows: slice, columns: slice, size: tuple[int, int] | None = None

@@ -20,27 +20,23 @@ An object that began less than three frames ago does not divide.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.ndimage import label
 
 from napari_sam2.masks.mask_statistics import MaskStatistics
 from napari_sam2.masks.masklets import Masklets
+from sam2_torch.automatic.divisions import (
+    BEFORE,
+    LARGEST,
+    ONE,
+    PARTS_ALIKE,
+    Body,
+    daughter_distance,
+)
+from sam2_torch.automatic.options import COVERED
+from sam2_torch.label_images import connected_parts
 from sam2_torch.masks import SparseMask
-
-if TYPE_CHECKING:
-    Places = NDArray[np.floating]
-
-PART, COVERED = 0.3, 0.5
-"""Least size of the smaller part, of the larger one; share of a part that is another object."""
-
-ALIKE, TOGETHER, SHRUNK, KEPT = 0.5, (0.3, 1.7), 0.8, 0.65
-"""Areas: smaller of larger daughter; both, the larger one, a single one, of the mother's before."""
-
-REACH, MIDDLE, APART = 1.8, 0.6, 1.5
-"""Places of daughters, of their middle, and their distance, in diameters of the mother."""
 
 HALF, HALF_WIDTH = -1.0, 0.7
 """Log2 of the drop in area at a division, and how far from it."""
@@ -48,8 +44,8 @@ HALF, HALF_WIDTH = -1.0, 0.7
 STAYS = 0.75
 """Area of the two frames after a drop, and before it, of that at it."""
 
-BEFORE, WITHIN, LATEST = 4, 3, 3
-"""Frames: that count as before; that a sign lasts; from a mother's end to her daughters."""
+WITHIN, LATEST = 3, 3
+"""Frames: that a sign lasts; from a mother's end to her daughters."""
 
 
 class Sign(NamedTuple):
@@ -109,25 +105,30 @@ class Signs:
             yield Sign(frame, (ids[row],), score)
 
     def _before(self, row: int, frame: int) -> float:
-        """Get the largest area of the frames before one."""
+        """Return the largest area of an object in the frames before one."""
         return float(self.statistics.area[row, max(0, frame - BEFORE) : frame].max())
 
-    def _are_daughters(self, row: int, last: int, frame: int, pair: tuple[int, int]) -> bool:
-        """Tell whether two objects are where a mother was last, and of the right size."""
+    def _mother(self, row: int, last: int, frame: int) -> Body:
+        """Return where a mother was last, with her largest area in the frames before one."""
+        place = self.statistics.row[row, last], self.statistics.column[row, last]
+        return Body(self._before(row, frame), *map(float, place))
+
+    def _body(self, row: int, frame: int) -> Body:
         statistics = self.statistics
-        areas = statistics.area[list(pair), frame]
-        at = np.stack(
-            [statistics.row[list(pair), frame], statistics.column[list(pair), frame]], axis=1
-        )
-        was = np.array([statistics.row[row, last], statistics.column[row, last]])
-        return _are_halves(areas, at, was, self._before(row, frame), ALIKE)
+        numbers = statistics.area, statistics.row, statistics.column
+        return Body(*(float(values[row, frame]) for values in numbers))
+
+    def _are_daughters(self, row: int, last: int, frame: int, pair: tuple[int, int]) -> bool:
+        """Return whether two objects are where a mother was last, and of the right size."""
+        daughters = self._body(pair[0], frame), self._body(pair[1], frame)
+        return daughter_distance(self._mother(row, last, frame), daughters) is not None
 
     def _is_on(self, row: int, frame: int, others: Sequence[int]) -> bool:
         """Tell whether an object's mask is gone, or lies on those of others."""
         mask = self.masklets.get(self.object_ids[row], frame)
         if not mask:
             return True
-        shared = sum(_shared(mask, self._mask(other, frame)) for other in others)
+        shared = sum(mask.overlap(self._mask(other, frame)) for other in others)
         return shared >= COVERED * mask.area
 
     def _falls_apart(self, row: int, frame: int) -> bool:
@@ -138,31 +139,25 @@ class Signs:
         if any(self._is_two(row, each, frame) for each in later):
             return True
         areas = self.statistics.area[row, later.start : later.stop]
-        return bool(areas.size and areas.min() and areas.max() <= KEPT * self._before(row, frame))
+        return bool(areas.size and areas.min() and areas.max() <= ONE * self._before(row, frame))
 
     def _is_two(self, row: int, frame: int, first: int) -> bool:
-        """Tell whether a mask is of two daughters, of a mother until a first frame."""
-        statistics = self.statistics
-        mask = self._mask(row, frame)
-        parts = _two_parts(mask)
-        if mask is None or parts is None:
+        """Return whether a mask consists of two daughters, of a mother until a first frame."""
+        parts = connected_parts(self._mask(row, frame))[:2]
+        if len(parts) < 2:
             return False
-        at = np.array([np.argwhere(part).mean(axis=0) for part in parts]) + mask.origin_yx
-        areas = np.array([float(part.sum()) for part in parts])
-        last = max(first - 1, 0)
-        was = np.array([statistics.row[row, last], statistics.column[row, last]])
-        if not _are_halves(areas, at, was, self._before(row, max(first, 1)), PART):
+        last, (one, other) = max(first - 1, 0), map(Body.of, parts)
+        mother = self._mother(row, last, max(first, 1))
+        if daughter_distance(mother, (one, other), PARTS_ALIKE) is None:
             return False
+        present = self.statistics.present
         older = [
-            other
-            for other in np.flatnonzero(statistics.present[:, last]).tolist()
-            if other != row and statistics.present[other, frame]
+            self._mask(i, frame)
+            for i in np.flatnonzero(present[:, last] & present[:, frame]).tolist()
+            if i != row
         ]
-        halves = [SparseMask.from_window(mask.shape, part, mask.origin_yx) for part in parts]
         return not any(
-            _shared(half, self._mask(other, frame)) >= COVERED * half.area
-            for half in halves
-            for other in older
+            part.overlap(each) >= COVERED * part.area for part in parts for each in older
         )
 
     def _halves(self, row: int, frame: int) -> float:
@@ -174,41 +169,11 @@ class Signs:
             return 0.0
         is_steady = before.min() >= STAYS * before.max() and len(before) > 1
         stays = len(after) > 1 and area[frame] * STAYS <= after.min()
-        if not (is_steady and stays and after.max() < SHRUNK * before.min()):
+        if not (is_steady and stays and after.max() < LARGEST * before.min()):
             return 0.0
         drop = float(np.log2(np.median(after) / before.mean()))
         return round(max(0.0, 0.7 * (1 - abs(drop - HALF) / HALF_WIDTH)), 2)
 
-    def _mask(self, row: int, frame: int) -> SparseMask | None:
-        return self.masklets.get(self.object_ids[row], frame)
-
-
-def _are_halves(areas: "Places", at: "Places", was: "Places", before: float, alike: float) -> bool:
-    """Tell whether areas and places of two are those of the daughters of one."""
-    diameter = 2 * float(np.sqrt(before / np.pi))
-    middle = np.average(at, axis=0, weights=areas)
-    least, most = TOGETHER
-    return bool(
-        areas.min() >= alike * areas.max()
-        and areas.max() <= SHRUNK * before
-        and least * before <= areas.sum() <= most * before
-        and np.linalg.norm(middle - was) <= MIDDLE * diameter
-        and np.linalg.norm(at - was, axis=1).max() <= REACH * diameter
-        and np.linalg.norm(at[0] - at[1]) <= APART * diameter
-    )
-
-
-def _two_parts(mask: SparseMask | None) -> list[NDArray[np.bool_]] | None:
-    """Take a mask apart into its two largest parts; None if it is of one."""
-    if not mask:
-        return None
-    parts, n = label(mask.window())
-    if n < 2:
-        return None
-    largest = np.argsort(np.bincount(parts.ravel())[1:])[::-1][:2] + 1
-    return [parts == each for each in largest.tolist()]
-
-
-def _shared(one: SparseMask, other: SparseMask | None) -> int:
-    """Count the pixels of two masks."""
-    return int((one.part(*other.slices) & other.window()).sum()) if other else 0
+    def _mask(self, row: int, frame: int) -> SparseMask:
+        mask = self.masklets.get(self.object_ids[row], frame)
+        return mask or SparseMask.empty(self.masklets.frame_shape)

@@ -13,7 +13,7 @@ entry        It begins later than the movie, at the border: 0.9.
 lost         Its mask jumps onto an object that was apart from it, and the network was unsure of it
              in one of the two frames before, or there: 0.6.
 double       Two masks lie on each other otherwise: the share of the smaller one that both have,
-             where that is 0.6 or more.
+             where that is more than half.
 ===========  ===================================================================================
 """
 
@@ -28,6 +28,8 @@ from napari_sam2.masks.mask_statistics import MaskStatistics
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.tracks.division_detection import Signs
 from napari_sam2.tracks.lineage import Lineage
+from sam2_torch.automatic.options import COVERED
+from sam2_torch.automatic.overlaps import near_pairs
 
 if TYPE_CHECKING:
     from sam2_torch.automatic import Division
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
 LEAST_SCORE = 0.4
 UNSURE = 0.6  # predicted IoU
 JUMP, APART_FOR, LOST_SCORE = 0.4, 2, 0.6  # diameters; frames that two objects were apart before
-OVERLAP = 0.6
 SHRUNK = 2 / 3
 SHRINKS_WITHIN = 4  # frames
 SAME_DIVISION = 3  # frames; a condensing nucleus shrinks before it falls apart
@@ -238,28 +239,12 @@ def _jump(statistics: MaskStatistics, row: int, frame: int) -> float:
 
 
 def _overlaps(masklets: Masklets, frame: int) -> dict[tuple[int, int], float]:
-    ids, boxes = [], []
-    for object_id in masklets.object_ids:
-        outline = masklets.outline(object_id, frame)
-        if outline and outline.area:
-            ids.append(object_id)
-            boxes.append((*outline.origin_yx, *outline.extent_yx))
-    if len(ids) < 2:
-        return {}
-    y, x, h, w = np.array(boxes).T
-    apart = (y[:, None] >= (y + h)[None]) | (x[:, None] >= (x + w)[None])
-    near = ~(apart | apart.T)
-    shares = {}
-    for one, other in np.argwhere(np.triu(near, 1)).tolist():
-        share = _shared(masklets, frame, ids[one], ids[other])
-        if share >= OVERLAP:
-            shares[ids[one], ids[other]] = share
+    """Return the share of the smaller mask that two objects share, where it is large enough."""
+    outlines = {i: masklets.outline(i, frame) for i in masklets.object_ids}
+    boxes = {i: outline.box for i, outline in outlines.items() if outline and outline.area}
+    ids, shares = list(boxes), {}
+    for one, other in near_pairs(list(boxes.values())):
+        a, b = (masklets.get(ids[i], frame) for i in (one, other))
+        if a and b and (shared := a.overlap(b)) > COVERED * min(a.area, b.area):
+            shares[ids[one], ids[other]] = shared / min(a.area, b.area)
     return shares
-
-
-def _shared(masklets: Masklets, frame: int, one: int, other: int) -> float:
-    """Measure how much of the smaller mask lies in the larger one."""
-    a, b = masklets.get(one, frame), masklets.get(other, frame)
-    if not a or not b:
-        return 0.0
-    return float((a.part(*b.slices) & b.window()).sum() / min(a.area, b.area))

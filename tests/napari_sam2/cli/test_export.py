@@ -54,7 +54,7 @@ def test_export_measures_every_channel(labels: Path, tmp_path: Path) -> None:
     ("words", "said"),
     [
         (["labels.tif", "-o", "x.doc"], "expected an output that ends in"),
-        (["labels.tif", "-o", "labels.tif"], "found the input"),
+        (["labels.tif", "-o", "labels.tif"], "found one of the inputs"),
         (["nothing.geff", "-o", "x.tif"], "found nothing"),
     ],
 )

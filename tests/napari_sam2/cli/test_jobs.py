@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from napari_sam2.cli.jobs import plan_jobs
+from napari_sam2.io.outputs import MARK
 
 
 @pytest.fixture(autouse=True)
@@ -26,8 +27,12 @@ def test_one_file():
     assert planned(["m2.tif"], "all.csv", "out.tif") == [("m2.tif", "all.csv", "out.tif")]
 
 
-def test_one_file_is_made_anew():
-    Path("out.tif").write_text("old")
+def test_a_file_of_others_is_replaced_only_if_that_is_asked_for():
+    Path("out.tif").write_text("raw data")
+    with pytest.raises(FileExistsError, match=r"out\.tif: expected nothing, or a file that"):
+        plan_jobs(["m2.tif"], "all.csv", "out.tif")
+    assert not plan_jobs(["m2.tif"], "all.csv", "out.tif", overwrite=True)[0].finished
+    Path("out.tif").write_text(MARK)
     assert not plan_jobs(["m2.tif"], "all.csv", "out.tif")[0].finished
 
 
@@ -62,6 +67,8 @@ def test_finished_outputs_are_marked():
     Path("out/m10.tif").write_text("done")
     jobs = plan_jobs(["m*.tif"], "all.csv", "out")
     assert [job.finished for job in jobs] == [False, True]
+    jobs = plan_jobs(["m*.tif"], "all.csv", "out", overwrite=True)
+    assert [job.finished for job in jobs] == [False, False]
 
 
 def test_a_name_with_brackets_is_a_file():

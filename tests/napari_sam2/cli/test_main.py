@@ -179,18 +179,26 @@ def test_wrong_arguments(arguments, capsys):
         (MemoryError(), 1, "napari-sam2: MemoryError"),
     ],
 )
-def test_failures_leave_what_was_there(folder, monkeypatch, capsys, error, code, message):
+def test_failures_leave_what_was_there_and_keep_the_masks(
+    folder, monkeypatch, capsys, error, code, message
+):
     (folder / "o.tif").write_text("old")
     before = names(folder)
 
     def fail(*_):
         raise error
 
-    monkeypatch.setattr("napari_sam2.masks.masklets.Masklets.labels", fail)  # while it is written
-    assert main("track movie.tif --prompts prompts.csv -o o.tif".split()) == code
-    assert message in capsys.readouterr().err
+    with monkeypatch.context() as failing:
+        failing.setattr("napari_sam2.masks.masklets.Masklets.labels", fail)  # while it is written
+        command = "track movie.tif --prompts prompts.csv -o o.tif --overwrite"
+        assert main(command.split()) == code
+    printed = capsys.readouterr().err
+    assert message in printed and "the masks are kept in" in printed
     assert (folder / "o.tif").read_text() == "old"
-    assert names(folder) == before
+    (session,) = set(names(folder)) - set(before)
+    assert main(["export", session, "--movie", "movie.tif", "-o", "again.tif"]) == 0
+    main("track movie.tif --prompts prompts.csv -o all_well.tif".split())
+    np.testing.assert_array_equal(tifffile.imread("again.tif"), tifffile.imread("all_well.tif"))
 
 
 def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch):

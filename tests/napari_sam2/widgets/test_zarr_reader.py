@@ -62,7 +62,7 @@ def test_ome_zarr_lies_where_its_metadata_say(tmp_path, pixels):
     path = tmp_path / "cells.ome.zarr"
     group = zarr.create_group(path, zarr_format=ZARR_FORMAT["0.5"])
     known = Calibration((0.5, 0.25), "um", z_step=2.0)
-    image = Multiscale.of("ZYX", known, ("0", "1"), (1, 4))
+    image = Multiscale("ZYX", ("0", "1"), known, (1, 4))
     group.attrs.update(image.attributes("0.5"))
     group.create_array("0", data=pixels)
     group.create_array("1", data=pixels[:, ::4, ::4])

@@ -10,7 +10,6 @@ from sam2_torch.automatic.found_masks import (
     drop_duplicates,
     keep_rules,
     share_out,
-    touches_border,
 )
 from sam2_torch.automatic.options import ObjectRules
 from sam2_torch.masks import SparseMask
@@ -59,7 +58,7 @@ def test_sizes_borders_and_contrast() -> None:
     assert kept(contrast="bright") == [bright]
     assert kept(contrast="dark") == [dark]
     assert contrast_of(border.sparse, image) == "any"
-    assert touches_border(make(slice(30, 40), slice(5, 8)).sparse)
+    assert make(slice(30, 40), slice(5, 8)).sparse.touches_border
 
 
 def test_each_pixel_goes_to_the_best() -> None:

@@ -3,34 +3,24 @@
 Notes
 -----
 Specification: ngff.openmicroscopy.org/0.4 and /0.5. In 0.4 (and before) the keys lie in the
-attributes of a Zarr 2 group, in 0.5 under `ome` in those of a Zarr 3 group.
+attributes of a Zarr 2 group, in 0.5 under `ome` in those of a Zarr 3 group. The models of
+ome-zarr-models and yaozarrs are not used to read: they refuse images that lack a scale or name an
+axis in their own way, and such images are common.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from napari_sam2.movies.movie import Calibration
+from napari_sam2.movies.axes import letters_of
+from napari_sam2.movies.calibration import AxisScale, Calibration
+from napari_sam2.movies.units import unit_name
 
 Attributes: TypeAlias = Mapping[str, Any]
 Version: TypeAlias = Literal["0.4", "0.5"]
 ZARR_FORMAT: dict[Version, Literal[2, 3]] = {"0.4": 2, "0.5": 3}
 
-AXIS_TYPES = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "space"}
-LONG_UNITS = {
-    "um": "micrometer",
-    "nm": "nanometer",
-    "mm": "millimeter",
-    "cm": "centimeter",
-    "m": "meter",
-    "s": "second",
-    "ms": "millisecond",
-    "min": "minute",
-    "h": "hour",
-    "d": "day",
-}
-SHORT_UNITS = {long: short for short, long in LONG_UNITS.items()}
-"""Units as OME-Zarr and GEFF write them (`LONG_UNITS`), and back."""
+_TYPES = {"T": "time", "C": "channel"}
 
 
 @dataclass(frozen=True)
@@ -43,93 +33,73 @@ class Multiscale:
         One letter of TCZYX for each axis.
     paths
         The array of each resolution in the group, finest first.
-    scales
-        Of each resolution, the length of a pixel along each axis in `calibration`'s units;
-        1 where nothing is known.
     calibration
         What is known of pixels and time steps at full resolution.
+    factors
+        How many pixels in y and in x one of each resolution is; for writing.
     """
 
     axes: str
     paths: tuple[str, ...]
-    scales: tuple[tuple[float, ...], ...]
     calibration: Calibration
+    factors: tuple[int, ...] = (1,)
 
     @classmethod
-    def find(cls, attributes: Attributes) -> "Multiscale | None":
-        """Read the first image that a group's attributes tell of; None if they tell of none.
+    def find(cls, attributes: Attributes, axes: str | None = None) -> "Multiscale | None":
+        """Read the first image in the attributes of a group.
+
+        Parameters
+        ----------
+        attributes
+            Those of the Zarr group.
+        axes
+            The user's axes, one letter for each; they win over the names in the file.
+
+        Returns
+        -------
+        None if the attributes have no image.
 
         Raises
         ------
         ValueError
-            If they do not say where its pixels are, or name an axis that is none of TCZYX.
+            If they do not say where its pixels are, or name an axis that is not known.
         """
         images = ome_attributes(attributes).get("multiscales")
         if not images:
             return None
         image = images[0]
-        axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in _axes(image)]
-        letters = "".join(str(axis.get("name", "?")).upper() for axis in axes)
-        if not set(letters) <= set(AXIS_TYPES) or len(set(letters)) != len(letters):
-            names = ",".join(str(axis.get("name")) for axis in axes)
-            raise ValueError(f"OME-Zarr: expected the axes t, c, z, y and x, found {names}")
+        named = [axis if isinstance(axis, dict) else {"name": axis} for axis in _axes(image)]
+        names = [axis.get("name") for axis in named]
+        letters = (axes or "").upper() or letters_of(names, [axis.get("type") for axis in named])
+        if letters is None:
+            raise ValueError(
+                f"OME-Zarr: expected the axes t, c, z, y and x, found {','.join(map(str, names))}; "
+                "give the axes yourself, one letter of TZCYX for each"
+            )
         datasets = image.get("datasets") or []
         if not datasets or not all("path" in dataset for dataset in datasets):
             raise ValueError("OME-Zarr: expected datasets with a path each, found none")
-        whole = _scale(image, len(axes))
-        scales = [
-            tuple(a * b for a, b in zip(_scale(dataset, len(axes)), whole, strict=True))
-            for dataset in datasets
-        ]
-        units = {letter: axis.get("unit") for letter, axis in zip(letters, axes, strict=True)}
-        calibration = _calibration(dict(zip(letters, scales[0], strict=True)), units)
-        paths = tuple(str(dataset["path"]) for dataset in datasets)
-        return cls(letters, paths, tuple(scales), calibration)
+        units = [axis.get("unit") for axis in named]
+        scales = _scales(datasets[0], image, units) if len(letters) == len(named) else []
+        calibration = Calibration.of_axes(dict(zip(letters, scales, strict=False)))
+        return cls(letters, tuple(str(dataset["path"]) for dataset in datasets), calibration)
 
-    @classmethod
-    def of(
-        cls,
-        axes: str,
-        calibration: Calibration,
-        paths: Sequence[str] = ("0",),
-        factors: Sequence[int] = (1,),
-    ) -> "Multiscale":
-        """Describe an image that is to be written.
+    def attributes(self, version: Version, name: str = "") -> dict[str, Any]:
+        """Return the attributes of the group.
 
         Parameters
         ----------
-        axes
-            One letter of TCZYX for each axis.
-        calibration
-            Its pixel size and the like.
-        paths, factors
-            The array of each resolution, and how many pixels in y and in x one of its is.
+        version
+            Of OME-Zarr.
+        name
+            Of the image.
         """
-        y, x = calibration.pixel_size_yx or (1.0, 1.0)
-        known = {
-            "T": calibration.time_interval or 1.0,
-            "C": 1.0,
-            "Z": calibration.z_step or 1.0,
-            "Y": y,
-            "X": x,
-        }
-        scales = [
-            tuple(known[letter] * (factor if letter in "YX" else 1) for letter in axes)
-            for factor in factors
-        ]
-        return cls(axes, tuple(paths), tuple(scales), calibration)
-
-    def attributes(self, version: Version, name: str = "") -> dict[str, Any]:
-        """Make the attributes of the group."""
         image: dict[str, Any] = {
             "name": name,
             "axes": [self._axis(letter) for letter in self.axes],
             "datasets": [
-                {
-                    "path": path,
-                    "coordinateTransformations": [{"type": "scale", "scale": list(scale)}],
-                }
-                for path, scale in zip(self.paths, self.scales, strict=True)
+                {"path": path, "coordinateTransformations": self._transformations(factor)}
+                for path, factor in zip(self.paths, self.factors, strict=True)
             ],
         }
         if version == "0.4":
@@ -137,22 +107,26 @@ class Multiscale:
         return {"ome": {"version": version, "multiscales": [image]}}
 
     def _axis(self, letter: str) -> dict[str, str]:
-        axis = {"name": letter.lower(), "type": AXIS_TYPES[letter]}
-        known = self.calibration
-        has_unit = {
-            "T": known.time_interval,
-            "Z": known.z_step,
-            "Y": known.pixel_size_yx,
-            "X": known.pixel_size_yx,
-        }
-        if has_unit.get(letter):
-            unit = known.time_unit if letter == "T" else known.unit
-            axis["unit"] = LONG_UNITS.get(unit, unit)
-        return axis
+        axis = {"name": letter.lower(), "type": _TYPES.get(letter, "space")}
+        unit = unit_name(self.calibration.axis(letter).unit)
+        return axis | ({"unit": unit} if unit else {})
+
+    def _transformations(self, factor: int) -> list[dict[str, Any]]:
+        factors = [factor if letter in "YX" else 1 for letter in self.axes]
+        known = [self.calibration.axis(letter) for letter in self.axes]
+        steps = [float(axis.step or 1.0) for axis in known]
+        scale = [step * factor for step, factor in zip(steps, factors, strict=True)]
+        # the centre of a pixel of a lower resolution lies between those that it is made of
+        origin = [
+            axis.origin + step * (factor - 1) / 2
+            for axis, step, factor in zip(known, steps, factors, strict=True)
+        ]
+        found: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
+        return found + ([{"type": "translation", "translation": origin}] if any(origin) else [])
 
 
 def ome_attributes(attributes: Attributes) -> Attributes:
-    """Give the part of a group's attributes that is OME's, in whichever version."""
+    """Return the part of a group's attributes that is OME's, in whichever version."""
     nested = attributes.get("ome")
     return nested if isinstance(nested, Mapping) else attributes
 
@@ -161,25 +135,25 @@ def _axes(image: Attributes) -> Sequence[Any]:
     return image.get("axes") or "tczyx"  # versions 0.1 and 0.2 have all five, and do not say so
 
 
-def _scale(described: Attributes, n_axes: int) -> tuple[float, ...]:
-    """Read the scale among coordinate transformations; 1 along each axis if there is none."""
+def _scales(dataset: Attributes, image: Attributes, units: list[Any]) -> list[AxisScale]:
+    """Read scale and translation of a resolution, and then of the whole image."""
+    n = len(units)
+    inner, outer = _numbers(dataset, "scale", n), _numbers(image, "scale", n)
+    shift, whole = (_numbers(part, "translation", n) for part in (dataset, image))
+    if inner is None and outer is None:
+        return []
+    ones, zeros = [1.0] * n, [0.0] * n
+    columns = (inner or ones, shift or zeros, outer or ones, whole or zeros, units)
+    return [
+        AxisScale(step * factor, str(unit or ""), first * factor + moved)
+        for step, first, factor, moved, unit in zip(*columns, strict=True)
+    ]
+
+
+def _numbers(described: Attributes, kind: str, n_axes: int) -> list[float] | None:
+    """Read a coordinate transformation; None if there is none that fits."""
     for transformation in described.get("coordinateTransformations") or ():
-        scale = transformation.get("scale")
-        if transformation.get("type") == "scale" and scale and len(scale) == n_axes:
-            return tuple(float(number) for number in scale)
-    return (1.0,) * n_axes
-
-
-def _calibration(scale: Mapping[str, float], units: Mapping[str, str | None]) -> Calibration:
-    """Take the lengths that have a unit: without one, a scale says nothing of the world."""
-    known = {letter: scale[letter] for letter, unit in units.items() if unit and scale[letter] > 0}
-    pixel_size_yx = (known["Y"], known["X"]) if {"Y", "X"} <= set(known) else None
-    space = units.get("X") or units.get("Z") or "um"
-    time = units.get("T") or "s"
-    return Calibration(
-        pixel_size_yx,
-        SHORT_UNITS.get(space, space),
-        known.get("Z"),
-        known.get("T"),
-        SHORT_UNITS.get(time, time),
-    )
+        numbers = transformation.get(kind) if transformation.get("type") == kind else None
+        if isinstance(numbers, Sequence) and len(numbers) == n_axes:
+            return [float(number) for number in numbers]
+    return None

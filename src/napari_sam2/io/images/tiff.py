@@ -3,8 +3,9 @@
 import logging
 import math
 import struct
+import xml.etree.ElementTree as ElementTree
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,14 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from napari_sam2.io.files import replacing, suffix
+from napari_sam2.io.files import listed, replacing, suffix
 from napari_sam2.io.images.tiff_calibration import imagej_metadata, ome_metadata, read_calibration
+from napari_sam2.io.outputs import MARK
 from napari_sam2.movies.axes import AXES, Channel
-from napari_sam2.movies.movie import Calibration, Movie
+from napari_sam2.movies.movie import ArraySource, Calibration, Movie
 
+_LOG = logging.getLogger(__name__)
+_UNREADABLE = (ValueError, RuntimeError, OSError, ImportError, zlib.error, struct.error)
 _BIG = 2**32 - 2**25  # classic TIFF holds 4 GiB; some room for the tags
 
 
@@ -39,18 +43,31 @@ class _Mapped:
 
 
 class _Pages:
-    """Pixels in pages that are unpacked when asked for."""
+    """Pixels in pages that are unpacked when asked for.
 
-    def __init__(self, path: Path, series: tifffile.TiffPageSeries) -> None:
-        self.shape = series.shape
-        self.dtype = np.dtype(series.dtype)
-        self._path = path
-        self._pages = list(series.pages)
-        cuts = [n for n in range(len(self.shape)) if math.prod(self.shape[:n]) == len(self._pages)]
-        if not cuts or math.prod(self.shape[cuts[0] :]) != series.keyframe.size:
-            raise _damaged(path, f"{len(self._pages)} pages for the shape {self.shape}")
+    Parameters
+    ----------
+    path
+        The file.
+    pages
+        In the order of the leading axes; None where a plane is missing.
+    shape, dtype
+        Of all pixels together.
+    """
+
+    def __init__(
+        self, path: Path, pages: Sequence[Any], shape: tuple[int, ...], dtype: Any
+    ) -> None:
+        self.shape, self.dtype = shape, np.dtype(dtype)
+        self._path, self._pages = path, list(pages)
+        there = [page for page in self._pages if page is not None]
+        size = there[0].keyframe.size if there else 0
+        cuts = [n for n in range(len(shape)) if math.prod(shape[:n]) == len(self._pages)]
+        if not cuts or math.prod(shape[cuts[0] :]) != size:
+            raise _damaged(path, f"{len(self._pages)} pages for the shape {shape}")
         self._n_leading = cuts[0]  # axes that count pages; the others are in a page
-        _check_bytes(path, [page for page in self._pages if page is not None])
+        _check_bytes(path, there)
+        _check_codec(path, there[0])
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
         leading = self.shape[: self._n_leading]
@@ -61,17 +78,14 @@ class _Pages:
 
     def _read(self, number: int) -> NDArray[Any]:
         page, shape = self._pages[number], self.shape[self._n_leading :]
-        if page is None:  # a plane that an OME-TIFF leaves out
+        if page is None:  # warned of when the file was opened
             return np.zeros(shape, self.dtype)
         file = page.parent.filehandle
         try:
             file.open()  # it is closed between the frames
             return np.asarray(page.asarray()).reshape(shape)
-        except (ValueError, RuntimeError, OSError, zlib.error, struct.error) as error:
-            raise ValueError(
-                f"{self._path.name}: page {number} cannot be read ({error}); "
-                "install the package that is named here, or save the file anew"
-            ) from error
+        except _UNREADABLE as error:
+            raise _unreadable(self._path, f"page {number}", error) from error
         finally:
             file.close()
 
@@ -92,7 +106,9 @@ class _Tiles:
     def __init__(self, path: Path, series: tifffile.TiffPageSeries, level: int = 0) -> None:
         self.shape, self.dtype = series.levels[level].shape, np.dtype(series.dtype)
         self._path, self._level = path, level
-        _check_bytes(path, [page for page in series.levels[level].pages if page is not None])
+        pages = [page for page in series.levels[level].pages if page is not None]
+        _check_bytes(path, pages)
+        _check_codec(path, pages[0])
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
         import zarr
@@ -102,20 +118,34 @@ class _Tiles:
             with tifffile.TiffFile(self._path) as tif:
                 store = tif.series[0].aszarr(level=self._level)
                 return np.asarray(zarr.open_array(store, mode="r")[index])
-        except (ValueError, RuntimeError, OSError, zlib.error, struct.error) as error:
-            raise ValueError(
-                f"{self._path.name}: a tile cannot be read ({error}); install the package that is "
-                "named here, or save the file anew"
-            ) from error
+        except _UNREADABLE as error:
+            raise _unreadable(self._path, "a tile", error) from error
+
+
+class _Joined:
+    """Series of one shape, one after the other: what was appended to a file bit by bit."""
+
+    def __init__(self, sources: Sequence[_Mapped | _Pages | _Tiles]) -> None:
+        self.shape, self.dtype = (len(sources), *sources[0].shape), sources[0].dtype
+        self._sources = sources
+
+    def __getitem__(self, index: Any) -> NDArray[Any]:
+        if isinstance(index[0], slice):
+            return np.stack([source[index[1:]] for source in self._sources[index[0]]])
+        return self._sources[index[0]][index[1:]]
 
 
 def read_tiff(path: Path, axes: str | None = None, channel: Channel | None = None) -> Movie:
     """Open a TIFF as a movie whose frames are read when asked for.
 
+    Pages or series of one size and type are the frames of one movie, however they were written.
+    Of a file with several images (OME) the first is read. What is missing or left out is logged
+    as a warning.
+
     Parameters
     ----------
     path
-        The file; of several series the first.
+        The file.
     axes
         One letter of `AXES` for each axis, with or without those of length 1; None for what
         the file says.
@@ -125,14 +155,14 @@ def read_tiff(path: Path, axes: str | None = None, channel: Channel | None = Non
     Raises
     ------
     ValueError
-        If it is no TIFF, is truncated, or its axes do not fit.
+        If it is no TIFF, is truncated, has pages of several sizes or types, needs a codec that
+        is not installed, or its axes do not fit.
     """
     try:
         with tifffile.TiffFile(path) as tif:
             _check_chain(path, tif)
-            series = tif.series[0]
-            letters = _axes_of(series) if axes is None else _fitting(axes, series)
-            source, *coarser = _sources(path, series, tif.byteorder)
+            _check_planes(path, tif)
+            letters, (source, *coarser) = _arrays(path, tif, axes)
             return Movie(source, letters, channel, read_calibration(tif), coarser)
     except (tifffile.TiffFileError, struct.error, IndexError) as error:
         raise ValueError(
@@ -141,16 +171,111 @@ def read_tiff(path: Path, axes: str | None = None, channel: Channel | None = Non
         ) from error
 
 
+def _arrays(
+    path: Path, tif: tifffile.TiffFile, axes: str | None
+) -> tuple[str | None, Sequence[ArraySource]]:
+    """Choose what to read: its axes, and one source for each of its resolutions."""
+    series = list(tif.series)
+    if series[0].kind in ("generic", "uniform", "shaped") and len(series) > 1:
+        return _appended(path, tif, axes)
+    if len(series) > 1:
+        others = ", ".join(f"{one.name or 'image'} {one.shape}" for one in series[1:])
+        _LOG.warning("%s: the first image %s is read, without %s", path.name, series[0], others)
+    letters = _axes_of(series[0]) if axes is None else _fitting(axes, series[0])
+    return letters, _sources(path, series[0], tif.byteorder)
+
+
+def _appended(
+    path: Path, tif: tifffile.TiffFile, axes: str | None
+) -> tuple[str | None, Sequence[ArraySource]]:
+    """Join what tifffile takes for several series, for it was written bit by bit."""
+    series = list(tif.series)
+    if len({(one.shape, one.dtype, one.axes) for one in series}) == 1:
+        sources = [_sources(path, one, tif.byteorder)[0] for one in series]
+        letters = "T" + series[0].axes if "T" not in series[0].axes else None
+        known = letters if letters and set(letters) <= set(AXES) else None
+        return axes or known, [_Joined(sources)]
+    pages: list[Any] = [tif.pages[number] for number in range(len(tif.pages))]
+    # a preview or a pyramid's lower resolution, by its flag
+    whole = [page for page in pages if not page.keyframe.subfiletype & 1] or pages
+    first = whole[0].keyframe
+    for page in whole:
+        found = page.keyframe
+        if (found.shape, found.dtype) != (first.shape, first.dtype):
+            raise ValueError(
+                f"{path.name}: expected pages of one size and type, found page "
+                f"{pages.index(whole[0])} of {first.shape} {first.dtype} and page "
+                f"{pages.index(page)} of {found.shape} {found.dtype}; save the pages that belong "
+                "together as a file of their own"
+            )
+    if len(whole) < len(pages):
+        left_out = len(pages) - len(whole)
+        _LOG.warning("%s: %d pages of lower resolution are left out", path.name, left_out)
+    shape = (len(whole), *first.shape) if len(whole) > 1 else first.shape
+    letters = "T" * (len(whole) > 1) + first.axes
+    return axes or letters, [_Pages(path, whole, shape, first.dtype)]
+
+
 def _sources(
     path: Path, series: tifffile.TiffPageSeries, byteorder: str
 ) -> list[_Mapped | _Pages | _Tiles]:
     """Choose how to read a series; one source for each of its resolutions."""
     if series.dataoffset is not None and not series.is_multifile:
         return [_Mapped(path, series, byteorder)]
-    if series.is_multifile or not series.keyframe.is_tiled:
-        return [_Pages(path, series)]
+    if series.is_multifile or not series.keyframe.is_tiled or None in series.pages:
+        return [_Pages(path, list(series.pages), series.shape, series.dtype)]
     levels = [n for n, level in enumerate(series.levels) if len(level.shape) == len(series.shape)]
     return [_Tiles(path, series, level) for level in levels]
+
+
+def _check_planes(path: Path, tif: tifffile.TiffFile) -> None:
+    """Compare the planes that the metadata describe with those in the file; log differences.
+
+    Raises
+    ------
+    ValueError
+        If the pixels of an ImageJ file end before its last image.
+    """
+    series = tif.series[0]
+    planes = list(series.pages)
+    n_planes = max(len(planes), series.size // max(1, series.keyframe.size))
+    described = (tif.imagej_metadata or {}).get("images", 1) if tif.is_imagej else 1
+    if described > n_planes and len(tif.pages) == 1:
+        raise _damaged(path, f"{n_planes} of {described} images")
+    if described > n_planes:
+        _LOG.warning(
+            "%s: its description has %d images, %d are there", path.name, described, n_planes
+        )
+    missing = [number for number, page in enumerate(planes) if page is None]
+    if missing:
+        files = _missing_files(path, tif.ome_metadata or "")
+        _LOG.warning(
+            "%s: %d of %d planes are missing and are read as black: %s%s",
+            path.name,
+            len(missing),
+            len(planes),
+            listed(missing),
+            f" ({', '.join(files)} is not there)" if files else "",
+        )
+    used = sum(page is not None and page.parent is tif for one in tif.series for page in one.pages)
+    # of pixels that follow each other tifffile lists the first page alone
+    if tif.is_ome and used < len(tif.pages) and series.dataoffset is None:
+        _LOG.warning(
+            "%s: %d of %d pages are left out: its OME-XML does not describe them",
+            path.name,
+            len(tif.pages) - used,
+            len(tif.pages),
+        )
+
+
+def _missing_files(path: Path, xml: str) -> list[str]:
+    """List the files of an OME-TIFF set that are not beside it."""
+    try:
+        uuids = ElementTree.fromstring(xml).iter("{*}UUID") if xml else iter(())
+    except ElementTree.ParseError:
+        return []
+    names = sorted({uuid.get("FileName", "") for uuid in uuids} - {""})
+    return [name for name in names if not (path.parent / name).is_file()]
 
 
 def _axes_of(series: tifffile.TiffPageSeries) -> str | None:
@@ -190,6 +315,32 @@ def _check_bytes(path: Path, pages: list[Any]) -> None:
         end = max((o + n for o, n in zip(offsets, counts, strict=False)), default=0)
         if end > page.parent.filehandle.size:
             raise _damaged(path, f"{page.parent.filehandle.size} of {end} bytes")
+
+
+def _check_codec(path: Path, page: Any) -> None:
+    """Unpack the first strip or tile: codecs may be missing.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be unpacked; the message names the package.
+    """
+    if page.keyframe.compression == 1:
+        return
+    try:
+        next(iter(page.segments()), None)
+    except _UNREADABLE as error:
+        raise _unreadable(path, "page 0", error) from error
+
+
+def _unreadable(path: Path, what: str, error: BaseException) -> ValueError:
+    # tifffile asks for other packages first; imagecodecs has all of them
+    advice = (
+        "install imagecodecs (pip install imagecodecs)"
+        if isinstance(error, ImportError) or "imagecodecs" in str(error)
+        else "it is damaged, copy it again"
+    )
+    return ValueError(f"{path.name}: {what} cannot be read ({error}); {advice}")
 
 
 def _damaged(path: Path, found: str) -> ValueError:
@@ -244,6 +395,7 @@ def write_tiff(
             dtype=first.dtype,
             compression="zlib",
             photometric="minisblack",
+            software=MARK,
             **arguments,
         )
 

@@ -36,6 +36,7 @@ class _Video:
         self._keys = np.searchsorted(self._times, key_times)
         first = self._decode(0)
         self._format = first.format.name
+        self._quarter_turns = round(first.rotation / 90) % 4  # of a camera held upright
         self._size = first.width, first.height
         self._first_pixels = self._pixels(first)
         self.shape = (len(self._times), *self._first_pixels.shape)
@@ -55,17 +56,24 @@ class _Video:
         deep = is_grey and self._format not in ("gray", "gray8")
         layout = ("gray16le" if deep else "gray") if is_grey else "rgb24"
         width, height = self._size
-        return frame.to_ndarray(format=layout, width=width, height=height)
+        pixels = frame.to_ndarray(format=layout, width=width, height=height)
+        return np.rot90(pixels, self._quarter_turns)  # counterclockwise, as FFmpeg counts
 
     def _decode(self, number: int) -> "VideoFrame":
         import av
 
         time = self._times[number]
         try:
+            skipped = 0
             if number != self._next:
                 self._seek(number)
+                # frames with one time stamp are told apart by their order
+                skipped = number - int(np.searchsorted(self._times, time))
             for frame in self._frames:
                 if frame.pts is not None and frame.pts >= time:
+                    if skipped and frame.pts == time:
+                        skipped -= 1
+                        continue
                     self._next = number + 1
                     return frame
         except av.FFmpegError as error:
@@ -107,7 +115,7 @@ def _open(path: Path) -> "InputContainer":
 
 
 def _index(path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Find when each frame, and each key frame, is shown; nothing is decoded."""
+    """Read the time stamps of all frames and of the key frames; nothing is decoded."""
     import av
 
     times, keys = [], []
@@ -128,14 +136,22 @@ def _index(path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
             f"{path.name}: expected a video, found one without a whole frame; "
             "it is empty or truncated"
         )
-    return np.unique(np.array(times, np.int64)), np.sort(np.array(keys, np.int64))
+    return np.sort(np.array(times, np.int64)), np.sort(np.array(keys, np.int64))
 
 
 def read_video(path: Path, axes: str | None = None, channel: Channel | None = None) -> Movie:
     """Open a video as a movie whose frames are decoded when asked for.
 
-    Nothing is said of the time between frames: that is how fast it plays, not how fast it
-    was taken.
+    It has no calibration: its frame rate is how fast it plays, not how fast it was taken.
+
+    Parameters
+    ----------
+    path
+        The file.
+    axes
+        One letter of `AXES` for each axis; None for TYX or TYXS.
+    channel
+        Which channel to take; of colours all by default.
 
     Raises
     ------

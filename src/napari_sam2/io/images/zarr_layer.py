@@ -67,14 +67,12 @@ def _guess(shape: tuple[int, ...]) -> str | None:
 
 
 def _placement(axes: str, known: Calibration) -> dict[str, Any]:
-    """Say what a step along each axis is in the world."""
-    y, x = known.pixel_size_yx or (None, None)
-    steps = {"Y": (y, known.unit), "X": (x, known.unit), "Z": (known.z_step, known.unit)}
-    steps["T"] = (known.time_interval, known.time_unit)
-    found = [steps.get(letter, (None, "")) for letter in axes]
+    """Return scale, translation and units of a layer."""
+    found = [known.axis(letter) for letter in axes]
     return {
-        "scale": tuple(step or 1.0 for step, _ in found),
-        "units": tuple(unit if step else "pixel" for step, unit in found),
+        "scale": tuple(axis.step or 1.0 for axis in found),
+        "translate": tuple(axis.origin for axis in found),
+        "units": tuple(axis.unit or "pixel" for axis in found),
     }
 
 

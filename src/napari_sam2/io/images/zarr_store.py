@@ -1,6 +1,8 @@
 """Zarr: plain arrays and OME-Zarr images, read chunk by chunk."""
 
 import json
+import logging
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,23 +11,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.io.images.ome_zarr import Multiscale, ome_attributes
-from napari_sam2.movies.axes import Channel
-from napari_sam2.movies.movie import Calibration, Movie
+from napari_sam2.movies.axes import Channel, letters_of
+from napari_sam2.movies.calibration import Calibration
+from napari_sam2.movies.movie import Movie
 
 if TYPE_CHECKING:
     import zarr
 
-_MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
+_LOG = logging.getLogger(__name__)
+_METADATA = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 _FIRST_SERIES = "0"  # of a file that bioformats2raw has converted
+_LOOKED_FOR = 50_000  # chunks at most, evenly spread: larger stores would take minutes
 
 
 class Chunks:
-    """An array of a store; what cannot be unpacked is said in a sentence.
+    """An array of a store; errors name the store and what to do.
 
     Parameters
     ----------
     path
-        The store, for what is said.
+        The store.
     array
         Where the pixels are.
     """
@@ -45,8 +50,8 @@ class Chunks:
 
 
 def is_zarr(path: Path) -> bool:
-    """Tell whether a folder is a Zarr store, or a group or an array in one."""
-    return path.is_dir() and any((path / mark).is_file() for mark in _MARKS)
+    """Return whether a folder is a Zarr store, or a group or an array in one."""
+    return path.is_dir() and any((path / name).is_file() for name in _METADATA)
 
 
 @dataclass(frozen=True)
@@ -83,86 +88,175 @@ def read_zarr(path: Path, axes: str | None = None, channel: Channel | None = Non
     Raises
     ------
     ValueError
-        If there is no image in it, or its axes do not fit.
+        If there is no image in it, none of its chunks is there, or its axes do not fit.
     """
-    image = open_image(path, said_axes=axes)
+    image = open_image(path, axes)
     return Movie(image.levels[0], axes or image.axes, channel, image.calibration, image.levels[1:])
 
 
-def open_image(path: Path, said_axes: str | None = None) -> ZarrImage:
+def open_image(path: Path, axes: str | None = None) -> ZarrImage:
     """Find the image of a store; no pixel is read.
+
+    Chunks that are not there are logged as a warning: they are read as the fill value. Label
+    images may leave out chunks without objects.
 
     Parameters
     ----------
     path
         The folder of the store, or of a group or an array in it.
-    said_axes
-        What the user says of its axes, if anything.
+    axes
+        The user's axes, one letter of `AXES` for each; they win over those of the file.
 
     Raises
     ------
     ValueError
-        If there is no image in it.
+        If there is no image in it, or none of its chunks is there.
     """
-    import zarr
-    from zarr.errors import BaseZarrError
-
+    node = open_node(path)
+    group, image = _find_image(node, axes)
+    names = ("",) if group is None else _only_array(path, group) if image is None else image.paths
     try:
-        node = zarr.open(path, mode="r")
-    except (BaseZarrError, OSError, KeyError, TypeError, ValueError, json.JSONDecodeError) as error:
-        raise ValueError(
-            f"{path.name}: expected a Zarr array or an OME-Zarr image, found something else "
-            f"({error})"
-        ) from error
-    if isinstance(node, zarr.Array):
-        return ZarrImage((Chunks(path, node),))
-    return _image_of(path, node, said_axes)
-
-
-def _image_of(path: Path, group: "zarr.Group", axes: str | None) -> ZarrImage:
-    import zarr
-
-    said = dict(group.attrs)
-    if "plate" in ome_attributes(said):
-        raise ValueError(
-            f"{path.name}: expected one image, found a plate; give the folder of one field, "
-            "for example PLATE.zarr/A/1/0"
-        )
-    image = Multiscale.find(said)
-    if image is None and _FIRST_SERIES in group:
-        series = group[_FIRST_SERIES]
-        if isinstance(series, zarr.Group):
-            group, image = series, Multiscale.find(dict(series.attrs))
-    paths = _only_array(path, group) if image is None else image.paths
-    try:
-        levels = tuple(_array(path, group, name) for name in paths)
+        arrays = [node if group is None else _array(group, name) for name in names]
     except KeyError as error:
         raise ValueError(
             f"{path.name}: expected the array {error.args[0]} that its metadata name, found none; "
             "the store is incomplete, copy it again"
         ) from error
+    if group is None or "image-label" not in ome_attributes(dict(group.attrs)):
+        _check_chunks(path, arrays[0])
+    levels = tuple(Chunks(path, array) for array in arrays)
     if image is None:
-        return ZarrImage(levels)
-    if axes is None and len(image.axes) != len(levels[0].shape):
+        return ZarrImage(levels, _dimension_names(arrays[0]))
+    if len(image.axes) != len(levels[0].shape) and axes is None:
         raise ValueError(
             f"{path.name}: expected an array of the axes {image.axes}, found one of the shape "
-            f"{levels[0].shape}; say the axes yourself"
+            f"{levels[0].shape}; give the axes yourself"
         )
     return ZarrImage(levels, image.axes, image.calibration)
 
 
+def open_node(path: Path) -> Any:
+    """Open a Zarr group or array to be read.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    import zarr
+    from zarr.errors import BaseZarrError
+
+    try:
+        return zarr.open(path, mode="r")
+    except (BaseZarrError, OSError, KeyError, TypeError, ValueError, json.JSONDecodeError) as error:
+        raise ValueError(
+            f"{path.name}: expected a Zarr array or an OME-Zarr image, found something else "
+            f"({error})"
+        ) from error
+
+
+def is_geff(path: Path) -> bool:
+    """Return whether a Zarr group is a graph of tracks in the Graph Exchange File Format."""
+    return is_zarr(path) and "geff" in ome_attributes(dict(open_node(path).attrs))
+
+
+def label_images(path: Path) -> list[str]:
+    """List the label images in an OME-Zarr image, relative to it, such as labels/cells."""
+    if not is_zarr(path / "labels"):
+        return []
+    names = ome_attributes(dict(open_node(path / "labels").attrs)).get("labels")
+    return [f"labels/{name}" for name in names] if isinstance(names, list) else []
+
+
+def _find_image(node: Any, axes: str | None) -> "tuple[zarr.Group | None, Multiscale | None]":
+    """Find the group with the image, and what its attributes tell of it."""
+    import zarr
+
+    if not isinstance(node, zarr.Group):
+        return None, None
+    image = Multiscale.find(dict(node.attrs), axes)
+    series = node.get(_FIRST_SERIES) if image is None else None
+    if isinstance(series, zarr.Group):
+        return series, Multiscale.find(dict(series.attrs), axes)
+    return node, image
+
+
 def _only_array(path: Path, group: "zarr.Group") -> tuple[str, ...]:
-    names = sorted(group.array_keys())
+    """Find the one array of a group that can be an image; coordinates have a single axis."""
+    names = sorted(name for name, array in group.arrays() if array.ndim > 1)
     if len(names) == 1:
         return (names[0],)
-    found = f"the arrays {', '.join(names[:5])}; give one of them" if names else "none"
-    raise ValueError(f"{path.name}: expected an OME-Zarr image or one array, found {found}")
+    raise ValueError(
+        f"{path.name}: expected an OME-Zarr image or one array, found " + _found(group)
+    )
 
 
-def _array(path: Path, group: "zarr.Group", name: str) -> Chunks:
+def _found(group: "zarr.Group") -> str:
+    """Describe what a group has in place of an image, and what to give instead."""
+    known = ome_attributes(dict(group.attrs))
+    if "geff" in known:
+        return "a GEFF, a graph of tracks without pixels; napari-sam2 export reads it"
+    if "plate" in known:
+        wells = [str(well.get("path")) for well in (known["plate"] or {}).get("wells") or ()]
+        return f"a plate; give the folder of one field, for example {(wells or ['A/1'])[0]}/0"
+    if "well" in known:
+        images = [str(image.get("path")) for image in (known["well"] or {}).get("images") or ()]
+        return f"a well; give one of its fields: {', '.join(images)}"
+    if isinstance(known.get("labels"), list):
+        return f"a group of label images; give one of them: {', '.join(known['labels'])}"
+    inside = sorted(name for name, _ in group.members())[:5]
+    return f"{', '.join(inside)}; give one of them" if inside else "none"
+
+
+def _array(group: "zarr.Group", name: str) -> "zarr.Array[Any]":
     import zarr
 
     array = group.get(name)
     if not isinstance(array, zarr.Array):
         raise KeyError(name)
-    return Chunks(path, array)
+    return array
+
+
+def _dimension_names(array: "zarr.Array[Any]") -> str | None:
+    """Read the axes of a plain array: those of Zarr 3, or xarray's."""
+    names = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS")
+    if not isinstance(names, list | tuple) or len(names) != array.ndim:
+        return None
+    return letters_of(names)
+
+
+def _check_chunks(path: Path, array: "zarr.Array[Any]") -> None:
+    """Look for the files of all chunks.
+
+    Raises
+    ------
+    ValueError
+        If not one of them is there.
+    """
+    folder = path / array.path if (path / array.path).is_dir() else None
+    if folder is None or array.ndim < 2 or 0 in array.shape:
+        return
+    size = array.shards or array.chunks  # a shard is a file of many chunks
+    grid = [math.ceil(n / step) for n, step in zip(array.shape, size, strict=True)]
+    total = math.prod(grid)
+    numbers = range(0, total, math.ceil(total / _LOOKED_FOR))
+    places = [tuple(map(int, np.unravel_index(number, grid))) for number in numbers]
+    missing = sum(
+        not (folder / array.metadata.encode_chunk_key(place)).is_file() for place in places
+    )
+    if missing == len(places):
+        first = array.metadata.encode_chunk_key(places[0])
+        others = [f.relative_to(folder).as_posix() for f in sorted(folder.rglob("*"))[:50]]
+        other = next((name for name in others if name.replace("/", ".").endswith("0.0")), "none")
+        raise ValueError(
+            f"{path.name}: expected chunks with names such as {first}, as its metadata say, found "
+            f"{other}; the store is incomplete, or its metadata lack dimension_separator"
+        )
+    if missing:
+        _LOG.warning(
+            "%s: %d of %d chunks are missing; their pixels are read as %s",
+            path.name,
+            missing,
+            len(places),
+            array.fill_value,
+        )

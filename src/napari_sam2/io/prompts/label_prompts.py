@@ -6,6 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from napari_sam2.io.label_images import may_hold_other_ids, object_masks
 from napari_sam2.io.prompts.object_prompts import ObjectPrompts
 from napari_sam2.movies.movie import Movie
 from sam2_torch.automatic.seeds import deepest_pixel
@@ -30,21 +31,25 @@ class LabelPrompts:
 
     def __iter__(self) -> Iterator[ObjectPrompts]:
         for frame, labels in enumerate(self.labels):
-            for object_id, mask in masks_of_labels(labels).items():
+            for object_id, mask in object_masks(labels).items():
                 yield ObjectPrompts(object_id, frame, (MaskPrompt(mask),))
 
 
 def prompts_from_labels(labels: Movie, movie: Movie) -> LabelPrompts:
     """Take a label image as the prompts of a movie.
 
+    Parameters
+    ----------
+    labels
+        As `read_labels` opens it.
+    movie
+        What they are for.
+
     Raises
     ------
     ValueError
-        If the pixels are no whole numbers, or the shapes do not fit.
+        If a pixel is no object id, or the shapes do not fit.
     """
-    if labels.dtype.kind not in "bui" or labels.is_rgb:
-        kind = "RGB" if labels.is_rgb else str(labels.dtype)
-        raise ValueError(f"label image: expected whole numbers, found {kind} pixels")
     if labels.frame_shape != movie.frame_shape:
         raise ValueError(
             f"label image: expected the shape of the movie's frames {movie.frame_shape}, "
@@ -55,6 +60,9 @@ def prompts_from_labels(labels: Movie, movie: Movie) -> LabelPrompts:
             f"label image: expected one frame (for frame 0) or {movie.n_frames} as in the movie, "
             f"found {labels.n_frames}"
         )
+    if may_hold_other_ids(labels.dtype):  # found out now, not after the network has run
+        for image in labels:
+            object_masks(image)
     return LabelPrompts(labels)
 
 

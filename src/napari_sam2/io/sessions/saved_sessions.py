@@ -48,21 +48,11 @@ def sessions_folder() -> Path:
 
 def saved_sessions() -> list[SavedSession]:
     """List all sessions that were saved by themselves, the one that was changed last first."""
-    found = []
-    for path in sessions_folder().glob(f"*{SUFFIX}"):
-        try:
-            state = path.stat()
-        except FileNotFoundError:  # another napari deleted it just now
-            continue
-        header = _header(path)
-        changed = datetime.fromtimestamp(state.st_mtime, UTC)
-        name = "" if header is None else header.image.name
-        found.append(SavedSession(path, name, changed, state.st_size))
-    return sorted(found, key=lambda saved: saved.changed, reverse=True)
+    return [session for session, _ in _with_headers()]
 
 
 def find_sessions(image: Callable[[], Fingerprint]) -> list[Path]:
-    """List the sessions of an image that were saved by themselves, newest first.
+    """List the sessions of an image that were saved by themselves, last changed first.
 
     Parameters
     ----------
@@ -73,16 +63,30 @@ def find_sessions(image: Callable[[], Fingerprint]) -> list[Path]:
     -------
     Files that belong to it; those that cannot be read are left out.
     """
+    return [
+        session.path
+        for session, header in _with_headers()
+        if header is not None and not header.image.difference(image())
+    ]
+
+
+def _with_headers() -> list[tuple[SavedSession, Header | None]]:
     found = []
-    for path in sorted(sessions_folder().glob(f"*{SUFFIX}"), reverse=True):
+    for path in sessions_folder().glob(f"*{SUFFIX}"):
+        try:
+            state = path.stat()
+        except FileNotFoundError:  # another napari deleted it just now
+            continue
         header = _header(path)
-        if header is not None and not header.image.difference(image()):
-            found.append(path)
-    return found
+        changed = datetime.fromtimestamp(state.st_mtime, UTC)
+        name = "" if header is None else header.image.name
+        found.append((SavedSession(path, name, changed, state.st_size), header))
+    # not by the date in the name: clocks are set back, and an older session may still go on
+    return sorted(found, key=lambda each: (each[0].changed, each[0].path.name), reverse=True)
 
 
 def _header(path: Path) -> Header | None:
     try:
         return read_header(path)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError):
         return None

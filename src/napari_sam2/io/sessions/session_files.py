@@ -6,43 +6,46 @@ whole or not at all, as far as it counts: after a crash, a torn last line is lef
 that reads text reads it; a small mask takes some 300 bytes.
 """
 
-import base64
 import hashlib
 import json
+import logging
+import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from napari_sam2.annotation.drawn_prompts import Marks
-from napari_sam2.annotation.history import (
-    Action,
-    Changes,
-    Entry,
-    History,
-    Key,
-    Kind,
-    StoredMask,
-    Value,
-)
-from napari_sam2.annotation.objects import ObjectRecord
-from napari_sam2.annotation.session_settings import Settings
+from napari_sam2.annotation.history import Action, Entry, History
 from napari_sam2.io.files import replacing
-from napari_sam2.masks.masklets import Confidence
-from napari_sam2.masks.packing import as_given, is_given, pack, unpack, unpack_logits
-from napari_sam2.tracks.lineage import Track
+from napari_sam2.io.sessions.session_values import read_changes, write_changes
 from sam2_torch.inputs.frames import has_large_parts, sample_pixels, shape_of_frames
-from sam2_torch.masks import SparseMask
-from sam2_torch.predictions import MaskLogits
+
+_LOG = logging.getLogger(__name__)
 
 FORMAT, VERSION = "napari-sam2 session", 2
 SUFFIX = ".jsonl"
 SAMPLED_FRAMES = 3
+
+HEADER_COPIES = 2
+"""Entries that hold a copy of the header, by which a file with a damaged first line is known."""
+
+_LONGEST_HEADER = 1 << 20  # bytes
+_LONGEST_COPY = 1 << 26  # bytes of an entry that is looked at for a copy
+_DAMAGE = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    zlib.error,
+)
+"""Exceptions that a line with any content can raise."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,28 @@ class Fingerprint:
             name, len(frames), shape_of_frames(frames), str(sampled[0].dtype), hashes, **where
         )
 
+    @classmethod
+    def read(cls, written: Mapping[str, Any]) -> "Fingerprint":
+        """Read what a file knows of an image; what this version does not know is left out.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If it is no image.
+        """
+        known = [each.name for each in fields(cls) if each.name in written]
+        values: dict[str, Any] = {
+            name: tuple(written[name]) if isinstance(written[name], list) else written[name]
+            for name in known
+        }
+        image = cls(**values)
+        sizes = (image.n_frames, *image.frame_shape)
+        if len(sizes) != 3 or not all(isinstance(n, int) and n > 0 for n in sizes):
+            raise ValueError(f"expected the size of a movie, found {str(sizes)[:80]}")
+        if not (isinstance(image.name, str) and isinstance(image.dtype, str)):
+            raise ValueError("expected the name of an image and a dtype")
+        return image
+
     def difference(self, other: "Fingerprint") -> str:
         """Say in what another image differs, so that marks of this one do not fit it well.
 
@@ -143,19 +168,21 @@ class Header:
 
 def header_line(header: Header) -> str:
     """Write the first line."""
-    line = {
-        "format": FORMAT,
-        "version": VERSION,
-        "software": header.software,
-        "created": header.created.isoformat(timespec="seconds"),
-        "model": header.model,
-        "image": asdict(header.image),
-    }
-    return json.dumps(line) + "\n"
+    return _line(_header_written(header))
 
 
-def entry_line(entry: Entry, frame_shape: tuple[int, int]) -> str:
-    """Write one entry as a line."""
+def entry_line(entry: Entry, frame_shape: tuple[int, int], header: Header | None = None) -> str:
+    """Write one entry as a line.
+
+    Parameters
+    ----------
+    entry
+        Of the log.
+    frame_shape
+        (H, W) in pixels.
+    header
+        Written into the line as well, for the case that the first line is damaged one day.
+    """
     line: dict[str, Any] = {
         "step": entry.step,
         "time": entry.time.isoformat(timespec="milliseconds"),
@@ -164,12 +191,12 @@ def entry_line(entry: Entry, frame_shape: tuple[int, int]) -> str:
         line["action"] = "undo" if entry.undone else "redo"
     else:
         line["action"] = entry.action
-        line["changes"] = [
-            _written(key, value, frame_shape) for key, value in sorted(entry.changes.items())
-        ]
+        line["changes"] = write_changes(entry.changes, frame_shape)
     if entry.about:
         line["about"] = entry.about
-    return json.dumps(line) + "\n"
+    if header is not None:
+        line["header"] = _header_written(header)
+    return _line(line)
 
 
 def write_session(path: Path, header: Header, entries: Iterable[Entry]) -> None:
@@ -180,172 +207,180 @@ def write_session(path: Path, header: Header, entries: Iterable[Entry]) -> None:
     FileNotFoundError
         If the folder does not exist.
     """
-    with replacing(path) as partial, partial.open("w", encoding="utf-8") as file:
+    with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
         file.write(header_line(header))
-        for entry in entries:
-            file.write(entry_line(entry, header.image.frame_shape))
+        for number, entry in enumerate(entries):
+            copied = header if number < HEADER_COPIES else None
+            file.write(entry_line(entry, header.image.frame_shape, copied))
+
+
+def append_lines(path: Path, n_bytes: int, lines: str) -> None:
+    """Write lines at the end of a session file, and wait until they are on the disk.
+
+    Parameters
+    ----------
+    path
+        The file.
+    n_bytes
+        Its size when it was whole; what a failed attempt left behind it is replaced.
+    lines
+        Of `entry_line`.
+    """
+    with path.open("r+b") as file:
+        file.seek(n_bytes)
+        file.truncate()
+        file.write(lines.encode())
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_header(path: Path) -> Header:
-    """Read what a session file belongs to.
+    """Read which image a session file belongs to, from the first line or a copy of it.
 
     Raises
     ------
     ValueError
         If it is no session file, or one of a newer version.
     """
-    with path.open(encoding="utf-8") as file:
+    with path.open("rb") as file:
         try:
-            line = json.loads(file.readline())
-        except (json.JSONDecodeError, UnicodeDecodeError):
-            line = None
-    if not isinstance(line, dict) or line.get("format") != FORMAT:
-        raise ValueError(f"{path.name}: expected a session file, found something else")
-    if line["version"] > VERSION:
-        raise ValueError(
-            f"{path.name}: expected version {VERSION} or older, found {line['version']}; "
-            "it was written by a newer napari-sam2, which can read it"
-        )
-    image: dict[str, Any] = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in line["image"].items()
-    }
-    created = datetime.fromisoformat(line["created"])
-    return Header(Fingerprint(**image), line["model"], created, line["software"])
+            return _header_read(path.name, file.readline(_LONGEST_HEADER))
+        except ValueError:
+            copy = _header_copy(path.name, file)
+            if copy is None:
+                raise
+            return copy
 
 
-def read_session(path: Path) -> tuple[Header, History]:
-    """Read a session file.
+def read_session(
+    path: Path, left_out: Callable[[str], None] = _LOG.warning
+) -> tuple[Header, History]:
+    """Read a session file, or what is whole of it.
+
+    Parameters
+    ----------
+    path
+        The file; it is never changed.
+    left_out
+        Called with a sentence if lines are damaged.
 
     Returns
     -------
     What it belongs to, and its log with all values as they were left. A last line that was
-    not written to its end is left out.
+    not written to its end is left out; so are damaged ones.
 
     Raises
     ------
     ValueError
-        If it is no session file, or a line in it is damaged; the message names the line.
+        If it is no session file, or no line in it is whole.
     """
     header, history = read_header(path), History()
+    damaged: list[str] = []
+    last_step = n_lines = 0
     for number, line in _whole_lines(path):
+        n_lines += 1
         try:
-            history.replay(_entry(json.loads(line), header.image.frame_shape))
-        except (ValueError, KeyError, TypeError, zlib.error) as error:
-            raise ValueError(f"{path.name}, line {number}: damaged ({error})") from error
+            entry = _entry(_fields(line), header.image)
+            if last_step + 1 < entry.step <= last_step + 1 + len(damaged):
+                _fill_in(history, range(last_step + 1, entry.step), entry)
+            history.replay(entry)
+        except _DAMAGE as error:
+            damaged.append(f"line {number}: damaged ({str(error) or type(error).__name__})")
+        else:
+            last_step = max(last_step, entry.step)
+    if damaged and not history.entries:
+        raise ValueError(f"{path.name}, {damaged[0]}")
+    if damaged:
+        left_out(
+            f"{path.name}: {len(damaged)} of {n_lines} steps cannot be read and are left out "
+            f"({damaged[0]}); the others are opened, and the file stays as it is"
+        )
     return header, history
 
 
-def _whole_lines(path: Path) -> Iterator[tuple[int, str]]:
-    with path.open(encoding="utf-8", newline="\n") as file:
+def _line(content: Mapping[str, Any]) -> str:
+    """Write JSON with a checksum of itself at its end."""
+    text = json.dumps(content)
+    return f'{text[:-1]}, "crc": {zlib.crc32(text.encode())}}}\n'
+
+
+def _fields(line: bytes) -> dict[str, Any]:
+    """Read a line; older versions wrote no checksum."""
+    content: dict[str, Any] = json.loads(line)
+    checksum = content.pop("crc", None)
+    if checksum is not None:
+        text = line.rpartition(b', "crc": ')[0] + b"}"
+        if zlib.crc32(text) != checksum:
+            raise ValueError("expected another checksum")
+    return content
+
+
+def _header_written(header: Header) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "software": header.software,
+        "created": header.created.isoformat(timespec="seconds"),
+        "model": header.model,
+        "image": asdict(header.image),
+    }
+
+
+def _header_read(name: str, line: bytes) -> Header:
+    try:
+        content = json.loads(line)
+        if content["format"] != FORMAT:
+            raise ValueError("another format")
+        version = int(content["version"])
+    except _DAMAGE as error:
+        raise ValueError(f"{name}: expected a session file, found something else") from error
+    if version > VERSION:
+        raise ValueError(
+            f"{name}: expected version {VERSION} or older, found {version}; "
+            "it was written by a newer napari-sam2, which can read it"
+        )
+    try:
+        return _header_of(_fields(line))
+    except _DAMAGE as error:
+        raise ValueError(
+            f"{name}: expected a session file, found a damaged first line ({error})"
+        ) from error
+
+
+def _header_of(content: Mapping[str, Any]) -> Header:
+    image = Fingerprint.read(content["image"])
+    created = datetime.fromisoformat(content["created"])
+    return Header(image, str(content["model"]), created, str(content["software"]))
+
+
+def _header_copy(name: str, file: BinaryIO) -> Header | None:
+    """Look for a copy of the header in the entries that can have one."""
+    for _ in range(HEADER_COPIES + 1):  # a damaged line break makes one line of two
+        try:
+            copy = _fields(file.readline(_LONGEST_COPY))["header"]
+            return _header_read(name, json.dumps(copy).encode())
+        except _DAMAGE:
+            continue
+    return None
+
+
+def _whole_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
-            if number > 1 and line.endswith("\n"):
+            if number > 1 and line.endswith(b"\n"):
                 yield number, line
 
 
-def _entry(line: Mapping[str, Any], shape: tuple[int, int]) -> Entry:
+def _entry(line: Mapping[str, Any], image: Fingerprint) -> Entry:
     undone = {"undo": True, "redo": False}.get(line["action"])
-    changes: Changes = dict(_read(change, shape) for change in line.get("changes", ()))
+    changes = read_changes(line.get("changes", []), image.n_frames, image.frame_shape)
     time = datetime.fromisoformat(line["time"])
     action = Action(line["action"]) if undone is None else None
-    return Entry(int(line["step"]), action, line.get("about", ""), changes, undone, time)
+    return Entry(int(line["step"]), action, str(line.get("about", "")), changes, undone, time)
 
 
-def _written(key: Key, value: Value | None, shape: tuple[int, int]) -> dict[str, Any]:
-    written: dict[str, Any] = {"of": str(key.kind), "object": key.object_id}
-    if key.kind not in (Kind.OBJECT, Kind.TRACK, Kind.SETTINGS):
-        written["frame"] = key.frame
-    if isinstance(value, ObjectRecord | Settings):
-        written["to"] = asdict(value)
-    elif isinstance(value, Track):
-        written["to"] = {"begin": value.begin, "end": value.end, "parent": value.parent}
-    elif isinstance(value, Marks):
-        written["to"] = _marks_written(value)
-    elif isinstance(value, StoredMask):
-        written["to"] = _mask_written(unpack(value.packed, shape)) | _logits_written(value.packed)
-        if value.confidence is not None:
-            iou, score = value.confidence
-            written["to"] |= {"iou": round(float(iou), 4), "score": round(float(score), 3)}
-    else:
-        written["to"] = None
-    return written
-
-
-def _marks_written(marks: Marks) -> dict[str, Any]:
-    written: dict[str, Any] = {
-        name: getattr(marks, name)
-        for name in ("clicks", "boxes", "outlines", "scribbles")
-        if getattr(marks, name)
-    }
-    if marks.painted is not None:
-        written["painted"] = _mask_written(marks.painted)
-    if marks.choice is not None:
-        written["choice"] = marks.choice
-    return written
-
-
-def _mask_written(mask: SparseMask) -> dict[str, Any]:
-    bits = base64.b64encode(zlib.compress(mask.bits.tobytes())).decode()
-    return {"box": [*mask.origin_yx, *mask.extent_yx], "bits": bits}
-
-
-def _read(change: Mapping[str, Any], shape: tuple[int, int]) -> tuple[Key, Value | None]:
-    key = Key(Kind(change["of"]), int(change["object"]), int(change.get("frame", -1)))
-    to = change["to"]
-    if to is None:
-        return key, None
-    if key.kind == Kind.OBJECT:
-        return key, ObjectRecord(**to)
-    if key.kind == Kind.SETTINGS:
-        return key, Settings.read(to)
-    if key.kind == Kind.TRACK:
-        return key, Track(key.object_id, **to)
-    if key.kind == Kind.MASK:
-        scores = Confidence(to["iou"], to["score"]) if "iou" in to else None
-        return key, StoredMask(_packed(to, shape), scores)
-    return key, _marks_read(to, shape)
-
-
-def _marks_read(written: Mapping[str, Any], shape: tuple[int, int]) -> Marks:
-    drawn = {name: _as_tuples(written.get(name, ())) for name in ("clicks", "boxes", "outlines")}
-    scribbles = tuple(
-        (int(label), _as_tuples(path)) for label, path in written.get("scribbles", ())
-    )
-    painted = _mask_read(written["painted"], shape) if "painted" in written else None
-    return Marks(**drawn, scribbles=scribbles, painted=painted, choice=written.get("choice"))
-
-
-def _logits_written(packed: bytes) -> dict[str, Any]:
-    """Write what decides where masks overlap."""
-    written: dict[str, Any] = {"given": True} if is_given(packed) else {}
-    logits = unpack_logits(packed)
-    if logits is None:
-        return written
-    grid = base64.b64encode(zlib.compress(logits.values.tobytes())).decode()
-    # the fewest digits that give the same number again
-    places = [float(str(np.float32(n))) for n in (*logits.first_yx, *logits.step_yx)]
-    return written | {"logits": grid, "grid": [*logits.values.shape, *places]}
-
-
-def _packed(to: Mapping[str, Any], shape: tuple[int, int]) -> bytes:
-    """Read a mask with its logits; older versions kept none, but the scores of their masks."""
-    mask, given = _mask_read(to, shape), bool(to.get("given"))
-    if "logits" not in to:
-        return pack(mask, MaskLogits.unknown() if "iou" in to and not given else None)
-    h, w, *places = to["grid"]
-    values = np.frombuffer(zlib.decompress(base64.b64decode(to["logits"])), np.int8)
-    grid = MaskLogits(values.reshape(h, w), (places[0], places[1]), (places[2], places[3]))
-    return as_given(pack(mask, grid), given)
-
-
-def _mask_read(written: Mapping[str, Any], shape: tuple[int, int]) -> SparseMask:
-    y, x, h, w = written["box"]
-    if not (0 <= y <= y + h <= shape[0] and 0 <= x <= x + w <= shape[1]):
-        raise ValueError(f"expected a mask within {shape}, found the box {written['box']}")
-    bits = np.frombuffer(zlib.decompress(base64.b64decode(written["bits"])), np.uint8)
-    if len(bits) != (h * w + 7) // 8:
-        raise ValueError(f"expected {h * w} pixels of a mask, found {8 * len(bits)}")
-    return SparseMask(shape, (y, x), (h, w), bits)
-
-
-def _as_tuples(nested: Any) -> Any:
-    return tuple(map(_as_tuples, nested)) if isinstance(nested, list | tuple) else nested
+def _fill_in(history: History, steps: Iterable[int], before: Entry) -> None:
+    """Record steps without values, whose lines are damaged: numbers of steps have no gap."""
+    for number in steps:
+        action = before.action or Action.NEW
+        history.replay(Entry(number, action, "damaged in the file", {}, None, before.time))

@@ -23,7 +23,7 @@ def settings_of(path: Path) -> Settings:
     """
     if path.suffix != SUFFIX:
         return Settings()
-    header, history = read_session(path)
+    header, history = read_session(path, left_out=lambda _: None)  # the prompts say it
     settings = history.settings
     return settings if settings.model else replace(settings, model=header.model)
 

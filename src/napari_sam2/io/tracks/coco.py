@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from napari_sam2.io.files import replacing
+from napari_sam2.io.outputs import MARK
 from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.tracks.tracked_movie import Tracked
 from sam2_torch.masks import SparseMask
@@ -40,7 +41,11 @@ def write_coco(path: Path, tracked: Tracked, progress: Progress = silent) -> Non
         annotations.append(_annotation(tracked, track.object_id))
         progress(done, len(tracked.tracks))
     document = {
-        "info": {"description": path.stem, "calibration": _calibration(tracked)},
+        "info": {
+            "description": path.stem,
+            "contributor": MARK,
+            "calibration": _calibration(tracked),
+        },
         "videos": [video],
         "categories": [_CATEGORY],
         "annotations": annotations,

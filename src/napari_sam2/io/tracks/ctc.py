@@ -1,14 +1,19 @@
-"""The Cell Tracking Challenge's form: one label image for each frame, one row for each track."""
+"""The Cell Tracking Challenge's format: a label image for each frame, a row for each track."""
 
+import logging
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2.io.files import natural_key, replacing_folder
+from napari_sam2.io.files import listed
 from napari_sam2.io.images.tiff import read_tiff, write_tiff
+from napari_sam2.io.label_images import check_ids
+from napari_sam2.io.outputs import replacing_folder
 from napari_sam2.io.tracks.label_movies import add_labels
 from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.masks.masklets import Masklets
@@ -16,11 +21,14 @@ from napari_sam2.tracks.lineage import Lineage, Track
 from napari_sam2.tracks.tracked_movie import Tracked
 
 TABLE = "res_track.txt"
-"""File that each folder written here has."""
+"""File with the tracks in a folder of results."""
 
+LARGEST_ID = int(np.iinfo(np.uint16).max)
+"""Largest label: the format has 16-bit images."""
+
+_LOG = logging.getLogger(__name__)
 _TABLES = (TABLE, "man_track.txt")
-_MASK = re.compile(r"(mask|man_track)_?\d+\.tiff?$", re.IGNORECASE)
-_LARGEST = np.iinfo(np.uint16).max
+_MASK = re.compile(r"(?:mask|man_track)_?(\d+)\.tiff?$", re.IGNORECASE)
 
 
 def write_ctc(path: Path, tracked: Tracked, progress: Progress = silent) -> None:
@@ -39,26 +47,28 @@ def write_ctc(path: Path, tracked: Tracked, progress: Progress = silent) -> None
     ------
     ValueError
         If an object's id does not fit in 16 bits, or there are none.
-    FileExistsError
-        If something else is there.
     """
     if not tracked.tracks:
         raise ValueError("expected at least one object with a mask, found none to write")
-    parts = _parts(tracked)
-    largest = max(part.object_id for _, part in parts)
-    if largest > _LARGEST:
-        raise ValueError(
-            f"expected object ids up to {_LARGEST} (the format has 16-bit images), found {largest}"
-        )
-    with replacing_folder(path, TABLE) as folder:
+    check_ids(tracked.tracks.object_ids, LARGEST_ID)
+    parts = _Parts(tracked.tracks)
+    with replacing_folder(path) as folder:
         _write_masks(folder, tracked, parts, progress)
-        rows = Lineage(part for _, part in parts)
-        lines = (f"{t.object_id} {t.begin} {t.end} {t.parent}\n" for t in rows)
+        check_ids(parts.rows.object_ids, LARGEST_ID)
+        lines = (f"{t.object_id} {t.begin} {t.end} {t.parent}\n" for t in parts.rows)
         (folder / TABLE).write_text("".join(lines))
 
 
 def read_ctc(path: Path) -> Tracked:
     """Read a folder of masks with their tracks, results or ground truth (`TRA`).
+
+    The number in an image's name is its frame. Frames without an image are empty, and pixels
+    of a track before or after its row belong to it all the same; both are logged as a warning.
+
+    Parameters
+    ----------
+    path
+        The folder.
 
     Raises
     ------
@@ -69,89 +79,86 @@ def read_ctc(path: Path) -> Tracked:
     """
     folder = path / "TRA" if (path / "TRA").is_dir() else path
     tables = [folder / name for name in _TABLES if (folder / name).is_file()]
-    files = sorted((f for f in folder.iterdir() if _MASK.match(f.name)), key=natural_key)
+    files = {int(m[1]): f for f in folder.iterdir() if (m := _MASK.match(f.name))}
     if not tables or not files:
         raise FileNotFoundError(
             f"{path}: expected {' or '.join(_TABLES)} and images mask000.tif or man_track000.tif, "
             f"found {len(tables)} tables and {len(files)} images"
         )
     lineage = _read_table(tables[0])
-    masklets, n_planes = _read_masks(files)
-    axes = ("T" if len(files) > 1 or n_planes == 1 else "") + ("Z" if n_planes > 1 else "") + "YX"
-    calibration = read_tiff(files[0]).calibration
+    n_times = max(*files, *(track.end or 0 for track in lineage), 0) + 1
+    missing = [time for time in range(n_times) if time not in files]
+    if missing:
+        _LOG.warning("%s: frames without an image are empty: %s", path.name, listed(missing))
+    masklets, n_planes = _read_masks(files, n_times)
+    lineage = _widened(tables[0], lineage, masklets, n_planes)
+    axes = ("T" if n_times > 1 or n_planes == 1 else "") + ("Z" if n_planes > 1 else "") + "YX"
+    calibration = read_tiff(files[min(files)]).calibration
     if n_planes > 1:  # from time points to frames, which are counted through all planes
         last = n_planes - 1
         lineage = Lineage(
             Track(t.object_id, (t.begin or 0) * n_planes, (t.end or 0) * n_planes + last, t.parent)
             for t in lineage
         )
-    unknown = sorted(set(masklets.object_ids) - set(lineage.object_ids))
-    if unknown:
-        raise ValueError(
-            f"{tables[0].name}: expected a row for each label of the images, "
-            f"found none for {unknown}"
-        )
     return Tracked(masklets, lineage, axes, calibration, n_planes=n_planes)
 
 
-def _parts(tracked: Tracked) -> list[tuple[int, Track]]:
-    """Cut objects into tracks where the label images have no pixel of them: (object, track)."""
-    shown: dict[int, list[int]] = {}
-    for frame in range(tracked.n_frames):
-        for object_id in np.unique(tracked.labels(frame)).tolist():
-            times = shown.setdefault(object_id, [])
-            if _time(tracked, frame) not in times[-1:]:
-                times.append(_time(tracked, frame))
-    shown.pop(0, None)
-    unused = count(max(tracked.tracks.object_ids) + 1)
-    last: dict[int, int] = {}
-    parts = []
-    for object_id in sorted(shown, key=lambda i: (shown[i][0], i)):  # mothers first
-        parent = last.get(tracked.tracks[object_id].parent, 0)
-        for number, (begin, end) in enumerate(_runs(shown[object_id])):
-            part = Track(next(unused) if number else object_id, begin, end, parent)
-            parts.append((object_id, part))
-            parent = last[object_id] = part.object_id
-    return parts
+class _Parts:
+    """Rows of the table, made as the images are drawn: objects with gaps have several.
 
+    Parameters
+    ----------
+    tracks
+        The objects and their parents.
+    """
 
-def _time(tracked: Tracked, frame: int) -> int:
-    return tracked.place(frame)[0] if tracked.axes.startswith("T") else 0
+    def __init__(self, tracks: Lineage) -> None:
+        self._tracks = tracks
+        self._unused = count(max(tracks.object_ids) + 1)
+        self._parts: dict[int, list[Track]] = {}
 
+    @property
+    def rows(self) -> Lineage:
+        """All parts so far."""
+        return Lineage(part for parts in self._parts.values() for part in parts)
 
-def _runs(frames: list[int]) -> list[tuple[int, int]]:
-    """Join frames that follow each other: first and last of each run."""
-    runs: list[tuple[int, int]] = []
-    for frame in frames:
-        if runs and frame == runs[-1][1] + 1:
-            runs[-1] = (runs[-1][0], frame)
-        else:
-            runs.append((frame, frame))
-    return runs
-
-
-def _write_masks(
-    folder: Path, tracked: Tracked, parts: list[tuple[int, Track]], progress: Progress
-) -> None:
-    renamed = [(object_id, part) for object_id, part in parts if object_id != part.object_id]
-
-    def labels(frame: int) -> NDArray[np.uint16]:
-        image = tracked.labels(frame).astype(np.uint16)
-        for object_id, part in renamed:
-            if part.spans(_time(tracked, frame)):
-                image[image == object_id] = part.object_id
-        progress(frame + 1, tracked.n_frames)
+    def draw(self, labels: NDArray[np.integer], time: int) -> NDArray[np.uint16]:
+        """Return a label image, (H, W), of the parts in place of the objects."""
+        image = labels.astype(np.uint16)
+        for object_id in np.unique(labels[labels > 0]).tolist():
+            part_id = self._extend(object_id, time)
+            if part_id != object_id:
+                image[labels == object_id] = part_id
         return image
 
+    def _extend(self, object_id: int, time: int) -> int:
+        """Let an object be seen at a time, and return the id of its part there."""
+        parts = self._parts.setdefault(object_id, [])
+        if parts and (parts[-1].end or 0) >= time - 1:
+            parts[-1] = replace(parts[-1], end=time)
+            return parts[-1].object_id
+        before = parts or self._parts.get(self._tracks[object_id].parent, [])
+        parent = before[-1].object_id if before else 0
+        parts.append(Track(next(self._unused) if parts else object_id, time, time, parent))
+        return parts[-1].object_id
+
+
+def _write_masks(folder: Path, tracked: Tracked, parts: _Parts, progress: Progress) -> None:
     stacks = "Z" in tracked.axes
     n_images = tracked.grid[0] if tracked.axes.startswith("T") else 1
     planes = tracked.n_frames // n_images
     shape = (planes, *tracked.masklets.frame_shape) if stacks else tracked.masklets.frame_shape
     digits = max(3, len(str(n_images - 1)))
+
+    def drawn(time: int) -> Iterator[NDArray[np.uint16]]:
+        for frame in range(time * planes, (time + 1) * planes):
+            image = parts.draw(tracked.labels(frame), time)
+            progress(frame + 1, tracked.n_frames)
+            yield image
+
     for time in range(n_images):
-        frames = (labels(frame) for frame in range(time * planes, (time + 1) * planes))
         name = folder / f"mask{time:0{digits}}.tif"
-        write_tiff(name, frames, shape, "ZYX" if stacks else "YX", tracked.calibration)
+        write_tiff(name, drawn(time), shape, "ZYX" if stacks else "YX", tracked.calibration)
 
 
 def _read_table(path: Path) -> Lineage:
@@ -173,15 +180,46 @@ def _read_table(path: Path) -> Lineage:
         raise ValueError(f"{path.name}: {error}") from error
 
 
-def _read_masks(files: list[Path]) -> tuple[Masklets, int]:
-    """Read all images: the masks, and how many planes each image has."""
-    first = read_tiff(files[0])
+def _read_masks(files: dict[int, Path], n_times: int) -> tuple[Masklets, int]:
+    """Read the image of each time: the masks, and how many planes each image has."""
+    first = read_tiff(files[min(files)])
     n_planes = first.n_frames
-    masklets = Masklets(n_planes * len(files), first.frame_shape)
-    for time, file in enumerate(files):
+    masklets = Masklets(n_planes * n_times, first.frame_shape)
+    for time, file in sorted(files.items()):
         image = read_tiff(file)
         if image.n_frames != n_planes:
             raise ValueError(f"{file.name}: expected {n_planes} planes as before, found {image}")
         for plane, labels in enumerate(image):
             add_labels(masklets, time * n_planes + plane, labels)
     return masklets, n_planes
+
+
+def _widened(table: Path, lineage: Lineage, masklets: Masklets, n_planes: int) -> Lineage:
+    """Let tracks begin and end where they have pixels, if that is outside of their rows."""
+    unknown = sorted(set(masklets.object_ids) - set(lineage.object_ids))
+    if unknown:
+        raise ValueError(
+            f"{table.name}: expected a row for each label of the images, found none for {unknown}"
+        )
+    wider = {}
+    for object_id in masklets.object_ids:
+        times = [frame // n_planes for frame in masklets.frames(object_id)]
+        row = lineage[object_id]
+        begin, end = min(times[0], row.begin or 0), max(times[-1], row.end or 0)
+        if (begin, end) != (row.begin, row.end):
+            wider[object_id] = replace(row, begin=begin, end=end)
+            _LOG.warning(
+                "%s: track %d is from frame %s to %s, but has pixels from frame %d to %d; all kept",
+                table.name,
+                object_id,
+                row.begin,
+                row.end,
+                times[0],
+                times[-1],
+            )
+    try:
+        return Lineage(wider.get(track.object_id, track) for track in lineage)
+    except ValueError as error:
+        raise ValueError(
+            f"{table.name}: its rows do not fit the pixels of its images ({error})"
+        ) from error

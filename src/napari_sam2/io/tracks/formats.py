@@ -1,6 +1,6 @@
-"""Objects and lineage out and in: the form is told by the suffix."""
+"""Formats of tracked objects; the file suffix selects the format."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,14 +9,19 @@ from numpy.typing import NDArray
 
 from napari_sam2.io.files import suffix
 from napari_sam2.io.images.tiff import write_tiff
+from napari_sam2.io.images.zarr_store import is_geff, is_zarr
+from napari_sam2.io.label_images import LARGEST_ID, check_ids
+from napari_sam2.io.optional import library
+from napari_sam2.io.outputs import check_replaceable
+from napari_sam2.io.read import named, read_labels
 from napari_sam2.io.sessions.session_files import SUFFIX
 from napari_sam2.io.sessions.session_tracks import read_tracked_session
+from napari_sam2.io.tracks import ctc
 from napari_sam2.io.tracks.coco import write_coco
-from napari_sam2.io.tracks.ctc import read_ctc, write_ctc
 from napari_sam2.io.tracks.geff import read_geff, write_geff
 from napari_sam2.io.tracks.imagej_rois import write_rois
 from napari_sam2.io.tracks.label_movies import tracked_labels
-from napari_sam2.io.tracks.measurement_tables import write_measurements
+from napari_sam2.io.tracks.measurement_tables import tables_of, write_measurements
 from napari_sam2.io.tracks.mp4 import write_mp4
 from napari_sam2.io.tracks.ome_zarr_labels import read_properties, write_ome_zarr_labels
 from napari_sam2.io.tracks.trackmate import write_trackmate
@@ -25,9 +30,13 @@ from napari_sam2.movies.movie import Movie
 from napari_sam2.tracks.tracked_movie import Tracked
 
 
+def _itself(path: Path) -> tuple[Path, ...]:
+    return (path,)
+
+
 @dataclass(frozen=True)
-class Form:
-    """A kind of file that objects are written to.
+class Format:
+    """A format that objects are written in.
 
     Parameters
     ----------
@@ -35,14 +44,32 @@ class Form:
         For people.
     write
         Its writer.
+    files
+        All files and folders that are written for a path.
+    largest_id
+        Largest object id that it can hold.
+    holds_stacks
+        Whether it can hold a movie of stacks (TZYX).
+    library
+        What must be installed for it, as (module, package); None for nothing.
     """
 
     name: str
     write: Writer
+    files: Callable[[Path], tuple[Path, ...]] = _itself
+    largest_id: int = LARGEST_ID
+    holds_stacks: bool = True
+    library: tuple[str, str] | None = None
 
 
 def write_label_tiff(path: Path, tracked: Tracked, progress: Progress = silent) -> None:
-    """Write the label movie as a TIFF; `progress` is called after each frame, and may raise."""
+    """Write the label movie as a TIFF.
+
+    Parameters
+    ----------
+    path, tracked, progress
+        As for every `Writer`.
+    """
 
     def frames() -> Iterator[NDArray[np.integer]]:
         for frame in range(tracked.n_frames):
@@ -52,72 +79,120 @@ def write_label_tiff(path: Path, tracked: Tracked, progress: Progress = silent) 
     write_tiff(path, frames(), tracked.label_shape, tracked.axes, tracked.calibration)
 
 
-FORMS: Mapping[str, Form] = {
-    ".tif": Form("Label movie (TIFF)", write_label_tiff),
-    ".ome.tif": Form("Label movie (OME-TIFF)", write_label_tiff),
-    ".ome.zarr": Form("Label movie (OME-Zarr)", write_ome_zarr_labels),
-    ".ctc": Form("Cell Tracking Challenge", write_ctc),
-    ".geff": Form("GEFF (graph of tracks)", write_geff),
-    ".xml": Form("TrackMate", write_trackmate),
-    ".json": Form("COCO for videos", write_coco),
-    ".zip": Form("ImageJ ROIs", write_rois),
-    ".csv": Form("Measurements (CSV)", write_measurements),
-    ".parquet": Form("Measurements (Parquet)", write_measurements),
-    ".mp4": Form("Video with outlines", write_mp4),
+FORMATS: Mapping[str, Format] = {
+    ".tif": Format("Label movie (TIFF)", write_label_tiff),
+    ".ome.tif": Format("Label movie (OME-TIFF)", write_label_tiff),
+    ".ome.zarr": Format("Label movie (OME-Zarr)", write_ome_zarr_labels),
+    ".ctc": Format("Cell Tracking Challenge", ctc.write_ctc, largest_id=ctc.LARGEST_ID),
+    ".geff": Format("GEFF (graph of tracks)", write_geff, library=("geff", "geff")),
+    ".xml": Format("TrackMate", write_trackmate),
+    ".json": Format("COCO for videos", write_coco, holds_stacks=False),
+    ".zip": Format("ImageJ ROIs", write_rois),
+    ".csv": Format("Measurements (CSV)", write_measurements, tables_of),
+    ".parquet": Format(
+        "Measurements (Parquet)",
+        write_measurements,
+        tables_of,
+        library=("pyarrow.parquet", "pyarrow"),
+    ),
+    ".mp4": Format("Video with outlines", write_mp4, holds_stacks=False),
 }
 """What can be written, by suffix."""
 
 _ALSO = {".tiff": ".tif", ".ome.tiff": ".ome.tif"}
 FOLDERS = (".ome.zarr", ".ctc", ".geff")
-"""Forms that are folders."""
+"""Formats that are folders."""
 
 
-def form_of(path: str | Path) -> Form:
-    """Find what a file's suffix stands for.
-
-    Raises
-    ------
-    ValueError
-        If it stands for nothing that can be written.
-    """
-    found = suffix(Path(path))
-    form = FORMS.get(_ALSO.get(found, found))
-    if form is None:
-        raise ValueError(
-            f"{Path(path).name}: expected an output that ends in {', '.join(FORMS)}, "
-            f"found {found or 'no suffix'}"
-        )
-    return form
-
-
-def export(path: str | Path, tracked: Tracked, progress: Progress = silent) -> None:
-    """Write objects, masks and lineage in the form that the suffix stands for.
+def find_format(path: str | Path) -> Format:
+    """Return the format that a file's suffix selects.
 
     Parameters
     ----------
     path
-        Where to; what is there is replaced when the new one is whole.
-    tracked
-        What to write.
-    progress
-        Is told how much is done; what it raises stops the writing, and nothing is left of it.
+        The file to write.
 
     Raises
     ------
     ValueError
-        If the suffix is unknown, or the form cannot hold it.
-    FileNotFoundError
-        If the folder to write to does not exist.
-    FileExistsError
-        If a folder of something else is there.
+        If the suffix is that of no format.
+    """
+    found = suffix(Path(path))
+    chosen = FORMATS.get(_ALSO.get(found, found))
+    if chosen is None:
+        raise ValueError(
+            f"{Path(path).name}: expected an output that ends in {', '.join(FORMATS)}, "
+            f"found {found or 'no suffix'}"
+        )
+    return chosen
+
+
+def check_holds(path: Path, axes: str, object_ids: Iterable[int] = ()) -> None:
+    """Check, before any work, that a format can hold what will be written.
+
+    Parameters
+    ----------
+    path
+        The output.
+    axes
+        Of the label movie: YX, TYX, ZYX or TZYX.
+    object_ids
+        Of the objects, as far as they are known.
+
+    Raises
+    ------
+    ValueError
+        If it cannot.
     ImportError
         If a library is missing.
     """
-    form_of(path).write(Path(path), tracked, progress)
+    chosen = find_format(path)
+    if chosen.library is not None:
+        library(*chosen.library, f"a {suffix(path)}")
+    if axes == "TZYX" and not chosen.holds_stacks:
+        raise ValueError(
+            f"{path.name}: expected a movie or a stack, found a movie of stacks (TZYX); choose "
+            + ", ".join(end for end, one in FORMATS.items() if one.holds_stacks)
+        )
+    try:
+        check_ids(object_ids, chosen.largest_id)
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from error
+
+
+def export(path: str | Path, tracked: Tracked, progress: Progress = silent) -> None:
+    """Write objects, masks and lineage in the format that the suffix selects.
+
+    Parameters
+    ----------
+    path
+        The output; a file that is there is replaced when the new one is whole. `check_outputs`
+        says beforehand what that would destroy.
+    tracked
+        What to write.
+    progress
+        Called with how much is done; what it raises stops the writing, and nothing is left of it.
+
+    Raises
+    ------
+    ValueError
+        If the suffix is unknown, or the format cannot hold it.
+    FileNotFoundError
+        If the folder to write to does not exist.
+    FileExistsError
+        If a folder is there that napari-sam2 did not write.
+    ImportError
+        If a library is missing.
+    """
+    path, chosen = Path(path), find_format(path)
+    check_holds(path, tracked.axes, tracked.tracks.object_ids)
+    for file in chosen.files(path):
+        check_replaceable(file, overwrite=True)  # of folders never
+    chosen.write(path, tracked, progress)
 
 
 def read_tracked(path: str | Path, movie: Movie | None = None) -> Tracked:
-    """Read objects with their masks and lineage, to be corrected, measured or written anew.
+    """Read objects with their masks and lineage, to be corrected, measured or exported.
 
     Parameters
     ----------
@@ -155,9 +230,7 @@ def read_tracked(path: str | Path, movie: Movie | None = None) -> Tracked:
 
 
 def _read(path: Path) -> Tracked:
-    from napari_sam2.io.read import read_movie
-
-    if suffix(path) == ".geff":
+    if suffix(path) == ".geff" or is_geff(path):
         return read_geff(path)
     if suffix(path) == SUFFIX:
         return read_tracked_session(path)
@@ -165,6 +238,10 @@ def _read(path: Path) -> Tracked:
         (path / "TRA").is_dir() or any(path.glob("*_track.txt")) or suffix(path) == ".ctc"
     )
     if is_ctc:
-        return read_ctc(path)
-    labels = tracked_labels(read_movie(path))
-    return read_properties(path, labels) if suffix(path) == ".ome.zarr" else labels
+        return ctc.read_ctc(path)
+    try:
+        labels = tracked_labels(read_labels(path))
+    except ValueError as error:
+        raise named(path, error) from error
+    is_group = is_zarr(path) and not (path / ".zarray").is_file()
+    return read_properties(path, labels) if is_group else labels

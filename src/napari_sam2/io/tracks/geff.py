@@ -3,28 +3,32 @@
 In a movie of stacks a node is an object at a point in time, with all its planes.
 """
 
+import logging
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2.io.files import replacing_folder
-from napari_sam2.io.images.ome_zarr import SHORT_UNITS
+from napari_sam2.io.images.zarr_store import read_zarr
+from napari_sam2.io.label_images import LARGEST_ID
 from napari_sam2.io.optional import library
-from napari_sam2.io.tracks.ome_zarr_labels import (
-    MARK,
-    axis_scales,
-    axis_unit,
-    fill_label_group,
-)
+from napari_sam2.io.outputs import MARK, replacing_folder
+from napari_sam2.io.tracks.ome_zarr_labels import fill_label_group
 from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.masks.masklets import Masklets
-from napari_sam2.movies.movie import Calibration
-from napari_sam2.tracks.lineage import Lineage, Track
+from napari_sam2.movies.calibration import AxisScale, Calibration
+from napari_sam2.movies.units import unit_name
+from napari_sam2.tracks.lineage import Lineage
 from napari_sam2.tracks.tracked_movie import Tracked
+from sam2_torch.label_images import masks_of_labels
 from sam2_torch.masks import SparseMask
+
+_LOG = logging.getLogger(__name__)
 
 LABELS = "labels"
 """Where in the folder the label movie is."""
@@ -32,6 +36,8 @@ LABELS = "labels"
 _BOX = ("mask_y", "mask_x", "mask_height", "mask_width")
 _BOX_Z = ("mask_z", "mask_depth")
 """Of movies of stacks, beside the others."""
+_FRAME = ("frame_height", "frame_width")
+"""Shape of the frames, beside each mask: programs that drop `extra` keep node properties."""
 _BITS = "mask_bits"
 _ID = "track_id"
 _OWN = "napari-sam2"  # key of what the format has no place for
@@ -95,8 +101,6 @@ def write_geff(path: Path, tracked: Tracked, progress: Progress = silent) -> Non
         If geff is not there.
     ValueError
         If there is nothing to write.
-    FileExistsError
-        If something else is at the path.
     """
     library("geff", "geff", "a .geff")
     if not tracked.tracks:
@@ -109,7 +113,7 @@ def write_geff(path: Path, tracked: Tracked, progress: Progress = silent) -> Non
         name: {"values": values, "missing": None} for name, values in columns.items()
     }
     properties[_BITS] = construct_var_len_props([node.bits for node in nodes])
-    with replacing_folder(path, MARK) as folder:
+    with replacing_folder(path) as folder:
         write_arrays(
             folder,
             np.arange(len(nodes), dtype=np.uint64),
@@ -123,14 +127,23 @@ def write_geff(path: Path, tracked: Tracked, progress: Progress = silent) -> Non
 
 
 def read_geff(path: Path) -> Tracked:
-    """Read objects, masks and lineage.
+    """Read objects, masks and lineage; the edges decide who is who.
+
+    An object goes on along edges to a node of its `track_id`. Where an edge was cut, a new object
+    begins, where it has several daughters, each is a new one; merges are refused.
+
+    Parameters
+    ----------
+    path
+        The GEFF, also as a group within a Zarr store. Masks are those that napari-sam2 writes, or
+        those of the label image that the graph names as a related object.
 
     Raises
     ------
     ImportError
         If geff is not there.
     ValueError
-        If it is no valid GEFF, or one without masks and without a label movie.
+        If it is no valid GEFF, has no masks, or objects that merge.
     """
     library("geff", "geff", "a .geff")
     from geff.core_io import read_to_memory
@@ -139,35 +152,94 @@ def read_geff(path: Path) -> Tracked:
         graph = read_to_memory(path)
     except Exception as error:  # the library raises what pydantic and zarr raise
         raise ValueError(f"{path.name}: expected a valid GEFF, found {error}") from error
-    names = [axis.name for axis in graph["metadata"].axes or ()]
+    metadata = graph["metadata"]
+    names = [axis.name for axis in metadata.axes or ()]
     axes = "".join(letter for letter in "TZ" if letter.lower() in names) + "YX"
     axes = axes if len(axes) > 2 else "TYX"
     values = {name: prop["values"] for name, prop in graph["node_props"].items()}
+    own = (metadata.extra or {}).get(_OWN, {})
+    frames = _frames(path, values, axes)
+    ids, parents = _objects(path, graph, frames, values.get(_ID))
     boxes = {*_BOX, *(_BOX_Z if axes == "TZYX" else ())}
-    missing = {_ID, _BITS, *boxes, axes[0].lower()} - set(values)
-    if missing:
-        raise ValueError(
-            f"{path.name}: expected the node properties that napari-sam2 writes, found no "
-            f"{', '.join(sorted(missing))}; open its label movie instead"
-        )
-    own = (graph["metadata"].extra or {}).get(_OWN, {})
-    n_planes = int(own.get("n_planes", 1))
-    if axes == "TZYX" and "n_planes" not in own:
-        raise ValueError(
-            f"{path.name}: expected the number of planes that napari-sam2 writes of a movie of "
-            "stacks, found none; open its label movie instead"
-        )
-    masklets = _masklets(values, axes, own, n_planes)
-    parents = _parents(graph, values[_ID])
-    lineage = Lineage([Track(i, parent=0) for i in masklets.object_ids]).resolved(
-        {i: masklets.frames(i) for i in masklets.object_ids}
-    )
+    if {_BITS, *boxes} <= set(values) and (axes != "TZYX" or "n_planes" in own):
+        n_planes = int(own.get("n_planes", 1))
+        masklets = _masklets(path, values, ids, frames, axes, own)
+    else:
+        masklets, axes, n_planes = _masks_of_labels(path, graph, axes, ids, frames)
+    known = Lineage().resolved({i: masklets.frames(i) for i in masklets.object_ids})
     lineage = Lineage(
-        Track(t.object_id, t.begin, t.end, parents.get(t.object_id, 0)) for t in lineage
+        replace(t, parent=parents[t.object_id] if parents[t.object_id] in known else 0)
+        for t in known
     )
     names_of = {int(key): str(name) for key, name in own.get("names", {}).items()}
-    calibration = _calibration(graph["metadata"].axes)
+    calibration = _calibration(metadata.axes)
     return Tracked(masklets, lineage, axes, calibration, names_of, n_planes=n_planes)
+
+
+def _frames(path: Path, values: dict[str, NDArray[Any]], axes: str) -> NDArray[np.int64]:
+    name = axes[0].lower()
+    if name not in values:
+        raise ValueError(
+            f"{path.name}: expected the node property {name}, found {', '.join(sorted(values))}"
+        )
+    frames = np.asarray(values[name], np.float64)
+    if not (frames == np.rint(frames)).all() or (frames < 0).any():
+        raise ValueError(f"{path.name}: expected frames 0, 1, 2 … as {name}, found others")
+    return frames.astype(np.int64)
+
+
+def _objects(
+    path: Path, graph: Any, frames: NDArray[np.int64], given: NDArray[Any] | None
+) -> tuple[list[int], dict[int, int]]:
+    """Choose the id of each node's object, and find the parent of each object, 0 for none."""
+    rows = {int(node): row for row, node in enumerate(graph["node_ids"])}
+    edges = [sorted((rows[a], rows[b]), key=lambda r: frames[r]) for a, b in graph["edge_ids"]]
+    before = {later: earlier for earlier, later in edges}
+    if len(before) < len(edges) or any(frames[a] == frames[b] for a, b in edges):
+        raise ValueError(
+            f"{path.name}: expected at most one edge from before to each node, found objects that "
+            "merge; take one of these edges out"
+        )
+    n_after = Counter(earlier for earlier, _ in edges)
+    wanted = [1] * len(rows) if given is None else [int(i) for i in given]
+    unused = count(max([0, *(i for i in wanted if i <= LARGEST_ID)]) + 1)
+    ids, parents = [0] * len(rows), dict[int, int]()
+    for row in np.argsort(frames, kind="stable").tolist():
+        mother = before.get(row)
+        if mother is not None and n_after[mother] == 1 and wanted[mother] == wanted[row]:
+            ids[row] = ids[mother]
+            continue
+        is_free = given is not None and 1 <= wanted[row] <= LARGEST_ID
+        ids[row] = wanted[row] if is_free and wanted[row] not in parents else next(unused)
+        parents[ids[row]] = 0 if mother is None else ids[mother]
+    return ids, parents
+
+
+def _masks_of_labels(
+    path: Path, graph: Any, axes: str, ids: list[int], frames: NDArray[np.int64]
+) -> tuple[Masklets, str, int]:
+    """Read the masks out of the label image that a graph of another program names."""
+    related = [r for r in graph["metadata"].related_objects or () if r.type == "labels"]
+    prop = graph["node_props"].get(related[0].node_prop) if related else None
+    if prop is None:
+        raise ValueError(
+            f"{path.name}: expected masks, as napari-sam2 writes them or in a label image that the "
+            "GEFF names (related_objects, with node_prop), found a graph without; open its label "
+            "image instead"
+        )
+    labels = read_zarr((path / related[0].path).resolve())
+    layout = labels.layout
+    masklets = Masklets(labels.n_frames, labels.frame_shape)
+    nodes: dict[int, dict[int, int]] = {}
+    for frame, value, object_id in zip(frames, prop["values"], ids, strict=True):
+        nodes.setdefault(int(frame), {})[int(value)] = object_id
+    for time, by_label in nodes.items():
+        for plane in range(layout.n_planes):
+            frame = time * layout.n_planes + plane
+            for value, mask in masks_of_labels(labels[frame]).items():
+                if value in by_label:
+                    masklets.set(by_label[value], frame, mask)
+    return masklets, layout.label_axes, layout.n_planes
 
 
 def _nodes(tracked: Tracked) -> list[_Node]:
@@ -203,6 +275,8 @@ def _columns(tracked: Tracked, nodes: list[_Node]) -> dict[str, NDArray[Any]]:
     z, y, x, depth, height, width = boxes.T
     if tracked.axes == "TZYX":
         columns |= dict(zip(_BOX_Z, (z, depth), strict=True))
+    shape = tracked.masklets.frame_shape
+    columns |= {name: np.full(len(nodes), n) for name, n in zip(_FRAME, shape, strict=True)}
     return columns | dict(zip(_BOX, (y, x, height, width), strict=True))
 
 
@@ -230,14 +304,17 @@ def _metadata(tracked: Tracked) -> Any:
     from geff import GeffMetadata
 
     axes = tracked.axes if len(tracked.axes) > 2 else "TYX"
-    scales = axis_scales(axes, tracked.calibration)
     described = []
-    for letter, scale in zip(axes, scales, strict=True):
-        kind = "time" if letter == "T" else "space"
-        axis: dict[str, Any] = {"name": letter.lower(), "type": kind}
-        axis["unit"] = "frame" if letter == "T" else "pixel"
-        if unit := axis_unit(letter, tracked.calibration):
-            axis |= {"scale": scale, "scaled_unit": unit}
+    for letter in axes:
+        known = tracked.calibration.axis(letter)
+        axis: dict[str, Any] = {
+            "name": letter.lower(),
+            "type": "time" if letter == "T" else "space",
+            "unit": "frame" if letter == "T" else "pixel",
+        }
+        if known.step is not None:
+            axis |= {"scale": known.step, "offset": known.origin}
+            axis |= {"scaled_unit": unit_name(known.unit)} if known.unit else {}
         described.append(axis)
     # an only daughter would be one tracklet with its mother for the format
     single = any(len(tracked.tracks.daughters(i)) == 1 for i in tracked.tracks.object_ids)
@@ -255,58 +332,60 @@ def _metadata(tracked: Tracked) -> Any:
                 "n_planes": tracked.n_planes,
                 "frame_shape": list(tracked.masklets.frame_shape),
                 "names": {str(key): name for key, name in tracked.names.items()},
+                "software": MARK,
             }
         },
     )
 
 
 def _masklets(
-    values: dict[str, NDArray[Any]], axes: str, own: dict[str, Any], n_planes: int
+    path: Path,
+    values: dict[str, NDArray[Any]],
+    ids: list[int],
+    frames: NDArray[np.int64],
+    axes: str,
+    own: dict[str, Any],
 ) -> Masklets:
-    flat = np.zeros(len(values[_ID]), int), np.ones(len(values[_ID]), int)
+    """Read the masks that napari-sam2 wrote."""
+    flat = np.zeros(len(ids), int), np.ones(len(ids), int)
     z, depth = (values[name] for name in _BOX_Z) if axes == "TZYX" else flat
     y, x, height, width = (values[name] for name in _BOX)
     origins = np.column_stack([z, y, x]).astype(int)
     extents = np.column_stack([depth, height, width]).astype(int)
-    frames = values[axes[0].lower()].astype(int)
-    _, bottom, right = (origins + extents).max(axis=0).tolist()
-    shape = own.get("frame_shape", (bottom, right))
-    masklets = Masklets(own.get("n_frames", int(frames.max()) + 1), (shape[0], shape[1]))
+    n_planes = int(own.get("n_planes", 1))
+    n_frames = own.get("n_frames", (int(frames.max()) + 1) * n_planes)
+    masklets = Masklets(n_frames, _frame_shape(path, values, own, (origins + extents)[:, 1:]))
     for row, (origin, extent) in enumerate(zip(origins.tolist(), extents.tolist(), strict=True)):
         bits = np.asarray(values[_BITS][row], np.uint8)
-        node = _Node(int(values[_ID][row]), int(frames[row]), tuple(origin), tuple(extent), bits)
+        node = _Node(ids[row], int(frames[row]), tuple(origin), tuple(extent), bits)
         for plane, mask in node.planes(masklets.frame_shape):
             masklets.set(node.object_id, node.frame * n_planes + plane, mask)
     return masklets
 
 
-def _parents(graph: Any, object_ids: NDArray[Any]) -> dict[int, int]:
-    places = {int(node): row for row, node in enumerate(graph["node_ids"])}
-    parents = {}
-    for source, target in graph["edge_ids"].tolist():
-        mother, daughter = (int(object_ids[places[node]]) for node in (source, target))
-        if mother != daughter:
-            parents[daughter] = mother
-    return parents
+def _frame_shape(
+    path: Path, values: dict[str, NDArray[Any]], own: dict[str, Any], ends_yx: NDArray[np.int_]
+) -> tuple[int, int]:
+    """Find the (H, W) of the frames; of last resort, up to the end of the objects."""
+    if "frame_shape" in own:
+        height, width = own["frame_shape"]
+    elif set(_FRAME) <= set(values):
+        height, width = (int(values[name].max()) for name in _FRAME)
+    else:
+        height, width = ends_yx.max(axis=0).tolist()
+        _LOG.warning(
+            "%s: the size of the frames is not in the file; %d x %d pixels hold all objects",
+            path.name,
+            height,
+            width,
+        )
+    return height, width
 
 
 def _calibration(axes: Any) -> Calibration:
-    by_name = {axis.name: axis for axis in axes or ()}
-
-    def step(name: str) -> float | None:
-        axis = by_name.get(name)
-        return axis.scale if axis is not None else None
-
-    def unit(name: str, otherwise: str) -> str:
-        axis = by_name.get(name)
-        long = axis.scaled_unit if axis is not None else None
-        return SHORT_UNITS.get(long, long) if long else otherwise
-
-    y, x = step("y"), step("x")
-    return Calibration(
-        pixel_size_yx=(y, x) if y and x else None,
-        unit=unit("y", "um"),
-        z_step=step("z"),
-        time_interval=step("t"),
-        time_unit=unit("t", "s"),
+    return Calibration.of_axes(
+        {
+            axis.name.upper(): AxisScale(axis.scale, axis.scaled_unit or "", axis.offset or 0.0)
+            for axis in axes or ()
+        }
     )

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.io.files import replacing
+from napari_sam2.io.outputs import MARK
 from napari_sam2.io.tracks.contours import outlines, signed_area
 from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.tracks.tracked_movie import Tracked
@@ -34,6 +35,7 @@ def write_rois(path: Path, tracked: Tracked, progress: Progress = silent) -> Non
     if not tracked.tracks:
         raise ValueError("expected at least one object with a mask, found none to write")
     with replacing(path) as partial, ZipFile(partial, "w") as archive:
+        archive.comment = MARK.encode()
         for frame in range(tracked.n_frames):
             for object_id, mask in tracked.objects_in(frame):
                 for part, ring in enumerate(_outer(mask)):

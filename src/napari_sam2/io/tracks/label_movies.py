@@ -7,42 +7,54 @@ from numpy.typing import NDArray
 
 from napari_sam2.io.files import suffix
 from napari_sam2.io.images.tiff import write_tiff
+from napari_sam2.io.label_images import object_masks
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.axes import FrameLayout
 from napari_sam2.movies.movie import Calibration, Movie
 from napari_sam2.tracks.tracked_movie import Tracked
-from sam2_torch.label_images import masks_of_labels
 
 _WRITTEN = (".tif", ".tiff", ".ome.tif", ".ome.tiff")
 
 
 def add_labels(masklets: Masklets, frame: int, labels: NDArray[Any]) -> None:
-    """Keep each label of an image, (H, W), as an object's mask in a frame.
+    """Keep each label of an image as an object's mask in a frame.
+
+    Parameters
+    ----------
+    masklets
+        Where the masks are kept.
+    frame
+        Index of the frame.
+    labels
+        (H, W) of whole numbers; 0 is background.
 
     Raises
     ------
     ValueError
-        If the image is of another shape, or not of whole numbers.
+        If the image is of another shape, or a pixel is no object id.
     """
-    if labels.dtype.kind not in "bui" or labels.shape != masklets.frame_shape:
+    if labels.shape != masklets.frame_shape:
         raise ValueError(
-            f"label image of frame {frame}: expected whole numbers and the shape "
-            f"{masklets.frame_shape}, found {labels.dtype} and {labels.shape}"
+            f"label image of frame {frame}: expected the shape {masklets.frame_shape}, "
+            f"found {labels.shape}"
         )
-    for object_id, mask in masks_of_labels(labels).items():
+    for object_id, mask in object_masks(labels).items():
         masklets.set(object_id, frame, mask)
 
 
 def tracked_labels(labels: Movie) -> Tracked:
-    """Take a label movie as tracked objects: the same label is the same object.
+    """Return the objects of a label movie: the same label is the same object.
+
+    Parameters
+    ----------
+    labels
+        As `read_labels` opens it.
 
     Raises
     ------
     ValueError
-        If its pixels are no whole numbers.
+        If a pixel is no object id.
     """
-    if labels.is_rgb:
-        raise ValueError("label image: expected whole numbers, found RGB pixels")
     masklets = Masklets(labels.n_frames, labels.frame_shape)
     for frame, image in enumerate(labels):
         add_labels(masklets, frame, image)

@@ -5,12 +5,18 @@ from pathlib import Path
 
 from napari_sam2.io.files import replacing, suffix
 from napari_sam2.io.optional import library
+from napari_sam2.io.outputs import MARK
 from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.tracks.measurements import Table, collect, measure_tracks, measured_frames
 from napari_sam2.tracks.tracked_movie import Channels, Tracked
 
 TRACKS = "_tracks"
 """What the name of the second file has before its suffix."""
+
+
+def tables_of(path: Path) -> tuple[Path, Path]:
+    """Return the files of both tables: objects by frame, and tracks."""
+    return path, path.with_name(f"{path.stem}{TRACKS}{path.suffix}")
 
 
 def write_measurements(
@@ -39,8 +45,8 @@ def write_measurements(
         progress(frame + 1, tracked.n_frames)
     objects = collect(rows)
     tracks = measure_tracks(tracked, objects)
-    second = path.with_name(f"{path.stem}{TRACKS}{path.suffix}")
-    with replacing(path) as partial, replacing(second) as partial_tracks:
+    first, second = tables_of(path)
+    with replacing(first) as partial, replacing(second) as partial_tracks:
         write(partial, objects)
         write(partial_tracks, tracks)
 
@@ -56,4 +62,5 @@ def _write_parquet(path: Path, table: Table) -> None:
     import pyarrow
     import pyarrow.parquet
 
-    pyarrow.parquet.write_table(pyarrow.table(table), path)
+    written = pyarrow.table(table).replace_schema_metadata({"software": MARK})
+    pyarrow.parquet.write_table(written, path)

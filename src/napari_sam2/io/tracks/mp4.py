@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from napari_sam2.io.files import replacing
+from napari_sam2.io.outputs import MARK
 from napari_sam2.io.tracks.outline_pictures import edges, object_colours
 from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.movies.movie import Calibration
@@ -47,6 +48,7 @@ def write_mp4(path: Path, tracked: Tracked, progress: Progress = silent) -> None
     contrast = None if tracked.movie is None else _contrast(tracked.movie)
     size = _size(tracked.masklets.frame_shape)
     with replacing(path) as partial, av.open(str(partial), "w", format="mp4") as container:
+        container.metadata["comment"] = MARK
         stream = container.add_stream("libx264", rate=FRAMES_PER_S, options={"crf": "18"})
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"  # what all players can show

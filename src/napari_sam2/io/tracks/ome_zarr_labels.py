@@ -1,19 +1,18 @@
 """Label images as OME-Zarr (NGFF 0.4), one chunk of a frame at a time."""
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from napari_sam2.io.files import replacing_folder
-from napari_sam2.io.images.ome_zarr import AXIS_TYPES, LONG_UNITS
+from napari_sam2.io.images.ome_zarr import Multiscale, ome_attributes
+from napari_sam2.io.images.zarr_store import open_node
+from napari_sam2.io.outputs import MARK, replacing_folder
 from napari_sam2.io.tracks.writer import Progress, silent
-from napari_sam2.movies.movie import Calibration
 from napari_sam2.tracks.lineage import Lineage
 from napari_sam2.tracks.tracked_movie import Tracked
 
-MARK = ".zattrs"
-"""File that each folder written here has."""
-
+_LOG = logging.getLogger(__name__)
 _CHUNK = 1024
 
 
@@ -24,18 +23,15 @@ def write_ome_zarr_labels(path: Path, tracked: Tracked, progress: Progress = sil
     ----------
     path, tracked, progress
         As for every `Writer`.
-
-    Raises
-    ------
-    FileExistsError
-        If something else is at the path.
     """
-    with replacing_folder(path, MARK) as folder:
+    with replacing_folder(path) as folder:
         fill_label_group(folder, path.name, tracked, progress)
 
 
 def read_properties(path: Path, labels: Tracked) -> Tracked:
     """Add the names and parents that a label image says its objects have.
+
+    Those that make no sense are left out, and logged as a warning.
 
     Parameters
     ----------
@@ -43,30 +39,50 @@ def read_properties(path: Path, labels: Tracked) -> Tracked:
         Of the OME-Zarr.
     labels
         Its masks.
-
-    Raises
-    ------
-    ValueError
-        If parents make no sense: they are not there, or do not end before a daughter begins.
     """
-    import zarr
-
-    attributes: dict[str, Any] = zarr.open_group(path, mode="r").attrs.asdict()
-    said = attributes.get("ome", attributes).get("image-label", {}).get("properties", ())
-    known = {row["label-value"]: row for row in said if row.get("label-value") in labels.tracks}
+    attributes = ome_attributes(dict(open_node(path).attrs))
+    label_image = attributes.get("image-label")
+    rows = label_image.get("properties") if isinstance(label_image, dict) else None
+    known = {
+        row["label-value"]: row
+        for row in rows or ()
+        if isinstance(row, dict) and row.get("label-value") in labels.tracks.object_ids
+    }
     names = {i: str(row["name"]) for i, row in known.items() if row.get("name")}
-    parents = {i: int(row["parent"]) for i, row in known.items() if row.get("parent")}
+    stated = {i: row["parent"] for i, row in known.items() if row.get("parent")}
+    parents = {i: p for i, p in stated.items() if isinstance(p, int) and p in labels.tracks}
+    try:
+        lineage = _lineage(labels, parents)
+    except ValueError as error:
+        _LOG.warning("%s: the parents of its labels are left out (%s)", path.name, error)
+        return replace(labels, names=names)
+    if len(parents) < len(stated):
+        wrong = sorted(set(stated) - set(parents))
+        _LOG.warning("%s: the parents of the labels %s are left out", path.name, wrong)
+    return replace(labels, lineage=lineage, names=names)
+
+
+def _lineage(labels: Tracked, parents: dict[int, int]) -> Lineage:
     family = {*parents, *parents.values()}
-    tracks = [
+    return Lineage(
         replace(track, parent=parents.get(track.object_id, 0))
         for track in labels.tracks
         if track.object_id in family
-    ]
-    return replace(labels, lineage=Lineage(tracks), names=names)
+    )
 
 
 def fill_label_group(folder: Path, name: str, tracked: Tracked, progress: Progress) -> None:
-    """Write the label movie as a group into a folder that is there."""
+    """Write the label movie as a group into an empty folder.
+
+    Parameters
+    ----------
+    folder
+        Where to.
+    name
+        Of the image.
+    tracked, progress
+        As for every `Writer`.
+    """
     import zarr
 
     height, width = tracked.masklets.frame_shape
@@ -86,47 +102,12 @@ def fill_label_group(folder: Path, name: str, tracked: Tracked, progress: Progre
 
 
 def _attributes(name: str, tracked: Tracked) -> dict[str, Any]:
-    scale = axis_scales(tracked.axes, tracked.calibration)
-    multiscale = {
-        "version": "0.4",
-        "name": name.removesuffix(".ome.zarr"),
-        "axes": [_axis(letter, tracked.calibration) for letter in tracked.axes],
-        "datasets": [
-            {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": scale}]}
-        ],
-    }
+    image = Multiscale(tracked.axes, ("0",), tracked.calibration)
     properties = [
         {"label-value": i, "name": tracked.name(i), "parent": tracked.tracks[i].parent}
         for i in tracked.tracks.object_ids
     ]
-    return {
-        "multiscales": [multiscale],
+    return image.attributes("0.4", name.removesuffix(".ome.zarr")) | {
         "image-label": {"version": "0.4", "properties": properties},
+        "napari-sam2": MARK,
     }
-
-
-def axis_scales(axes: str, calibration: Calibration) -> list[float]:
-    """List what a step along each axis is in the axis' unit; 1 where that is unknown."""
-    y, x = calibration.pixel_size_yx or (1.0, 1.0)
-    steps = {"T": calibration.time_interval or 1.0, "Z": calibration.z_step or 1.0, "Y": y, "X": x}
-    return [float(steps[letter]) for letter in axes]
-
-
-def axis_unit(letter: str, calibration: Calibration) -> str | None:
-    """Get the long name of an axis' unit; None where the calibration says nothing of it."""
-    known: dict[str, Any] = {
-        "T": calibration.time_interval,
-        "Z": calibration.z_step,
-        "Y": calibration.pixel_size_yx,
-        "X": calibration.pixel_size_yx,
-    }
-    if known[letter] is None:
-        return None
-    unit = calibration.time_unit if letter == "T" else calibration.unit
-    return LONG_UNITS.get(unit, unit)
-
-
-def _axis(letter: str, calibration: Calibration) -> dict[str, str]:
-    axis = {"name": letter.lower(), "type": AXIS_TYPES[letter]}
-    unit = axis_unit(letter, calibration)
-    return axis | ({"unit": unit} if unit else {})

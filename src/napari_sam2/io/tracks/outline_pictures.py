@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+from PIL.PngImagePlugin import PngInfo
 
 from napari_sam2.io.files import replacing
+from napari_sam2.io.outputs import MARK
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.movie import Movie
 
@@ -42,8 +44,10 @@ def write_outlines(path: Path, movie: Movie, masklets: Masklets, n_frames: int =
         _tile((frame - black) / max(white - black, 1e-6), masklets.labels(i), f"{letter} {i}")
         for i, frame in zip(shown, pixels, strict=True)
     ]
+    about = PngInfo()
+    about.add_text("Software", MARK)
     with replacing(path) as partial:
-        _sheet(tiles).save(partial, format="PNG")
+        _sheet(tiles).save(partial, format="PNG", pnginfo=about)
 
 
 def _tile(pixels: NDArray[np.floating], labels: NDArray[Any], text: str) -> Image.Image:

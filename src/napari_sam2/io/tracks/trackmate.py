@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.io.files import replacing
+from napari_sam2.io.outputs import MARK
 from napari_sam2.io.tracks.contours import outlines
 from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.tracks.lineage import Lineage
@@ -72,9 +73,10 @@ class _Document:
 
     def write(self, tracked: Tracked, progress: Progress) -> None:
         known = tracked.calibration
-        length = "pixel" if _voxel(tracked) is None else known.unit
-        time = known.time_unit if known.time_interval else "frame"
+        length = "pixel" if _voxel(tracked) is None else known.unit or "unit"
+        time = known.time_unit or "unit" if known.time_interval else "frame"
         self._xml.startDocument()
+        self._xml.ignorableWhitespace(f"<!-- {MARK} -->\n")
         self._begin("TrackMate", version=VERSION)
         self._begin(
             "Model",
@@ -185,11 +187,11 @@ class _Document:
 
 
 def _voxel(tracked: Tracked) -> tuple[float, float, float] | None:
-    """Get depth, height and width of a voxel; None where one of them is not known."""
-    known = tracked.calibration
-    if known.pixel_size_yx is None or (tracked.planes > 1 and known.z_step is None):
+    """Return depth, height and width of a voxel; None where one of them is not known."""
+    z, y, x = (tracked.calibration.axis(letter).length for letter in "ZYX")
+    if y is None or x is None or (tracked.planes > 1 and z is None):
         return None
-    return (known.z_step or 1.0, *known.pixel_size_yx)
+    return (z or 1.0, y, x)
 
 
 def _spot(tracked: Tracked, time: int, planes: dict[int, SparseMask]) -> tuple[dict[str, Any], str]:

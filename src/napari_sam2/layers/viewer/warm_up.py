@@ -1,29 +1,21 @@
-"""What napari and its libraries do once, done before the user waits for it."""
+"""Libraries that napari imports when it makes its first layers, imported beforehand."""
 
 from functools import cache
-
-import numpy as np
-
-from napari_sam2.layers.viewer.colours import object_colormap
+from importlib import import_module
 
 
 @cache
 def warm_up() -> None:
-    """Make a layer of each kind that prompts and masks need, and throw it away; once.
+    """Import the libraries once, on any thread.
 
-    The first ones import pandas and compile functions, which takes napari up to a second; on
-    another thread than the GUI's, it goes on meanwhile. No viewer and no Qt takes part.
+    No object of napari is made here: a layer asks pint's registry of units, which breaks for the
+    whole process if two threads fill it at the same time.
     """
-    from napari.layers import Labels, Points, Shapes
-
-    features = {"object": np.zeros(1, int)}
-    Points(np.zeros((1, 3)), features=features, face_color="white").refresh()
-    Shapes(np.zeros((1, 4, 3)), features=features, shape_type="rectangle").refresh()
-    labels = Labels(np.zeros((2, 8, 8), np.uint16), colormap=object_colormap())
-    labels.set_view_slice()
-    labels.colormap.map(labels.data[0])
+    pandas = import_module("pandas")  # features of layers, 0.3 to 0.8 s
+    pandas.DataFrame({"name": ["object"]})  # text imports pyarrow where that is installed
+    import_module("skimage.color.colorconv")  # colours of Labels layers, 0.2 s
 
 
 def is_warm() -> bool:
-    """Tell whether `warm_up` has come to its end."""
+    """Return whether `warm_up` has finished."""
     return warm_up.cache_info().currsize > 0

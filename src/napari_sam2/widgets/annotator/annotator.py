@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam2.annotation.annotation import Direction
 from napari_sam2.annotation.history import Action, Changes, History
@@ -171,6 +171,8 @@ class Annotator(QObject):
             self.conversation.forget(workspace)
             self.sessions.forget(workspace)
             workspace.close()
+            # not now: napari may be removing several layers, and has listed them already
+            QTimer.singleShot(0, workspace.remove_previews)
         if self.workspace is not None and self.workspace.image is image:
             self.choose_image(None)
 

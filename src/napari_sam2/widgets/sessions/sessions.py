@@ -62,6 +62,7 @@ class Sessions(QObject):
         self._put = put
         self._workspace: Workspace | None = None
         self._autosaves: dict[Workspace, Autosave] = {}
+        self._left: list[Autosave] = []  # of images that left before they could be saved
 
     def choose(self, workspace: "Workspace | None") -> None:
         """Go to an image: save what is done there, and look for what was done before."""
@@ -69,12 +70,7 @@ class Sessions(QObject):
         if workspace is None:
             return
         if workspace not in self._autosaves:
-            self._autosaves[workspace] = Autosave(
-                self.files,
-                workspace.history,
-                partial(fingerprint, workspace.image, workspace.geometry),
-                self._model,
-            )
+            self._autosaves[workspace] = self._new_autosave(workspace)
         autosave = self._autosaves[workspace]
         if workspace.history.is_empty:
             self.files.submit(
@@ -88,6 +84,7 @@ class Sessions(QObject):
         autosave = self._autosaves.pop(workspace, None)
         if autosave is not None:
             autosave.save_now()
+            self._left = [each for each in (*self._left, autosave) if each.has_new]
 
     def later(self) -> None:
         """Save what is new, in a moment."""
@@ -111,9 +108,10 @@ class Sessions(QObject):
         if workspace is None:
             return
         autosave = self._autosaves[workspace]
+        notes: list[str] = []
         self.files.submit(
-            lambda: (*read_session(path), autosave.image()),
-            then=lambda read: self._take(workspace, path, *read),
+            lambda: (*read_session(path, notes.append), autosave.image()),
+            then=lambda read: self._take(workspace, path, notes, *read),
             topic="open",
         )
 
@@ -130,9 +128,17 @@ class Sessions(QObject):
     def close(self) -> None:
         """End the thread, and save what is new."""
         self.files.close()
-        for autosave in self._autosaves.values():
+        for autosave in (*self._left, *self._autosaves.values()):
             autosave.flush()
+        self._left.clear()
         self._autosaves.clear()
+
+    def _new_autosave(self, workspace: "Workspace") -> Autosave:
+        look = partial(fingerprint, workspace.image, workspace.geometry)
+        autosave = Autosave(self.files, workspace.history, look, self._model)
+        autosave.failed.connect(self.failed)
+        autosave.noticed.connect(self.noticed)
+        return autosave
 
     def _found(self, workspace: "Workspace", paths: list[Path]) -> None:
         paths = [path for path in paths if path not in self.own_files]
@@ -148,6 +154,7 @@ class Sessions(QObject):
         self,
         workspace: "Workspace",
         path: Path,
+        notes: list[str],
         header: Header,
         history: History,
         image: Fingerprint,
@@ -162,6 +169,8 @@ class Sessions(QObject):
                 )
             )
             return
+        for note in notes:
+            self.noticed.emit(note)
         if difference:
             self.noticed.emit(
                 f"{path.name} was made on another image, {header.image.name}: it {difference}. "

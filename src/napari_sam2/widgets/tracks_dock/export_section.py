@@ -6,7 +6,7 @@ from pathlib import Path
 
 from qtpy.QtWidgets import QFileDialog, QLineEdit, QVBoxLayout, QWidget
 
-from napari_sam2.io.tracks.formats import FOLDERS, FORMS, export, form_of
+from napari_sam2.io.tracks.formats import FOLDERS, FORMATS, export, find_format
 from napari_sam2.tracks.tracked_movie import Tracked
 from napari_sam2.widgets.controls.form_rows import add_row, button, combo_box, form, row
 from napari_sam2.widgets.controls.job_panel import JobPanel
@@ -32,7 +32,7 @@ class ExportSection(QWidget):
     def __init__(self, tracked: Callable[[], Tracked | None]) -> None:
         super().__init__()
         self._tracked = tracked
-        self.form = combo_box("What kind of file to write", [f.name for f in FORMS.values()])
+        self.form = combo_box("What kind of file to write", [f.name for f in FORMATS.values()])
         self.path = QLineEdit()
         self.browse = button("Choose…", "Choose where to write")
         start = button("Export", "Write all objects with masks")
@@ -44,7 +44,7 @@ class ExportSection(QWidget):
     @property
     def suffix(self) -> str:
         """The suffix of the chosen form."""
-        return list(FORMS)[self.form.currentIndex()]
+        return list(FORMATS)[self.form.currentIndex()]
 
     def close_section(self) -> None:
         """Stop what is being written."""
@@ -75,7 +75,7 @@ class ExportSection(QWidget):
             self.path.setText(str(with_suffix(Path(text), self.suffix)))
 
     def _browse(self) -> None:
-        name = FORMS[self.suffix].name
+        name = FORMATS[self.suffix].name
         text, _ = QFileDialog.getSaveFileName(
             self, "Export", self.path.text(), f"{name} (*{self.suffix})"
         )
@@ -92,7 +92,7 @@ class ExportSection(QWidget):
         else:
             path = Path(text).expanduser()
             try:
-                form_of(path)
+                find_format(path)
             except ValueError:
                 path = with_suffix(path, self.suffix)
                 self.path.setText(str(path))
@@ -101,7 +101,7 @@ class ExportSection(QWidget):
 
 def with_suffix(path: Path, suffix: str) -> Path:
     """Give a path the suffix of a form, in place of that of another form."""
-    known = sorted((*FORMS, *FOLDERS, ".ome.tiff", ".tiff"), key=len, reverse=True)
+    known = sorted((*FORMATS, *FOLDERS, ".ome.tiff", ".tiff"), key=len, reverse=True)
     name = path.name
     before = next((end for end in known if name.lower().endswith(end)), "")
     return path.with_name(name[: len(name) - len(before)] + suffix)

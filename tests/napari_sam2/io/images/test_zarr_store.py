@@ -12,7 +12,7 @@ CALIBRATION = Calibration((0.5, 0.25), "um", 2.0, 90.0, "s")
 def write_image(path, array, axes, version, calibration=CALIBRATION):
     """Write full and half resolution."""
     group = zarr.open_group(path, mode="w", zarr_format=ZARR_FORMAT[version])
-    image = Multiscale.of(axes, calibration, ("0", "1"), (1, 2))
+    image = Multiscale(axes, ("0", "1"), calibration, (1, 2))
     group.attrs.update(image.attributes(version, "cells"))
     group.create_array("0", data=array, chunks=(1,) * (array.ndim - 2) + (16, 16))
     group.create_array("1", data=array[..., ::2, ::2])
@@ -65,11 +65,14 @@ def test_scales_of_datasets_and_of_the_image_are_multiplied():
     assert found is not None and found.calibration.pixel_size_yx == (4, 9)
 
 
-def test_a_scale_without_a_unit_says_nothing():
+def test_a_scale_without_a_unit_is_kept_unless_it_is_1():
     dataset = {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [2, 3]}]}
     image = {"axes": ["y", "x"], "datasets": [dataset]}
     found = Multiscale.find({"ome": {"multiscales": [image]}})
-    assert found is not None and found.calibration.pixel_size_yx is None
+    assert found is not None and found.calibration == Calibration((2, 3), "")
+    dataset["coordinateTransformations"] = [{"type": "scale", "scale": [1, 1]}]
+    found = Multiscale.find({"multiscales": [image]})
+    assert found is not None and found.calibration == Calibration()
 
 
 def test_what_is_no_image_is_said(tmp_path):
@@ -79,8 +82,8 @@ def test_what_is_no_image_is_said(tmp_path):
     group = zarr.open_group(tmp_path / "group.zarr", mode="w")
     with pytest.raises(ValueError, match=r"expected an OME-Zarr image or one array, found none"):
         read_movie(tmp_path / "group.zarr")
-    group.attrs["plate"] = {}
-    with pytest.raises(ValueError, match=r"group\.zarr: expected one image, found a plate"):
+    group.attrs["plate"] = {"wells": [{"path": "B/3"}]}
+    with pytest.raises(ValueError, match=r"found a plate; give the folder of .* example B/3/0"):
         read_movie(tmp_path / "group.zarr")
 
 

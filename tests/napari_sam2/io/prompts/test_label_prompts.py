@@ -36,8 +36,9 @@ def test_each_label_on_each_frame_is_a_mask():
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (labels_of((40, 60), np.float32), "expected whole numbers, found float32"),
-        (labels_of((60, 40))[..., None].repeat(3, -1), "expected whole numbers, found RGB"),
+        (labels_of((40, 60), np.float32) / 2, "expected whole numbers, .* found 3.5"),
+        (-labels_of((40, 60), np.int16), r"object ids: expected 1\.\.4294967295 .*, found -9"),
+        (labels_of((40, 60), np.int64) << 40, r"expected 1\.\.4294967295 .*, found 7696581394432"),
         (labels_of((60, 40)), r"expected the shape of the movie's frames \(40, 60\)"),
         (labels_of((2, 40, 60)), r"expected one frame \(for frame 0\) or 3 as in the movie"),
     ],

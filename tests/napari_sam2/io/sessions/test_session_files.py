@@ -1,7 +1,10 @@
 """Sessions on the disk."""
 
+import base64
 import json
 import os
+import re
+import zlib
 from datetime import UTC, datetime
 
 import numpy as np
@@ -24,6 +27,7 @@ from napari_sam2.masks.packing import as_given, is_given, pack, unpack, unpack_l
 from sam2_torch.masks import SparseMask
 from sam2_torch.predictions import MaskLogits
 
+BOMB = base64.b64encode(zlib.compress(bytes(10**7))).decode()
 MOVIE = np.arange(6 * 30 * 50, dtype=np.uint16).reshape(6, 30, 50)
 IMAGE = Fingerprint.of(MOVIE, "movie.tif", axes=("t", "y", "x"), scale=(1.0, 0.5, 0.5))
 HEADER = Header(IMAGE, "cells_nano", datetime(2026, 11, 21, 12, 30, tzinfo=UTC), "napari-sam2 1")
@@ -32,6 +36,13 @@ HEADER = Header(IMAGE, "cells_nano", datetime(2026, 11, 21, 12, 30, tzinfo=UTC),
 def disc(y, x, radius=5):
     rows, columns = np.ogrid[:30, :50]
     return SparseMask.from_dense((rows - y) ** 2 + (columns - x) ** 2 <= radius**2)
+
+
+def without_checksums(text):
+    """Turn a file into one of an older version."""
+    lines = map(json.loads, text.splitlines())
+    kept = ({k: v for k, v in line.items() if k not in ("crc", "header")} for line in lines)
+    return "".join(json.dumps(line) + "\n" for line in kept)
 
 
 @pytest.fixture
@@ -104,8 +115,7 @@ def test_what_decides_between_overlapping_masks_is_written_and_read(tmp_path):
 
 
 def test_masks_of_older_versions_have_no_logits_but_are_not_a_persons(path):
-    lines = path.read_text().replace('"given": true, ', "").splitlines(keepends=True)
-    path.write_text("".join(lines))
+    path.write_text(without_checksums(path.read_text()).replace('"given": true, ', ""))
     _, again = read_session(path)
     masks = [value for value in again.values.values() if isinstance(value, StoredMask)]
     scored = [mask for mask in masks if mask.confidence is not None]
@@ -155,14 +165,74 @@ def test_a_torn_last_line_is_left_out(path, history):
         (lambda line: line.replace('"box": [0', '"box": [28'), "line 5: damaged .*within"),
         (lambda line: line.replace('"step": 2', '"step": 9'), "line 5: damaged .*found 9"),
         (lambda line: "{" + line, "line 5: damaged"),
+        (lambda line: "[" * 100_000 + line, "line 5: damaged"),
         (lambda line: line.replace('"bits": "', '"bits": "AAAA'), "line 5: damaged"),
     ],
 )
-def test_a_damaged_line_is_named(path, damage, message):
-    lines = path.read_text().splitlines(keepends=True)
+def test_damaged_lines_are_counted_and_the_others_are_read(path, damage, message):
+    lines = without_checksums(path.read_text()).splitlines(keepends=True)
     assert damage(lines[4]) != lines[4]
     path.write_text("".join([*lines[:4], damage(lines[4]), *lines[5:]]))
-    with pytest.raises(ValueError, match=f"session.jsonl, {message}"):
+    before, notes = path.read_bytes(), []
+    _, history = read_session(path, notes.append)
+    assert len(notes) == 1
+    assert re.match(f"session.jsonl: 2 of 8 steps .*{message}", notes[0])  # and its redo
+    assert {key.frame for key in history.values} == {-1, 3}
+    assert path.read_bytes() == before
+
+
+def test_a_file_without_a_whole_line_is_refused(path):
+    first, *rest = path.read_text().splitlines(keepends=True)
+    path.write_text(first + "".join("{" + line for line in rest))
+    with pytest.raises(ValueError, match=r"session.jsonl, line 2: damaged \(Expecting"):
+        read_session(path)
+
+
+def test_a_changed_number_is_found_by_the_checksum(path):
+    whole = path.read_text()
+    path.write_text(whole.replace("20.25", "21.25"))
+    notes = []
+    _, history = read_session(path, notes.append)
+    assert "1 of 8 steps" in notes[0] and "checksum" in notes[0]
+    assert Key(Kind.MARKS, 1, 3) not in history.values
+
+
+def test_sessions_of_older_versions_are_read(path, history):
+    path.write_text(without_checksums(path.read_text()))
+    notes = []
+    _, again = read_session(path, notes.append)
+    assert again.values.keys() == history.values.keys() and not notes
+
+
+@pytest.mark.parametrize("head", [b"", b"\0" * 200, b"{" * 100_000], ids=["gone", "zeros", "deep"])
+def test_a_damaged_first_line_is_read_from_its_copy(path, head):
+    rest = path.read_bytes().partition(b"\n")[2]
+    path.write_bytes(head + b"\n" + rest)
+    assert read_header(path) == HEADER
+    assert len(read_session(path)[1].entries) == 8
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"of": "object", "object": -1, "to": {"name": "a"}},
+        {"of": "object", "object": 10**30, "to": {"name": "a"}},
+        {"of": "object", "object": 1, "to": {"name": 5}},
+        {"of": "marks", "object": 1, "frame": 6, "to": {"clicks": [[5, 5, 1]]}},
+        {"of": "marks", "object": 1, "frame": 0, "to": {"clicks": [[5, 5]]}},
+        {"of": "marks", "object": 1, "frame": 0, "to": {"clicks": [[float("nan"), 5, 1]]}},
+        {"of": "marks", "object": 1, "frame": 0, "to": {"clicks": [["a", "b", "c"]]}},
+        {"of": "mask", "object": 1, "frame": 0, "to": {"box": [-5, -5, 8, 8], "bits": ""}},
+        {"of": "mask", "object": 1, "frame": 0, "to": {"box": [0, 0, 8, 8], "bits": BOMB}},
+        {"of": "track", "object": 1, "to": {"begin": 9, "end": 2, "parent": 0}},
+        5,
+        None,
+    ],
+)
+def test_values_that_nobody_wrote_are_refused(path, change):
+    step = {"step": 1, "time": "2026-01-01T00:00:00+00:00", "action": "prompt", "changes": [change]}
+    path.write_text(header_line(HEADER) + json.dumps(step) + "\n")
+    with pytest.raises(ValueError, match=r"session.jsonl, line 2: damaged"):
         read_session(path)
 
 
@@ -197,17 +267,18 @@ def test_colours_and_single_images_have_fingerprints():
     assert (one.n_frames, one.frame_shape, len(one.samples)) == (1, (4, 6), 1)
 
 
-def test_sessions_of_an_image_are_found_newest_first(tmp_path, monkeypatch, history):
+def test_sessions_of_an_image_are_found_last_changed_first(tmp_path, monkeypatch, history):
     monkeypatch.setenv("NAPARI_SAM2_SESSIONS", str(tmp_path / "sessions"))
     assert find_sessions(lambda: pytest.fail("no need to look at the image")) == []
     sessions_folder().mkdir()
     names = ("2026-01-01_movie.jsonl", "2026-02-01_movie.jsonl")
-    for name in names:
+    for number, name in enumerate(reversed(names)):  # the clock was set back
         write_session(sessions_folder() / name, HEADER, history.entries)
+        os.utime(sessions_folder() / name, (1e9 + number, 1e9 + number))
     (sessions_folder() / "2026-03-01_broken.jsonl").write_text("torn")
     elsewhere = Header(Fingerprint.of(MOVIE + 1, "other"), "m", HEADER.created, "s")
     write_session(sessions_folder() / "2026-04-01_other.jsonl", elsewhere, history.entries)
-    assert [path.name for path in find_sessions(lambda: IMAGE)] == [*reversed(names)]
+    assert [path.name for path in find_sessions(lambda: IMAGE)] == [*names]
 
 
 class LargeFrames(list):

@@ -20,7 +20,7 @@ from roifile import roiread
 from skimage.draw import polygon2mask
 
 from napari_sam2.io.read import read_movie
-from napari_sam2.io.tracks.formats import FORMS, export, form_of, read_tracked
+from napari_sam2.io.tracks.formats import FORMATS, export, find_format, read_tracked
 from napari_sam2.io.tracks.mp4 import nice_length
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.movie import Calibration, Movie
@@ -87,17 +87,18 @@ def test_ome_zarr_names_the_parents(tracked: Tracked, tmp_path: Path) -> None:
 
 
 def test_labels_of_ome_zarr_without_parents_or_with_strange_ones(
-    tracked: Tracked, tmp_path: Path
+    tracked: Tracked, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     export(tmp_path / "x.ome.zarr", tracked)
     group = zarr.open_group(tmp_path / "x.ome.zarr", mode="r+")
     rows = group.attrs["image-label"]["properties"]
     rows[0]["parent"] = 77
     group.attrs["image-label"] = {"version": "0.4", "properties": [*rows, {"label-value": 400}]}
-    with pytest.raises(ValueError, match="expected a parent that is there, found 77"):
-        read_tracked(tmp_path / "x.ome.zarr")
-    group.attrs["image-label"] = {"version": "0.4"}
-    assert read_tracked(tmp_path / "x.ome.zarr").lineage.parents == {}
+    assert read_tracked(tmp_path / "x.ome.zarr").lineage.parents == PARENTS
+    assert "the parents of the labels [1] are left out" in caplog.text
+    for properties in (None, [{"label-value": 1, "parent": [2]}], ["x"]):
+        group.attrs["image-label"] = {"version": "0.4", "properties": properties}
+        assert read_tracked(tmp_path / "x.ome.zarr").lineage.parents == {}
 
 
 def test_trackmate_finds_spots_outlines_and_edges(tracked: Tracked, tmp_path: Path) -> None:
@@ -210,7 +211,7 @@ def test_scale_bars_have_round_lengths(most: float, nice: float) -> None:
     assert nice_length(most) == pytest.approx(nice)
 
 
-@pytest.mark.parametrize("suffix", [*FORMS])
+@pytest.mark.parametrize("suffix", [*FORMATS])
 def test_what_is_stopped_leaves_nothing(tracked: Tracked, tmp_path: Path, suffix: str) -> None:
     def stop(done: int, total: int) -> None:
         raise KeyboardInterrupt
@@ -220,7 +221,7 @@ def test_what_is_stopped_leaves_nothing(tracked: Tracked, tmp_path: Path, suffix
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("suffix", [*FORMS])
+@pytest.mark.parametrize("suffix", [*FORMATS])
 def test_every_form_tells_how_far_it_is(tracked: Tracked, tmp_path: Path, suffix: str) -> None:
     told: list[tuple[int, int]] = []
     export(tmp_path / f"x{suffix}", tracked, lambda done, total: told.append((done, total)))
@@ -251,7 +252,7 @@ def test_forms_that_cannot_hold_movies_of_stacks_say_so(tmp_path: Path, suffix: 
 
 def test_what_does_not_fit_is_told(tracked: Tracked, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"x\.docx: expected an output that ends in"):
-        form_of(tmp_path / "x.docx")
+        find_format(tmp_path / "x.docx")
     with pytest.raises(FileNotFoundError, match="found nothing"):
         read_tracked(tmp_path / "x.geff")
     export(tmp_path / "x.ctc", tracked)

@@ -1,5 +1,7 @@
 """Sessions that save themselves, are opened again, and outlive a crash."""
 
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -212,6 +214,95 @@ def test_an_image_that_leaves_is_saved(worked, settle):
     worked.viewer.layers.remove("movie")
     settle(worked)
     assert "late" in str(read_session(saved())[1].values)
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """Let writing sessions fail; gives the switch."""
+    state = {"full": False, "tries": 0}
+
+    def failing(write):
+        def called(*arguments):
+            state["tries"] += 1
+            if state["full"]:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return write(*arguments)
+
+        return called
+
+    for name in ("append_lines", "write_session"):
+        monkeypatch.setattr(autosave, name, failing(getattr(autosave, name)))
+    return state
+
+
+@pytest.mark.parametrize("from_the_beginning", [False, True])
+def test_what_is_done_while_the_disk_is_full_is_saved_later(
+    start, settle, qtbot, full_disk, from_the_beginning
+):
+    annotator = start()
+    full_disk["full"] = from_the_beginning
+    for number in range(3):
+        annotator.edit.new(f"first {number}")
+    if not from_the_beginning:
+        settle(annotator)
+    full_disk["full"] = True
+    for number in range(3):
+        annotator.edit.new(f"middle {number}")
+    tries = full_disk["tries"]
+    qtbot.waitUntil(lambda: full_disk["tries"] > tries + 3)
+    assert len(annotator.told) == 1  # one sentence, however often it fails
+    assert "No space left on device. It is tried again" in str(annotator.told[0])
+    full_disk["full"] = False
+    settle(annotator)
+    annotator.edit.new("last")
+    settle(annotator)
+    assert annotator.told[1:] == ["The session is saved again, with all that was done meanwhile."]
+    names = [value.name for value in read_session(saved())[1].values.values()]
+    middle = [f"middle {number}" for number in range(3)]
+    assert names == ["Object 1", "first 0", "first 1", "first 2", *middle, "last"]
+
+
+def test_half_a_line_on_a_full_disk_is_replaced(worked, settle):
+    with saved().open("ab") as file:  # as a write leaves it that found room for a part alone
+        file.write(b'{"step": 4, "time": "2026')
+    worked.edit.rename(1, "grandmother")
+    settle(worked)
+    notes = []
+    assert "grandmother" in str(read_session(saved(), notes.append)[1].values)
+    assert not notes
+
+
+@pytest.mark.parametrize("delete", [lambda path: path.unlink(), lambda path: path.write_text("")])
+def test_a_deleted_session_is_written_again(worked, settle, delete):
+    delete(saved())
+    worked.edit.rename(1, "grandmother")
+    settle(worked)
+    assert "all of the session is written to it again" in worked.told[0]
+    assert read_session(saved())[1].values == worked.workspace.history.values
+
+
+def test_an_image_that_leaves_while_the_disk_is_full_is_saved_later(
+    worked, settle, qtbot, full_disk
+):
+    full_disk["full"] = True
+    worked.edit.rename(1, "late")
+    worked.viewer.layers.remove("movie")
+    qtbot.waitUntil(lambda: bool(worked.told))
+    full_disk["full"] = False
+    worked.close()
+    assert "late" in str(read_session(saved())[1].values)
+
+
+def test_damaged_steps_are_told_when_a_session_is_opened(worked, start, settle):
+    worked.close()
+    path = saved()
+    path.write_text(path.read_text().replace("mother", "mutter"))
+    again = start()
+    settle(again)
+    again.sessions.recover()
+    settle(again)
+    assert any("1 of " in told and "left out" in told for told in again.told[1:])
+    assert again.workspace.masklets.frames(1)
 
 
 CRASH = """

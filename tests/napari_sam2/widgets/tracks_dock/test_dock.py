@@ -22,7 +22,7 @@ from roifile import roiread
 from napari_sam2.annotation.daughters import split_mask
 from napari_sam2.annotation.track_edits import lineage_of
 from napari_sam2.io.sessions.session_files import Fingerprint, Header, write_session
-from napari_sam2.io.tracks.formats import FORMS, export, read_tracked
+from napari_sam2.io.tracks.formats import FORMATS, export, read_tracked
 from napari_sam2.masks.masklets import Confidence
 from napari_sam2.tracks.suggestions import Suggestion, of_divisions
 from napari_sam2.widgets.segment_dock.dock import SegmentAndTrack
@@ -219,7 +219,7 @@ def test_every_division_made_with_the_key_is_in_every_export(
 ) -> None:
     expected = {2: 1, 3: 1, 4: 2, 5: 2}
     masklets = dock.annotator.workspace.masklets
-    for suffix, form in FORMS.items():
+    for suffix, form in FORMATS.items():
         path = tmp_path / f"cells{suffix}"
         dock.export.form.setCurrentText(form.name)
         dock.export.path.setText(str(path))

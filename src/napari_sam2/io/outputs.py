@@ -1,0 +1,211 @@
+"""Which files may be written: checked before any work, for every output of every command."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from napari_sam2.io.files import listed, partial_path, suffix
+
+MARK = "written by napari-sam2"
+"""Text by which files that were written here are known again."""
+
+FOLDER_CONTENTS = {
+    ".ome.zarr": re.compile(r"\.zattrs|\.zgroup|0"),
+    ".geff": re.compile(r"\.zattrs|\.zgroup|zarr\.json|nodes|edges|labels"),
+    ".ctc": re.compile(r"res_track\.txt|mask\d+\.tif"),
+}
+"""Names of what is in each kind of folder that is written, at its top."""
+
+_MARKED = {".ome.zarr": ".zattrs", ".geff": ".zattrs", ".ctc": "mask*.tif"}
+_TABLES = (b"object,name,", b"object,frame,score", b"frame,mother,daughter1,")
+_LOOKED_AT = 1 << 16  # bytes at both ends of a file
+
+
+def check_outputs(
+    outputs: Iterable[Path], inputs: Iterable[Path] = (), overwrite: bool = False
+) -> None:
+    """Check that files and folders can be written, and that nothing of a user's is lost by it.
+
+    Parameters
+    ----------
+    outputs
+        All files and folders that will be written.
+    inputs
+        All that is read; never written to, whatever `overwrite` says.
+    overwrite
+        Replace files that were not written by napari-sam2. Folders, Zarr stores among them, are
+        replaced only where they were.
+
+    Raises
+    ------
+    ValueError
+        If an output is an input, is within one, or holds one; or two outputs are the same.
+    FileExistsError
+        If something is there that may not be replaced.
+    OSError
+        If the file system does not allow the name, or a file in the folder.
+    """
+    read, seen = [path for path in inputs if os.path.lexists(path)], set[Path]()
+    for output in outputs:
+        check_apart(output, read)
+        if output.resolve() in seen:
+            raise ValueError(f"{output}: expected outputs with different names, found it twice")
+        seen.add(output.resolve())
+        check_replaceable(output, overwrite)
+        _check_writable(output)
+
+
+def check_replaceable(output: Path, overwrite: bool = False) -> None:
+    """Check that what is at a path may be replaced.
+
+    Parameters
+    ----------
+    output
+        A file or folder that will be written.
+    overwrite
+        As for `check_outputs`.
+
+    Raises
+    ------
+    FileExistsError
+        If it may not.
+    """
+    try:
+        exists = os.path.lexists(output)
+        if not exists or (output.is_dir() and not any(output.iterdir())):
+            return
+    except OSError as error:
+        raise _not_writable(output, error) from error
+    if output.is_dir():
+        foreign = _foreign_contents(output)
+        if foreign:
+            raise FileExistsError(
+                f"{output}: expected nothing, or a folder that napari-sam2 wrote with this "
+                f"suffix, found {foreign}; choose another name"
+            )
+    elif not overwrite and not _is_own_file(output):
+        raise FileExistsError(
+            f"{output}: expected nothing, or a file that napari-sam2 wrote, found another file; "
+            "choose another name, or replace it with --overwrite"
+        )
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Make a folder to fill beside `path` that takes its place when it is whole.
+
+    After a failure, what was at `path` is still there, and nothing else.
+
+    Parameters
+    ----------
+    path
+        The folder to write.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder around it does not exist.
+    FileExistsError
+        If a folder is there that may not be replaced.
+    """
+    check_replaceable(path, overwrite=True)
+    partial = partial_path(path)
+    before = partial.with_suffix(".old")
+    partial.mkdir()
+    try:
+        yield partial
+        if path.exists():
+            path.rename(before)
+        partial.rename(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        if before.exists() and not path.exists():
+            before.rename(path)
+        shutil.rmtree(before, ignore_errors=True)
+
+
+def check_apart(output: Path, inputs: Sequence[Path]) -> None:
+    """Check that an output is no input, is not within one, and holds none.
+
+    Parameters
+    ----------
+    output
+        A file or folder that will be written.
+    inputs
+        Files and folders that are read, all of which are there.
+
+    Raises
+    ------
+    ValueError
+        If it is, or does.
+    """
+    place = output.resolve()
+    for path in inputs:
+        other = path.resolve()
+        same = output.exists() and output.samefile(path)
+        if same or place == other:
+            raise ValueError(
+                f"{output}: expected an output of its own, found one of the inputs; "
+                "choose another -o"
+            )
+        if other in place.parents and path.is_dir():
+            raise ValueError(
+                f"{output}: expected an output outside of the input {path}, found one within it, "
+                "which would be read as a part of it the next time; choose another -o"
+            )
+        if place in other.parents:
+            raise ValueError(
+                f"{output}: expected an output of its own, found a folder that holds the input "
+                f"{path}; choose another -o"
+            )
+
+
+def _foreign_contents(folder: Path) -> str:
+    """Describe what keeps a folder from being replaced; empty if nothing does."""
+    kind = suffix(folder)
+    if kind not in FOLDER_CONTENTS:
+        return "a folder"
+    names = sorted(entry.name for entry in folder.iterdir())
+    others = [name for name in names if not FOLDER_CONTENTS[kind].fullmatch(name)]
+    if others:
+        return f"one with {listed(others)}"
+    marked = sorted(folder.glob(_MARKED[kind]))
+    return "" if marked and all(map(_is_own_file, marked)) else "one that others wrote"
+
+
+def _is_own_file(path: Path) -> bool:
+    """Return whether a file was written here (its head or its tail says so) or is empty."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.read(_LOOKED_AT)
+        file.seek(max(0, path.stat().st_size - _LOOKED_AT))
+        tail = file.read()
+    # tables have no place for the mark; prompts have a header of their own
+    return not head or MARK.encode() in head + tail or head.startswith(_TABLES)
+
+
+def _check_writable(output: Path) -> None:
+    """Try to make a file in the folder, or in the nearest one around it that is there.
+
+    Raises
+    ------
+    OSError
+        If that is not possible.
+    """
+    folder = next(parent for parent in output.absolute().parents if parent.exists())
+    trial = partial_path(folder / "trial")
+    try:
+        trial.touch(exist_ok=False)
+    except OSError as error:
+        raise _not_writable(output, error) from error
+    finally:
+        trial.unlink(missing_ok=True)
+
+
+def _not_writable(output: Path, error: OSError) -> OSError:
+    reason = error.strerror or str(error)
+    return type(error)(f"{output}: cannot be written ({reason}); choose another -o")
