@@ -1,6 +1,6 @@
-"""What scripts and notebooks call: track, segment and link movies without napari.
+"""Functions for scripts and notebooks: track, segment and link movies without napari.
 
-The names are imported on first use: importing this package costs no `import torch`.
+The names are imported on first use: importing this package does not import PyTorch.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Tracks from a label movie without identities: the network proposes, an assignment decides."""
+"""Link a label movie without identities: the network proposes masks, an assignment decides."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ LEAST_IOU = 0.15
 
 @dataclass(frozen=True)
 class Links:
-    """What one frame's objects are in the next frame.
+    """Objects of one frame and their labels in the next.
 
     Parameters
     ----------
@@ -51,11 +51,10 @@ def link_labels(
     divisions: bool = True,
     progress: Progress = silent,
 ) -> Tracked:
-    """Give the objects of a label movie identities through time.
+    """Link the objects of a label movie through time.
 
-    Each frame's masks are shown to the network, which says where they are in the next frame;
-    the labels there that fit best, all taken together, are the same objects. The masks stay
-    as they are.
+    Each frame's masks prompt the network, which predicts them in the next frame. An assignment
+    over all objects decides which label there is which object. The masks stay as they are.
 
     Parameters
     ----------
@@ -72,7 +71,7 @@ def link_labels(
 
     Returns
     -------
-    The same masks with new ids from 1 on, and who descends from whom.
+    The same masks with new ids from 1 on, and their lineage.
 
     Raises
     ------
@@ -89,7 +88,7 @@ def link_labels(
 
 
 def check_labels(labels: Tracked, shape: tuple[int, int, int], n_planes: int = 1) -> None:
-    """Make sure that labels can be linked on a movie of a shape, (T, H, W).
+    """Check that labels can be linked on a movie of a shape, (T, H, W).
 
     Raises
     ------
@@ -109,19 +108,19 @@ def check_labels(labels: Tracked, shape: tuple[int, int, int], n_planes: int = 1
 
 
 class Linking:
-    """Links the labels of a movie, frame by frame.
+    """Link the labels of a movie, frame by frame.
 
     Parameters
     ----------
     session
-        Of the movie, and of this alone: it is emptied for each frame.
+        A session of the movie for this alone: it is reset for each frame.
     labels, divisions
-        As of `link_labels`.
+        As for `link_labels`.
 
     Attributes
     ----------
     masklets
-        The masks with their new ids, as far as it came.
+        The masks of the frames so far with their new ids.
     """
 
     def __init__(self, session: "VideoSession", labels: Tracked, *, divisions: bool = True) -> None:
@@ -134,14 +133,14 @@ class Linking:
 
     @property
     def lineage(self) -> Lineage:
-        """Who descends from whom, of all objects that there are so far."""
+        """Return the lineage of all objects so far."""
         return Lineage(
             Track(object_id, begin, self.masklets.frames(object_id)[-1], parent)
             for object_id, (begin, parent) in self._rows.items()
         )
 
     def run(self) -> Iterator[int]:
-        """Link one frame after the other; yields how many are done."""
+        """Link one frame after the other; yield the number of finished frames."""
         current: dict[int, SparseMask] = {}
         for frame in range(self._labels.n_frames):
             found = dict(self._labels.objects_in(frame))
@@ -163,7 +162,7 @@ class Linking:
         return max((outline.area for outline in outlines if outline), default=0)
 
     def _take(self, frame: int, found: Masks, links: Links) -> dict[int, SparseMask]:
-        """Keep the masks of a frame under their ids."""
+        """Store the masks of a frame under their ids, and return them."""
         ids = {label: object_id for object_id, label in links.same.items()}
         parents = {label: mother for mother, pair in links.divided.items() for label in pair}
         for label in found:
@@ -176,7 +175,7 @@ class Linking:
         return current
 
     def _propose(self, before: Masks, frame: int) -> Masks:
-        """Ask the network where the objects of the frame before are in a frame."""
+        """Predict where the objects of the frame before are in a frame."""
         self._session.reset()  # of memories; image embeddings stay
         if not before:
             return {}

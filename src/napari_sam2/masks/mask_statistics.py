@@ -1,4 +1,4 @@
-"""What is known of every object in every frame, as arrays: areas, places and scores."""
+"""Statistics of all objects in all frames, as arrays: areas, places and network scores."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -20,9 +20,9 @@ class MaskStatistics:
     Parameters
     ----------
     known
-        Whether a mask was computed or given; an empty one counts. Elsewhere the rest is 0.
+        Whether there is a mask, possibly empty. Elsewhere all other values are 0 or NaN.
     given
-        Whether the user said what the mask is (a prompt) or that it is right (a lock).
+        Whether the user prompted or locked the frame.
     area
         Pixels; 0 where the object is absent.
     row, column
@@ -30,8 +30,7 @@ class MaskStatistics:
     at_border
         Whether the mask touches the border of the frame.
     iou, object_score
-        The network's estimates: quality of the mask, 0 to 1, and presence (logit). NaN where
-        it made none.
+        The network's predicted IoU, 0 to 1, and object score (logit); NaN where it made none.
     """
 
     known: NDArray[np.bool_]
@@ -45,7 +44,7 @@ class MaskStatistics:
 
     @classmethod
     def blank(cls, n_objects: int, n_frames: int) -> "MaskStatistics":
-        """Make statistics of which nothing is known."""
+        """Return statistics without any known mask."""
         shape = (n_objects, n_frames)
         known, given, at_border = (np.zeros(shape, bool) for _ in range(3))
         area, row, column = (np.zeros(shape, np.float32) for _ in range(3))
@@ -54,36 +53,36 @@ class MaskStatistics:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Count objects and frames."""
+        """Return the numbers of objects and frames."""
         return self.known.shape[0], self.known.shape[1]
 
     @property
     def present(self) -> NDArray[np.bool_]:
-        """Where there is a mask with pixels."""
+        """Return where there is a mask with pixels, (N, T)."""
         return self.area > 0
 
     def frames(self, first: int, stop: int) -> "MaskStatistics":
-        """Take some of the frames; the arrays are views."""
+        """Return a range of frames; the arrays are views."""
         return MaskStatistics(*(getattr(self, field.name)[:, first:stop] for field in fields(self)))
 
     def stacks(self, n_planes: int) -> "MaskStatistics":
-        """Give every stack of a movie of stacks a row of its own, (N * T / P, P)."""
+        """Return the statistics with a row for each stack, (N * T / P, P), as views."""
         return MaskStatistics(
             *(getattr(self, field.name).reshape(-1, n_planes) for field in fields(self))
         )
 
     def objects(self, rows: slice) -> "MaskStatistics":
-        """Take some of the objects; the arrays are views."""
+        """Return a range of objects; the arrays are views."""
         return MaskStatistics(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 class StatisticsTable:
-    """MaskStatistics that are kept up with the masks, one object and frame at a time.
+    """Statistics that are updated with the masks, one object and frame at a time.
 
     Parameters
     ----------
     masklets
-        Where areas and places come from.
+        Source of areas and places.
     confidence
         The network's scores by (object id, frame).
     """
@@ -98,24 +97,24 @@ class StatisticsTable:
 
     @property
     def object_ids(self) -> tuple[int, ...]:
-        """List the objects in the order of the rows."""
+        """Return the objects in the order of the rows."""
         return tuple(self._rows)
 
     @property
     def statistics(self) -> MaskStatistics:
-        """All that is known; the arrays change with `update`."""
+        """Return the statistics; the arrays change with `update`."""
         return self._all.objects(slice(len(self._rows)))
 
     def row(self, object_id: int) -> int | None:
-        """Find an object's row; None if it has none."""
+        """Return an object's row; None if it has none."""
         return self._rows.get(object_id)
 
     def set_objects(self, object_ids: Iterable[int]) -> list[int]:
-        """Make these objects the rows; what is known of objects that stay is kept.
+        """Make these objects the rows, keeping the values of those that stay.
 
         Returns
         -------
-        The new ones, of which nothing is known until `read`.
+        The new ones, whose values are unknown until `read`.
         """
         wanted = tuple(object_ids)
         if wanted == self.object_ids:
@@ -133,7 +132,7 @@ class StatisticsTable:
         return [i for i in wanted if i not in rows]
 
     def read(self, object_id: int) -> None:
-        """Read all frames of an object anew."""
+        """Update all frames of an object."""
         row = self._rows[object_id]
         for frame in np.flatnonzero(self._all.known[row]).tolist():
             self.update(frame, (object_id,))
@@ -141,14 +140,14 @@ class StatisticsTable:
             self.update(frame, (object_id,))
 
     def update(self, frame: int, object_ids: Iterable[int]) -> None:
-        """Read one frame of some objects; those that have no row are left out."""
+        """Update one frame of some objects; those without a row are skipped."""
         for object_id in object_ids:
             row = self._rows.get(object_id)
             if row is not None:
                 self._read_mask(row, object_id, frame)
 
     def set_given(self, given: Iterable[tuple[int, int]]) -> list[int]:
-        """Say of which (object id, frame) the mask is the user's word; returns changed rows."""
+        """Set on which (object id, frame) the user prompted or locked; return the changed rows."""
         before = self.statistics.given.copy()
         self._all.given[:] = False
         for object_id, frame in given:

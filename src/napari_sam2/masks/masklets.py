@@ -1,4 +1,4 @@
-"""The masks of every object in every frame, kept small."""
+"""The masks of all objects in all frames, kept small."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -16,18 +16,19 @@ from sam2_torch.predictions import MaskLogits, MaskPrediction
 
 
 class Confidence(NamedTuple):
-    """What the network thinks of one mask: predicted IoU, 0 to 1, and object score (logit)."""
+    """The network's predicted IoU, 0 to 1, and object score (logit) of one mask."""
 
     iou: float
     object_score: float
 
 
 def _overlap(axis: range, start: int, length: int) -> tuple[slice, slice] | None:
-    """Find which entries of an ascending range lie in `start`..`start + length`, if any.
+    """Intersect an ascending range with the interval `start`..`start + length`.
 
     Returns
     -------
-    Where they are in the range, and, counted from `start`, in the interval.
+    The part of the range, as a slice of it, and the same places counted from `start`; None if
+    there are none.
     """
     first = max(0, -((axis.start - start) // axis.step))
     last = min(len(axis), -((axis.start - start - length) // axis.step))
@@ -40,8 +41,8 @@ def _overlap(axis: range, start: int, length: int) -> tuple[slice, slice] | None
 class Masklets:
     """The masks of all objects of one movie, by object id and frame.
 
-    A frame of an object is in one of three states: not there (never computed), empty (the
-    object is not in this frame) or a mask.
+    A frame of an object is in one of three states: unknown (never computed), empty (the object is
+    not in this frame) or a mask.
 
     Parameters
     ----------
@@ -57,9 +58,9 @@ class Masklets:
 
     Notes
     -----
-    A mask costs some 200 bytes for a small cell: one `bytes` object with the bounding box,
-    area, centroid and packed bits. Masks are swapped whole, so one thread may write while
-    another one reads.
+    A mask of a small cell takes some 200 bytes: one `bytes` object with the bounding box, area,
+    centroid and packed bits. Masks are replaced as a whole, so one thread may write while another
+    one reads.
     """
 
     def __init__(self, n_frames: int, frame_shape: tuple[int, int]) -> None:
@@ -75,19 +76,19 @@ class Masklets:
 
     @property
     def object_ids(self) -> tuple[int, ...]:
-        """List the objects that have a mask, ascending; an empty one counts."""
+        """Return the objects that have a mask, possibly empty, ascending."""
         # a copy first: another thread may add an object meanwhile
         return tuple(sorted(i for i, by_frame in tuple(self._packed.items()) if by_frame))
 
     @property
     def dtype(self) -> np.dtype[np.unsignedinteger]:
-        """Choose the type of the label images: uint16, or uint32 if an id needs it."""
+        """Return the dtype of label images: uint16, or uint32 if an id needs it."""
         wide = max(self.object_ids, default=0) > np.iinfo(np.uint16).max
         return np.dtype(np.uint32 if wide else np.uint16)
 
     @property
     def nbytes(self) -> int:
-        """Count the bytes of the packed masks."""
+        """Return the size of the packed masks in bytes."""
         return sum(
             len(packed)
             for by_frame in tuple(self._packed.values())
@@ -95,16 +96,16 @@ class Masklets:
         )
 
     def frames(self, object_id: int) -> tuple[int, ...]:
-        """List the frames that are known of an object, ascending; empty masks count."""
+        """Return the known frames of an object, ascending; empty masks count."""
         return tuple(sorted(self._packed.get(object_id, ())))
 
     def get(self, object_id: int, frame: int) -> SparseMask | None:
-        """Look up an object's mask in a frame; None if it was never computed."""
+        """Return an object's mask in a frame; None if it is unknown."""
         packed = self._packed.get(object_id, {}).get(frame)
         return None if packed is None else unpack(packed, self.frame_shape)
 
     def outline(self, object_id: int, frame: int) -> Outline | None:
-        """Look up where a mask is and how large, quickly; None if it was never computed."""
+        """Return box, area and centroid of a mask without unpacking it; None if it is unknown."""
         packed = self._packed.get(object_id, {}).get(frame)
         if packed is None:
             return None
@@ -113,23 +114,23 @@ class Masklets:
     def set(
         self, object_id: int, frame: int, mask: SparseMask, logits: MaskLogits | None = None
     ) -> None:
-        """Keep an object's mask in a frame instead of what was there.
+        """Store an object's mask in a frame.
 
         Parameters
         ----------
         object_id, frame
-            Whose mask, and where.
+            Its key.
         mask
-            The mask.
+            The mask, in the shape of the frames.
         logits
-            Those that it was made of: the higher ones win where masks overlap. None for a mask
-            that a person gave: it wins over all that were found.
+            The logits that it was computed from, which decide where masks overlap. None for a mask
+            that a person gave: it wins over all that the network found.
 
         Raises
         ------
         ValueError
-            If the object id is not positive, the frame is outside of the movie or the mask
-            is of another shape.
+            If the object id is not positive, the frame is outside of the movie or the mask has
+            another shape.
         """
         if object_id < 1:
             raise ValueError(f"object id: expected 1 or more (0 is background), found {object_id}")
@@ -146,7 +147,7 @@ class Masklets:
         self._note(object_id, (frame,))
 
     def set_found(self, object_id: int, frame: int, found: MaskPrediction) -> None:
-        """Keep what the network found, with its logits as far as they are known.
+        """Store a mask that the network found, with its logits if they are known.
 
         Raises
         ------
@@ -156,7 +157,7 @@ class Masklets:
         self.set(object_id, frame, found.sparse, found.coarse or MaskLogits.unknown())
 
     def paint(self, object_id: int, frame: int, mask: ArrayLike) -> None:
-        """Keep a whole image, (H, W), as an object's mask in a frame; non-zero is the object.
+        """Store a dense mask, (H, W), non-zero inside of the object.
 
         Raises
         ------
@@ -169,17 +170,17 @@ class Masklets:
         self.set(object_id, frame, SparseMask.from_dense(pixels))
 
     def packed(self, object_id: int, frame: int) -> bytes | None:
-        """Look up a mask as it is kept, see `pack`; the same object until it changes."""
+        """Return a mask's bytes, see `pack`; the same object until the mask changes."""
         return self._packed.get(object_id, {}).get(frame)
 
     def put(self, object_id: int, frame: int, packed: bytes) -> None:
-        """Keep a mask that is packed already, of frames of this shape."""
+        """Store packed bytes of a mask in the shape of the frames."""
         self._check_frame(frame)
         self._packed.setdefault(int(object_id), {})[int(frame)] = packed
         self._note(object_id, (frame,))
 
     def remove(self, object_id: int, frame: int | None = None) -> None:
-        """Forget an object, or its mask in one frame; nothing happens if it is not there."""
+        """Remove an object, or its mask in one frame, if it is there."""
         if frame is None:
             gone = self._packed.pop(object_id, {})
             self._note(object_id, gone)
@@ -188,20 +189,20 @@ class Masklets:
             self._note(object_id, (frame,))
 
     def watch(self) -> deque[tuple[int, int]]:
-        """Get a queue to which (object id, frame) of each mask that changes is appended.
+        """Return a queue that receives the (object id, frame) of each mask that changes.
 
-        It may be emptied by another thread than the one that writes.
+        Another thread than the one that writes may empty it.
         """
         watcher: deque[tuple[int, int]] = deque()
         self._watchers.append(watcher)
         return watcher
 
     def unwatch(self, watcher: deque[tuple[int, int]]) -> None:
-        """Append to a queue no longer."""
+        """Stop appending to a queue."""
         self._watchers = [each for each in self._watchers if each is not watcher]
 
     def snapshot(self) -> "Masklets":
-        """Make another one with the masks as they are now, to read while these change."""
+        """Return a copy with the current masks, to read while these change."""
         other = Masklets(self.n_frames, self.frame_shape)
         other._packed = {i: dict(by_frame) for i, by_frame in tuple(self._packed.items())}
         return other
@@ -253,14 +254,14 @@ class Masklets:
         out: NDArray[np.integer],
         object_ids: Iterable[int] | None = None,
     ) -> NDArray[np.integer]:
-        """Draw a part of one frame, or every n-th pixel of it; only masks in there are unpacked.
+        """Draw part of a frame, or every n-th pixel of it; only masks in there are unpacked.
 
         Parameters
         ----------
         frame
-            Which frame.
+            Index of the frame.
         where
-            Which rows and columns, ascending.
+            Rows and columns to draw, ascending.
         out
             Integer array of their lengths, to overwrite and return.
         object_ids

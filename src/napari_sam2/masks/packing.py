@@ -1,4 +1,4 @@
-"""Masks as bytes, with the logits that they were made of; and who is seen where they overlap."""
+"""Masks and the logits behind them as bytes, and the rule for pixels where masks overlap."""
 
 import struct
 import zlib
@@ -18,16 +18,16 @@ _COMPRESS_FROM_BYTES = 512  # below this zlib gains nothing worth its time
 
 
 class Outline(NamedTuple):
-    """Where a mask is and how large, without its pixels.
+    """Bounding box, area and centroid of a mask, without its pixels.
 
     Parameters
     ----------
     origin_yx, extent_yx
         First row and column, height and width of the bounding box in pixels.
     area
-        Count of its pixels; 0 for an empty mask.
+        Number of pixels; 0 for an empty mask.
     centroid_yx
-        Mean row and column of its pixels; (0, 0) for an empty mask.
+        Mean row and column of the pixels; (0, 0) for an empty mask.
     """
 
     origin_yx: tuple[int, int]
@@ -50,14 +50,14 @@ class Outline(NamedTuple):
 
 
 def pack(mask: SparseMask, logits: MaskLogits | None = None) -> bytes:
-    """Pack a mask into bytes that `Masklets` keeps; they are for this process alone.
+    """Pack a mask into bytes that `Masklets` stores; they are valid in this process only.
 
     Parameters
     ----------
     mask
         The mask.
     logits
-        Those that it was made of; None if a person gave it.
+        The logits that it was computed from; None if a person gave it.
     """
     bits = _squeezed(mask.bits.tobytes())
     numbers = (
@@ -80,7 +80,15 @@ def _squeezed(content: bytes) -> bytes:
 
 
 def unpack(packed: bytes, shape: tuple[int, int]) -> SparseMask:
-    """Unpack a mask of frames of this shape."""
+    """Unpack a mask.
+
+    Parameters
+    ----------
+    packed
+        Result of `pack`.
+    shape
+        (H, W) of the frames.
+    """
     y, x, h, w, *_, n_bytes, _ = _HEADER.unpack_from(packed)
     bits = packed[_HEADER.size : _HEADER.size + n_bytes]
     if len(bits) != (h * w + 7) // 8:  # only then was it compressed: see `min` in `_squeezed`
@@ -89,19 +97,19 @@ def unpack(packed: bytes, shape: tuple[int, int]) -> SparseMask:
 
 
 def is_given(packed: bytes) -> bool:
-    """Tell whether a mask counts as given by a person."""
+    """Return whether a mask counts as given by a person."""
     return bool(_HEADER.unpack_from(packed)[-1])
 
 
 def as_given(packed: bytes, given: bool) -> bytes:
-    """Let a mask count as given by a person, or, if the network made it, no longer."""
+    """Mark a mask as given by a person, or as the network's if it has logits."""
     *numbers, _ = _HEADER.unpack_from(packed)
     without_logits = len(packed) == _HEADER.size + numbers[-1]
     return _HEADER.pack(*numbers, given or without_logits) + packed[_HEADER.size :]
 
 
 def unpack_logits(packed: bytes) -> MaskLogits | None:
-    """Unpack the logits that a mask was made of; None if the network did not make it."""
+    """Unpack the logits that a mask was computed from; None if a person gave it."""
     start = _HEADER.size + _HEADER.unpack_from(packed)[-2]
     if len(packed) == start:
         return None
@@ -114,18 +122,18 @@ def unpack_logits(packed: bytes) -> MaskLogits | None:
 
 
 def read_outline(packed: bytes) -> Outline:
-    """Read where a mask is and how large."""
+    """Read box, area and centroid."""
     y, x, h, w, area, mean_y, mean_x, *_ = _HEADER.unpack_from(packed)
     return Outline((y, x), (h, w), area, (mean_y, mean_x))
 
 
 class Overlaps:
-    """Decides in one frame who is seen where masks overlap: the rule is in `Masklets.labels`.
+    """Draws masks of one frame over each other; `Masklets.labels` documents the rule.
 
     Parameters
     ----------
     packed
-        Looks up an object's mask in the frame; None where another thread took it away.
+        Returns the bytes of an object's mask in the frame; None where another thread removed it.
     """
 
     def __init__(self, packed: Callable[[int], bytes | None]) -> None:
@@ -138,20 +146,20 @@ class Overlaps:
         drawn: NDArray[np.integer],
         pixels: tuple[NDArray[np.intp], NDArray[np.intp]],
     ) -> NDArray[np.integer]:
-        """Draw an object over others.
+        """Decide which object is visible where one is drawn over others.
 
         Parameters
         ----------
         object_id
-            Who is drawn.
+            The object to draw.
         drawn
-            (P,) who is drawn at its pixels by now; 0 is nobody.
+            (P,) the object that is drawn at its pixels so far; 0 for none.
         pixels
             Rows and columns of the image, each (P,).
 
         Returns
         -------
-        (P,) who is seen.
+        (P,) the visible object.
         """
         own = self._logits(object_id)
         if own is None:
@@ -168,7 +176,7 @@ class Overlaps:
         return seen
 
     def _logits(self, object_id: int) -> MaskLogits | None:
-        """Look up the logits of a mask, once; None if a person gave it."""
+        """Return the logits of a mask, unpacked once; None if a person gave it."""
         if object_id not in self._known:
             packed = self._packed(object_id)
             gone = MaskLogits.unknown()

@@ -1,21 +1,21 @@
-"""How doubtful a mask is, and where to look next. Pure functions of `MaskStatistics`.
+"""Scores of how much each mask needs a review: pure functions of `MaskStatistics`.
 
-The rule. Five things make a mask doubtful, each from 0 (not at all) to 1; the largest counts:
+Five rules give a score from 0 (nothing to check) to 1; the highest one counts:
 
 =========  =====================================================================================
-reason     doubt
+reason     score
 =========  =====================================================================================
 quality    0 at a predicted IoU of 0.9, 1 at 0.5
-presence   4 p (1 - p), p = sigmoid(object score): 1 where the network cannot tell
+presence   4 p (1 - p), p = sigmoid(object score): 1 where the network cannot decide
 area       0 at a change by a factor of 1.3 since the frame before, 1 at a factor of 2.5
-place      0 at half a diameter, 1 at 1.5 diameters between the centroid and where it was, or
-           where it would be had it gone on as it did (the nearer one)
+place      0 at half a diameter, 1 at 1.5 diameters between the centroid and its last place, or
+           the place that its last step leads to (the nearer one)
 vanishing  0.75 on the absent frame next to the last (first) mask, where that mask is away from
            the border of the frame and had not shrunk below two thirds in the four frames before
 =========  =====================================================================================
 
-Where the user said what the mask is there is no doubt; a jump between such a frame and a
-neighbour is the neighbour's. A frame is *doubtful* from 0.5 on.
+A frame that the user prompted or locked has the score 0; a jump between it and a neighbour is
+the neighbour's. From 0.5 on, a mask needs a review.
 """
 
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from napari_sam2.masks.mask_statistics import MaskStatistics, StatisticsTable
 
 NEEDS_REVIEW = 0.5
-CONTEXT = 5  # frames to both sides that the doubt of a frame depends on
+CONTEXT = 5  # frames to both sides that the score of a frame depends on
 GOOD_IOU, POOR_IOU = 0.9, 0.5
 FREE_GROWTH, MAX_GROWTH = 1.3, 2.5
 FREE_STEP, MAX_STEP = 0.5, 1.5  # in diameters
@@ -37,7 +37,7 @@ SHRINKS_WITHIN = 4  # frames
 
 
 class Reason(IntEnum):
-    """Why a mask is doubtful."""
+    """The rule that gave a score."""
 
     QUALITY = 0
     PRESENCE = 1
@@ -49,23 +49,23 @@ class Reason(IntEnum):
 def review_scores(
     statistics: MaskStatistics, n_planes: int = 1
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Find how doubtful each mask is, and why.
+    """Score how much each mask needs a review, and why.
 
     Parameters
     ----------
     statistics
-        N objects in T frames. The doubt of a frame depends on up to `CONTEXT` frames to both
-        sides, so parts of a movie may be looked at alone if they overlap by that.
+        N objects in T frames. The score of a frame depends on up to `CONTEXT` frames to both
+        sides, so parts of a movie can be scored alone if they overlap by that.
     n_planes
-        In a movie of stacks, how many frames in a row are the planes of one time; a plane is
-        then compared with its neighbours at that time only.
+        In a movie of stacks, the number of planes of each time; a plane is then compared with its
+        neighbours at that time only.
 
     Returns
     -------
-    doubt
-        (N, T), 0 to 1; 0 where nothing is known.
-    reason
-        (N, T), the `Reason` of it.
+    scores
+        (N, T), 0 to 1; 0 where no mask is known.
+    reasons
+        (N, T), the `Reason` of each score.
     """
     if n_planes > 1:
         scores, reasons = review_scores(statistics.stacks(n_planes))
@@ -85,19 +85,19 @@ def review_scores(
 
 
 class ReviewTable:
-    """Doubts that are kept up with statistics.
+    """Scores that are updated with the statistics.
 
     Parameters
     ----------
     table
-        The statistics; objects come and go, and are read, through this class from now on.
+        The statistics; from now on objects are set, and masks read, through this class.
     n_planes
-        As for `doubt`.
+        As for `review_scores`.
 
     Attributes
     ----------
     scores, reasons
-        (N, T) as `doubt` returns them, in the order of the table's rows.
+        (N, T) as `review_scores` returns them, in the order of the table's rows.
     """
 
     def __init__(self, table: StatisticsTable, n_planes: int = 1) -> None:
@@ -106,7 +106,7 @@ class ReviewTable:
         self.scores, self.reasons = review_scores(table.statistics)
 
     def set_objects(self, object_ids: Iterable[int]) -> list[int]:
-        """Make these objects the rows; returns the new ones, which are to be read."""
+        """Make these objects the rows; return the new ones, which are to be read."""
         rows = {object_id: row for row, object_id in enumerate(self.table.object_ids)}
         new = self.table.set_objects(object_ids)
         now = self.table.object_ids
@@ -120,14 +120,14 @@ class ReviewTable:
         return new
 
     def read(self, object_id: int) -> None:
-        """Read all frames of an object anew; nothing happens if it has no row."""
+        """Update all frames of an object, if it has a row."""
         row = self.table.row(object_id)
         if row is not None:
             self.table.read(object_id)
             self._judge_row(row)
 
     def update(self, changed: Iterable[tuple[int, int]]) -> None:
-        """Read the masks of these (object id, frame) anew."""
+        """Update the masks of these (object id, frame)."""
         frames = set()
         for object_id, frame in changed:
             self.table.update(frame, (object_id,))
@@ -148,7 +148,7 @@ class ReviewTable:
         self.reasons[:, first:stop] = reasons[:, inner]
 
     def set_given(self, given: Iterable[tuple[int, int]]) -> None:
-        """Say of which (object id, frame) the mask is the user's word."""
+        """Set on which (object id, frame) the user prompted or locked."""
         for row in self.table.set_given(given):
             self._judge_row(row)
 
@@ -160,7 +160,7 @@ class ReviewTable:
 
 
 def _stretches(frames: Iterable[int], n_frames: int) -> list[tuple[int, int]]:
-    """Join frames with what depends on them to stretches: first frame, the one after the last."""
+    """Join frames, and those that depend on them, to ranges: first, the one after the last."""
     stretches: list[tuple[int, int]] = []
     for frame in sorted(frames):
         first, stop = max(frame - CONTEXT, 0), min(frame + CONTEXT + 1, n_frames)
@@ -172,12 +172,12 @@ def _stretches(frames: Iterable[int], n_frames: int) -> list[tuple[int, int]]:
 
 
 def places_to_review(scores: NDArray[np.float32]) -> list[tuple[int, int]]:
-    """List where to look: (frame, row) of the worst frame of each run of doubtful frames.
+    """Return the (frame, row) of the highest score of each run of frames that need a review.
 
     Parameters
     ----------
     scores
-        (N, T) from `doubt`.
+        (N, T) from `review_scores`.
 
     Returns
     -------
@@ -192,12 +192,12 @@ def places_to_review(scores: NDArray[np.float32]) -> list[tuple[int, int]]:
 def next_to_review(
     scores: NDArray[np.float32], here: tuple[int, int], *, backward: bool = False
 ) -> tuple[int, int] | None:
-    """Find the doubtful place after (or before) `here`, going round at the end.
+    """Return the place to review after (or before) `here`, from the other end if there is none.
 
     Parameters
     ----------
     scores
-        (N, T) from `doubt`.
+        (N, T) from `review_scores`.
     here
         (frame, row).
     backward
@@ -205,7 +205,7 @@ def next_to_review(
 
     Returns
     -------
-    (frame, row); None if nothing is doubtful.
+    (frame, row); None if no mask needs a review.
     """
     places = places_to_review(scores)
     if not places:
@@ -227,7 +227,7 @@ def _presence(statistics: MaskStatistics) -> NDArray[np.float32]:
 
 
 def _jumps(statistics: MaskStatistics) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Find jumps of area and of place between each frame and the one before, (N, T) each."""
+    """Score jumps of area and of place between each frame and the one before, (N, T) each."""
     size = np.zeros(statistics.shape, np.float32)
     place = np.zeros(statistics.shape, np.float32)
     both = statistics.present[:, 1:] & statistics.present[:, :-1]
@@ -258,7 +258,7 @@ def _vanishing(statistics: MaskStatistics) -> NDArray[np.float32]:
 
 
 def _vanishes(area: NDArray[np.float32], at_border: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Find the absent frames right after a mask that neither shrank nor left, (N, T)."""
+    """Return the absent frames right after a mask that neither shrank nor left, (N, T)."""
     largest = area.copy()
     for back in range(1, SHRINKS_WITHIN + 1):
         largest[:, back:] = np.maximum(largest[:, back:], area[:, :-back])

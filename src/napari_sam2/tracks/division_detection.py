@@ -1,17 +1,16 @@
-"""Signs that an object divides, in its masks and in those of the others.
+"""Detect divisions from the masks of an object and of the others.
 
-The area before is the largest of the four frames before, for a nucleus condenses before it
-divides; the daughters are alike in size and together not much larger than that.
+The limits for daughters are those of `sam2_torch.automatic.divisions`. Four signs:
 
 ================  ==============================================================================
-two begin         Two objects begin in a frame around where the mother was, who is gone then, or
-                  whose mask lies on theirs: 0.95.
-falls apart       The mask is of two such parts, neither of which is an object that was there
-                  before, and is so again within two frames, or of one daughter's size: 0.9. A
-                  part that is added to a mask that stays as it is belongs to a neighbour.
-one begins        An object begins beside the mother, whose mask is of one daughter's size: 0.8.
+two begin         Two objects begin in a frame around where the mother was, and her mask is
+                  gone, or lies on theirs: 0.95.
+falls apart       The mask consists of two daughters, neither of which is an older object, and
+                  does so again within two frames, or has one daughter's size: 0.9. A part that
+                  is added to a mask that stays as it is belongs to a neighbour.
+one begins        An object begins beside the mother, whose mask has one daughter's size: 0.8.
 halves            The area drops to a half at once and stays there, away from the border: up to
-                  0.7, the less the farther from a half. What shrinks on is dying.
+                  0.7, less the farther from a half. A cell that shrinks further is dying.
 ================  ==============================================================================
 
 An object that began less than three frames ago does not divide.
@@ -49,7 +48,7 @@ WITHIN, LATEST = 3, 3
 
 
 class Sign(NamedTuple):
-    """That an object divides: the daughters' first frame, mother and known daughters, score."""
+    """Sign of a division: the daughters' first frame, mother and known daughters, score."""
 
     frame: int
     object_ids: tuple[int, ...]
@@ -58,16 +57,16 @@ class Sign(NamedTuple):
 
 @dataclass(frozen=True)
 class Signs:
-    """Looks for divisions.
+    """Detect divisions.
 
     Parameters
     ----------
     masklets
         The masks.
     statistics
-        What is known of the objects.
+        Statistics of the objects.
     object_ids
-        The objects of the statistics' rows.
+        The objects of the rows.
     """
 
     masklets: Masklets
@@ -75,7 +74,7 @@ class Signs:
     object_ids: Sequence[int]
 
     def find(self) -> Iterator[Sign]:
-        """List all signs; several may be of one division."""
+        """Yield all signs; several may be of one division."""
         present = self.statistics.present
         first = np.where(present.any(axis=1), present.argmax(axis=1), -1)
         for frame in range(1, present.shape[1]):
@@ -124,7 +123,7 @@ class Signs:
         return daughter_distance(self._mother(row, last, frame), daughters) is not None
 
     def _is_on(self, row: int, frame: int, others: Sequence[int]) -> bool:
-        """Tell whether an object's mask is gone, or lies on those of others."""
+        """Return whether an object's mask is gone, or lies on those of others."""
         mask = self.masklets.get(self.object_ids[row], frame)
         if not mask:
             return True
@@ -132,7 +131,7 @@ class Signs:
         return shared >= COVERED * mask.area
 
     def _falls_apart(self, row: int, frame: int) -> bool:
-        """Tell whether a mask falls into two daughters here and stays so, or keeps to one."""
+        """Return whether a mask falls into two daughters here and stays so, or keeps to one."""
         if self._is_two(row, frame - 1, frame) or not self._is_two(row, frame, frame):
             return False
         later = range(frame + 1, min(frame + WITHIN, self.statistics.shape[1]))
@@ -161,7 +160,7 @@ class Signs:
         )
 
     def _halves(self, row: int, frame: int) -> float:
-        """Score how well an area drops to a half; 0 if it does not, or not for good."""
+        """Score a drop in area to a half, 0 to 0.7; 0 if the area does not stay there."""
         statistics, stop = self.statistics, frame + WITHIN
         area = statistics.area[row]
         before, after = area[max(0, frame - 2) : frame], area[frame : min(stop, len(area))]

@@ -1,4 +1,4 @@
-"""Which object is which from begin to end, and who descends from whom."""
+"""Tracks: when each object begins and ends, and which object it descends from."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class Track:
             )
 
     def spans(self, frame: int) -> bool:
-        """Tell whether the object may be in a frame."""
+        """Return whether the object may be in a frame."""
         return not (
             (self.begin is not None and frame < self.begin)
             or (self.end is not None and frame > self.end)
@@ -53,18 +53,18 @@ class Track:
 
 
 class Lineage:
-    """The tracks of a movie; never changed: `lineage_operations` makes others of it.
+    """The tracks of a movie; immutable: `lineage_operations` returns changed copies.
 
     Parameters
     ----------
     tracks
-        One for each object that has a begin, an end or a parent; others may be left out.
+        One for each object that has a begin, an end or a parent; others are optional.
 
     Raises
     ------
     ValueError
-        If an object is there twice, a parent is not there, or a daughter does not begin
-        after its mother's end.
+        If an object has two tracks, a parent has none, or a daughter does not begin after her
+        mother's end.
     """
 
     def __init__(self, tracks: Iterable[Track] = ()) -> None:
@@ -97,33 +97,33 @@ class Lineage:
         return f"Lineage({list(self)})"
 
     def __getitem__(self, object_id: int) -> Track:
-        """Look up a track; an object of which nothing is said has neither begin nor end."""
+        """Return the track of an object; one without begin, end and parent if it has none."""
         return self._tracks.get(object_id) or Track(object_id)
 
     @property
     def object_ids(self) -> tuple[int, ...]:
-        """List the objects of which something is said, ascending."""
+        """Return the objects that have a track, ascending."""
         return tuple(self._tracks)
 
     @property
     def parents(self) -> dict[int, int]:
-        """List the mother of each daughter."""
+        """Return the mother of each daughter."""
         return {track.object_id: track.parent for track in self if track.parent}
 
     def daughters(self, object_id: int) -> tuple[int, ...]:
-        """List the objects that an object divides into, ascending."""
+        """Return the daughters of an object, ascending."""
         return tuple(track.object_id for track in self if track.parent == object_id)
 
     def spans(self, object_id: int, frame: int) -> bool:
-        """Tell whether an object may be in a frame."""
+        """Return whether an object may be in a frame."""
         return self[object_id].spans(frame)
 
     def including(self, *tracks: Track) -> "Lineage":
-        """Make a lineage with these tracks in place of those of the same objects."""
+        """Return a copy with these tracks in place of those of the same objects."""
         return Lineage({**self._tracks, **{track.object_id: track for track in tracks}}.values())
 
     def resolved(self, frames: Mapping[int, Sequence[int]]) -> "Lineage":
-        """Say where each object really begins and ends.
+        """Return the lineage with the first and last frame of each object's masks.
 
         Parameters
         ----------
@@ -132,8 +132,7 @@ class Lineage:
 
         Returns
         -------
-        One track for each object with a mask, from its first to its last one. An object
-        whose mother has none is without a mother.
+        One track for each object with a mask. Daughters of a mother without a mask have no parent.
         """
         seen = {
             object_id: [frame for frame in known if self.spans(object_id, frame)]

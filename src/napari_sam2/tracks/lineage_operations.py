@@ -1,4 +1,7 @@
-"""What it means to divide, cut, split, merge, swap, end or link tracks: another lineage."""
+"""Operations on a lineage: divide, cut, split, merge, swap, end and link tracks.
+
+Each returns the new lineage and the masks that move; nothing is changed in place.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,12 +16,12 @@ _LAST = 2**31  # beyond any movie: `stop` of a move that goes on to the end
 
 @dataclass(frozen=True)
 class Move:
-    """Masks that go from one object to another.
+    """Masks to move from one object to another.
 
     Parameters
     ----------
     source, target
-        Object ids; the target 0 takes the masks away.
+        Object ids; the target `NOWHERE` removes the masks.
     first, stop
         First frame and the one after the last.
     """
@@ -31,20 +34,20 @@ class Move:
 
 @dataclass(frozen=True)
 class Edit:
-    """What an operation comes to: the lineage after it, and the masks to move, all at once."""
+    """Result of an operation: the lineage after it, and the masks to move, all at once."""
 
     lineage: Lineage
     moves: tuple[Move, ...] = ()
 
 
 def divide(lineage: Lineage, mother: int, frame: int, daughters: tuple[int, int]) -> Edit:
-    """Let an object divide: it ends before `frame`, in which its daughters begin.
+    """Divide an object: it ends before `frame`, in which two new daughters begin.
 
     Raises
     ------
     ValueError
-        If the mother is not there before the frame, divides later already, or the
-        daughters are not two new objects.
+        If the mother is not there before the frame, has daughters already, or the daughters are
+        not two new objects.
     """
     track = lineage[mother]
     if frame < 1 or (track.begin is not None and frame <= track.begin):
@@ -61,7 +64,7 @@ def divide(lineage: Lineage, mother: int, frame: int, daughters: tuple[int, int]
 
 
 def finish(lineage: Lineage, object_id: int, frame: int) -> Edit:
-    """Let an object end with `frame`: it dies, or leaves the field of view.
+    """End an object with `frame`: it dies, or leaves the field of view.
 
     Raises
     ------
@@ -74,7 +77,7 @@ def finish(lineage: Lineage, object_id: int, frame: int) -> Edit:
 
 
 def start(lineage: Lineage, object_id: int, frame: int) -> Edit:
-    """Let an object begin with `frame`: it enters the field of view.
+    """Begin an object with `frame`: it enters the field of view.
 
     Raises
     ------
@@ -86,16 +89,16 @@ def start(lineage: Lineage, object_id: int, frame: int) -> Edit:
 
 
 def divide_into(lineage: Lineage, mother: int, frame: int, rest: int, daughter: int) -> Edit:
-    """Let an object divide into an object that is there and what comes of itself later.
+    """Divide an object into its own masks from `frame` on and an existing object.
 
     Parameters
     ----------
-    mother, frame
+    lineage, mother, frame
         As for `divide`.
     rest
-        A new object: the mother's masks from `frame` on.
+        New id for the mother's masks from `frame` on.
     daughter
-        The other daughter; it begins in `frame`.
+        The other daughter, an existing object; it begins in `frame`.
 
     Raises
     ------
@@ -112,7 +115,7 @@ def divide_into(lineage: Lineage, mother: int, frame: int, rest: int, daughter: 
 
 
 def assign_daughters(lineage: Lineage, mother: int, frame: int, daughters: tuple[int, int]) -> Edit:
-    """Let an object divide into two that are there; parameters and errors as for `divide`."""
+    """Make two existing objects the daughters of another; parameters as for `divide`."""
     _refuse_daughters(lineage, mother)
     first = link(lineage, mother, daughters[0], frame)
     second = link(first.lineage, mother, daughters[1], frame)
@@ -125,7 +128,7 @@ def cut(lineage: Lineage, object_id: int, frame: int, new_id: int) -> Edit:
     Raises
     ------
     ValueError
-        If the object begins in the frame or later, or the new object is there already.
+        If the object begins in the frame or later, or the new object exists already.
     """
     track = lineage[object_id]
     if frame < 1 or (track.begin is not None and frame <= track.begin):
@@ -141,12 +144,12 @@ def cut(lineage: Lineage, object_id: int, frame: int, new_id: int) -> Edit:
 
 
 def split(lineage: Lineage, object_id: int, frame: int, new_id: int) -> Edit:
-    """Take a second object out of one that was both: it begins in `frame`, without a mother.
+    """Add an object that was part of another one: it begins in `frame`, without a mother.
 
     Raises
     ------
     ValueError
-        If the object is not in the frame, or the new object is there already.
+        If the object is not in the frame, or the new object exists already.
     """
     if not lineage.spans(object_id, frame):
         raise ValueError(f"object {object_id} is not in frame {frame}: {lineage[object_id]}")
@@ -155,15 +158,15 @@ def split(lineage: Lineage, object_id: int, frame: int, new_id: int) -> Edit:
 
 
 def merge(lineage: Lineage, first: int, second: int) -> Edit:
-    """Make two objects one: the second's masks become the first's, where both are, both.
+    """Merge two objects: the second's masks become the first's; where both have one, their union.
 
-    It begins where the earlier one begins, ends where the later one ends, and has the
+    The result begins where the earlier one begins, ends where the later one ends, and has the
     daughters of both.
 
     Raises
     ------
     ValueError
-        If they are the same, or daughters would begin before the end of the whole.
+        If they are the same, or daughters would begin before the end of the result.
     """
     if first == second:
         raise ValueError(f"expected two objects to merge, found object {first} twice")
@@ -180,7 +183,7 @@ def swap(lineage: Lineage, first: int, second: int, frame: int) -> Edit:
     Raises
     ------
     ValueError
-        If they are the same, or not both are there before the frame and in it.
+        If they are the same, or one of them is not there before the frame and in it.
     """
     if first == second:
         raise ValueError(f"expected two objects to swap, found object {first} twice")
@@ -202,14 +205,14 @@ def swap(lineage: Lineage, first: int, second: int, frame: int) -> Edit:
 
 
 def unlink(lineage: Lineage, object_id: int) -> Edit:
-    """Let an object be without a mother."""
+    """Remove the mother of an object."""
     return Edit(lineage.including(replace(lineage[object_id], parent=0)))
 
 
 def link(lineage: Lineage, mother: int, daughter: int, frame: int) -> Edit:
-    """Make one object, which begins in `frame`, the daughter of another.
+    """Make an object, which begins in `frame`, the daughter of another.
 
-    The mother ends before, unless she has daughters already: then she ends where she does.
+    The mother ends before, unless she has daughters already: then her end stays.
 
     Raises
     ------
@@ -245,7 +248,7 @@ def _refuse_daughters(lineage: Lineage, object_id: int) -> None:
 
 
 def _with_heirs(lineage: Lineage, heirs: Mapping[int, int], *tracks: Track) -> Lineage:
-    """Make a lineage with these tracks, in which others' daughters belong to the heirs."""
+    """Return a lineage with these tracks, in which others' daughters belong to the heirs."""
     replaced = {track.object_id for track in tracks} | set(heirs)
     others = (
         replace(track, parent=heirs.get(track.parent, track.parent))

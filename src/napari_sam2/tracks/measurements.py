@@ -1,4 +1,4 @@
-"""Numbers of objects: of each one in each frame, and of each track."""
+"""Measure objects in each frame, and tracks."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ COLOURS = ("red", "green", "blue")
 """Of (H, W, 3) frames: each is a channel of its own."""
 
 BACKGROUND_GAP, BACKGROUND_REACH = 2, 7
-"""The local background is the ring from the first to the second number of pixels around."""
+"""Inner and outer distance in pixels of the ring that is the local background."""
 
 
 @dataclass(frozen=True)
 class Units:
-    """What lengths and times are measured in, and how column names say so.
+    """Units of lengths and times, as column names state them.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Units:
 
     @classmethod
     def of(cls, calibration: Calibration) -> "Units":
-        """Take the units of a calibration, or pixels and frames where it says nothing."""
+        """Return the units of a calibration; pixels and frames where it is unknown."""
         known = calibration.pixel_size_yx
         interval = calibration.time_interval
         return cls(
@@ -64,7 +64,7 @@ class Units:
 
     @property
     def volume(self) -> str:
-        """Suffix of volumes: um3, or um2_planes where a plane's height is unknown."""
+        """Return the suffix of volumes: um3, or um2_planes where a plane's height is unknown."""
         return f"{self.length}3" if self.depth == self.length else f"{self.length}2_{self.depth}"
 
 
@@ -76,12 +76,12 @@ def measure_objects(tracked: Tracked, channels: Channels | None = None) -> Table
     tracked
         Objects and calibration.
     channels
-        Pixels whose intensities are measured; by default all channels that the movie has.
+        Pixels whose intensities are measured; by default all channels of the movie.
 
     Returns
     -------
     One row for each object and frame, by frame and id. Lengths, areas and places are in the
-    calibration's unit, which the names say (`area_um2`), or in pixels (`area_px2`); places are
+    calibration's unit, which the names state (`area_um2`), or in pixels (`area_px2`); places are
     those of the centroid, with the centre of the first pixel at 0. Intensities have the
     channel's name: `mean_c`, `median_c`, `sum_c`, `background_c`; in colour, each of the three
     has its own, `mean_c_red` and so on.
@@ -92,7 +92,7 @@ def measure_objects(tracked: Tracked, channels: Channels | None = None) -> Table
 def measured_frames(
     tracked: Tracked, channels: Channels | None = None
 ) -> Iterator[list[dict[str, Any]]]:
-    """Measure as `measure_objects`, frame by frame: one list of rows for each."""
+    """Measure as `measure_objects` does; yield a list of rows for each frame."""
     channels = tracked.channels if channels is None else channels
     units = Units.of(tracked.calibration)
     for frame in range(tracked.n_frames):
@@ -118,13 +118,13 @@ def measure_tracks(tracked: Tracked, objects: Table | None = None) -> Table:
     tracked
         Objects, lineage and calibration.
     objects
-        The table of `measure_objects`, if it is there already.
+        The table of `measure_objects`, if it was computed before.
 
     Returns
     -------
-    One row for each object: begin, end, parent, daughters; over time its lifetime (from its
-    first to its last frame, both included), displacement (from its first to its last place),
-    path length and mean speed; of a stack its volume. Means of the area over all frames.
+    One row for each object: begin, end, parent, daughters. Over time: lifetime (from the first to
+    the last frame, both included), displacement (from the first to the last place), path length
+    and mean speed. In a stack: volume. Mean area over all frames.
     """
     table = measure_objects(tracked, {}) if objects is None else objects
     units = Units.of(tracked.calibration)
@@ -137,7 +137,7 @@ def measure_tracks(tracked: Tracked, objects: Table | None = None) -> Table:
 
 
 def collect(rows: "Iterator[dict[str, Any]] | list[dict[str, Any]]") -> Table:
-    """Make columns of rows that have the same keys; no column without a row."""
+    """Convert rows with the same keys to columns; no columns if there is no row."""
     columns: dict[str, list[Any]] = {}
     for row in rows:
         for name, value in row.items():
@@ -146,7 +146,7 @@ def collect(rows: "Iterator[dict[str, Any]] | list[dict[str, Any]]") -> Table:
 
 
 def shape_numbers(mask: SparseMask, units: Units) -> dict[str, float]:
-    """Measure a mask that has a pixel: area, centroid, axes of the ellipse that fits it."""
+    """Measure a non-empty mask: area, centroid, axes of the ellipse that fits it, solidity."""
     from skimage.measure import regionprops
 
     pixels = mask.window().astype(np.uint8)
@@ -186,7 +186,7 @@ def _identity(tracked: Tracked, object_id: int, frame: int, units: Units) -> dic
 
 
 def _ring(mask: SparseMask, occupied: NDArray[np.bool_]) -> tuple[Any, NDArray[np.bool_]]:
-    """Find the pixels around a mask that belong to no object: where, and which of them."""
+    """Return the place of the pixels around a mask that belong to no object, and their mask."""
     (y, x), (h, w) = mask.origin_yx, mask.extent_yx
     pad = BACKGROUND_REACH
     top, left = max(0, y - pad), max(0, x - pad)
@@ -202,7 +202,7 @@ def _ring(mask: SparseMask, occupied: NDArray[np.bool_]) -> tuple[Any, NDArray[n
 
 
 def _grey_images(channels: Channels, frame: int) -> dict[str, NDArray[Any]]:
-    """Read a frame of all channels; of those in colour, each colour."""
+    """Read a frame of all channels; of a channel in colour, each colour."""
     images: dict[str, NDArray[Any]] = {}
     for name, frames in channels.items():
         image = frames[frame]
@@ -272,7 +272,7 @@ def _volume_numbers(own: Table, units: Units) -> dict[str, float]:
 
 
 def _both_numbers(own: Table, units: Units) -> dict[str, float]:
-    """Measure the way of a volume's centre through time."""
+    """Measure the motion of a volume's centre through time."""
     moments = own[f"time_{units.time}"]
     rows, volumes = [], []
     for moment in np.unique(moments):
@@ -294,7 +294,7 @@ def _centre(own: Table, units: Units) -> dict[str, float]:
 
 
 def outline_numbers(tracked: Tracked) -> tuple[Table, NDArray[np.float64]]:
-    """Measure what is known without looking at pixels: quick, to draw and plot.
+    """Measure what is known without unpacking masks: fast, to draw and plot.
 
     Returns
     -------

@@ -1,19 +1,19 @@
-"""What may have happened to the objects: divisions, deaths, entries, exits, losses, and doubles.
+"""Suggest what may have happened to objects: divisions, deaths, entries, exits, losses, doubles.
 
-The rules, each with a score from 0 (unlikely) to 1; below `LEAST_SCORE` nothing is said. A frame
-on which the user gave the mask is not doubted. Of two divisions of one object within three
-frames, the likelier one counts.
+Each suggestion has a score from 0 (unlikely) to 1; those below `LEAST_SCORE` are dropped. Frames
+that the user prompted or locked give none. Of two divisions of one object within three frames
+the likelier one counts.
 
 ===========  ===================================================================================
 division     See `division_detection`: 0.4 to 0.95.
 exit         The object is gone, and its last mask touches the border: 0.9.
 death        It is gone without that: 0.5, and 0.3 more if it shrank by a third in the four frames
-             before, or the network was unsure of its last mask.
+             before, or its last mask had a low predicted IoU.
 entry        It begins later than the movie, at the border: 0.9.
-lost         Its mask jumps onto an object that was apart from it, and the network was unsure of it
+lost         Its mask jumps onto an object that was apart from it, and its predicted IoU was low
              in one of the two frames before, or there: 0.6.
-double       Two masks lie on each other otherwise: the share of the smaller one that both have,
-             where that is more than half.
+double       Two masks lie on each other otherwise: the shared pixels as a share of the smaller
+             mask, where that is more than half.
 ===========  ===================================================================================
 """
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from sam2_torch.automatic import Division
 
 LEAST_SCORE = 0.4
-UNSURE = 0.6  # predicted IoU
+LOW_IOU = 0.6  # predicted IoU
 JUMP, APART_FOR, LOST_SCORE = 0.4, 2, 0.6  # diameters; frames that two objects were apart before
 SHRUNK = 2 / 3
 SHRINKS_WITHIN = 4  # frames
@@ -55,18 +55,18 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, order=True)
 class Suggestion:
-    """Something that may have happened.
+    """An event that may have happened.
 
     Parameters
     ----------
     frame
         The first frame after it.
     kind
-        What.
+        Kind of the event.
     object_ids
-        To whom; of a division the mother, and the daughters that are there already, if any are.
+        Its objects; of a division the mother, and the daughters that exist already.
     score
-        How likely by the rules, 0 to 1.
+        Likelihood by the rules, 0 to 1.
     """
 
     frame: int
@@ -78,18 +78,18 @@ class Suggestion:
 def suggest(
     masklets: Masklets, statistics: MaskStatistics, object_ids: Sequence[int], lineage: Lineage
 ) -> list[Suggestion]:
-    """List what may have happened and is not in the lineage yet, by frame.
+    """Return events that are not in the lineage yet, by frame.
 
     Parameters
     ----------
     masklets
         The masks.
     statistics
-        What is known of the objects.
+        Statistics of the objects.
     object_ids
-        The objects of the statistics' rows.
+        The objects of the rows.
     lineage
-        What is said already.
+        The known tracks and divisions.
     """
     found = [
         *_divisions(masklets, statistics, object_ids, lineage),
@@ -106,7 +106,7 @@ def suggest(
 
 
 def of_divisions(divisions: "Iterable[Division]") -> list[Suggestion]:
-    """Make suggestions of the divisions that "track everything" proposes."""
+    """Convert the divisions that track everything proposes to suggestions."""
     return [
         Suggestion(
             division.frame + 1,
@@ -121,7 +121,7 @@ def of_divisions(divisions: "Iterable[Division]") -> list[Suggestion]:
 def still_open(
     proposed: Iterable[Suggestion], object_ids: Collection[int], lineage: Lineage
 ) -> list[Suggestion]:
-    """List the divisions whose objects are all there, and of whom nothing is said yet."""
+    """Return proposed divisions whose objects all exist and have no mother or daughters yet."""
     return sorted(
         each
         for each in proposed
@@ -132,14 +132,14 @@ def still_open(
 
 
 def joined(proposed: Sequence[Suggestion], found: Iterable[Suggestion]) -> list[Suggestion]:
-    """Put what was found beside what was proposed, which counts where both say the same."""
-    said = {(each.frame, each.kind, each.object_ids[0]) for each in proposed}
-    others = (each for each in found if (each.frame, each.kind, each.object_ids[0]) not in said)
+    """Return proposed and found suggestions; of two of the same event the proposed one counts."""
+    known = {(each.frame, each.kind, each.object_ids[0]) for each in proposed}
+    others = (each for each in found if (each.frame, each.kind, each.object_ids[0]) not in known)
     return sorted([*proposed, *others])
 
 
 def _once(found: Iterable[Suggestion]) -> Iterator[Suggestion]:
-    """Leave out divisions beside likelier ones of the same object: a cell divides once."""
+    """Drop divisions near likelier ones of the same object: a cell divides once."""
     divided: dict[int, list[int]] = {}
     for each in sorted(found, key=lambda each: each.score, reverse=True):
         if each.kind is Kind.DIVISION:
@@ -153,11 +153,11 @@ def _once(found: Iterable[Suggestion]) -> Iterator[Suggestion]:
 def _divisions(
     masklets: Masklets, statistics: MaskStatistics, object_ids: Sequence[int], lineage: Lineage
 ) -> Iterator[Suggestion]:
-    """Take the signs of divisions of which nothing is said yet."""
+    """Yield divisions that the lineage does not contain."""
     for sign in Signs(masklets, statistics, object_ids).find():
         mother, *daughters = sign.object_ids
-        is_said = any(lineage[i].parent or lineage[i].begin is not None for i in daughters)
-        if not lineage.daughters(mother) and lineage[mother].spans(sign.frame) and not is_said:
+        is_known = any(lineage[i].parent or lineage[i].begin is not None for i in daughters)
+        if not lineage.daughters(mother) and lineage[mother].spans(sign.frame) and not is_known:
             yield Suggestion(sign.frame, Kind.DIVISION, sign.object_ids, sign.score)
 
 
@@ -192,7 +192,7 @@ def _endings(
             earlier = frames[frames >= last - SHRINKS_WITHIN]
             areas = statistics.area[row, earlier]
             shrank = areas[-1] < SHRUNK * areas.max()
-            expected = shrank or statistics.iou[row, last] < UNSURE
+            expected = shrank or statistics.iou[row, last] < LOW_IOU
             yield Suggestion(after, Kind.DEATH, (object_id,), 0.8 if expected else 0.5)
 
 
@@ -217,7 +217,7 @@ def _doubles(
 
 
 def _lost(statistics: MaskStatistics, pair: Sequence[int], frame: int) -> int | None:
-    """Find which of two objects that were apart jumped onto the other one, by row, if one did."""
+    """Return the row of the one of two objects that jumped onto the other; None if none did."""
     earlier = slice(max(0, frame - APART_FOR), frame)
     if frame < APART_FOR or not statistics.present[list(pair), earlier].all():
         return None
@@ -225,12 +225,12 @@ def _lost(statistics: MaskStatistics, pair: Sequence[int], frame: int) -> int | 
     larger = int(np.argmax(jumps))
     alone = jumps[larger] >= JUMP and jumps[1 - larger] < JUMP
     scores = statistics.iou[pair[larger], frame - APART_FOR : frame + 1]
-    sure = bool((scores >= UNSURE).all())  # unknown ones are not
-    return pair[larger] if alone and not sure else None
+    confident = bool((scores >= LOW_IOU).all())  # unknown ones are not
+    return pair[larger] if alone and not confident else None
 
 
 def _jump(statistics: MaskStatistics, row: int, frame: int) -> float:
-    """Measure how far an object is from where it was, in diameters of then."""
+    """Return how far an object moved since the frame before, in its diameters."""
     off = np.hypot(
         statistics.row[row, frame] - statistics.row[row, frame - 1],
         statistics.column[row, frame] - statistics.column[row, frame - 1],
@@ -239,7 +239,7 @@ def _jump(statistics: MaskStatistics, row: int, frame: int) -> float:
 
 
 def _overlaps(masklets: Masklets, frame: int) -> dict[tuple[int, int], float]:
-    """Return the share of the smaller mask that two objects share, where it is large enough."""
+    """Return which share of the smaller mask two objects share, where it is large."""
     outlines = {i: masklets.outline(i, frame) for i in masklets.object_ids}
     boxes = {i: outline.box for i, outline in outlines.items() if outline and outline.area}
     ids, shares = list(boxes), {}

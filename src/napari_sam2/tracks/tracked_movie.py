@@ -26,20 +26,19 @@ class Tracked:
     masklets
         Their masks.
     lineage
-        Who descends from whom, and where a track is bounded; begins and ends that it leaves
-        open are those of the masks.
+        Parents, and begins and ends of tracks; those that it leaves open are those of the masks.
     axes
-        YX, TYX, ZYX or TZYX: what the frames follow.
+        YX, TYX, ZYX or TZYX: the axes of the label movie.
     calibration
-        Pixel size and the like.
+        Pixel size, plane distance and frame interval.
     names
-        Of objects that have one.
+        Names of objects that have one.
     movie
-        The frames that the masks lie on, where pictures are wanted.
-    channels
-        Frames, (H, W) or (H, W, 3), of each channel by name, where intensities are wanted.
+        The frames, for formats that contain pictures.
     n_planes
-        Of TZYX: how many planes each time point has; frames are counted through all of them.
+        In TZYX, the number of planes of each time point; frames are counted through all of them.
+    channels
+        Frames, (H, W) or (H, W, 3), of each channel by name, for intensities.
     """
 
     masklets: Masklets
@@ -59,7 +58,7 @@ class Tracked:
         lineage: Lineage | None = None,
         names: Mapping[int, str] | None = None,
     ) -> "Tracked":
-        """Put the objects of a movie together with what the movie says of its pixels."""
+        """Combine the objects of a movie with its axes, calibration and channels."""
         return cls(
             masklets,
             lineage or Lineage(),
@@ -73,42 +72,42 @@ class Tracked:
 
     @cached_property
     def tracks(self) -> Lineage:
-        """Every object that has a mask, from its first to its last one."""
+        """Return the track of every object that has a mask, from its first to its last one."""
         return self.lineage.resolved(present_frames(self.masklets))
 
     @property
     def n_frames(self) -> int:
-        """Count the frames."""
+        """Return the number of frames."""
         return self.masklets.n_frames
 
     @property
     def is_stack(self) -> bool:
-        """Tell whether the frames are planes of one volume, not points in time."""
+        """Return whether the frames are planes of one volume, not points in time."""
         return self.axes.startswith("Z")
 
     @property
     def label_shape(self) -> tuple[int, ...]:
-        """Shape of the label movie."""
+        """Return the shape of the label movie."""
         return (*self.grid, *self.masklets.frame_shape)
 
     @property
     def grid(self) -> tuple[int, ...]:
-        """Lengths of the axes that the frames follow: (), (T,), (Z,) or (T, Z)."""
+        """Return the lengths of the leading axes: (), (T,), (Z,) or (T, Z)."""
         n = self.n_frames
         return {"YX": (), "TZYX": (n // self.n_planes, self.n_planes)}.get(self.axes, (n,))
 
     @property
     def n_times(self) -> int:
-        """Count the points in time: 1 of a stack or an image."""
+        """Return the number of time points; 1 for a stack or an image."""
         return self.n_frames // self.planes
 
     @property
     def planes(self) -> int:
-        """Count the planes of each point in time."""
+        """Return the number of planes of each time point."""
         return self.n_frames if self.is_stack else self.n_planes
 
     def volumes_in(self, time: int) -> dict[int, dict[int, SparseMask]]:
-        """List the objects at a point in time, by ascending id: the mask in each plane."""
+        """Return the objects at a time point, by ascending id: their mask in each plane."""
         volumes: dict[int, dict[int, SparseMask]] = {}
         for plane in range(self.planes):
             for object_id, mask in self.objects_in(time * self.planes + plane):
@@ -116,7 +115,7 @@ class Tracked:
         return dict(sorted(volumes.items()))
 
     def place(self, frame: int) -> tuple[int, ...]:
-        """Say where a frame lies on the axes that the frames follow."""
+        """Return the index of a frame on the leading axes."""
         return tuple(int(place) for place in np.unravel_index(frame, self.grid))
 
     def require_flat(self, form: str) -> None:
@@ -134,11 +133,11 @@ class Tracked:
             )
 
     def name(self, object_id: int) -> str:
-        """Get an object's name, `Object <id>` by default."""
+        """Return an object's name, `Object <id>` by default."""
         return self.names.get(object_id, f"Object {object_id}")
 
     def objects_in(self, frame: int) -> list[tuple[int, SparseMask]]:
-        """List the objects of a frame with their masks, by ascending id."""
+        """Return the objects of a frame with their masks, by ascending id."""
         found = (
             (object_id, self.masklets.get(object_id, frame))
             for object_id in self.masklets.object_ids
@@ -153,14 +152,14 @@ class Tracked:
 
 
 def channels_of(movie: Movie) -> dict[str, Movie]:
-    """Name all channels of a movie: `intensity` if it is only one, else `channel_0` and so on."""
+    """Return each channel's movie by name: `intensity` if there is one, else `channel_0` …."""
     if movie.n_channels == 1:
         return {"intensity": movie}
     return {f"channel_{number}": movie.with_channel(number) for number in range(movie.n_channels)}
 
 
 def present_frames(masklets: Masklets) -> dict[int, list[int]]:
-    """List the frames in which each object has a mask with a pixel."""
+    """Return the frames in which each object has a mask with pixels."""
     return {
         object_id: [
             frame
@@ -172,7 +171,7 @@ def present_frames(masklets: Masklets) -> dict[int, list[int]]:
 
 
 def united(one: SparseMask | None, other: SparseMask | None) -> SparseMask | None:
-    """Put two masks together; None or empty ones add nothing."""
+    """Return the union of two masks; None and empty ones add nothing."""
     if not one or not other:
         return one or other
     return SparseMask.union([one, other])
