@@ -155,7 +155,7 @@ class MoviePart(Sequence[NDArray[Any]]):
     def __init__(self, movie: Movie, first: int, stop: int) -> None:
         self._movie = movie
         self._range = range(first, stop)
-        self.follows_depth = movie.follows_depth
+        self.is_stack = movie.is_stack
 
     @property
     def frame_shape(self) -> tuple[int, int]:

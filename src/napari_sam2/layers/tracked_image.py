@@ -11,8 +11,8 @@ from napari_sam2.layers.mask_layers.masklet_levels import is_own
 from napari_sam2.layers.viewer.image_geometry import (
     FrameGeometry,
     LayerFrames,
-    follows_depth,
     full_resolution,
+    is_stack,
 )
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.appearance import Appearance
@@ -46,7 +46,7 @@ def layer_axes(image: "Image", geometry: FrameGeometry) -> str:
         return "TZYX"
     if geometry.frame_axis is None:
         return "YX"
-    return "ZYX" if follows_depth(image, geometry) else "TYX"
+    return "ZYX" if is_stack(image, geometry) else "TYX"
 
 
 def layer_calibration(image: "Image", geometry: FrameGeometry) -> Calibration:

@@ -254,6 +254,6 @@ def open_session(
     n_planes, step = getattr(frames, "n_planes", 1), getattr(frames, "plane_step_px", None)
     if n_planes > 1:
         options["depth"] = Depth(n_planes, step)
-    elif getattr(frames, "follows_depth", False):
+    elif getattr(frames, "is_stack", False):
         options["depth"] = Depth()
     return VideoSession(model, shown.frames, **options)

@@ -87,7 +87,7 @@ class Movie(Sequence[NDArray[Any]]):
         return abs(step) / math.sqrt(abs(pixel[0] * pixel[1])) if step and pixel else None
 
     @property
-    def follows_depth(self) -> bool:
+    def is_stack(self) -> bool:
         """Whether the frames are the planes of one stack."""
         return self.layout.label_axes == "ZYX"
 

@@ -125,7 +125,7 @@ class _Folder:
         self._files, self._grid, self._axes, self._labels = files, grid, axes, labels
         first = self._open(files[0])
         self.axes, self.calibration = first.layout.axes, first.calibration
-        if axes is None and first.n_frames > 1 and not first.follows_depth:
+        if axes is None and first.n_frames > 1 and not first.is_stack:
             if not _CHALLENGE.fullmatch(stem(files[0])):
                 raise ValueError(
                     f"{files[0].name}: expected one image in each file of the folder, found "

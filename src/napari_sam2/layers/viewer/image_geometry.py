@@ -173,7 +173,7 @@ class LayerFrames(Sequence[NDArray[Any]]):
         self._levels = true_levels(image.data) if image.multiscale else [image.data]
         self._n_axes = image.ndim
         self._geometry = geometry
-        self._follows_depth = follows_depth(image, geometry)
+        self._is_stack = is_stack(image, geometry)
         self._plane_step_px = _plane_step_px(image, geometry)
         self.appearance = appearance
 
@@ -193,14 +193,14 @@ class LayerFrames(Sequence[NDArray[Any]]):
         return self._plane_step_px
 
     @property
-    def follows_depth(self) -> bool:
+    def is_stack(self) -> bool:
         """Whether the frames are the planes of one stack."""
-        return self._follows_depth
+        return self._is_stack
 
     def as_movie(self) -> "LayerFrames":
         """Take the same frames as points in time, also where they are planes."""
         frames = copy(self)
-        frames._follows_depth = False
+        frames._is_stack = False
         return frames
 
     def __len__(self) -> int:
@@ -237,7 +237,7 @@ class LayerFrames(Sequence[NDArray[Any]]):
         return pixels[..., :3] if pixels.ndim == 3 else pixels
 
 
-def follows_depth(image: "Image", geometry: FrameGeometry) -> bool:
+def is_stack(image: "Image", geometry: FrameGeometry) -> bool:
     """Tell whether frames are the planes of one stack: by the axis' name, or else by its unit."""
     axis = geometry.frame_axis
     if axis is None or geometry.plane_axis is not None:
@@ -249,7 +249,7 @@ def follows_depth(image: "Image", geometry: FrameGeometry) -> bool:
 
 def _plane_step_px(image: "Image", geometry: FrameGeometry) -> float | None:
     """Divide the step between planes by the size of a pixel; None if the scale says nothing."""
-    axis = geometry.frame_axis if follows_depth(image, geometry) else geometry.plane_axis
+    axis = geometry.frame_axis if is_stack(image, geometry) else geometry.plane_axis
     if axis is None or np.all(image.scale == 1):
         return None
     y, x = image.scale[-2:]

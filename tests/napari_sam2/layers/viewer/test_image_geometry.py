@@ -162,7 +162,7 @@ def test_the_step_between_planes_comes_from_the_scale():
     assert LayerFrames(unknown, FrameGeometry.of(unknown)).plane_step_px is None
     stack = Image(np.zeros((3, 8, 9)), axis_labels=labels[1:], scale=(2, 0.5, 0.5))
     planes = LayerFrames(stack, FrameGeometry.of(stack))
-    assert planes.follows_depth and planes.plane_step_px == 4
+    assert planes.is_stack and planes.plane_step_px == 4
     movie = Image(np.zeros((3, 8, 9)), axis_labels=("t", "y", "x"), scale=(2, 0.5, 0.5))
     times = LayerFrames(movie, FrameGeometry.of(movie))
-    assert not times.follows_depth and times.plane_step_px is None
+    assert not times.is_stack and times.plane_step_px is None
