@@ -208,7 +208,7 @@ def in_pixels(
             raise ValueError(f"diameter: expected a positive number, found {value:g}")
     height, width = calibration.pixel_size_yx or (1.0, 1.0)
     smallest, largest, part = (
-        None if value is None else pi / 4 * value**2 / (height * width)
+        None if value is None else pi / 4 * value**2 / abs(height * width)
         for value in (*diameter, part_diameter)
     )
     return replace(rules, min_area=smallest or 0.0, max_area=largest, min_part_area=part or 0.0)

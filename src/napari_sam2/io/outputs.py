@@ -74,9 +74,11 @@ def check_replaceable(output: Path, overwrite: bool = False) -> None:
         If it may not.
     """
     try:
-        exists = os.path.lexists(output)
-        if not exists or (output.is_dir() and not any(output.iterdir())):
+        output.lstat()
+        if output.is_dir() and not any(output.iterdir()):
             return
+    except FileNotFoundError:
+        return
     except OSError as error:
         raise _not_writable(output, error) from error
     if output.is_dir():

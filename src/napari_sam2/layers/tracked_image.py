@@ -1,6 +1,7 @@
 """An image layer with its objects as a tracked movie: calibration from the layer."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -16,7 +17,7 @@ from napari_sam2.layers.viewer.image_geometry import (
 )
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.appearance import Appearance
-from napari_sam2.movies.movie import Calibration
+from napari_sam2.movies.calibration import AxisScale, Calibration
 from napari_sam2.tracks.tracked_movie import Tracked
 
 if TYPE_CHECKING:
@@ -24,20 +25,6 @@ if TYPE_CHECKING:
 
 TIME_INTERVAL_KEY = "time_interval_s"
 """Of a layer's metadata: seconds from frame to frame, where its scale does not say so."""
-
-_SHORT = {
-    "micrometer": "um",
-    "nanometer": "nm",
-    "millimeter": "mm",
-    "centimeter": "cm",
-    "meter": "m",
-    "second": "s",
-    "millisecond": "ms",
-    "minute": "min",
-    "hour": "h",
-    "day": "d",
-}
-_TIMES = ("s", "ms", "min", "h", "d")
 
 
 def layer_axes(image: "Image", geometry: FrameGeometry) -> str:
@@ -50,23 +37,35 @@ def layer_axes(image: "Image", geometry: FrameGeometry) -> str:
 
 
 def layer_calibration(image: "Image", geometry: FrameGeometry) -> Calibration:
-    """Read pixel size, step and units; unknown where the layer counts pixels."""
-    unit = _unit(image, -1)
-    y, x = (abs(float(step)) for step in image.scale[-2:])
-    axis, axes = geometry.frame_axis, layer_axes(image, geometry)
-    step = None if axis is None else abs(float(image.scale[axis]))
-    step_unit = None if axis is None else _unit(image, axis)
-    interval, time_unit = (step, step_unit) if step_unit in _TIMES else (None, "s")
-    depth = geometry.plane_axis if geometry.plane_axis is not None else axis
-    if axes.startswith("T") and interval is None:
-        interval = image.metadata.get(TIME_INTERVAL_KEY)
-    return Calibration(
-        pixel_size_yx=(y, x) if unit else None,
-        unit=unit or "um",
-        z_step=_step(image, depth) if "Z" in axes else None,
-        time_interval=interval if axes.startswith("T") else None,
-        time_unit=time_unit or "s",
+    """Read pixel size, steps, units and origin of a layer; unknown where it counts pixels.
+
+    Parameters
+    ----------
+    image
+        The layer.
+    geometry
+        Which of its axes the frames follow.
+    """
+    axes = layer_axes(image, geometry)
+    depth = geometry.frame_axis if geometry.plane_axis is None else geometry.plane_axis
+    places = {"Y": image.ndim - 2, "X": image.ndim - 1}
+    if "Z" in axes and depth is not None:
+        places["Z"] = depth
+    if axes.startswith("T") and geometry.frame_axis is not None:
+        places["T"] = geometry.frame_axis
+    units: Any = image.units
+    known = Calibration.of_axes(
+        {
+            letter: AxisScale(
+                float(image.scale[axis]), str(units[axis]), float(image.translate[axis])
+            )
+            for letter, axis in places.items()
+        }
     )
+    interval = image.metadata.get(TIME_INTERVAL_KEY)
+    if "T" in places and interval and not (known.time_interval and known.time_unit):
+        return replace(known, time_interval=interval, time_unit="s")
+    return known
 
 
 def measured_channels(
@@ -131,17 +130,3 @@ def _lies_on(layer: "Layer", image: "Image") -> "TypeGuard[Image]":
     return same_shape and all(
         np.allclose(getattr(layer, name), getattr(image, name)) for name in ("scale", "translate")
     )
-
-
-def _step(image: "Image", axis: int | None) -> float | None:
-    """Get the step along an axis of depth; None where it counts planes."""
-    if axis is None or _unit(image, axis) is None:
-        return None
-    return abs(float(image.scale[axis]))
-
-
-def _unit(image: "Image", axis: int) -> str | None:
-    """Get the short name of an axis' unit; None for pixels."""
-    units: Any = image.units
-    name = str(units[axis])
-    return None if name in ("pixel", "dimensionless") else _SHORT.get(name, name)

@@ -80,10 +80,11 @@ class Calibration:
         """
         known = {letter: _checked(letter, axis) for letter, axis in axes.items()}
         space = {letter: known[letter] for letter in "XYZ" if _is_known(known, letter)}
+        has_unit = any(axis.unit for axis in space.values())
+        if has_unit or all(axis.step == 1 for axis in space.values()):
+            space = {k: axis for k, axis in space.items() if axis.unit or axis.step != 1}
         unit = next((axis.unit for axis in space.values()), "")
         scaled = {letter: _in_unit(axis, unit) for letter, axis in space.items()}
-        if not unit and all(axis.step == 1 for axis in scaled.values()):
-            scaled = {}
         z, y, x = (scaled.get(letter, AxisScale()) for letter in "ZYX")
         t = known.get("T", AxisScale())
         t = AxisScale() if t.step == 1 and not t.unit else t

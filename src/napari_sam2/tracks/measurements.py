@@ -51,15 +51,15 @@ class Units:
     @classmethod
     def of(cls, calibration: Calibration) -> "Units":
         """Return the units of a calibration; pixels and frames where it is unknown."""
-        known = calibration.pixel_size_yx
-        interval = calibration.time_interval
+        t, z, y, x = (calibration.axis(letter).length for letter in "TZYX")
+        unit = calibration.unit or "unit"  # lengths are known, but not in what
         return cls(
-            pixel_yx=known or (1.0, 1.0),
-            length=calibration.unit if known else "px",
-            time=calibration.time_unit if interval else "frames",
-            interval=interval or 1.0,
-            z_step=calibration.z_step or 1.0,
-            depth=calibration.unit if calibration.z_step and known else "planes",
+            pixel_yx=(y, x) if y and x else (1.0, 1.0),
+            length=unit if y and x else "px",
+            time=(calibration.time_unit or "unit") if t else "frames",
+            interval=t or 1.0,
+            z_step=z or 1.0,
+            depth=unit if z and y and x else "planes",
         )
 
     @property

@@ -4,8 +4,9 @@ import sys
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
-from napari_sam2.io.read import read_movie, read_prompts
+from napari_sam2.io.read import read_labels, read_movie, read_prompts
 from napari_sam2.io.tracks.label_movies import write_labels
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.axes import resolve_layout
@@ -87,3 +88,30 @@ def test_importing_loads_neither_torch_nor_napari():
         f"import sys, {modules}; sys.exit(bool({{'torch', 'napari', 'qtpy'}} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_formats_that_change_labels_are_refused(tmp_path):
+    Image.fromarray(np.zeros((40, 60), np.uint8)).save(tmp_path / "labels.jpg")
+    with pytest.raises(ValueError, match=r"found \.jpg, which changes the values of pixels; save"):
+        read_labels(tmp_path / "labels.jpg")
+    Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(tmp_path / "labels.png")
+    with pytest.raises(ValueError, match="save the labels themselves, not their colours"):
+        read_labels(tmp_path / "labels.png")
+    with pytest.raises(FileNotFoundError, match="expected a label image, found nothing"):
+        read_labels(tmp_path / "labels.tif")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int64, np.uint64, bool])
+def test_labels_of_any_type_are_prompts(tmp_path, dtype):
+    labels = np.zeros((40, 60), dtype)
+    labels[5:15, 20:30] = 1
+    np.save(tmp_path / "labels.npy", labels)
+    (prompt,) = read_prompts(tmp_path / "labels.npy", Movie(np.zeros((3, 40, 60), np.uint8)))
+    assert (prompt.object_id, prompt.frame) == (1, 0)
+
+
+@pytest.mark.parametrize("suffix", [".czi", ".nd2", ".lif"])
+def test_files_of_microscopes_are_refused_with_advice(tmp_path, suffix):
+    (tmp_path / f"a{suffix}").write_text("?")
+    with pytest.raises(ValueError, match="can be opened in napari with napari-bioio, or converted"):
+        read_movie(tmp_path / f"a{suffix}")

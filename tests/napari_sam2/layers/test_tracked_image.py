@@ -35,8 +35,8 @@ def test_a_movie_of_stacks_has_both_steps() -> None:
     assert found == ("TZYX", Calibration((0.5, 0.25), "um", 2.0, 30.0))
 
 
-def test_pixels_are_no_unit() -> None:
-    assert read(Image(np.zeros((3, 8, 9)), scale=(1, 2, 3))) == ("TYX", Calibration())
+def test_a_scale_in_pixels_has_no_unit() -> None:
+    assert read(Image(np.zeros((3, 8, 9)), scale=(1, 2, 3))) == ("TYX", Calibration((2, 3), ""))
     assert read(Image(np.zeros((8, 9)))) == ("YX", Calibration())
 
 

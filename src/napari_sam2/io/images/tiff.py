@@ -3,8 +3,6 @@
 import logging
 import math
 import struct
-import xml.etree.ElementTree as ElementTree
-import zlib
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -14,14 +12,22 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from napari_sam2.io.files import listed, replacing, suffix
+from napari_sam2.io.files import replacing, suffix
 from napari_sam2.io.images.tiff_calibration import imagej_metadata, ome_metadata, read_calibration
+from napari_sam2.io.images.tiff_checks import (
+    UNREADABLE,
+    check_bytes,
+    check_chain,
+    check_codec,
+    check_planes,
+    damaged,
+    unreadable,
+)
 from napari_sam2.io.outputs import MARK
 from napari_sam2.movies.axes import AXES, Channel
 from napari_sam2.movies.movie import ArraySource, Calibration, Movie
 
 _LOG = logging.getLogger(__name__)
-_UNREADABLE = (ValueError, RuntimeError, OSError, ImportError, zlib.error, struct.error)
 _BIG = 2**32 - 2**25  # classic TIFF holds 4 GiB; some room for the tags
 
 
@@ -34,7 +40,7 @@ class _Mapped:
         self._path, self._offset = path, series.dataoffset or 0
         needed = self._offset + math.prod(self.shape) * self.dtype.itemsize
         if path.stat().st_size < needed:
-            raise _damaged(path, f"{path.stat().st_size} of {needed} bytes")
+            raise damaged(path, f"{path.stat().st_size} of {needed} bytes")
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
         # mapped for each frame: no file stays open, and pages that were read are let go
@@ -64,10 +70,10 @@ class _Pages:
         size = there[0].keyframe.size if there else 0
         cuts = [n for n in range(len(shape)) if math.prod(shape[:n]) == len(self._pages)]
         if not cuts or math.prod(shape[cuts[0] :]) != size:
-            raise _damaged(path, f"{len(self._pages)} pages for the shape {shape}")
+            raise damaged(path, f"{len(self._pages)} pages for the shape {shape}")
         self._n_leading = cuts[0]  # axes that count pages; the others are in a page
-        _check_bytes(path, there)
-        _check_codec(path, there[0])
+        check_bytes(path, there)
+        check_codec(path, there[0])
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
         leading = self.shape[: self._n_leading]
@@ -84,8 +90,8 @@ class _Pages:
         try:
             file.open()  # it is closed between the frames
             return np.asarray(page.asarray()).reshape(shape)
-        except _UNREADABLE as error:
-            raise _unreadable(self._path, f"page {number}", error) from error
+        except UNREADABLE as error:
+            raise unreadable(self._path, f"page {number}", error) from error
         finally:
             file.close()
 
@@ -107,8 +113,8 @@ class _Tiles:
         self.shape, self.dtype = series.levels[level].shape, np.dtype(series.dtype)
         self._path, self._level = path, level
         pages = [page for page in series.levels[level].pages if page is not None]
-        _check_bytes(path, pages)
-        _check_codec(path, pages[0])
+        check_bytes(path, pages)
+        check_codec(path, pages[0])
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
         import zarr
@@ -118,8 +124,8 @@ class _Tiles:
             with tifffile.TiffFile(self._path) as tif:
                 store = tif.series[0].aszarr(level=self._level)
                 return np.asarray(zarr.open_array(store, mode="r")[index])
-        except _UNREADABLE as error:
-            raise _unreadable(self._path, "a tile", error) from error
+        except UNREADABLE as error:
+            raise unreadable(self._path, "a tile", error) from error
 
 
 class _Joined:
@@ -160,8 +166,8 @@ def read_tiff(path: Path, axes: str | None = None, channel: Channel | None = Non
     """
     try:
         with tifffile.TiffFile(path) as tif:
-            _check_chain(path, tif)
-            _check_planes(path, tif)
+            check_chain(path, tif)
+            check_planes(path, tif)
             letters, (source, *coarser) = _arrays(path, tif, axes)
             return Movie(source, letters, channel, read_calibration(tif), coarser)
     except (tifffile.TiffFileError, struct.error, IndexError) as error:
@@ -176,25 +182,31 @@ def _arrays(
 ) -> tuple[str | None, Sequence[ArraySource]]:
     """Choose what to read: its axes, and one source for each of its resolutions."""
     series = list(tif.series)
-    if series[0].kind in ("generic", "uniform", "shaped") and len(series) > 1:
-        return _appended(path, tif, axes)
+    first = series[0]
+    if len(series) > 1 and first.kind == "shaped" and len({_kind(one) for one in series}) == 1:
+        # whole arrays that were appended, in the order of the file
+        joined = "T" + first.axes
+        known = joined if joined.count("T") == 1 and set(joined) <= set(AXES) else None
+        return axes or known, [_Joined([_sources(path, one, tif.byteorder)[0] for one in series])]
+    is_plain = first.kind in ("generic", "uniform", "shaped") and len(series) > 1
+    n_described = first.size // max(1, first.keyframe.size)
+    if is_plain or (first.kind == "imagej" and 1 < len(tif.pages) != n_described):
+        return _pages_as_frames(path, tif, axes)
     if len(series) > 1:
         others = ", ".join(f"{one.name or 'image'} {one.shape}" for one in series[1:])
-        _LOG.warning("%s: the first image %s is read, without %s", path.name, series[0], others)
-    letters = _axes_of(series[0]) if axes is None else _fitting(axes, series[0])
-    return letters, _sources(path, series[0], tif.byteorder)
+        _LOG.warning("%s: the first image is read, without the others: %s", path.name, others)
+    letters = _axes_of(first) if axes is None else _fitting(axes, first)
+    return letters, _sources(path, first, tif.byteorder)
 
 
-def _appended(
+def _kind(series: tifffile.TiffPageSeries) -> tuple[Any, ...]:
+    return series.shape, series.dtype, series.axes
+
+
+def _pages_as_frames(
     path: Path, tif: tifffile.TiffFile, axes: str | None
 ) -> tuple[str | None, Sequence[ArraySource]]:
-    """Join what tifffile takes for several series, for it was written bit by bit."""
-    series = list(tif.series)
-    if len({(one.shape, one.dtype, one.axes) for one in series}) == 1:
-        sources = [_sources(path, one, tif.byteorder)[0] for one in series]
-        letters = "T" + series[0].axes if "T" not in series[0].axes else None
-        known = letters if letters and set(letters) <= set(AXES) else None
-        return axes or known, [_Joined(sources)]
+    """Take all pages as frames: tifffile sorts those that differ, in compression say, apart."""
     pages: list[Any] = [tif.pages[number] for number in range(len(tif.pages))]
     # a preview or a pyramid's lower resolution, by its flag
     whole = [page for page in pages if not page.keyframe.subfiletype & 1] or pages
@@ -228,56 +240,6 @@ def _sources(
     return [_Tiles(path, series, level) for level in levels]
 
 
-def _check_planes(path: Path, tif: tifffile.TiffFile) -> None:
-    """Compare the planes that the metadata describe with those in the file; log differences.
-
-    Raises
-    ------
-    ValueError
-        If the pixels of an ImageJ file end before its last image.
-    """
-    series = tif.series[0]
-    planes = list(series.pages)
-    n_planes = max(len(planes), series.size // max(1, series.keyframe.size))
-    described = (tif.imagej_metadata or {}).get("images", 1) if tif.is_imagej else 1
-    if described > n_planes and len(tif.pages) == 1:
-        raise _damaged(path, f"{n_planes} of {described} images")
-    if described > n_planes:
-        _LOG.warning(
-            "%s: its description has %d images, %d are there", path.name, described, n_planes
-        )
-    missing = [number for number, page in enumerate(planes) if page is None]
-    if missing:
-        files = _missing_files(path, tif.ome_metadata or "")
-        _LOG.warning(
-            "%s: %d of %d planes are missing and are read as black: %s%s",
-            path.name,
-            len(missing),
-            len(planes),
-            listed(missing),
-            f" ({', '.join(files)} is not there)" if files else "",
-        )
-    used = sum(page is not None and page.parent is tif for one in tif.series for page in one.pages)
-    # of pixels that follow each other tifffile lists the first page alone
-    if tif.is_ome and used < len(tif.pages) and series.dataoffset is None:
-        _LOG.warning(
-            "%s: %d of %d pages are left out: its OME-XML does not describe them",
-            path.name,
-            len(tif.pages) - used,
-            len(tif.pages),
-        )
-
-
-def _missing_files(path: Path, xml: str) -> list[str]:
-    """List the files of an OME-TIFF set that are not beside it."""
-    try:
-        uuids = ElementTree.fromstring(xml).iter("{*}UUID") if xml else iter(())
-    except ElementTree.ParseError:
-        return []
-    names = sorted({uuid.get("FileName", "") for uuid in uuids} - {""})
-    return [name for name in names if not (path.parent / name).is_file()]
-
-
 def _axes_of(series: tifffile.TiffPageSeries) -> str | None:
     """Translate the file's axes; None where they say nothing."""
     unknown = [letter for letter in series.axes if letter not in AXES]
@@ -293,60 +255,6 @@ def _fitting(axes: str, series: tifffile.TiffPageSeries) -> str:
     kept = "".join(letter for letter in axes.upper() if letter in series.axes)
     known = set(axes.upper()) <= set(series.get_axes(squeeze=False))
     return kept if known and len(kept) == len(series.shape) else axes
-
-
-def _check_chain(path: Path, tif: tifffile.TiffFile) -> None:
-    """See that the last page is followed by none, not by one behind the end of the file."""
-    if len(tif.pages) == 0:
-        raise _damaged(path, "no whole page")
-    form, last = tif.tiff, tif.pages[len(tif.pages) - 1]
-    file = tif.filehandle
-    file.seek(last.offset)
-    (n_tags,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
-    file.seek(last.offset + form.tagnosize + n_tags * form.tagsize)
-    (following,) = struct.unpack(form.offsetformat, file.read(form.offsetsize))
-    if following >= file.size:
-        raise _damaged(path, f"{len(tif.pages)} whole pages and a pointer to one more")
-
-
-def _check_bytes(path: Path, pages: list[Any]) -> None:
-    for page in pages[:1] + pages[-1:]:
-        offsets, counts = page.dataoffsets, page.databytecounts
-        end = max((o + n for o, n in zip(offsets, counts, strict=False)), default=0)
-        if end > page.parent.filehandle.size:
-            raise _damaged(path, f"{page.parent.filehandle.size} of {end} bytes")
-
-
-def _check_codec(path: Path, page: Any) -> None:
-    """Unpack the first strip or tile: codecs may be missing.
-
-    Raises
-    ------
-    ValueError
-        If it cannot be unpacked; the message names the package.
-    """
-    if page.keyframe.compression == 1:
-        return
-    try:
-        next(iter(page.segments()), None)
-    except _UNREADABLE as error:
-        raise _unreadable(path, "page 0", error) from error
-
-
-def _unreadable(path: Path, what: str, error: BaseException) -> ValueError:
-    # tifffile asks for other packages first; imagecodecs has all of them
-    advice = (
-        "install imagecodecs (pip install imagecodecs)"
-        if isinstance(error, ImportError) or "imagecodecs" in str(error)
-        else "it is damaged, copy it again"
-    )
-    return ValueError(f"{path.name}: {what} cannot be read ({error}); {advice}")
-
-
-def _damaged(path: Path, found: str) -> ValueError:
-    return ValueError(
-        f"{path.name}: expected a whole TIFF, found {found}; it is truncated, copy it again"
-    )
 
 
 def write_tiff(

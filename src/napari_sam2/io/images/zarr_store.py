@@ -246,8 +246,9 @@ def _check_chunks(path: Path, array: "zarr.Array[Any]") -> None:
     )
     if missing == len(places):
         first = array.metadata.encode_chunk_key(places[0])
-        others = [f.relative_to(folder).as_posix() for f in sorted(folder.rglob("*"))[:50]]
-        other = next((name for name in others if name.replace("/", ".").endswith("0.0")), "none")
+        files = (file for file in folder.rglob("*") if file.is_file())
+        names = (file.relative_to(folder).as_posix() for file in files)
+        other = next((name for name in names if name.replace("/", ".").endswith("0.0")), "none")
         raise ValueError(
             f"{path.name}: expected chunks with names such as {first}, as its metadata say, found "
             f"{other}; the store is incomplete, or its metadata lack dimension_separator"

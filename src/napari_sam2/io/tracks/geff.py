@@ -201,7 +201,7 @@ def _objects(
             "merge; take one of these edges out"
         )
     n_after = Counter(earlier for earlier, _ in edges)
-    wanted = [1] * len(rows) if given is None else [int(i) for i in given]
+    wanted = [0] * len(rows) if given is None else [int(i) for i in given]
     unused = count(max([0, *(i for i in wanted if i <= LARGEST_ID)]) + 1)
     ids, parents = [0] * len(rows), dict[int, int]()
     for row in np.argsort(frames, kind="stable").tolist():
@@ -209,8 +209,8 @@ def _objects(
         if mother is not None and n_after[mother] == 1 and wanted[mother] == wanted[row]:
             ids[row] = ids[mother]
             continue
-        is_free = given is not None and 1 <= wanted[row] <= LARGEST_ID
-        ids[row] = wanted[row] if is_free and wanted[row] not in parents else next(unused)
+        is_free = 1 <= wanted[row] <= LARGEST_ID and wanted[row] not in parents
+        ids[row] = wanted[row] if is_free else next(unused)
         parents[ids[row]] = 0 if mother is None else ids[mother]
     return ids, parents
 

@@ -136,9 +136,10 @@ def _stamp(tracked: Tracked, frame: int) -> str:
 def _scale_bar(
     pen: ImageDraw.ImageDraw, size: tuple[int, int], width: int, known: Calibration, font: Any
 ) -> None:
-    if known.pixel_size_yx is None:
+    pixel = known.axis("X").length
+    if pixel is None or not known.unit:
         return
-    per_unit = size[0] / (width * known.pixel_size_yx[1])  # pixels of the video
+    per_unit = size[0] / (width * pixel)  # pixels of the video
     length = nice_length(size[0] / 5 / per_unit)
     right, bottom = size[0] - _MARGIN, size[1] - _MARGIN
     left = right - length * per_unit

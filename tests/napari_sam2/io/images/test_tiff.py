@@ -215,3 +215,165 @@ def test_tiles_and_levels_of_a_pyramid(tmp_path):
     np.testing.assert_array_equal(window, array[1, 70:90, 100:300])
     coarse = movie.window(1, slice(0, 256), slice(0, 384), (100, 150))
     np.testing.assert_array_equal(coarse, array[1, ::2, ::2])
+
+
+def write_pages(path, pages, **options):
+    """Write page by page, as scripts do; options are lists with one value for each page."""
+    with tifffile.TiffWriter(path) as tif:
+        for number, page in enumerate(pages):
+            chosen = {name: values[number] for name, values in options.items()}
+            tif.write(page, metadata=None, contiguous=False, photometric="minisblack", **chosen)
+
+
+def test_pages_appended_one_by_one_are_one_movie(tmp_path):
+    path = tmp_path / "m.tif"
+    for frame in PIXELS:
+        tifffile.imwrite(path, frame, append=True)
+    movie = read_tiff(path)
+    assert movie.layout.label_axes == "TYX"
+    np.testing.assert_array_equal(frames_of(movie), PIXELS)
+    assert read_tiff(path, "ZYX").layout.label_axes == "ZYX"
+    for _ in range(3):
+        tifffile.imwrite(tmp_path / "s.tif", PIXELS[:2], append=True, metadata={"axes": "ZYX"})
+    assert read_tiff(tmp_path / "s.tif").layout.label_shape == (3, 2, 48, 64)
+
+
+def test_pages_of_several_compressions_keep_their_order(tmp_path):
+    path = tmp_path / "m.tif"
+    write_pages(path, PIXELS, compression=[None, "zlib"] * 3)
+    np.testing.assert_array_equal(frames_of(read_tiff(path)), PIXELS)
+
+
+@pytest.mark.parametrize(
+    ("odd", "page"), [(PIXELS[3][:30], 3), (PIXELS[0].astype(np.uint8), 0), (PIXELS[5][:8, :8], 5)]
+)
+def test_pages_of_another_size_or_type_are_named(tmp_path, odd, page):
+    path = tmp_path / "m.tif"
+    write_pages(path, [odd if number == page else frame for number, frame in enumerate(PIXELS)])
+    with pytest.raises(ValueError, match=rf"expected pages of one size and type, .*page {page}"):
+        read_tiff(path)
+
+
+def test_previews_are_left_out_by_their_flag(tmp_path, caplog):
+    path = tmp_path / "m.tif"
+    write_pages(path, [PIXELS[0][::4, ::4], *PIXELS], subfiletype=[1] + [0] * 6)
+    np.testing.assert_array_equal(frames_of(read_tiff(path)), PIXELS)
+    assert "m.tif: 1 pages of lower resolution are left out" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("images", "sentence"), [(3, "does not fit its 6 pages"), (9, "does not fit its 6 pages")]
+)
+def test_imagej_files_whose_description_is_wrong(tmp_path, caplog, images, sentence):
+    path = tmp_path / "m.tif"
+    text = f"ImageJ=1.53t\nimages={images}\nframes={images}\n"
+    write_pages(path, PIXELS, description=[text] + [None] * 5)
+    np.testing.assert_array_equal(frames_of(read_tiff(path)), PIXELS)
+    assert sentence in caplog.text
+
+
+def test_an_imagej_file_of_one_page_that_was_cut(tmp_path):
+    path = tmp_path / "m.tif"
+    text = "ImageJ=1.53t\nimages=6\nframes=6\nhyperstack=true\n"
+    tifffile.imwrite(path, PIXELS[0], description=text, metadata=None, byteorder=">")
+    with path.open("ab") as file:
+        file.write(PIXELS[1:4].astype(">u2").tobytes())
+    with pytest.raises(
+        ValueError, match=r"expected a whole TIFF, found 1 of 6 images; it is trunc"
+    ):
+        read_tiff(path)
+
+
+@pytest.mark.parametrize(
+    ("size", "sentence"),
+    [(9, "3 of 9 planes are missing and are read as black: 6, 7, 8"), (4, "2 of 6 pages are left")],
+)
+def test_an_ome_tiff_with_another_number_of_frames_than_it_says(tmp_path, caplog, size, sentence):
+    path = tmp_path / "m.ome.tif"
+    tifffile.imwrite(path, PIXELS, photometric="minisblack", metadata={"axes": "TYX"})
+    path.write_bytes(path.read_bytes().replace(b'SizeT="6"', f'SizeT="{size}"'.encode()))
+    movie = read_tiff(path)
+    assert movie.n_frames == size and sentence in caplog.text
+    n_there = min(size, 6)
+    np.testing.assert_array_equal(frames_of(movie)[:n_there], PIXELS[:n_there])
+
+
+def test_missing_files_of_an_ome_tiff_are_named(tmp_path, caplog):
+    ids = [f"urn:uuid:aaaaaaaa-0000-0000-0000-00000000000{part}" for part in range(2)]
+    data = "".join(
+        f'<TiffData FirstT="{t}" IFD="{t % 3}" PlaneCount="1">'
+        f'<UUID FileName="part{t // 3}.ome.tif">{ids[t // 3]}</UUID></TiffData>'
+        for t in range(6)
+    )
+    xml = (
+        '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" '
+        f'UUID="{ids[0]}"><Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" '
+        'Type="uint16" SizeX="64" SizeY="48" SizeC="1" SizeZ="1" SizeT="6">'
+        f'<Channel ID="Channel:0:0"/>{data}</Pixels></Image></OME>'
+    )
+    path = tmp_path / "part0.ome.tif"
+    tifffile.imwrite(path, PIXELS[:3], description=xml, metadata=None, photometric="minisblack")
+    np.testing.assert_array_equal(frames_of(read_tiff(path))[:3], PIXELS[:3])
+    assert "3 of 6 planes are missing" in caplog.text
+    assert "3, 4, 5 (part1.ome.tif is not there)" in caplog.text
+
+
+def test_the_first_of_several_images_is_read_and_the_others_are_named(tmp_path, caplog):
+    path = tmp_path / "m.ome.tif"
+    with tifffile.TiffWriter(path) as tif:
+        tif.write(PIXELS, photometric="minisblack", metadata={"axes": "TYX", "Name": "left"})
+        tif.write(PIXELS[:2], photometric="minisblack", metadata={"axes": "TYX", "Name": "right"})
+    np.testing.assert_array_equal(frames_of(read_tiff(path)), PIXELS)
+    assert "the first image is read, without the others: right (2, 48, 64)" in caplog.text
+
+
+@pytest.mark.parametrize("cut", [1, 20, 200])
+def test_an_ome_tiff_without_the_end_of_its_metadata(tmp_path, cut):
+    path = tmp_path / "m.ome.tif"
+    write_tiff(path, PIXELS, PIXELS.shape, "TYX", CALIBRATION)
+    path.write_bytes(path.read_bytes()[:-cut])
+    with pytest.raises(ValueError, match="it is truncated, copy it again"):
+        read_tiff(path)
+
+
+def test_a_codec_that_is_missing_is_named(tmp_path, monkeypatch):
+    path = tmp_path / "m.tif"
+    tifffile.imwrite(path, PIXELS, compression="zlib", photometric="minisblack")
+
+    def segments(*_, **__):
+        raise ImportError("No module named 'compression'")
+
+    monkeypatch.setattr(tifffile.TiffPage, "segments", segments)
+    with pytest.raises(ValueError, match=r"page 0 cannot be read .* install imagecodecs"):
+        read_tiff(path)
+
+
+@pytest.mark.parametrize("name", ["m.tif", "m.ome.tif"])
+@pytest.mark.parametrize(
+    "calibration",
+    [
+        Calibration((0.5, 0.25), "angstrom", 2.0, 30.0),
+        Calibration((130.0, 65.0), "nm", 1500.0, 0.5, "min"),
+        Calibration((0.5, 0.25), "", 3.0),
+        Calibration(z_step=2.0),
+        Calibration(),
+    ],
+)
+def test_calibration_comes_back(tmp_path, name, calibration):
+    shape = (2, 3, 48, 64)
+    write_tiff(tmp_path / name, PIXELS, shape, "TZYX", calibration)
+    found = read_tiff(tmp_path / name).calibration
+    assert (found.unit, found.time_unit) == (calibration.unit, calibration.time_unit)
+    for letter in "TZYX":
+        assert found.axis(letter).step == pytest.approx(calibration.axis(letter).step)
+
+
+def test_units_and_origins_of_imagej_are_those_of_each_axis(tmp_path):
+    text = "ImageJ=1.53t\nimages=6\nslices=6\nunit=nm\nzunit=\\u00B5m\nspacing=1.5\nxorigin=10\n"
+    tifffile.imwrite(
+        tmp_path / "m.tif", PIXELS, description=text, metadata=None, resolution=(1 / 128, 1 / 64)
+    )
+    known = read_tiff(tmp_path / "m.tif").calibration
+    assert known == Calibration((64.0, 128.0), "nm", 1500.0, origin_yx=(0.0, -1280.0))
+    write_tiff(tmp_path / "o.tif", PIXELS, PIXELS.shape, "ZYX", known)
+    assert read_tiff(tmp_path / "o.tif").calibration == known

@@ -1,3 +1,6 @@
+import struct
+from fractions import Fraction
+
 import av
 import numpy as np
 import pytest
@@ -63,3 +66,33 @@ def test_a_truncated_video_is_said(tmp_path):
     path.write_bytes(path.read_bytes()[:-600])  # its table of contents is at the end
     with pytest.raises(ValueError, match=r"a\.mp4: expected a video, found .* truncated"):
         read_movie(path)
+
+
+def test_a_video_that_was_turned_is_shown_as_in_players(tmp_path):
+    path = write_video(tmp_path / "a.mp4", "mpeg4")
+    upright = read_movie(path)[0]
+    content = bytearray(path.read_bytes())
+    header = content.find(b"tkhd")
+    matrix = header + 8 + (32 if content[header + 4] else 20) + 16
+    quarter = (0, 0x10000, 0, -0x10000, 0, 0, SHAPE[0] << 16, 0, 0x40000000)
+    content[matrix : matrix + 36] = struct.pack(">9i", *quarter)
+    path.write_bytes(bytes(content))
+    movie = read_movie(path)
+    assert movie.frame_shape == SHAPE[::-1]
+    np.testing.assert_array_equal(movie[0], np.rot90(upright, -1))  # clockwise
+
+
+def test_frames_with_one_time_stamp_are_all_there(tmp_path):
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = SHAPE[1], SHAPE[0], "gray"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for value, time in enumerate((0, 40, 40, 40, 80, 120, 120)):
+            frame = av.VideoFrame.from_ndarray(np.full(SHAPE, 9 * value, np.uint8), format="gray")
+            frame.pts, frame.time_base = time, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    movie = read_movie(path)
+    assert [int(movie[i][0, 0]) // 9 for i in (0, 1, 2, 3, 4, 5, 6)] == list(range(7))
+    assert [int(movie[i][0, 0]) // 9 for i in (6, 3, 2, 5, 1, 4)] == [6, 3, 2, 5, 1, 4]

@@ -1,9 +1,12 @@
+import json
+
 import numpy as np
 import pytest
 import zarr
 
 from napari_sam2.io.images.ome_zarr import ZARR_FORMAT, Multiscale
-from napari_sam2.io.read import read_movie
+from napari_sam2.io.images.zarr_layer import zarr_layer
+from napari_sam2.io.read import read_labels, read_movie
 from napari_sam2.movies.movie import Calibration
 
 CALIBRATION = Calibration((0.5, 0.25), "um", 2.0, 90.0, "s")
@@ -101,3 +104,125 @@ def test_an_incomplete_or_damaged_store_is_said(tmp_path):
     bad = write_image(tmp_path / "b.zarr", pixels((5, 40, 60)), "TZYX", "0.5")
     with pytest.raises(ValueError, match=r"expected an array of the axes TZYX, found one of"):
         read_movie(bad)
+
+
+def test_translations_negative_steps_and_missing_units_come_back(tmp_path):
+    for number, known in enumerate(
+        (
+            Calibration((0.5, 0.25), "um", 2.0, origin_yx=(20.0, 30.0), z_origin=10.0),
+            Calibration((0.5, -0.25), "nm", -2.0, z_origin=7.0),
+            Calibration((0.5, 0.25), "", 2.0),
+            Calibration((13.0, 13.0), "angstrom"),
+        )
+    ):
+        path = write_image(tmp_path / f"{number}.zarr", pixels((3, 40, 60)), "ZYX", "0.5", known)
+        assert read_movie(path).calibration == known
+        _, settings, _ = zarr_layer(path)
+        assert settings["scale"] == tuple(known.axis(letter).step or 1 for letter in "ZYX")
+        assert settings["translate"] == tuple(known.axis(letter).origin for letter in "ZYX")
+
+
+def test_translations_of_datasets_and_of_the_image_are_put_together():
+    axes = [{"name": "y", "unit": "micrometer"}, {"name": "x", "unit": "nanometer"}]
+    both = [{"type": "scale", "scale": [2, 3]}, {"type": "translation", "translation": [5, 7]}]
+    dataset = {"path": "0", "coordinateTransformations": both}
+    image = {"axes": axes, "datasets": [dataset], "coordinateTransformations": both}
+    found = Multiscale.find({"multiscales": [image]})
+    # pixels -> 2 p + 5 -> 2 (2 p + 5) + 5, in nm
+    expected = Calibration((4000.0, 9.0), "nm", origin_yx=(15000.0, 28.0))
+    assert found is not None and found.calibration == expected
+
+
+@pytest.mark.parametrize("scale", [None, [1, 2], [0, 0, 0]])
+def test_no_pixel_size_is_made_up(scale):
+    axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "zyx"]
+    dataset = {"path": "0"}
+    if scale is not None:
+        dataset["coordinateTransformations"] = [{"type": "scale", "scale": scale}]
+    found = Multiscale.find({"multiscales": [{"axes": axes, "datasets": [dataset]}]})
+    assert found is not None and found.calibration == Calibration()
+
+
+@pytest.mark.parametrize(
+    ("names", "axes"),
+    [
+        (("z", "y", "x"), "ZYX"),
+        (("c", "y", "x"), "CYX"),
+        (("time", "row", "column"), "TYX"),
+        (("dim_0", "dim_1", "dim_2"), "TYX"),  # guessed
+    ],
+)
+def test_names_of_axes_of_zarr_3_and_xarray(tmp_path, names, axes):
+    array = pixels((3, 40, 60)) + 1
+    zarr.create_array(tmp_path / "3.zarr", data=array, zarr_format=3, dimension_names=names)
+    old = zarr.create_array(tmp_path / "x.zarr", data=array, zarr_format=2)
+    old.attrs["_ARRAY_DIMENSIONS"] = list(names)
+    for path in (tmp_path / "3.zarr", tmp_path / "x.zarr"):
+        assert read_movie(path).layout.axes == axes
+        assert read_movie(path, "ZYX").layout.axes == "ZYX"
+
+
+def test_the_users_axes_win_and_scales_go_by_their_order(tmp_path):
+    path = write_image(tmp_path / "a.zarr", pixels((2, 3, 40, 60)) + 1, "TZYX", "0.4")
+    attributes = json.loads((path / ".zattrs").read_text())
+    named = attributes["multiscales"][0]["axes"]
+    named[0], named[1] = {"name": "round", "type": "time", "unit": "second"}, {"name": "depth"}
+    (path / ".zattrs").write_text(json.dumps(attributes))
+    assert read_movie(path).layout.axes == "TZYX"  # by type, and by a usual name
+    named[1] = {"name": "height of the stage", "type": "space", "unit": "micrometer"}
+    (path / ".zattrs").write_text(json.dumps(attributes))
+    with pytest.raises(ValueError, match="give the axes yourself"):
+        read_movie(path)
+    movie = read_movie(path, "TZYX")
+    assert (movie.layout.axes, movie.calibration) == ("TZYX", CALIBRATION)
+
+
+def test_missing_chunks_are_said(tmp_path, caplog):
+    array = zarr.create_array(tmp_path / "a.zarr", data=pixels((5, 40, 60)) + 1, chunks=(1, 20, 60))
+    files = sorted(file for file in (tmp_path / "a.zarr" / "c").rglob("*") if file.is_file())
+    assert len(files) == array.nchunks == 10
+    files[3].unlink()
+    movie = read_movie(tmp_path / "a.zarr")
+    assert "a.zarr: 1 of 10 chunks are missing; their pixels are read as 0" in caplog.text
+    assert (movie[1][20:] == 0).all() and (movie[1][:20] > 0).all()
+    for file in files[:3] + files[4:]:
+        file.unlink()
+    with pytest.raises(
+        ValueError, match=r"expected chunks with names such as c/0/0/0, .* found none"
+    ):
+        read_movie(tmp_path / "a.zarr")
+
+
+def test_chunks_with_another_separator_are_said(tmp_path):
+    path = tmp_path / "a.zarr"
+    zarr.create_array(
+        path,
+        data=pixels((5, 40, 60)) + 1,
+        zarr_format=2,
+        chunk_key_encoding={"name": "v2", "separator": "/"},
+    )
+    metadata = json.loads((path / ".zarray").read_text())
+    del metadata["dimension_separator"]
+    (path / ".zarray").write_text(json.dumps(metadata))
+    with pytest.raises(ValueError, match=r"such as 0\.0\.0, .* lack dimension_separator"):
+        read_movie(path)
+
+
+def test_what_a_group_has_in_place_of_an_image_is_said(tmp_path):
+    path = write_image(tmp_path / "a.zarr", pixels((3, 40, 60)) + 1, "ZYX", "0.4")
+    zarr.open_group(path / "labels", mode="w", zarr_format=2).attrs["labels"] = ["cells", "nuclei"]
+    with pytest.raises(
+        ValueError, match="a group of label images; give one of them: cells, nuclei"
+    ):
+        read_movie(path / "labels")
+    with pytest.raises(
+        ValueError, match=r"give one of a\.zarr/labels/cells, a\.zarr/labels/nuclei"
+    ):
+        read_labels(path)
+    group = zarr.open_group(tmp_path / "well.zarr", mode="w", zarr_format=2)
+    group.attrs["well"] = {"images": [{"path": "0"}, {"path": "1"}]}
+    with pytest.raises(ValueError, match="a well; give one of its fields: 0, 1"):
+        read_movie(tmp_path / "well.zarr")
+    zarr.open_group(tmp_path / "g.zarr", mode="w", zarr_format=2).attrs["geff"] = {}
+    with pytest.raises(ValueError, match="a GEFF, a graph of tracks without pixels"):
+        read_movie(tmp_path / "g.zarr")

@@ -140,3 +140,62 @@ def test_what_is_no_such_folder_and_what_cannot_be_written_is_told(tmp_path: Pat
     masklets.set(70_000, 0, DOT)
     with pytest.raises(ValueError, match=r"object ids: expected 1\.\.65535"):
         write_ctc(tmp_path / "x.ctc", Tracked(masklets))
+
+
+def write_truth(folder: Path, table: str, images: dict[int, np.ndarray]) -> Path:
+    folder.mkdir()
+    for frame, image in images.items():
+        tifffile.imwrite(folder / f"man_track{frame:03}.tif", image, photometric="minisblack")
+    (folder / "man_track.txt").write_text(table)
+    return folder
+
+
+def image_of(label: int) -> np.ndarray:
+    image = np.zeros(SHAPE, np.uint16)
+    image[2:4, 3:6] = label
+    return image
+
+
+def test_a_frame_without_an_image_is_empty(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    images = {frame: image_of(4) for frame in (0, 1, 3, 5)}
+    read = read_ctc(write_truth(tmp_path / "TRA_", "4 0 6 0\n", images))
+    assert read.n_frames == 7
+    assert read.masklets.frames(4) == (0, 1, 3, 5)
+    assert "frames without an image are empty: 2, 4, 6" in caplog.text
+
+
+def test_pixels_outside_of_a_row_are_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    images = {frame: image_of(4) for frame in range(5)}
+    read = read_ctc(write_truth(tmp_path / "TRA_", "4 1 2 0\n", images))
+    assert read.lineage == Lineage([Track(4, 0, 4)])
+    assert [object_id for frame in range(5) for object_id, _ in read.objects_in(frame)] == [4] * 5
+    assert "track 4 is from frame 1 to 2, but has pixels from frame 0 to 4" in caplog.text
+
+
+def test_rows_that_do_not_fit_the_pixels_are_refused(tmp_path: Path) -> None:
+    images = {0: image_of(4), 1: image_of(5), 2: image_of(4)}
+    folder = write_truth(tmp_path / "TRA_", "4 0 0 0\n5 1 1 4\n", images)
+    with pytest.raises(ValueError, match="its rows do not fit the pixels of its images"):
+        read_ctc(folder)
+    negative = {0: image_of(4).astype(np.int16) * -1}
+    with pytest.raises(ValueError, match=r"object ids: expected 1\.\.4294967295"):
+        read_ctc(write_truth(tmp_path / "negative", "4 0 0 0\n", negative))
+
+
+def test_each_frame_is_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    masklets = Masklets(6, SHAPE)
+    for frame in (0, 1, 4, 5):
+        masklets.set(3, frame, DOT)
+    drawn: list[int] = []
+    draw = Masklets.labels
+
+    def labels(self: Masklets, frame: int, *options: object) -> np.ndarray:
+        drawn.append(frame)
+        return draw(self, frame, *options)
+
+    monkeypatch.setattr(Masklets, "labels", labels)
+    write_ctc(tmp_path / "x.ctc", Tracked(masklets))
+    assert drawn == list(range(6))
+    assert (tmp_path / "x.ctc" / "res_track.txt").read_text() == "3 0 1 0\n4 4 5 3\n"

@@ -1,7 +1,9 @@
+import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import geff
+import networkx
 import numpy as np
 import pytest
 import zarr
@@ -10,6 +12,7 @@ from geff.validate.data import ValidationConfig
 from hypothesis import given, settings
 from random_tracks import CALIBRATION, SHAPE, same_masks, tracked_movies, tracked_stacks
 
+from napari_sam2.io.tracks.formats import read_tracked
 from napari_sam2.io.tracks.geff import read_geff, write_geff
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.movie import Calibration
@@ -97,3 +100,89 @@ def test_what_is_no_geff_is_told(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least one object"):
         write_geff(tmp_path / "y.geff", Tracked(Masklets(2, SHAPE)))
     assert not (tmp_path / "y.geff").exists()
+
+
+def written(tmp_path: Path) -> tuple[networkx.DiGraph, geff.GeffMetadata]:
+    """Write object 1 in frames 0..4 and object 2 beside it, and read it as other programs do."""
+    masklets = Masklets(5, SHAPE)
+    for frame in range(5):
+        masklets.set(1, frame, SparseMask.from_window(SHAPE, np.ones((3, 5)), (2, 2)))
+        masklets.set(2, frame, SparseMask.from_window(SHAPE, np.ones((2, 2)), (10, 12)))
+    write_geff(tmp_path / "own.geff", Tracked(masklets))
+    return geff.read(tmp_path / "own.geff")
+
+
+def node(graph: networkx.DiGraph, track: int, frame: int) -> int:
+    return next(
+        n for n, of in graph.nodes(data=True) if (of["track_id"], of["t"]) == (track, frame)
+    )
+
+
+def save(graph: networkx.DiGraph, path: Path, **options: object) -> Path:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        geff.write(graph, path, **options)
+    return path
+
+
+def test_an_edge_that_was_cut_ends_a_track(tmp_path: Path) -> None:
+    graph, metadata = written(tmp_path)
+    graph.remove_edge(node(graph, 1, 2), node(graph, 1, 3))
+    read = read_geff(save(graph, tmp_path / "cut.geff", metadata=metadata))
+    assert read.lineage == Lineage([Track(1, 0, 2), Track(2, 0, 4), Track(3, 3, 4)])
+
+
+def test_an_edge_that_was_added_makes_daughters(tmp_path: Path) -> None:
+    graph, metadata = written(tmp_path)
+    graph.remove_edge(node(graph, 2, 2), node(graph, 2, 3))
+    graph.add_edge(node(graph, 1, 2), node(graph, 2, 3))
+    read = read_geff(save(graph, tmp_path / "divided.geff", metadata=metadata))
+    rows = [Track(1, 0, 2), Track(2, 0, 2), Track(3, 3, 4, 1), Track(4, 3, 4, 1)]
+    assert read.lineage == Lineage(rows)
+
+
+def test_objects_that_merge_are_refused(tmp_path: Path) -> None:
+    graph, metadata = written(tmp_path)
+    graph.add_edge(node(graph, 1, 2), node(graph, 2, 3))
+    with pytest.raises(ValueError, match="found objects that merge"):
+        read_geff(save(graph, tmp_path / "merged.geff", metadata=metadata))
+
+
+def test_without_our_own_metadata_frames_keep_their_size(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    graph, _ = written(tmp_path)
+    axes = {"axis_names": ["t", "y", "x"], "axis_types": ["time", "space", "space"]}
+    read = read_geff(save(graph, tmp_path / "bare.geff", **axes))
+    assert (read.n_frames, read.masklets.frame_shape) == (5, SHAPE)
+    for _, of in graph.nodes(data=True):
+        del of["frame_height"], of["frame_width"]
+    read = read_geff(save(graph, tmp_path / "barer.geff", **axes))
+    assert read.masklets.frame_shape == (12, 14)
+    assert "the size of the frames is not in the file; 12 x 14 pixels hold all" in caplog.text
+
+
+def test_a_graph_of_other_programs_is_read_with_its_label_image(tmp_path: Path) -> None:
+    labels = np.zeros((3, *SHAPE), np.uint16)
+    graph = networkx.DiGraph()
+    for frame in range(3):
+        labels[frame, 2:5, 3 + frame : 7 + frame] = 40 + frame  # numbered anew in each frame
+        graph.add_node(frame, t=frame, y=3.0, x=5.0 + frame, label=40 + frame)
+    graph.add_edges_from([(0, 1), (1, 2)])
+    store = tmp_path / "tracks.zarr"
+    zarr.open_group(store, mode="w", zarr_format=2).create_array("segmentation", data=labels)
+    axes = [{"name": "t", "type": "time"}, *({"name": n, "type": "space"} for n in "yx")]
+    metadata = geff.GeffMetadata(
+        geff_version="1.1",
+        directed=True,
+        axes=axes,
+        node_props_metadata={},
+        edge_props_metadata={},
+        related_objects=[{"type": "labels", "path": "../segmentation", "node_prop": "label"}],
+    )
+    read = read_tracked(save(graph, store / "graph", metadata=metadata))
+    assert read.lineage == Lineage([Track(1, 0, 2)])
+    np.testing.assert_array_equal(read.labels(2) > 0, labels[2] > 0)
+    del metadata.related_objects[0]
+    with pytest.raises(ValueError, match=r"expected masks, .* found a graph without"):
+        read_tracked(save(graph, tmp_path / "none.geff", metadata=metadata))
