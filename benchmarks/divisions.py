@@ -40,7 +40,6 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 from tracking import prompts_of
 
-from napari_sam2.annotation.annotation import Annotation
 from napari_sam2.annotation.daughters import (
     Seeding,
     daughter_masks,
@@ -50,7 +49,7 @@ from napari_sam2.annotation.daughters import (
 from napari_sam2.io.prompts.object_prompts import ObjectPrompts
 from napari_sam2.io.tracks.label_movies import tracked_labels
 from napari_sam2.masks.mask_statistics import StatisticsTable
-from napari_sam2.masks.masklets import Masklets
+from napari_sam2.masks.masklets import Confidence, Masklets
 from napari_sam2.movies.movie import Movie
 from napari_sam2.sample_data import (
     coming_and_going_nuclei_with_truth,
@@ -59,7 +58,7 @@ from napari_sam2.sample_data import (
 from napari_sam2.tracks.lineage import Lineage
 from napari_sam2.tracks.suggestions import Kind, Suggestion, suggest
 from napari_sam2.tracks.tracked_movie import Tracked
-from sam2_torch import SAM2, MaskPrompt, VideoSession, load_sam2
+from sam2_torch import SAM2, MaskPrompt, PointPrompt, VideoSession, load_sam2
 from sam2_torch.automatic.seeds import deepest_pixel
 
 BEFORE, FOLLOWED = 10, 8  # frames
@@ -149,24 +148,35 @@ def measure_daughters(
     for seeding in Seeding:
         choices = None
         if seeding is Seeding.NETWORK:
-            annotation = Annotation(session)
-            places = (deepest_pixel(half) for half in halves)
-            choices = disjoint_pair(*(annotation.meanings(frame, place) for place in places))
+            clicks = (PointPrompt([deepest_pixel(half)], [1]) for half in halves)
+            choices = disjoint_pair(*(session.predict(frame, click) for click in clicks))
         marks = seed_marks(seeding, halves, choices)
         for remember in (False, True):
             name = f"{seeding.name.lower()}.{'remembered' if remember else 'fresh'}"
-            annotation = Annotation(session)
             if remember:
                 session.inherit_memories(1, frame, (2, 3))
             shape = session.frame_shape
             for i, drawn in zip((2, 3), marks, strict=True):
-                annotation.prompt(i, frame, drawn.prompts(shape), drawn.choice)
+                session.set_prompts(i, frame, drawn.prompts(shape), drawn.choice or 0)
             stop = min(len(labels), frame + FOLLOWED)
-            for _ in annotation.propagate("forward", (frame, stop), (2, 3)):
-                pass
-            yield name, *_agreement(annotation.masklets, labels, division, stop)
+            masklets, _ = _propagated(session, (frame, stop), (2, 3))
+            yield name, *_agreement(masklets, labels, division, stop)
             for i in (2, 3):
                 session.remove_object(i)
+
+
+def _propagated(
+    session: VideoSession,
+    frames: tuple[int, int] | None = None,
+    object_ids: tuple[int, ...] | None = None,
+) -> tuple[Masklets, dict[tuple[int, int], Confidence]]:
+    """Propagate objects forward; returns masks, and confidence by object id and frame."""
+    masklets, confidence = Masklets(session.n_frames, session.frame_shape), {}
+    for result in session.propagate("forward", frames=frames, object_ids=object_ids):
+        for i, found in zip(result.object_ids, result.predictions, strict=True):
+            masklets.set_found(i, result.frame, found)
+            confidence[i, result.frame] = Confidence(found.iou, found.object_score)
+    return masklets, confidence
 
 
 def _size(labels: NDArray[Any]) -> tuple[int, tuple[int, int]]:
@@ -202,18 +212,9 @@ def said_in(truth: Tracked, way: str) -> list[ObjectPrompts]:
 def follow(session: VideoSession, said: list[ObjectPrompts]) -> Followed:
     """Follow objects to the end of the movie as a user would."""
     session.reset()
-    annotation = Annotation(session)
     for each in said:
-        annotation.prompt(each.object_id, each.frame, each.prompts)
-    for _ in annotation.propagate("forward"):
-        pass
-    masklets = annotation.masklets
-    scores = {
-        (i, frame): annotation.confidence(i, frame)
-        for i in masklets.object_ids
-        for frame in masklets.frames(i)
-    }
-    return Followed(masklets, {key: score for key, score in scores.items() if score})
+        session.set_prompts(each.object_id, each.frame, each.prompts)
+    return Followed(*_propagated(session))
 
 
 def found_in(followed: Followed, said: list[ObjectPrompts]) -> list[Suggestion]:

@@ -92,13 +92,13 @@ def measure_clicks(dock: SegmentAndTrack, viewer: Any) -> dict[str, float]:
 
 def measure_propagation(dock: SegmentAndTrack, per_object: bool) -> dict[str, Any]:
     """Propagate, and watch the event loop."""
-    dock.annotator.set_per_object(per_object)
+    dock.annotator.work.set_per_object(per_object)
     dock.propagation.range.setValue((0, N_FRAMES - 1))
     pump(1)
     watchdog = EventLoopWatchdog()
     begin = time.perf_counter()
     dock.propagation.run.click()
-    wait(lambda: not dock.annotator.is_propagating, 300)
+    wait(lambda: not dock.annotator.propagation.is_running, 300)
     figures = watchdog.end()
     return figures | {"seconds": round(time.perf_counter() - begin, 1)}
 
@@ -115,7 +115,7 @@ def measure_scrub(n_objects: int, n_frames: int, side_px: int) -> dict[str, Any]
         workspace = dock.annotator.workspace
         assert workspace is not None
         fill(workspace, n_objects, n_frames, side_px)
-        dock.annotator.set_per_object(False)
+        dock.annotator.work.set_per_object(False)
         begin = time.perf_counter()
         dock.annotator.changed.emit()
         wait(lambda: dock.review.is_up_to_date, 120)
@@ -221,7 +221,7 @@ def measure(n_objects: int, n_frames: int, side_px: int) -> dict[str, dict[str, 
         viewer.reset_view()
         watchdog = EventLoopWatchdog()
         dock.prompts.points.click()
-        wait(lambda: bool(dock.annotator.device), 120)
+        wait(lambda: bool(dock.annotator.network.device), 120)
         wait(lambda: not dock.annotator.worker.is_busy, 60)
         pump(1)
         figures["opening"] = watchdog.end()

@@ -84,7 +84,7 @@ class DockRun:
             self._look_at(places[0])
         with self._part("network"):
             dock.prompts.points.click()
-            wait(lambda: bool(dock.annotator.device), 120)
+            wait(lambda: bool(dock.annotator.network.device), 120)
             wait(lambda: not dock.annotator.worker.is_busy, 60)
             wait(lambda: not dock.annotator.sessions.files.is_busy, 60)
         pump(0.5)
@@ -127,7 +127,7 @@ class DockRun:
             dock.propagation.range.setValue((0, 9))
             dock.propagation.follow.setChecked(False)
             dock.propagation.run.click()
-            wait(lambda: not dock.annotator.is_propagating, 120)
+            wait(lambda: not dock.annotator.propagation.is_running, 120)
         self._shoot("4-followed")
         with self._part("scrubbed"):
             for frame in range(10):

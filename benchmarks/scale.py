@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from timing import MEGABYTE, MemoryGauge
 
-from napari_sam2.annotation.annotation import Annotation
+from napari_sam2.masks.masklets import Masklets
 from sam2_torch import SAM2, BoxPrompt, VideoSession, load_sam2
 from sam2_torch.sam2 import ImageEmbedding, Segmentation
 from sam2_torch.sessions.run_estimate import estimate_propagation
@@ -99,15 +99,15 @@ class Followed(NamedTuple):
 
     Attributes
     ----------
-    annotation
-        With all masks.
+    masklets
+        All masks.
     estimated, seconds
         How long it was to take, and took.
     growth
         Bytes of the host that each frame after the first `WARM_FRAMES` left behind for good.
     """
 
-    annotation: Annotation
+    masklets: Masklets
     estimated: float | None
     seconds: float
     growth: float | None
@@ -115,21 +115,24 @@ class Followed(NamedTuple):
 
 def follow(model: SAM2, movie: Discs, gauge: MemoryGauge) -> Followed:
     """Follow all discs to the end."""
-    annotation = Annotation(VideoSession(model, movie, cache_bytes=CACHE_BYTES))
+    session = VideoSession(model, movie, cache_bytes=CACHE_BYTES)
+    masklets = Masklets(session.n_frames, session.frame_shape)
     for i, (y, x) in enumerate(movie.centres_yx(0), start=1):
         r = movie.radius
-        annotation.prompt(i, 0, [BoxPrompt(y - r, x - r, y + r, x + r)])
+        session.set_prompts(i, 0, [BoxPrompt(y - r, x - r, y + r, x + r)])
     drawn = "encode_image" in vars(model)
     speed = None if drawn else measure_speed(model)
-    estimated = estimate_propagation(annotation.session, "forward", speed=speed).seconds
+    estimated = estimate_propagation(session, "forward", speed=speed).seconds
     start, early = time.perf_counter(), None
-    for result in annotation.propagate("forward"):
+    for result in session.propagate("forward"):
+        for i, found in zip(result.object_ids, result.predictions, strict=True):
+            masklets.set_found(i, result.frame, found)
         if result.frame == WARM_FRAMES - 1:
             early = gauge.kept()
     seconds, late, growth = time.perf_counter() - start, gauge.kept(), None
     if early is not None and late is not None and len(movie) > WARM_FRAMES:
         growth = (late - early) / (len(movie) - WARM_FRAMES)
-    return Followed(annotation, estimated, seconds, growth)
+    return Followed(masklets, estimated, seconds, growth)
 
 
 def measure(arguments: argparse.Namespace) -> Iterator[dict[str, float | int | None]]:
@@ -154,7 +157,7 @@ def measure(arguments: argparse.Namespace) -> Iterator[dict[str, float | int | N
             "device_peak_mb": device,
             "host_peak_mb": host,
             "host_mb_per_100_frames": followed.growth and 100 * followed.growth / MEGABYTE,
-            "masks_mb": followed.annotation.masklets.nbytes / MEGABYTE,
+            "masks_mb": followed.masklets.nbytes / MEGABYTE,
         }
         del followed
 

@@ -9,6 +9,7 @@ import numpy as np
 from sam2_torch.masks import SparseMask
 from sam2_torch.predictions import FrameResult, MaskPrediction
 from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt
+from sam2_torch.sessions.prompt_changes import added_clicks, clicks_of, same_prompts
 
 RADIUS = 4.3
 
@@ -28,7 +29,8 @@ class StubSession:
         self.log: list[tuple[Any, ...]] = []
         self.delay_s = 0.0  # of each frame of a propagation
         self.masks: dict[int, dict[int, np.ndarray]] = {}
-        self.said: dict[tuple[int, int], np.ndarray] = {}
+        self.answers: dict[tuple[int, int], np.ndarray] = {}
+        self.prompts: dict[tuple[int, int], tuple[tuple[Any, ...], int]] = {}
 
     @property
     def object_ids(self) -> tuple[int, ...]:
@@ -44,27 +46,55 @@ class StubSession:
         by_frame = self.masks.setdefault(object_id, {})
         mask = np.zeros(self.frame_shape, bool) if replace else by_frame.get(frame)
         mask = np.zeros(self.frame_shape, bool) if mask is None else mask.copy()
-        for said in prompts:
-            mask = self._apply(mask, said)
-        by_frame[frame] = self.said[object_id, frame] = mask
+        for each in prompts:
+            mask = self._apply(mask, each)
+        by_frame[frame] = self.answers[object_id, frame] = mask
         return self._prediction(mask)
 
-    def _apply(self, mask: np.ndarray, said: Any) -> np.ndarray:
-        if isinstance(said, MaskPrompt):
-            return said.mask.copy()
-        if isinstance(said, BoxPrompt):
-            y0, x0, y1, x1 = (round(v) for v in (said.y0, said.x0, said.y1, said.x1))
+    def set_prompts(
+        self, object_id: int, frame: int, prompts: Any, choice: int = 0
+    ) -> MaskPrediction | None:
+        place = object_id, frame
+        before, chosen = self.prompts.get(place, ((), choice))
+        if not prompts:
+            if place in self.prompts:
+                self.remove_prompts(*place)
+            return None
+        if same_prompts(before, prompts) and chosen == choice:
+            return self._prediction(self.masks[object_id][frame])
+        added = added_clicks(before, prompts) if chosen == choice else None
+        if added is not None:
+            prediction = self.add_prompt(*place, added)
+        else:
+            rows = clicks_of(prompts)
+            clicks = [
+                PointPrompt(rows[i : i + 1, :2], rows[i : i + 1, 2]) for i in range(len(rows))
+            ]
+            shapes = [each for each in prompts if not isinstance(each, PointPrompt)]
+            first, then = (clicks[:1], clicks[1:]) if choice else ([*shapes, *clicks], [])
+            prediction = self.add_prompt(*place, first, replace=True)
+            prediction = self.choose_candidate(*place, choice) if choice else prediction
+            prediction = self.add_prompt(*place, then) if then else prediction
+        self.prompts[place] = tuple(prompts), choice
+        return prediction
+
+    def _apply(self, mask: np.ndarray, prompt: Any) -> np.ndarray:
+        if isinstance(prompt, MaskPrompt):
+            return prompt.mask.copy()
+        if isinstance(prompt, BoxPrompt):
+            y0, x0, y1, x1 = (round(v) for v in (prompt.y0, prompt.x0, prompt.y1, prompt.x1))
             mask[y0 : y1 + 1, x0 : x1 + 1] = True
             return mask
-        assert isinstance(said, PointPrompt)
+        assert isinstance(prompt, PointPrompt)
         y, x = np.ogrid[: mask.shape[0], : mask.shape[1]]
-        for (py, px), label in zip(said.points_yx, said.labels, strict=True):
+        for (py, px), label in zip(prompt.points_yx, prompt.labels, strict=True):
             mask[(y - py) ** 2 + (x - px) ** 2 <= RADIUS**2] = label == 1
         return mask
 
     def reset(self) -> None:
         self.masks.clear()
-        self.said.clear()
+        self.answers.clear()
+        self.prompts.clear()
 
     def keep_embeddings(self, store: Any) -> None:
         self.store = store
@@ -75,9 +105,10 @@ class StubSession:
     def remove_prompts(self, object_id: int, frame: int) -> None:
         self.log.append(("remove_prompts", object_id, frame))
         self.masks[object_id].pop(frame)
+        self.prompts.pop((object_id, frame), None)
 
     def candidates(self, object_id: int, frame: int) -> list[MaskPrediction]:
-        whole = self.said[object_id, frame]
+        whole = self.answers[object_id, frame]
         return [self._prediction(mask) for mask in (whole, whole & False, np.roll(whole, 9, 1))]
 
     def choose_candidate(self, object_id: int, frame: int, rank: int) -> MaskPrediction:
@@ -120,6 +151,7 @@ class StubSession:
     def remove_object(self, object_id: int) -> None:
         self.log.append(("remove_object", object_id))
         del self.masks[object_id]
+        self.prompts = {place: p for place, p in self.prompts.items() if place[0] != object_id}
 
     def frame_count(self, direction: str, *, frames: Any = None, object_ids: Any = None) -> int:
         return len(self._order(direction, frames))

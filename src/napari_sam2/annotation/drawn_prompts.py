@@ -50,6 +50,12 @@ class Marks:
             self.clicks or self.boxes or self.outlines or self.scribbles
         )
 
+    @property
+    def is_mask(self) -> bool:
+        """Whether these are the object's mask itself, which no click refines."""
+        drawn = bool(self.outlines) or self.painted is not None
+        return drawn and not (self.clicks or self.scribbles)
+
     def prompts(self, frame_shape: tuple[int, int]) -> tuple[Prompt, ...]:
         """Turn the marks into prompts.
 

@@ -1,27 +1,28 @@
-"""All that was done to the objects of a movie, step by step: undo, redo, and what is saved.
+"""The log of everything done to the objects of a movie: the only state of an annotation.
 
-Everything that can be undone is a value under a key: what is said of an object, what is drawn
-of it in a frame, its mask there, if that is locked, what was drawn before, and where its track
-begins and ends and which object it comes from. A step is what
-the user did, with the values it left behind. Nothing is computed again by an undo: masks are
-immutable bytes, and the history holds on to those that a step replaced.
+Everything that can be undone is a value with a key: the record of an object, its prompts on a
+frame, its mask there, its lock there (with the prompts from before) and the row of its track.
+A step is one action of the user with the values that it changed. Prompts, masks, locks and
+objects are properties of the log; undo, redo, session files and the network's session are
+derived from it. Undo computes nothing: masks are immutable bytes, and a step keeps those that it
+replaced.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-from napari_sam2.annotation.drawn_prompts import Marks
-from napari_sam2.annotation.objects import ObjectRecord
+from napari_sam2.annotation.drawn_prompts import Marks, ObjectFrame
+from napari_sam2.annotation.objects import ObjectRecord, Objects
 from napari_sam2.annotation.session_settings import Settings
-from napari_sam2.masks.masklets import Confidence
+from napari_sam2.masks.masklets import Confidence, Masklets
 from napari_sam2.tracks.lineage import Track
 
 
 class Kind(StrEnum):
-    """What a value is about."""
+    """The kinds of values."""
 
     OBJECT = "object"
     MARKS = "marks"
@@ -32,9 +33,9 @@ class Kind(StrEnum):
 
 
 class Key(NamedTuple):
-    """Whose value it is: of an object, and, but for what is said of it as a whole, a frame.
+    """The place of a value: an object and, for prompts, masks and locks, a frame.
 
-    Settings have the object 0, which is none.
+    Settings have the object 0, which is the background.
     """
 
     kind: Kind
@@ -42,14 +43,14 @@ class Key(NamedTuple):
     frame: int = -1
 
     @property
-    def place(self) -> tuple[int, int]:
-        """Object id and frame."""
+    def place(self) -> ObjectFrame:
+        """Return object id and frame."""
         return self.object_id, self.frame
 
 
 @dataclass(frozen=True)
 class StoredMask:
-    """A mask as `Masklets` keeps it, with the network's scores if it was the network's."""
+    """A mask as `Masklets` keeps it, with the confidence of the network that predicted it."""
 
     packed: bytes
     confidence: Confidence | None = None
@@ -57,14 +58,13 @@ class StoredMask:
 
 Value: TypeAlias = ObjectRecord | Marks | StoredMask | Track | Settings
 Changes: TypeAlias = Mapping[Key, Value | None]
-"""The values that keys have from now on; None if nothing is there any more."""
-
+"""New values by key; None removes the value."""
 
 SETTINGS_KEY = Key(Kind.SETTINGS, 0)
 
 
 class Action(StrEnum):
-    """What the user did."""
+    """The actions of a user that the log holds."""
 
     PROMPT = "prompt"
     PAINT = "paint"
@@ -94,23 +94,22 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the log: never changed, never taken away.
+    """One line of the log: never changed, never removed.
 
     Parameters
     ----------
     step
-        Which step it belongs to, from 1 on; a propagation has many entries.
+        Number of its step, from 1 on; a propagation has many entries. 0 cannot be undone.
     action
-        What was done; None if the step is undone or done again by this entry.
+        The user's action; None if this entry undoes or redoes the step.
     about
-        Its details, for people, e.g. the direction.
+        Details for people, such as the direction of a propagation.
     changes
-        The values from now on.
+        The new values.
     undone
-        Whether this entry takes the step back (True) or does it again (False); None for
-        an ordinary one.
+        Whether this entry undoes the step (True) or redoes it (False); None for any other.
     time
-        When, in UTC.
+        In UTC.
     """
 
     step: int
@@ -121,129 +120,205 @@ class Entry:
     time: datetime
 
 
-@dataclass
-class _Step:
+@dataclass(eq=False)
+class Step:
+    """One action of the user, which is undone and redone as a whole.
+
+    Parameters
+    ----------
+    number
+        From 1 on.
+    action, about
+        The action, and details for people.
+    before, after
+        The values that it replaced, and its own.
+    """
+
     number: int
     action: Action
     about: str
-    before: dict[Key, Value | None]
-    after: dict[Key, Value | None]
+    before: dict[Key, Value | None] = field(default_factory=dict)
+    after: dict[Key, Value | None] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """Describe the step for a menu."""
+        return f"{self.action}: {self.about}" if self.about else str(self.action)
 
 
 class History:
-    """The log of one movie, and the values as they are now.
+    """The log of one movie, and the values that follow from it.
+
+    Parameters
+    ----------
+    n_frames, frame_shape
+        Length of the movie, (H, W) in pixels.
 
     Attributes
     ----------
     values
-        What is there now, by key. Read it, change it through `record`, `undo` and `redo`.
+        The values of now by key. Read them, and change them through `record`, `extend`, `undo`,
+        `redo` and `note` alone; so with the properties below, which hold the same values.
+    prompts
+        Drawn prompts by (object id, frame).
+    masklets, confidence
+        Masks, and the network's confidence in them by (object id, frame).
+    objects
+        Records of the objects.
     locks
-        The (object id, frame) whose mask is locked: asked for often, among many masks.
+        The (object id, frame) whose mask is locked.
+    pending
+        The (object id, frame) of prompts that no mask answers yet.
     entries
         The log.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, n_frames: int, frame_shape: tuple[int, int]) -> None:
         self.values: dict[Key, Value] = {}
-        self.locks: set[tuple[int, int]] = set()
+        self.prompts: dict[ObjectFrame, Marks] = {}
+        self.masklets = Masklets(n_frames, frame_shape)
+        self.confidence: dict[ObjectFrame, Confidence] = {}
+        self.objects = Objects()
+        self.locks: set[ObjectFrame] = set()
+        self.pending: set[ObjectFrame] = set()
         self.entries: list[Entry] = []
         self._last = 0
-        self._done: list[_Step] = []
-        self._undone: list[_Step] = []
+        self._done: list[Step] = []
+        self._undone: list[Step] = []
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was done yet that could be undone."""
+        """Whether the log holds no step."""
         return self._last == 0
 
     @property
     def settings(self) -> Settings:
-        """How the masks are made now; the usual where nothing is said of it."""
-        said = self.values.get(SETTINGS_KEY)
-        return said if isinstance(said, Settings) else Settings()
+        """Model and appearance that masks are made with; the defaults if none were recorded."""
+        recorded = self.values.get(SETTINGS_KEY)
+        return recorded if isinstance(recorded, Settings) else Settings()
 
     @property
     def undo_text(self) -> str:
-        """What the next undo takes back; empty if there is nothing."""
-        return _text(self._done)
+        """Text of the step that `undo` takes back; empty if there is none."""
+        return self._done[-1].text if self._done else ""
 
     @property
     def redo_text(self) -> str:
-        """What the next redo does again; empty if there is nothing."""
-        return _text(self._undone)
+        """Text of the step that `redo` repeats; empty if there is none."""
+        return self._undone[-1].text if self._undone else ""
 
-    def record(
-        self, action: Action, changes: Changes, about: str = "", step: int | None = None
-    ) -> int | None:
-        """Write down what was done.
+    def record(self, action: Action, changes: Changes, about: str = "") -> Step | None:
+        """Record an action as a new step.
 
         Parameters
         ----------
         action, about
-            What it was.
+            The action, and details for people.
         changes
-            What is different now; what is as before is left out.
-        step
-            An earlier step that this belongs to: its masks come later than its prompts.
+            New values; those that equal the present ones are left out.
 
         Returns
         -------
-        The number of the step; None if it was undone meanwhile or nothing is different: then
-        nothing is written.
+        The step; None, and nothing is recorded, if no value changes.
         """
-        changed = {key: value for key, value in changes.items() if self.values.get(key) != value}
+        changed = self._changed(changes)
         if not changed:
             return None
-        number = self._open(action, about) if step is None else step
-        if self._find(number) is None:
-            return None
-        self._extend(Entry(number, action, about, changed, None, _now()))
-        return number
+        step = self._open(action, about)
+        self._extend(step, changed)
+        return step
 
-    def begin(self, action: Action, about: str = "") -> int:
-        """Write down that something begins; what comes of it is recorded as of this step.
+    def begin(self, action: Action, about: str = "") -> Step:
+        """Record that an action begins; `extend` adds its values."""
+        step = self._open(action, about)
+        self._write(Entry(step.number, action, about, {}, None, _now()))
+        return step
 
-        Returns
-        -------
-        The number of the step.
+    def extend(self, step: Step, changes: Changes) -> None:
+        """Record values that come later than the action that led to them.
+
+        Parameters
+        ----------
+        step
+            Their step. If it was undone meanwhile, nothing is recorded.
+        changes
+            New values; those that equal the present ones are left out.
         """
-        number = self._open(action, about)
-        self._write(Entry(number, action, about, {}, None, _now()))
-        return number
+        if step not in self._done:
+            return
+        for key in changes:
+            if key.kind == Kind.MASK:
+                self.pending.discard(key.place)
+        changed = self._changed(changes)
+        if changed:
+            self._extend(step, changed)
+
+    def step_of(self, key: Key) -> Step | None:
+        """Return the last step that changed a value; None if no step did."""
+        return next((step for step in reversed(self._done) if key in step.after), None)
+
+    def accepts_mask(self, object_id: int, frame: int) -> bool:
+        """Return whether a propagated mask may be recorded.
+
+        Not on a prompted frame, nor where the object is locked, was deleted, or is outside of
+        its track.
+        """
+        objects = self.objects
+        is_open = object_id in objects and not objects.is_locked(object_id)
+        is_prompted = (object_id, frame) in self.prompts
+        return is_open and objects.spans(object_id, frame) and not is_prompted
 
     def drop_empty(self) -> None:
-        """Take the last step back if nothing came of it."""
+        """Undo the last step if it changed no value."""
         if self._done and not self._done[-1].after:
             self.undo()
 
     def undo(self) -> Changes:
-        """Take the last step back; returns what is different now."""
+        """Undo the last step and return the values that changed."""
         if not self._done:
             return {}
         step = self._done.pop()
         if step.after:
             self._undone.append(step)
-        return self._write(Entry(step.number, None, step.about, dict(step.before), True, _now()))
+        entry = Entry(step.number, None, step.about, dict(step.before), True, _now())
+        return self._write(entry)
 
     def redo(self) -> Changes:
-        """Do the step again that was taken back last; returns what is different now."""
+        """Redo the step that was undone last and return the values that changed."""
         if not self._undone:
             return {}
         step = self._undone.pop()
         self._done.append(step)
-        return self._write(Entry(step.number, None, step.about, dict(step.after), False, _now()))
+        entry = Entry(step.number, None, step.about, dict(step.after), False, _now())
+        return self._write(entry)
 
     def note(self, action: Action, about: str, changes: Changes | None = None) -> None:
-        """Write down what cannot be undone, such as the choice of a model: step 0."""
+        """Record what cannot be undone, such as the choice of a model, as step 0."""
         self._write(Entry(0, action, about, dict(changes or {}), None, _now()))
 
+    def restore(self, other: "History") -> Changes:
+        """Continue with the log of another history, which was read from a file.
+
+        Returns
+        -------
+        All values, and None for each key that is gone.
+        """
+        changes: dict[Key, Value | None] = dict.fromkeys(self.values.keys() - other.values.keys())
+        changes |= other.values
+        for key, value in changes.items():
+            self._set(key, value)
+        self.entries, self._last = other.entries, other._last
+        self._done, self._undone = other._done, other._undone
+        self.pending = other.pending
+        return changes
+
     def replay(self, entry: Entry) -> None:
-        """Take up an entry that was written to a file.
+        """Append an entry that was read from a file.
 
         Raises
         ------
         ValueError
-            If it does not follow from those before it.
+            If it does not follow from the entries before it.
         """
         if entry.undone is not None:
             stack = self._done if entry.undone else self._undone
@@ -259,50 +334,86 @@ class History:
             self.note(entry.action, entry.about, entry.changes)
         else:
             self._replay_ordinary(entry, entry.action)
-            return
         self.entries[-1] = entry
 
     def _replay_ordinary(self, entry: Entry, action: Action) -> None:
         if entry.step > self._last:
             self._open(action, entry.about)
-        self._extend(entry)
-
-    def _extend(self, entry: Entry) -> None:
-        """Let an entry be part of its step, and write it down."""
-        step = self._find(entry.step)
+        step = next((each for each in reversed(self._done) if each.number == entry.step), None)
         if step is None:
             raise ValueError(f"step {entry.step} was undone: nothing can come of it any more")
-        for key, value in entry.changes.items():
+        self._extend(step, entry.changes)
+
+    def _changed(self, changes: Changes) -> dict[Key, Value | None]:
+        return {key: value for key, value in changes.items() if self.values.get(key) != value}
+
+    def _extend(self, step: Step, changes: Changes) -> None:
+        for key, value in changes.items():
             step.before.setdefault(key, self.values.get(key))
             step.after[key] = value
-        self._write(entry)
+        self._write(Entry(step.number, step.action, step.about, changes, None, _now()))
 
-    def _open(self, action: Action, about: str) -> int:
+    def _open(self, action: Action, about: str) -> Step:
         self._undone.clear()
         self._last += 1
-        self._done.append(_Step(self._last, action, about, {}, {}))
-        return self._last
-
-    def _find(self, number: int) -> _Step | None:
-        return next((step for step in reversed(self._done) if step.number == number), None)
+        self._done.append(Step(self._last, action, about))
+        return self._done[-1]
 
     def _write(self, entry: Entry) -> Changes:
         for key, value in entry.changes.items():
-            if value is None:
-                self.values.pop(key, None)
-            else:
-                self.values[key] = value
-            if key.kind == Kind.LOCK:
-                (self.locks.discard if value is None else self.locks.add)(key.place)
+            self._set(key, value)
+        self._update_pending(entry)
         self.entries.append(entry)
         return entry.changes
 
+    def _set(self, key: Key, value: Value | None) -> None:
+        """Set or remove one value, in `values` and in the property that holds its kind."""
+        if value is None:
+            self.values.pop(key, None)
+        else:
+            self.values[key] = value
+        if key.kind == Kind.MASK:
+            self._set_mask(key.place, value)
+        elif key.kind == Kind.MARKS:
+            _put(self.prompts, key.place, value)
+        elif key.kind == Kind.LOCK:
+            (self.locks.discard if value is None else self.locks.add)(key.place)
+        elif key.kind == Kind.TRACK:
+            begin, end = (value.begin, value.end) if isinstance(value, Track) else (None, None)
+            self.objects.bound(key.object_id, begin, end)
+        elif isinstance(value, ObjectRecord):
+            self.objects.set(key.object_id, value)
+        elif key.kind == Kind.OBJECT:
+            self.objects.remove(key.object_id)
+            self.masklets.remove(key.object_id)
 
-def _text(steps: list[_Step]) -> str:
-    if not steps:
-        return ""
-    step = steps[-1]
-    return f"{step.action}: {step.about}" if step.about else str(step.action)
+    def _set_mask(self, place: ObjectFrame, value: Value | None) -> None:
+        if not isinstance(value, StoredMask):
+            self.masklets.remove(*place)
+            self.confidence.pop(place, None)
+            return
+        self.objects.include(place[0])
+        _put(self.confidence, place, value.confidence)
+        self.masklets.put(*place, value.packed)  # last: who watches it reads the confidence, too
+
+    def _update_pending(self, entry: Entry) -> None:
+        """Note the prompts that the entry leaves without an answer."""
+        for key in entry.changes:
+            if key.kind not in (Kind.MARKS, Kind.MASK):
+                continue
+            drawn, mask = Key(Kind.MARKS, *key.place), Key(Kind.MASK, *key.place)
+            is_answered = mask in self.values and (mask in entry.changes or entry.undone)
+            if drawn not in self.values or is_answered:
+                self.pending.discard(key.place)
+            elif drawn in entry.changes:
+                self.pending.add(key.place)
+
+
+def _put(items: dict[ObjectFrame, Any], place: ObjectFrame, value: object) -> None:
+    if value is None:
+        items.pop(place, None)
+    else:
+        items[place] = value
 
 
 def _now() -> datetime:

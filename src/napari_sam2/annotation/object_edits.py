@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_sam2.annotation.drawn_prompts import Marks
 from napari_sam2.annotation.history import Changes, Key, Kind, StoredMask, Value
-from napari_sam2.annotation.objects import ObjectRecord
+from napari_sam2.annotation.objects import ObjectRecord, default_record
 from napari_sam2.masks.packing import as_given, pack, unpack
 from sam2_torch.masks import SparseMask
 
@@ -42,6 +42,44 @@ def mask_of(values: Values, object_id: int, frame: int) -> StoredMask | None:
     """Look up an object's mask in a frame; None if there is none."""
     mask = values.get(Key(Kind.MASK, object_id, frame))
     return mask if isinstance(mask, StoredMask) else None
+
+
+def add_masks(
+    values: Values,
+    masks: Mapping[int, Mapping[int, SparseMask]],
+    names: Mapping[int, str],
+    n_frames: int,
+    frame_shape: tuple[int, int],
+) -> Changes:
+    """Add masks as mask prompts.
+
+    Parameters
+    ----------
+    values
+        The values of the log.
+    masks
+        By object id and frame.
+    names
+        Names of objects; new objects get one in any case.
+    n_frames, frame_shape
+        Length of the movie, (H, W) in pixels.
+
+    Raises
+    ------
+    ValueError
+        If a mask has another shape than the frames, or a frame is outside of the movie.
+    """
+    changes: dict[Key, Value | None] = {}
+    for object_id, by_frame in masks.items():
+        for frame, mask in by_frame.items():
+            _check_mask(object_id, frame, mask, n_frames, frame_shape)
+            changes[Key(Kind.MASK, object_id, frame)] = StoredMask(pack(mask))
+            changes[Key(Kind.MARKS, object_id, frame)] = Marks(painted=mask)
+        key = Key(Kind.OBJECT, object_id)
+        if object_id in names or key not in values:
+            name = names.get(object_id)
+            changes[key] = ObjectRecord(name) if name else default_record(object_id)
+    return changes
 
 
 def delete(values: Values, object_ids: Iterable[int]) -> Changes:
@@ -143,6 +181,19 @@ def describe(values: Values, object_ids: Iterable[int], **said: object) -> Chang
         Key(Kind.OBJECT, i): replace(record_of(values, i), **said)  # type: ignore[arg-type]
         for i in object_ids
     }
+
+
+def _check_mask(
+    object_id: int, frame: int, mask: SparseMask, n_frames: int, frame_shape: tuple[int, int]
+) -> None:
+    if object_id < 1:
+        raise ValueError(f"object id: expected 1 or more (0 is background), found {object_id}")
+    if not 0 <= frame < n_frames:
+        raise ValueError(f"frame {frame} is outside the movie (0..{n_frames - 1})")
+    if mask.shape != frame_shape:
+        raise ValueError(
+            f"mask: expected the shape of the frames {frame_shape}, found {mask.shape}"
+        )
 
 
 def _as_given(key: Key, stored: StoredMask | None, given: bool) -> dict[Key, Value | None]:

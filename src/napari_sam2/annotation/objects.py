@@ -36,6 +36,14 @@ class Objects:
         """List the object ids, ascending."""
         return tuple(sorted(self._records))
 
+    @property
+    def locked_ids(self) -> tuple[int, ...]:
+        """List the ids of locked objects, ascending."""
+        return tuple(i for i in self.ids if self._records[i].is_locked)
+
+    def __contains__(self, object_id: int) -> bool:
+        return object_id in self._records
+
     def new(self, name: str | None = None) -> int:
         """Make an object and return its id; it is called `Object <id>` by default."""
         object_id = self.next_id()

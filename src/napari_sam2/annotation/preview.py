@@ -3,16 +3,19 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion
 
-from napari_sam2.annotation.annotation import Annotation, Direction
 from napari_sam2.annotation.drawn_prompts import ObjectFrame
+from napari_sam2.annotation.prompted_session import Direction, prompted_places
 from sam2_torch.inputs.frames import Frames, Window, read_window
 from sam2_torch.masks import SparseMask
+
+if TYPE_CHECKING:
+    from sam2_torch.sessions.video_session import VideoSession
 
 REACH = 2  # frames each way
 PICTURE_PX = 96
@@ -44,42 +47,40 @@ class Neighbour:
 
 
 def look_around(
-    annotation: Annotation,
-    frames: Frames,
+    session: "VideoSession",
+    painter: "Painter",
     key: ObjectFrame,
+    mask: SparseMask,
     direction: Direction,
-    colour: NDArray[np.floating],
     stop: Callable[[], bool],
 ) -> Iterator[Neighbour]:
-    """Find how an object would go on in the frames next to one.
+    """Predict an object on the frames next to a prompted one, without keeping the masks.
 
     Parameters
     ----------
-    annotation
-        Asked, and not changed.
-    frames
-        What the pictures are of.
+    session
+        Has the prompt; it is not changed.
+    painter
+        Makes the pictures.
     key
         Object id and prompted frame.
+    mask
+        The object on that frame.
     direction
-        Which way.
-    colour
-        Of the outline in the pictures, RGB or RGBA, 0 to 1.
+        Of the frames.
     stop
-        Asked often; nothing more comes once it says so.
+        Called often; returns whether to stop.
 
     Yields
     ------
-    The prompted frame first, and then `REACH` frames each way; nothing if the object is not in
-    the frame.
+    The prompted frame first, then `REACH` frames in each direction; nothing if the session does
+    not have the prompt.
     """
     object_id, frame = key
-    mask = annotation.masklets.get(object_id, frame)
-    if not mask or not annotation.prompts(object_id, frame):
+    if key not in prompted_places(session, [object_id]):
         return
-    painter = _Painter(frames, mask, frame, colour)
     yield Neighbour(frame, mask, painter.paint(frame, mask, dashed=False), True)
-    results = annotation.session.look_around(object_id, frame, direction, REACH, stop=stop)
+    results = session.look_around(object_id, frame, direction, REACH, stop=stop)
     with closing(results):  # type: ignore[type-var]
         for result in results:
             found = result.predictions[0].sparse
@@ -103,8 +104,18 @@ def dashes(rim: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return chosen
 
 
-class _Painter:
-    """Paints one part of the frames, around an object, always in the same greys."""
+class Painter:
+    """Paints one part of the frames, around an object, always in the same greys.
+
+    Parameters
+    ----------
+    frames
+        The movie.
+    mask, frame
+        The object, not empty, and its frame.
+    colour
+        Of the outline, RGB or RGBA, 0 to 1.
+    """
 
     def __init__(
         self, frames: Frames, mask: SparseMask, frame: int, colour: NDArray[np.floating]

@@ -1,17 +1,27 @@
-"""All layers of one image that belong together: prompts in, masks out."""
+"""The layers of one image and the log of what is drawn in them."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2.annotation.drawn_prompts import Marks, ObjectFrame
-from napari_sam2.annotation.history import Action, Changes, History, Key, Kind
-from napari_sam2.annotation.object_store import KnownObjects
+from napari_sam2.annotation.history import (
+    Action,
+    Changes,
+    History,
+    Key,
+    Kind,
+    StoredMask,
+    Value,
+)
+from napari_sam2.annotation.objects import Objects
 from napari_sam2.layers.mask_layers.output_layers import Hooks, OutputLayers
 from napari_sam2.layers.mask_layers.preview_outlines import Ghosts, NeighbourGhosts
 from napari_sam2.layers.prompt_layers.drawing import Drawing
 from napari_sam2.layers.viewer.camera import camera_of
 from napari_sam2.layers.viewer.image_geometry import FrameGeometry, LayerFrames
+from napari_sam2.masks.masklets import Confidence, Masklets
+from napari_sam2.masks.packing import pack
 from napari_sam2.movies.appearance import USUAL
 
 if TYPE_CHECKING:
@@ -23,29 +33,28 @@ if TYPE_CHECKING:
 
 
 def _nothing() -> None:
-    """Let it pass."""
+    """Do nothing."""
 
 
 @dataclass(frozen=True)
 class Listener:
-    """Whom a workspace tells what the user does.
+    """Callbacks for the user's actions in the layers of a workspace.
 
     Parameters
     ----------
-    marks
-        Called when what is drawn changes, with all that is drawn now of the objects in the
-        frames that are concerned; and whether it was painted.
+    prompted
+        Called when prompts changed and are in the log, with their (object id, frame).
     painting
-        Called at each stroke of a brush, many times a second; `Workspace.take_painted` ends it.
+        Called at each move of a brush, many times a second; `Workspace.take_painted` ends it.
     ignored
-        Called when something was drawn that says nothing, because of where or what it is.
+        Called when a shape or point is no prompt, because of its kind or place.
     refused
-        Called when something was drawn or painted where it is locked; it is gone again.
+        Called when the user drew or painted on a locked mask; it is gone again.
     keys
-        What to call when a key is pressed while a layer of the workspace is active.
+        Functions by key, for as long as a layer of the workspace is active.
     """
 
-    marks: Callable[[dict[ObjectFrame, Marks], bool], None]
+    prompted: Callable[[list[ObjectFrame]], None]
     painting: Callable[[], None] = _nothing
     ignored: Callable[[], None] = _nothing
     refused: Callable[[], None] = _nothing
@@ -53,27 +62,27 @@ class Listener:
 
 
 class Workspace:
-    """What a user draws on one image, and where the answers are shown.
+    """The log of one image, and the layers in which the user draws prompts and sees masks.
 
     Parameters
     ----------
     viewer, image, geometry
         The image in its viewer, and its axes.
     listener
-        Whom to tell.
+        Callbacks for the user's actions.
 
     Attributes
     ----------
-    ghosts, neighbours
-        Outlines of masks that could be meant, and of how an object would go on.
-    objects, masklets, confidence, outputs
-        The objects, their masks with the network's scores, and the layers that show them.
     history
-        All that was done; `take` puts its values in place.
+        The log: prompts, masks, objects and locks are its properties. `show` draws its changes.
+    ghosts, neighbours
+        Outlines of the other candidates of a click, and of the object on neighbouring frames.
+    outputs
+        The Labels layers.
     proposed
-        Divisions that were proposed while everything was tracked, until they are decided on.
+        Divisions found by *Track everything* that the user has not decided on.
     current_object, label
-        Whose the next mark is, and whether the next click is positive (1) or negative (0).
+        Object of the next prompt; whether the next click is positive (1) or negative (0).
     new_object_per_box
         Whether a box makes a new object, unless the current one is still empty.
     """
@@ -89,10 +98,7 @@ class Workspace:
         self.image = image
         self.geometry = geometry
         self.appearance = USUAL
-        self._known = KnownObjects(geometry.n_frames, geometry.frame_shape)
-        self.objects, self.masklets = self._known.objects, self._known.masklets
-        self.confidence = self._known.confidence
-        self.history = History()
+        self.history = History(geometry.n_frames, geometry.frame_shape)
         self.proposed: list[Suggestion] = []
         self.drawing = Drawing(
             viewer, image, geometry, self._owner_of_next, self._collect, self._bind_keys
@@ -111,13 +117,27 @@ class Workspace:
         self.label = 1
         self.new_object_per_box = True
         self._listener = listener
-        self._marks: dict[ObjectFrame, Marks] = {}
-        self._tagged: set[int] = set()  # whose the marks are that `_collect` will read
+        self._tagged: set[int] = set()  # objects of the prompts that `_collect` will read
         self._wet: dict[ObjectFrame, SparseMask] = {}  # painted since `take_painted`
 
     @property
+    def objects(self) -> Objects:
+        """The objects."""
+        return self.history.objects
+
+    @property
+    def masklets(self) -> Masklets:
+        """The masks."""
+        return self.history.masklets
+
+    @property
+    def confidence(self) -> dict[ObjectFrame, Confidence]:
+        """The network's confidence in the masks, by (object id, frame)."""
+        return self.history.confidence
+
+    @property
     def frames(self) -> LayerFrames:
-        """The movie as the network is to see it; what it sees later on does not change it."""
+        """The movie with the appearance of now; a later change of appearance leaves it alone."""
         return LayerFrames(self.image, self.geometry, self.appearance)
 
     @property
@@ -132,8 +152,8 @@ class Workspace:
 
     @property
     def marks(self) -> dict[ObjectFrame, Marks]:
-        """All that is drawn or painted, by (object id, frame)."""
-        return dict(self._marks)
+        """Drawn and painted prompts, by (object id, frame)."""
+        return dict(self.history.prompts)
 
     @property
     def locks(self) -> set[ObjectFrame]:
@@ -142,17 +162,16 @@ class Workspace:
 
     def is_locked(self, object_id: int, frame: int) -> bool:
         """Tell whether nothing may change an object's mask in a frame."""
-        locked = Key(Kind.LOCK, object_id, frame) in self.history.values
-        return locked or self.objects.is_locked(object_id)
+        return (object_id, frame) in self.history.locks or self.objects.is_locked(object_id)
 
     def is_marked(self, object_id: int) -> bool:
         """Tell whether anything is drawn of an object, or known of it already."""
-        drawn = any(key[0] == object_id for key in self._marks)
+        drawn = any(key[0] == object_id for key in self.history.prompts)
         return drawn or object_id in self.masklets.object_ids
 
     def is_propagated(self, object_id: int) -> bool:
         """Tell whether an object has masks beyond the frames in which it is drawn."""
-        drawn = {frame for key, frame in self._marks if key == object_id}
+        drawn = {frame for key, frame in self.history.prompts if key == object_id}
         return not drawn.issuperset(self.masklets.frames(object_id))
 
     @property
@@ -189,7 +208,7 @@ class Workspace:
     def prompt_with_points(self) -> "Points":
         """Make the Points layer unless it is there, and let clicks add points."""
         points = self.drawing.with_points()
-        self.drawing.write(self._marks)
+        self.drawing.write(self.history.prompts)
         self.viewer.layers.selection.active = points
         points.mode = "add"
         return points
@@ -197,7 +216,7 @@ class Workspace:
     def prompt_with_shapes(self) -> "Shapes":
         """Make the Shapes layer unless it is there, and let drags draw boxes."""
         shapes = self.drawing.with_shapes()
-        self.drawing.write(self._marks)
+        self.drawing.write(self.history.prompts)
         self.viewer.layers.selection.active = shapes
         shapes.mode = "add_rectangle"
         return shapes
@@ -214,49 +233,45 @@ class Workspace:
         return self.outputs.show([self.current_object])
 
     def take_painted(self) -> None:
-        """Make what was painted the mark of its frame, in place of what was drawn before."""
+        """Record the painted masks as prompts, in place of what was drawn on their frames."""
         if not self._wet:
             return
-        changed = {key: Marks(painted=mask) for key, mask in self._wet.items()}
-        self._wet.clear()
-        for object_id, _ in changed:
-            self.objects.include(object_id)
-        self._marks.update(changed)
-        self.drawing.write(changed)
-        self._listener.marks(changed, True)
+        painted, self._wet = self._wet, {}
+        prompts = {place: Marks(painted=mask) for place, mask in painted.items()}
+        masks: Changes = {
+            Key(Kind.MASK, *place): StoredMask(pack(mask), self.confidence.get(place))
+            for place, mask in painted.items()
+        }
+        self._record(Action.PAINT, prompts, masks)
+        self.drawing.write(prompts)
+        self._listener.prompted(list(prompts))
 
-    def unknown_objects(self, object_ids: Iterable[int]) -> Changes:
-        """Give what is said of those objects that the history does not know yet."""
-        records = self._known.records(object_ids)
-        return {key: said for key, said in records.items() if key not in self.history.values}
+    def name_places(self, places: Iterable[ObjectFrame]) -> str:
+        """Name an object and its frame, or count several masks."""
+        named = [f"{self.objects.name(i)}, frame {frame}" for i, frame in places]
+        return named[0] if len(named) == 1 else f"{len(named)} masks"
 
-    def stored_masks(self, places: Iterable[ObjectFrame]) -> Changes:
-        """Read masks with their scores, as values of a history."""
-        return self._known.stored_masks(places)
-
-    def given_masks(
-        self, masks: "Mapping[int, Mapping[int, SparseMask]]", names: Mapping[int, str]
-    ) -> Changes:
-        """Give the values that make masks the user's word, as `KnownObjects` does."""
-        return self._known.given_masks(masks, names, self.history.values)
-
-    def take(self, changes: Changes) -> None:
-        """Put values of the history in place: objects, masks, and what is drawn."""
-        drawn = {key.place: value for key, value in changes.items() if key.kind == Kind.MARKS}
+    def show(self, changes: Changes) -> None:
+        """Show changed values of the log in the layers."""
+        drawn = {
+            key.place: self.history.prompts.get(key.place, Marks())
+            for key in changes
+            if key.kind == Kind.MARKS
+        }
         gone = [k.object_id for k, v in changes.items() if k.kind == Kind.OBJECT and v is None]
-        self._known.put(changes)
         for object_id in gone:
             self.outputs.remove(object_id)
-        marks = {place: m if isinstance(m, Marks) else Marks() for place, m in drawn.items()}
         self._wet = {
             place: mask
             for place, mask in self._wet.items()
-            if place not in marks and place[0] not in gone
+            if place not in drawn and place[0] not in gone
         }
-        self._marks.update(marks)
-        self._marks = {place: m for place, m in self._marks.items() if m}
-        self.drawing.write(marks)
-        self._show(changes)
+        self.drawing.write(drawn)
+        if any(key.kind == Kind.OBJECT for key in changes):
+            self.outputs.show_records()
+        if self.current_object not in self.objects.ids:
+            self.current_object = self.objects.ids[-1] if self.objects.ids else self._begin_object()
+        self.outputs.refresh()
 
     def discard(self) -> None:
         """Take all layers of the workspace out of the viewer, and let go of it."""
@@ -276,28 +291,38 @@ class Workspace:
         self.outputs.release()
 
     def _collect(self, action: str) -> None:
-        """Find out what the user drew, and where that is not locked, say so."""
+        """Record what the user drew; on a locked mask it is removed again."""
         self._tagged.clear()
-        now, before = self._effective(), self._marks
-        keys = sorted(before.keys() | now.keys())
+        now, before = self._effective(), self.history.prompts
         changed = {
-            key: now.get(key, Marks())
-            for key in keys
-            if now.get(key, Marks()) != before.get(key, Marks())
+            place: now.get(place, Marks())
+            for place in sorted(before.keys() | now.keys())
+            if now.get(place, Marks()) != before.get(place, Marks())
         }
-        if any(self.is_locked(*key) for key in changed):
-            self.drawing.write({key: before.get(key, Marks()) for key in changed})
+        if any(self.is_locked(*place) for place in changed):
+            self.drawing.write({place: before.get(place, Marks()) for place in changed})
             self._listener.refused()
         elif changed:
-            self._marks = now
-            self._listener.marks(changed, False)
+            gone = {Key(Kind.MASK, *place): None for place, drawn in changed.items() if not drawn}
+            self._record(Action.PROMPT, changed, gone)
+            self._listener.prompted(list(changed))
         elif action == "added":
             self._listener.ignored()
+
+    def _record(self, action: Action, prompts: Mapping[ObjectFrame, Marks], masks: Changes) -> None:
+        for object_id, _ in prompts:
+            self.objects.include(object_id)
+        records = {Key(Kind.OBJECT, i): self.objects.record(i) for i, _ in prompts}
+        changes: dict[Key, Value | None] = {
+            key: record for key, record in records.items() if key not in self.history.values
+        }
+        changes |= {Key(Kind.MARKS, *place): drawn or None for place, drawn in prompts.items()}
+        self.history.record(action, changes | dict(masks), self.name_places(prompts))
 
     def _effective(self) -> dict[ObjectFrame, Marks]:
         """Read what is drawn, on top of what was painted."""
         now = self.drawing.read()
-        for key, before in self._marks.items():
+        for key, before in self.history.prompts.items():
             drawn = now.get(key, Marks())
             # the choice is about the first click: more of them refine it
             is_chosen = drawn.clicks[:1] == before.clicks[:1] and not _has_shapes(drawn)
@@ -334,13 +359,6 @@ class Workspace:
             self._listener.refused()
             return False
         return True
-
-    def _show(self, changes: Changes) -> None:
-        if any(key.kind == Kind.OBJECT for key in changes):
-            self.outputs.show_records()
-        if self.current_object not in self.objects.ids:
-            self.current_object = self.objects.ids[-1] if self.objects.ids else self._begin_object()
-        self.outputs.refresh()
 
     def _bind_keys(self, layer: "Points | Shapes | Labels", bind: bool) -> None:
         for key, call in self._listener.keys.items():

@@ -16,7 +16,7 @@ from sam2_torch.masks import SparseMask
 
 
 def history_of(tracked: Tracked) -> History:
-    history = History()
+    history = History(6, SHAPE)
     changes = {}
     for object_id in tracked.masklets.object_ids:
         changes[Key(Kind.OBJECT, object_id)] = ObjectRecord(f"Object {object_id}")
@@ -48,7 +48,7 @@ def clicked(halves: tuple[SparseMask, SparseMask]) -> dict[int, Marks]:
 @pytest.fixture
 def history() -> History:
     """Objects 1 and 2 in the frames 0 to 5, each with a mask."""
-    history, changes = History(), {}
+    history, changes = History(6, SHAPE), {}
     for object_id in (1, 2):
         changes[Key(Kind.OBJECT, object_id)] = ObjectRecord(f"Object {object_id}")
         for frame in range(6):

@@ -80,7 +80,7 @@ def test_a_mask_in_the_middle_runs_both_ways(truth):
 
 def test_a_session_is_replayed_on_the_same_movie_and_on_another_one(truth, tmp_path, caplog):
     movie = read_movie("movie.npy")
-    history = History()
+    history = History(99, (999, 999))
     for said in clicks_from_labels(truth[0]):
         (clicks,) = said.prompts
         drawn = Marks(tuple((float(y), float(x), 1) for y, x in clicks.points_yx))
@@ -105,7 +105,7 @@ def test_a_session_is_replayed_as_it_was_seen(truth, tmp_path, monkeypatch, caps
         return Masklets(movie.n_frames, movie.frame_shape)
 
     monkeypatch.setattr(prompted, "segment", segment)
-    history = History()
+    history = History(99, (999, 999))
     look = {"contrast": (5.0, 900.0), "gamma": 0.5, "resolution": 2.0}
     settings = Settings("cells_nano", "float32", channels=(1,), **look)
     history.note(Action.SETTINGS, "", {SETTINGS_KEY: settings})
@@ -165,7 +165,7 @@ def test_the_network_of_a_session_or_of_the_options(
         raise FileNotFoundError("expected a network, found none: it is not needed here")
 
     monkeypatch.setattr(track, "load_model", load)
-    history = History()
+    history = History(99, (999, 999))
     history.note(Action.SETTINGS, "", {SETTINGS_KEY: Settings(*session)})
     history.record(Action.PROMPT, {Key(Kind.MARKS, 1, 0): Marks(((9, 9, 1),))})
     image = Fingerprint.of(list(np.load("movie.npy")), "m")

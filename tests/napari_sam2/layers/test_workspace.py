@@ -4,17 +4,20 @@ import numpy as np
 import pytest
 
 from napari_sam2.annotation.drawn_prompts import Marks
-from napari_sam2.annotation.history import Key, Kind
+from napari_sam2.annotation.history import Action, Key, Kind
 from napari_sam2.layers.viewer.image_geometry import FrameGeometry
 from napari_sam2.layers.workspace import Listener, Workspace
 
 
 class Told(list):
-    """What the workspace says."""
+    """What the workspace calls back, with the prompts that are in the log then."""
+
+    def drawn(self, place):
+        return self.history.prompts.get(place, Marks())
 
     def listener(self, **keys):
         return Listener(
-            marks=lambda marks, painted: self.extend(marks.items()),
+            prompted=lambda places: self.extend((place, self.drawn(place)) for place in places),
             painting=lambda: self.append("painting"),
             ignored=lambda: self.append("ignored"),
             keys=keys,
@@ -29,6 +32,7 @@ def told():
 @pytest.fixture
 def workspace(viewer, movie, told):
     workspace = Workspace(viewer, movie, FrameGeometry.of(movie), told.listener())
+    told.history = workspace.history
     yield workspace
     workspace.close()
 
@@ -134,7 +138,9 @@ def test_removing_an_object_takes_its_marks(viewer, workspace, told):
     workspace.masklets.paint(1, 2, np.ones((40, 60)))
     workspace.outputs.show([1])
     told.clear()
-    workspace.take(dict.fromkeys([Key(Kind.OBJECT, 1), Key(Kind.MARKS, 1, 2)]))
+    changes = dict.fromkeys([Key(Kind.OBJECT, 1), Key(Kind.MARKS, 1, 2)])
+    workspace.history.record(Action.DELETE, changes)
+    workspace.show(changes)
     assert told == []
     assert points.data.tolist() == [[2, 20, 50]]
     assert len(shapes.data) == 0
@@ -158,6 +164,7 @@ def test_the_frame_that_is_shown(viewer, workspace):
 def test_a_single_image_has_one_frame(viewer, told):
     image = viewer.add_image(np.zeros((40, 60)))
     workspace = Workspace(viewer, image, FrameGeometry.of(image), told.listener())
+    told.history = workspace.history
     workspace.go_to(0)
     assert workspace.shown_frame == 0
     workspace.prompt_with_points().add((10, 30))

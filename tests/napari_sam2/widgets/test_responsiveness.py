@@ -70,10 +70,10 @@ def dock(make_napari_viewer, movie, owner, qtbot):
     viewer.window.add_dock_widget(widget, name="Segment and track")
     widget.prompts.points.click()
     annotator = widget.annotator
-    qtbot.waitUntil(lambda: bool(annotator.device), timeout=60_000)
+    qtbot.waitUntil(lambda: bool(annotator.network.device), timeout=60_000)
     for number, place in enumerate(PLACES):
         if number:
-            annotator.edit.new()
+            annotator.work.edit.new()
         viewer.layers["movie clicks"].add((0, *place))
     qtbot.waitUntil(lambda: not annotator.worker.is_busy, timeout=60_000)
     return widget
@@ -116,7 +116,7 @@ def test_no_turn_of_the_event_loop_takes_long(dock, per_object, turns, qtbot):
     from event_loop import EventLoopWatchdog
 
     annotator, viewer = dock.annotator, dock.annotator.viewer
-    annotator.set_per_object(per_object)
+    annotator.work.set_per_object(per_object)
     for frame in (1, 0):  # what libraries do once, they have done
         annotator.workspace.go_to(frame)
         qtbot.wait(200)
@@ -125,9 +125,9 @@ def test_no_turn_of_the_event_loop_takes_long(dock, per_object, turns, qtbot):
     elsewhere.clear()
     watchdog = EventLoopWatchdog()
     dock.propagation.run.click()
-    assert annotator.is_propagating
+    assert annotator.propagation.is_running
     qtbot.waitUntil(
-        lambda: not (annotator.is_propagating or annotator.propagation.is_showing),
+        lambda: not (annotator.propagation.is_running or annotator.propagation.is_showing),
         timeout=120_000,
     )
     figures = watchdog.end()

@@ -274,7 +274,8 @@ def read_session(
     ValueError
         If it is no session file, or no line in it is whole.
     """
-    header, history = read_header(path), History()
+    header = read_header(path)
+    history = History(header.image.n_frames, header.image.frame_shape)
     damaged: list[str] = []
     last_step = n_lines = 0
     for number, line in _whole_lines(path):

@@ -62,7 +62,7 @@ def write_tracked_session(path: Path, tracked: Tracked, image: str, software: st
         What writes it.
     """
     assert tracked.movie is not None, "a session belongs to an image"
-    history = History()
+    history = History(tracked.n_frames, tracked.masklets.frame_shape)
     ids = tracked.masklets.object_ids
     history.record(Action.OPEN, bring_in({}, tracked, max(ids, default=0) + 1))
     fingerprint = Fingerprint.of(tracked.movie, image, axes=tuple(tracked.axes.lower()))

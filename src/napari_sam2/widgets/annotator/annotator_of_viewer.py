@@ -72,7 +72,7 @@ class _TabInCanvas(QObject):
         workspace = self._annotator.workspace
         if event.key() != Qt.Key.Key_Tab or workspace is None or workspace.points is None:
             return False
-        self._annotator.choose_alternative()
+        self._annotator.choose_candidate()
         return True
 
 

@@ -1,4 +1,4 @@
-"""What is done to the objects as a whole, and undo: steps of the history that are acted on."""
+"""Commands on whole objects, undo and redo; each is one step of the log."""
 
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
@@ -11,70 +11,66 @@ if TYPE_CHECKING:
     from napari_sam2.layers.workspace import Workspace
 
 
-class Edits:
-    """Edits the objects of the image that is worked on; each call is one step.
+class ObjectCommands:
+    """Edits the objects of one image.
 
     Parameters
     ----------
     workspace
-        Gives the image that is worked on; None if there is none.
-    put
-        Called with a workspace and changed values: puts them in place and tells the network.
+        The log, and the current object.
+    apply
+        Called with changed values of the log, to show them.
     when_idle
-        Called with what to do once no propagation writes masks any more.
+        Calls a function when no propagation runs any more.
     """
 
     def __init__(
         self,
-        workspace: "Callable[[], Workspace | None]",
-        put: "Callable[[Workspace, Changes], None]",
+        workspace: "Workspace",
+        apply: Callable[[Changes], None],
         when_idle: Callable[[Callable[[], None]], None],
     ) -> None:
         self._workspace = workspace
-        self._put = put
+        self._history = workspace.history
+        self._apply = apply
         self._when_idle = when_idle
 
     @property
     def undo_text(self) -> str:
-        """What `undo` takes back; empty if there is nothing."""
-        workspace = self._workspace()
-        return "" if workspace is None else workspace.history.undo_text
+        """Text of the step that `undo` takes back; empty if there is none."""
+        return self._history.undo_text
 
     @property
     def redo_text(self) -> str:
-        """What `redo` does again; empty if there is nothing."""
-        workspace = self._workspace()
-        return "" if workspace is None else workspace.history.redo_text
+        """Text of the step that `redo` repeats; empty if there is none."""
+        return self._history.redo_text
 
     def undo(self) -> None:
-        """Take the last step back; a propagation that is running is cancelled first."""
+        """Undo the last step; a propagation that runs is cancelled first."""
         self._when_idle(self._undo)
 
     def redo(self) -> None:
-        """Do the step again that was taken back last."""
-        self._when_idle(self._redo)
+        """Redo the step that was undone last."""
+        self._when_idle(lambda: self._apply(self._history.redo()))
 
-    def new(self, name: str | None = None) -> int | None:
-        """Make an object and make it the current one; returns its id."""
-        workspace = self._workspace()
-        if workspace is None:
-            return None
-        object_id = workspace.objects.next_id()
+    def new(self, name: str | None = None) -> int:
+        """Make an object, make it the current one, and return its id."""
+        object_id = self._workspace.objects.next_id()
         record = ObjectRecord(name or f"Object {object_id}")
-        workspace.current_object = object_id
+        self._workspace.current_object = object_id
         self._do(Action.NEW, {Key(Kind.OBJECT, object_id): record}, record.name)
         return object_id
 
     def rename(self, object_id: int, name: str) -> None:
-        """Call an object something else."""
+        """Give an object another name."""
         self._describe(Action.RENAME, [object_id], name, name=name)
 
     def classify(self, object_ids: Iterable[int], category: str) -> None:
-        """Say of which class objects are; empty for none."""
+        """Set the class of objects; empty for none."""
         self._describe(Action.CLASSIFY, object_ids, category, category=category)
 
     def lock(self, object_ids: Iterable[int], locked: bool) -> None:
-        """Let nothing change objects' masks, or let it again."""
+        """Lock all masks of objects, or unlock them."""
         about = "locked" if locked else "unlocked"
         self._describe(Action.LOCK, object_ids, about, is_locked=locked)
 
@@ -84,26 +80,16 @@ class Edits:
         self._describe(Action.SHOW, object_ids, about, is_visible=visible)
 
     def delete(self, object_ids: Iterable[int]) -> None:
-        """Delete objects, their prompts and their masks."""
-        workspace = self._workspace()
+        """Delete objects with their prompts and masks."""
         ids = list(object_ids)
-        if workspace is not None and ids:
-            # one that was never prompted may not be in the history
-            gone = {Key(Kind.OBJECT, i): None for i in ids if i in workspace.objects.ids}
-            about = self._names(ids)
-            self._do(
-                Action.DELETE,
-                gone | dict(object_edits.delete(workspace.history.values, ids)),
-                about,
-            )
+        if ids:
+            changes = object_edits.delete(self._history.values, ids)
+            self._do(Action.DELETE, changes, self._names(ids))
 
-    def duplicate(self, object_id: int) -> int | None:
-        """Make another object of the same prompts and masks; returns its id."""
-        workspace = self._workspace()
-        if workspace is None:
-            return None
-        new_id = workspace.objects.next_id()
-        changes = object_edits.duplicate(workspace.history.values, object_id, new_id)
+    def duplicate(self, object_id: int) -> int:
+        """Copy an object with its prompts and masks, and return the id of the copy."""
+        new_id = self._workspace.objects.next_id()
+        changes = object_edits.duplicate(self._history.values, object_id, new_id)
         self._do(Action.DUPLICATE, changes, self._names([object_id]))
         return new_id
 
@@ -113,54 +99,34 @@ class Edits:
         self._when_idle(lambda: self._merge(ids))
 
     def lock_frame(self, object_id: int, frame: int, locked: bool) -> None:
-        """Make an object's mask in a frame the user's word, which nothing changes, or not."""
-        workspace = self._workspace()
-        if workspace is not None:
-            shape = workspace.geometry.frame_shape
-            changes = object_edits.lock_frame(
-                workspace.history.values, object_id, frame, locked, shape
-            )
-            word = "locked" if locked else "unlocked"
-            about = f"{self._names([object_id])}, frame {frame} {word}"
-            self._do(Action.LOCK_FRAME, changes, about)
+        """Lock the mask of an object on one frame, or unlock it."""
+        shape = self._workspace.geometry.frame_shape
+        changes = object_edits.lock_frame(self._history.values, object_id, frame, locked, shape)
+        word = "locked" if locked else "unlocked"
+        self._do(Action.LOCK_FRAME, changes, f"{self._names([object_id])}, frame {frame} {word}")
 
     def _undo(self) -> None:
-        workspace = self._workspace()
-        if workspace is not None:
-            workspace.take_painted()
-            self._put(workspace, workspace.history.undo())
-
-    def _redo(self) -> None:
-        workspace = self._workspace()
-        if workspace is not None:
-            self._put(workspace, workspace.history.redo())
+        self._workspace.take_painted()
+        self._apply(self._history.undo())
 
     def _merge(self, ids: list[int]) -> None:
-        workspace = self._workspace()
-        if workspace is not None:
-            shape = workspace.geometry.frame_shape
-            changes = object_edits.merge(workspace.history.values, ids[0], ids[1:], shape)
-            about = self._names(ids)
-            workspace.current_object = ids[0]
-            self._do(Action.MERGE, changes, about)
+        shape = self._workspace.geometry.frame_shape
+        changes = object_edits.merge(self._history.values, ids[0], ids[1:], shape)
+        about = self._names(ids)
+        self._workspace.current_object = ids[0]
+        self._do(Action.MERGE, changes, about)
 
     def _describe(
-        self, action: Action, object_ids: Iterable[int], about: str, **said: object
+        self, action: Action, object_ids: Iterable[int], about: str, **fields: object
     ) -> None:
-        workspace = self._workspace()
-        if workspace is not None:
-            ids = list(object_ids)
-            changes = object_edits.describe(workspace.history.values, ids, **said)
-            self._do(action, changes, f"{self._names(ids)}: {about}")
+        ids = list(object_ids)
+        changes = object_edits.describe(self._history.values, ids, **fields)
+        self._do(action, changes, f"{self._names(ids)}: {about}")
 
     def _do(self, action: Action, changes: Changes, about: str) -> None:
-        workspace = self._workspace()
-        if workspace is not None and workspace.history.record(action, changes, about) is not None:
-            self._put(workspace, changes)
+        if self._history.record(action, changes, about) is not None:
+            self._apply(changes)
 
     def _names(self, object_ids: list[int]) -> str:
-        workspace = self._workspace()
-        if workspace is None:
-            return ""
-        names = [workspace.objects.name(i) for i in object_ids]
+        names = [self._workspace.objects.name(i) for i in object_ids]
         return ", ".join(names) if len(names) <= 3 else f"{len(names)} objects"

@@ -1,63 +1,56 @@
-"""After each prompt: how the object would go on, shown and kept nowhere."""
+"""Preview after a prompt: the object on neighbouring frames, shown and not kept."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from threading import Event
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_sam2.annotation.annotation import Direction
 from napari_sam2.annotation.drawn_prompts import ObjectFrame
-from napari_sam2.annotation.preview import Neighbour, look_around
+from napari_sam2.annotation.preview import Neighbour, Painter, look_around
+from napari_sam2.annotation.prompted_session import Direction
 from napari_sam2.layers.viewer.colours import object_colour
 from napari_sam2.layers.workspace import Workspace
+from napari_sam2.widgets.inference.network import Network
 from napari_sam2.widgets.inference.session_owner import SessionOwner
-from napari_sam2.widgets.inference.worker import SessionWorker
 from sam2_torch.inputs.frames import Frames
+from sam2_torch.masks import SparseMask
 
-QUIET_MS = 400  # after an answer, so that clicks in a row are not followed one by one
+QUIET_MS = 400  # after an answer: clicks in quick succession need no preview each
 
 
 class Neighbours(QObject):
-    """Shows the current object in the frames next to a prompt, until something else is done.
+    """Shows the current object on the frames next to a prompt, until the user does something.
 
     Parameters
     ----------
-    worker, owner
-        The thread that calls the network, and what it owns.
-    current
-        Gives the image that is worked on; None if there is none.
+    network
+        Predicts the masks.
 
     Attributes
     ----------
     direction
-        Which way to look: the one that a propagation would take.
+        That of the next propagation.
     found
-        What is shown, in the order in which it came.
+        What is shown, in the order of its prediction.
+    is_wanted
+        Whether to show it after each prompt; changed by `want`.
 
     Signals
     -------
     changed
-        Something else is shown.
+        What is shown changed.
     """
 
     changed = Signal()
 
-    def __init__(
-        self,
-        worker: SessionWorker,
-        owner: SessionOwner,
-        current: Callable[[], Workspace | None],
-    ) -> None:
+    def __init__(self, network: Network) -> None:
         super().__init__()
         self.direction: Direction = "both"
         self.found: list[Neighbour] = []
-        self._worker = worker
-        self._owner = owner
-        self._current = current
-        self._is_wanted = False
-        self._shown_on: Workspace | None = None
-        self._key: ObjectFrame | None = None
+        self.is_wanted = False
+        self._network = network
+        self._prompt: tuple[Workspace, ObjectFrame] | None = None
         self._stop = Event()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -65,51 +58,53 @@ class Neighbours(QObject):
         self._timer.timeout.connect(self._look)
 
     def want(self, wanted: bool) -> None:
-        """Look around after prompts, or not; without it, the layer leaves the viewer."""
-        self._is_wanted = wanted
-        workspace, key = self._shown_on, self._key
+        """Show neighbouring frames after prompts, or not; then the layer leaves the viewer."""
+        self.is_wanted = wanted
+        prompt = self._prompt
         self.discard()
-        if not wanted and workspace is not None:
-            workspace.neighbours.remove()
-        elif workspace is not None and key is not None:
-            self.look_soon(workspace, key)
+        if prompt is not None:
+            if wanted:
+                self.look_soon(*prompt)
+            else:
+                prompt[0].neighbours.remove()
 
     def look_soon(self, workspace: Workspace, key: ObjectFrame) -> None:
-        """Look around a prompt that was answered, unless something is done before long."""
+        """Show the frames next to a prompt that was answered, unless the user goes on at once."""
         self.discard()
         is_seen = (workspace.current_object, workspace.shown_frame) == key
-        if workspace is self._current() and is_seen and workspace.geometry.n_frames > 1:
-            self._shown_on, self._key = workspace, key
-            if self._is_wanted:
+        if is_seen and workspace.geometry.n_frames > 1:
+            self._prompt = workspace, key
+            if self.is_wanted:
                 self._timer.start()
 
     def discard_outdated(self) -> None:
-        """Show it no longer if another object, or another image, is worked on now."""
-        workspace = self._shown_on
-        if workspace is None or self._key is None:
-            return
-        if workspace is not self._current() or workspace.current_object != self._key[0]:
+        """Hide it if another object has become the current one."""
+        if self._prompt is not None and self._prompt[0].current_object != self._prompt[1][0]:
             self.discard()
 
     def discard(self) -> None:
-        """Show it no longer; what is being looked at is broken off."""
+        """Hide it, and stop a prediction that runs."""
         self._stop.set()
         self._timer.stop()
-        workspace, self._shown_on, self._key = self._shown_on, None, None
-        if workspace is not None:
-            workspace.neighbours.clear()
+        prompt, self._prompt = self._prompt, None
+        if prompt is not None:
+            prompt[0].neighbours.clear()
         if self.found:
             self.found = []
             self.changed.emit()
 
     def _look(self) -> None:
-        workspace, key = self._shown_on, self._key
-        if workspace is None or key is None:
+        if self._prompt is None:
+            return
+        workspace, key = self._prompt
+        mask = workspace.masklets.get(*key)
+        if not mask:
             return
         self._stop = Event()
-        self._worker.stream(
-            partial(_stream, self._owner, workspace.frames, key, self.direction, self._stop.is_set),
-            each=partial(self._show, workspace, self._stop),
+        direction, stop, frames = self.direction, self._stop, workspace.frames
+        self._network.stream(
+            lambda owner: _neighbours(owner, frames, key, mask, direction, stop),
+            each=partial(self._show, workspace, stop),
         )
 
     def _show(self, workspace: Workspace, stop: Event, neighbour: Neighbour) -> None:
@@ -121,14 +116,14 @@ class Neighbours(QObject):
         self.changed.emit()
 
 
-def _stream(
+def _neighbours(  # on the inference thread, if an image is open by then
     owner: SessionOwner,
     frames: Frames,
     key: ObjectFrame,
+    mask: SparseMask,
     direction: Direction,
-    stop: Callable[[], bool],
+    stop: Event,
 ) -> Iterator[Neighbour]:
-    """Look around on the worker's thread, if an image is open by then."""
-    if owner.annotation is not None:
-        colour = object_colour(key[0])
-        yield from look_around(owner.annotation, frames, key, direction, colour, stop)
+    if owner.session is not None:
+        painter = Painter(frames, mask, key[1], object_colour(key[0]))
+        yield from look_around(owner.session, painter, key, mask, direction, stop.is_set)

@@ -1,4 +1,4 @@
-"""Masks carried to other frames: one stream at a time, shown as it comes."""
+"""Propagation to other frames: one at a time, recorded and shown frame by frame."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -6,13 +6,13 @@ from functools import partial
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_sam2.annotation.annotation import Direction
-from napari_sam2.annotation.history import Action
+from napari_sam2.annotation.history import Key, Kind, Step
+from napari_sam2.annotation.prompted_session import Direction
 from napari_sam2.layers.workspace import Workspace
-from napari_sam2.widgets.annotator.pending_step import PendingStep
 from napari_sam2.widgets.controls.notices import ONE_LAYER_FOR_ALL
+from napari_sam2.widgets.inference.network import Network
 from napari_sam2.widgets.inference.session_owner import Progress, SessionOwner
-from napari_sam2.widgets.inference.worker import Guarded, SessionWorker
+from napari_sam2.widgets.inference.worker import Guarded
 
 # New masks are gathered for so long; in 3-D all frames are drawn anew
 GATHER_MS, GATHER_3D_MS = 100, 1000
@@ -21,20 +21,15 @@ BREATH_MS = 4  # between two turns: the user comes first
 
 
 class LiveView(QObject):
-    """Shows the frames that a propagation has done, and goes along with them.
+    """Shows the masks of a propagation, and its newest frame.
 
     A slice of a Labels layer takes napari some 5 ms. Twenty of them at once are a tenth of a
     second in which nothing else is done; here each turn of the event loop shows a few.
 
-    Parameters
-    ----------
-    current
-        Gives the image that is worked on; None if there is none.
-
     Attributes
     ----------
     follow
-        Whether the viewer goes along with the frames, as long as the user does not leave them.
+        Whether the viewer goes to the newest frame, as long as the user stays there.
 
     Signals
     -------
@@ -47,10 +42,9 @@ class LiveView(QObject):
     shown = Signal(object)
     noticed = Signal(str)
 
-    def __init__(self, current: Callable[[], Workspace | None]) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.follow = True
-        self._current = current
         self._workspace: Workspace | None = None
         self._newest: Progress | None = None
         self._done: defaultdict[int, set[int]] = defaultdict(set)  # objects by frame
@@ -60,38 +54,48 @@ class LiveView(QObject):
 
     @property
     def is_busy(self) -> bool:
-        """Whether masks are there that are yet to be shown."""
+        """Whether masks wait to be shown."""
         return self._gather.isActive() or self._catch_up.isActive()
 
     def begin(self, workspace: Workspace) -> None:
-        """Follow from the frame that is shown now."""
+        """Show the masks of a propagation that begins now."""
         self._workspace, self._newest = workspace, None
         self._done.clear()
         self._shown_by_us = workspace.shown_frame
 
-    def take(self, workspace: Workspace, progress: Progress) -> None:
-        """Show the masks of a frame, in a moment."""
+    def take(self, progress: Progress) -> None:
+        """Show the masks of a frame soon."""
         self._done[progress.frame].update(progress.object_ids)
         self._newest = progress
         if not self.is_busy:
-            self._gather.start(GATHER_3D_MS if workspace.is_3d else GATHER_MS)
+            self._start_gathering()
 
     def finish(self) -> None:
-        """Show what came last without waiting for more; then the thumbnails."""
+        """Show the last masks without waiting for more, then the thumbnails."""
         self._gather.stop()
         self._show()
-        workspace = self._current()
-        if workspace is not None and self._newest is not None:
-            workspace.outputs.outdate(thumbnails=True)
+        if self._workspace is not None and self._newest is not None:
+            self._workspace.outputs.outdate(thumbnails=True)
             self._catch_up.start(BREATH_MS)
+
+    def leave(self) -> None:
+        """Show no further frames; layers that are outdated are still drawn."""
+        self._gather.stop()
+        self._newest = None
+        self._done.clear()
 
     def close(self) -> None:
         """Show nothing any more."""
-        self._gather.stop()
+        self.leave()
         self._catch_up.stop()
+        self._workspace = None
+
+    def _start_gathering(self) -> None:
+        is_3d = self._workspace is not None and self._workspace.is_3d
+        self._gather.start(GATHER_3D_MS if is_3d else GATHER_MS)
 
     def _show(self) -> None:
-        workspace, progress = self._current(), self._newest
+        workspace, progress = self._workspace, self._newest
         if workspace is None or progress is None or not self._done:
             return
         ids = set().union(*self._done.values())
@@ -111,47 +115,38 @@ class LiveView(QObject):
         self.shown.emit(progress)
 
     def _show_some(self) -> None:
-        workspace = self._workspace  # its layers are on the screen even if another one was chosen
-        if workspace is None:
-            return
-        if workspace.outputs.catch_up(BUDGET_S):
+        # the layers are on the screen even if another image was chosen
+        if self._workspace is not None and self._workspace.outputs.catch_up(BUDGET_S):
             self._catch_up.start(BREATH_MS)
         elif self._done:
-            self._gather.start(GATHER_3D_MS if workspace.is_3d else GATHER_MS)
-
-
-def _single_shot(call: Callable[[], None], parent: QObject) -> QTimer:
-    timer = QTimer(parent)
-    timer.setSingleShot(True)
-    timer.timeout.connect(call)
-    return timer
+            self._start_gathering()
 
 
 class Propagation(QObject):
-    """Takes the results of a propagation into the history and the layers.
+    """Runs one propagation at a time.
 
     Parameters
     ----------
-    worker, owner
-        Where it runs, and what the thread owns.
-    current
-        Gives the image that is worked on; None if there is none.
+    network
+        Runs it on the inference thread.
 
     Attributes
     ----------
+    view
+        Shows the frames as they come.
     is_running
-        Whether masks are being carried.
+        Whether a propagation runs, paused or not.
 
     Signals
     -------
     changed
-        It began, stands still, goes on, or ended.
+        It began, was paused, continued, or ended.
     progressed, ended
-        `Progress`, and whether it went to its end.
+        `Progress` of the newest frame shown, and whether it reached its end.
     recorded
-        New masks are in the history.
+        New masks are in the log.
     noticed, failed
-        A sentence for the user, and what broke it off.
+        A sentence for the user, and the exception that ended it.
     """
 
     changed = Signal()
@@ -161,128 +156,125 @@ class Propagation(QObject):
     noticed = Signal(str)
     failed = Signal(object)
 
-    def __init__(
-        self,
-        worker: SessionWorker,
-        owner: SessionOwner,
-        current: Callable[[], Workspace | None],
-    ) -> None:
+    def __init__(self, network: Network) -> None:
         super().__init__()
         self.is_running = False
-        self._worker = worker
-        self._owner = owner
-        self._current = current
+        self.view = LiveView()
+        self.view.shown.connect(self.progressed)
+        self.view.noticed.connect(self.noticed)
+        self._network = network
         self._waiting: list[Callable[[], None]] = []
         self._run = 0
-        self._live = LiveView(current)
-        self._live.shown.connect(self.progressed)
-        self._live.noticed.connect(self.noticed)
-
-    @property
-    def follow(self) -> bool:
-        """Whether the viewer goes along with the frames, as long as the user does not leave."""
-        return self._live.follow
-
-    @follow.setter
-    def follow(self, follow: bool) -> None:
-        self._live.follow = follow
 
     @property
     def is_showing(self) -> bool:
-        """Whether masks are there that are yet to be shown."""
-        return self._live.is_busy
+        """Whether masks wait to be shown."""
+        return self.view.is_busy
 
     @property
     def is_paused(self) -> bool:
-        """Whether it stands still."""
-        return self._worker.is_paused
+        """Whether it is paused."""
+        return self._network.worker.is_paused
 
-    def carry(
+    def propagate(
         self,
-        step: PendingStep,
+        workspace: Workspace,
+        step: Step,
         direction: Direction,
         frames: tuple[int, int] | None,
         object_ids: Sequence[int] | None,
     ) -> None:
-        """Carry masks to other frames; the step gets them, the rest is as for `Annotation`."""
-        self.start(partial(self._owner.propagate, direction, frames, object_ids), step)
-
-    def carry_changes(self, object_ids: Sequence[int] | None) -> None:
-        """Carry on what was corrected since, as far as it changes anything."""
-        step = PendingStep(Action.CORRECT, "")
-        self.start(partial(self._owner.propagate_changes, object_ids), step)
-
-    def start(self, stream: Callable[[], Iterator[Progress | None]], step: PendingStep) -> None:
-        """Run a propagation; nothing happens while another one runs.
-
-        Parameters
-        ----------
-        stream
-            Makes the generator, on the worker's thread.
-        step
-            Gets the masks.
-        """
-        workspace = self._current()
-        if workspace is None or self.is_running:
-            return
-        self.is_running = True
-        self._run += 1
-        self._live.begin(workspace)
-        step.begin(workspace)
-        guarded = Guarded(stream)
-        self._worker.stream(
-            guarded,
-            each=partial(self._take, workspace, step),
-            then=partial(self._end, self._run, guarded),
+        """Propagate objects; the step gets the masks, the rest is as for `SessionOwner`."""
+        prompts, locked = dict(workspace.history.prompts), workspace.objects.locked_ids
+        self._start(
+            workspace,
+            step,
+            lambda owner: owner.propagate(prompts, locked, direction, frames, object_ids),
         )
-        self.changed.emit()
+
+    def propagate_changes(
+        self, workspace: Workspace, step: Step, object_ids: Sequence[int] | None
+    ) -> None:
+        """Propagate what changed prompts can change; as `propagate`."""
+        prompts, locked = dict(workspace.history.prompts), workspace.objects.locked_ids
+        self._start(
+            workspace, step, lambda owner: owner.propagate_changes(prompts, locked, object_ids)
+        )
 
     def pause(self, pause: bool = True) -> None:
-        """Let it stand still, or go on; prompts are answered meanwhile."""
-        self._worker.pause(pause)
+        """Pause or continue; prompts are answered meanwhile."""
+        self._network.worker.pause(pause)
         self.changed.emit()
 
+    def cancel(self) -> None:
+        """Stop after the present frame."""
+        self._network.worker.cancel()
+
     def when_idle(self, call: Callable[[], None]) -> None:
-        """Call at once, or as soon as the propagation that is running is cancelled."""
+        """Call at once, or when the propagation that runs is cancelled."""
         if self.is_running:
             self._waiting.append(call)
-            self._worker.cancel()
+            self.cancel()
         else:
             call()
 
-    def abandon(self) -> None:
-        """Take it for ended: its worker's queue was cleared."""
+    def leave(self) -> None:
+        """Count the propagation as ended: its image was left, and the thread's queue cleared."""
         self.is_running = False
+        self.view.leave()
 
     def forget_waiting(self) -> None:
-        """Call nothing of what waits for the end."""
+        """Forget the calls that wait for its end."""
         self._waiting.clear()
 
-    def close(self) -> None:
-        """Show nothing any more."""
-        self._live.close()
+    def _start(
+        self,
+        workspace: Workspace,
+        step: Step,
+        stream: Callable[[SessionOwner], Iterator[Progress | None]],
+    ) -> None:
+        if self.is_running:
+            return
+        self.is_running = True
+        self._run += 1
+        self.view.begin(workspace)
+        guarded = Guarded(stream)
+        self._network.stream(
+            guarded,
+            each=partial(self._take, workspace, step, self._run),
+            then=partial(self._end, workspace, self._run, guarded),
+        )
+        self.changed.emit()
 
-    def _take(self, workspace: Workspace, step: PendingStep, progress: Progress) -> None:
-        ids = [i for i in progress.object_ids if i in workspace.objects.ids]
-        step.record(workspace, workspace.stored_masks((i, progress.frame) for i in ids))
+    def _take(self, workspace: Workspace, step: Step, run: int, progress: Progress) -> None:
+        """Record the masks of a frame; those of prompted frames and locked objects stay."""
+        history, frame = workspace.history, progress.frame
+        masks = {
+            Key(Kind.MASK, i, frame): mask
+            for i, mask in progress.masks.items()
+            if history.accepts_mask(i, frame)
+        }
+        history.extend(step, masks)
         self.recorded.emit()
-        if workspace is self._current():
-            self._live.take(workspace, progress)
+        if run == self._run and self.is_running:
+            self.view.take(progress)
 
-    def _end(self, run: int, stream: Guarded, completed: bool) -> None:
-        if run == self._run and self.is_running:  # else of an image that was left
+    def _end(self, workspace: Workspace, run: int, stream: Guarded, completed: bool) -> None:
+        if run == self._run and self.is_running:  # else its image was left
             self.is_running = False
-            self._live.finish()
+            self.view.finish()
             self.ended.emit(completed and stream.error is None)
             self.changed.emit()
-            self._call_waiting()
+            waiting, self._waiting = self._waiting, []
+            for call in waiting:
+                call()
+            workspace.history.drop_empty()
         if stream.error is not None:
             self.failed.emit(stream.error)
 
-    def _call_waiting(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for call in waiting:
-            call()
-        workspace = self._current()
-        if workspace is not None:
-            workspace.history.drop_empty()
+
+def _single_shot(call: Callable[[], None], parent: QObject) -> QTimer:
+    timer = QTimer(parent)
+    timer.setSingleShot(True)
+    timer.timeout.connect(call)
+    return timer

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
 
+from napari_sam2.annotation import history
+from napari_sam2.annotation.history import Action
 from napari_sam2.layers.mask_layers.candidates_layer import FoundLayer
 from napari_sam2.layers.viewer.image_geometry import FrameGeometry
 from napari_sam2.layers.workspace import Workspace
 from napari_sam2.tracks.suggestions import of_divisions
 from napari_sam2.widgets.annotator.annotator_of_viewer import annotator_of
+from napari_sam2.widgets.annotator.work import Work
 from napari_sam2.widgets.automatic_dock.examples import are_objects, examples_of
 from napari_sam2.widgets.automatic_dock.jobs import CompareJob, Examples, SegmentJob, Step, TrackJob
 from napari_sam2.widgets.automatic_dock.sections import (
@@ -142,7 +145,7 @@ class SegmentEverything(QWidget):
         self.alike.started.connect(self._find_alike)
         self.alike.least_changed.connect(self._least_changed)
         self.track.started.connect(self._track)
-        self.progress.cancelled.connect(self.annotator.cancel)
+        self.progress.cancelled.connect(self.annotator.propagation.cancel)
         for signal, slot in self._connections():
             signal.connect(slot)
         events = self._viewer.layers.events
@@ -192,7 +195,7 @@ class SegmentEverything(QWidget):
     ) -> None:
         """Run a job; `then` is told whether it went to its end, also where it failed."""
         stream = Guarded(job)
-        self.annotator.stream(stream, each=each, then=partial(self._end, stream, then))
+        self.annotator.network.stream(stream, each=each, then=partial(self._end, stream, then))
 
     def _end(self, stream: Guarded, then: Callable[[bool], None], completed: bool) -> None:
         self._broken = "Cancelled" if stream.error is None else "Failed"
@@ -269,8 +272,8 @@ class SegmentEverything(QWidget):
             self.annotator.noticed.emit(_left_out(len(there)))
         new = [mask for i, mask in masks.items() if i not in there]
         if len(new) > FEW_OBJECTS:
-            self.annotator.set_per_object(False)
-        self.annotator.add_masks({workspace.objects.new(): {frame: mask} for mask in new})
+            self.annotator.work.set_per_object(False)
+        self.annotator.work.add_masks({workspace.objects.new(): {frame: mask} for mask in new})
         found.remove(shown)
         self._sync()
 
@@ -326,16 +329,19 @@ class SegmentEverything(QWidget):
             self._finish("")
             report(error)
             return
-        self.annotator.set_per_object(False)
+        self.annotator.work.set_per_object(False)
         frames = workspace.frames
-        job = TrackJob(frames, self.track.options(everything), workspace.confidence)
-        show = partial(self._show_tracking, workspace)
-        self._run(job.run, show, partial(self._end_tracking, workspace, job))
+        options, work = self.track.options(everything), self.annotator.work
+        job = TrackJob(frames, options, workspace.masklets, workspace.objects)
+        step = work.history.begin(Action.ADD_MASKS, "everything tracked")
+        show = partial(self._show_tracking, work, step)
+        self._run(job.run, show, partial(self._end_tracking, work, step, job))
 
-    def _show_tracking(self, workspace: Workspace, step: Step) -> None:
-        self._show_step(step)
-        if workspace is self.annotator.workspace and step.object_ids:
-            self._tracked.update(step.object_ids)
+    def _show_tracking(self, work: Work, step: history.Step, progress: Step) -> None:
+        self._show_step(progress)
+        work.add_tracked_frame(step, progress.frame, progress.masks)
+        if work.is_chosen and progress.masks:
+            self._tracked.update(progress.masks)
             if not self._refresh.isActive():
                 self._refresh.start()
 
@@ -346,10 +352,10 @@ class SegmentEverything(QWidget):
             workspace.outputs.refresh()
         self._tracked.clear()
 
-    def _end_tracking(self, workspace: Workspace, job: TrackJob, completed: bool) -> None:
+    def _end_tracking(self, work: Work, step: history.Step, job: TrackJob, completed: bool) -> None:
         self._tracked.clear()
-        workspace.proposed.extend(of_divisions(job.divisions))
-        self.annotator.steps.add_followed(workspace, job.seeds)
+        work.workspace.proposed.extend(of_divisions(job.divisions))
+        work.add_tracked(step, job.withdrawn, job.seeds)
         said = _in_words(len(job.seeds), len(job.divisions))
         self._finish(said if completed else f"{self._kept[:-1]}: {said}")
 
@@ -361,7 +367,9 @@ class SegmentEverything(QWidget):
     def _sync(self) -> None:
         """Show the state that things are in."""
         image, found = self.image.image, self.found
-        free = image is not None and not self._is_running and not self.annotator.is_propagating
+        free = (
+            image is not None and not self._is_running and not self.annotator.propagation.is_running
+        )
         for widget in (self.segment.run, self.alike.run, self.track.run):
             widget.setEnabled(free)
         if image is not None:

@@ -3,21 +3,25 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2.annotation.annotation import Annotation
+from napari_sam2.annotation.history import StoredMask
+from napari_sam2.annotation.objects import Objects
 from napari_sam2.layers.mask_layers.candidates_layer import FoundObject
 from napari_sam2.layers.viewer.image_geometry import LayerFrames
-from napari_sam2.masks.masklets import Confidence
+from napari_sam2.masks.masklets import Confidence, Masklets
+from napari_sam2.masks.packing import pack
 from sam2_torch.automatic.options import EverythingOptions, TrackOptions
 from sam2_torch.masks import SparseMask
-from sam2_torch.predictions import MaskLogits
+from sam2_torch.predictions import MaskLogits, MaskPrediction
 
 if TYPE_CHECKING:
     from napari_sam2.widgets.inference.session_owner import SessionOwner
+    from sam2_torch.sessions.video_session import VideoSession
 
 Seeds: TypeAlias = Callable[[Any], NDArray[np.float32]] | None
 """Makes seeds, (N, 2) rows and columns, of a frame's pixels; None for the grid."""
@@ -27,13 +31,13 @@ Examples: TypeAlias = Mapping[int, Sequence[SparseMask]]
 
 
 class Step(NamedTuple):
-    """How far a job is, in words, and what changed."""
+    """Progress of a job in words, and the masks of a frame by object id."""
 
     done: int
     total: int
     doing: str
-    object_ids: tuple[int, ...] = ()
-    frame: int | None = None
+    masks: Mapping[int, StoredMask] = MappingProxyType({})
+    frame: int = -1
 
 
 @dataclass
@@ -71,7 +75,7 @@ class SegmentJob:
     def _segment(self, owner: "SessionOwner", number: int, at: int) -> Iterator[Step]:
         from sam2_torch.automatic import Everything
 
-        annotation = _annotation(owner)
+        session = _session(owner)
         pixels = shown_frames(self.frames)[number]
         seeds = self.seeds(number)
         everything = Everything(
@@ -79,7 +83,7 @@ class SegmentJob:
             pixels,
             self.options,
             seeds_yx=None if seeds is None else seeds(pixels),
-            contrast=annotation.session.contrast,
+            contrast=session.contrast,
         )
         try:
             with closing(everything.run()) as run:  # type: ignore[type-var]
@@ -119,8 +123,8 @@ class CompareJob:
         """Do it, on the worker's thread."""
         from sam2_torch.automatic import Likeness
 
-        annotation = _annotation(owner)
-        likeness = Likeness(owner.model, shown_frames(self.frames), annotation.session.contrast)
+        session = _session(owner)
+        likeness = Likeness(owner.model, shown_frames(self.frames), session.contrast)
         for frame, ones in self.examples.items():
             likeness.add_examples(frame, ones)
         masks = self.masks()
@@ -140,11 +144,13 @@ class TrackJob:
         The movie.
     options
         How.
-    confidence
-        Where the scores go, by object id and frame.
+    masklets, objects
+        Masks and objects that exist already; ids of new objects are taken from the latter.
 
     Attributes
     ----------
+    withdrawn
+        (object id, frame) of masks that turned out to be wrong.
     seeds
         The prompts of what was found: a mask by object id and frame.
     divisions
@@ -153,43 +159,41 @@ class TrackJob:
 
     frames: LayerFrames
     options: TrackOptions
-    confidence: dict[tuple[int, int], Confidence]
+    masklets: Masklets
+    objects: Objects
+    withdrawn: set[tuple[int, int]] = field(default_factory=set)
     seeds: dict[int, dict[int, SparseMask]] = field(default_factory=dict)
     divisions: list[Any] = field(default_factory=list)
 
     def run(self, owner: "SessionOwner") -> Iterator[Step]:
-        """Do it, on the worker's thread; the masks go to the masklets as they come."""
+        """Track on the inference thread."""
         from sam2_torch.automatic import TrackEverything
 
-        annotation = _annotation(owner)
+        session = _session(owner)
         if self.frames.n_planes > 1:
             raise ValueError(
                 "track everything: expected a movie or a stack, found a movie of stacks; choose "
                 "the axis to follow in “Along”, or make objects and propagate them"
             )
-        masklets = annotation.masklets
-        known = annotation.object_ids
+        masklets, known = self.masklets, self.objects.ids
         tracking = TrackEverything(
-            annotation.session,
+            session,
             shown_frames(self.frames),
             self.options,
-            new_id=annotation.new_object,
+            new_id=self.objects.new,
             known=lambda frame: {i: mask for i in known if (mask := masklets.get(i, frame))},
         )
         try:
             with closing(tracking.run()) as run:  # type: ignore[type-var]
                 for step in run:
-                    for i, mask in step.masks.items():
-                        seen, logits = step.predictions.get(i), MaskLogits.unknown()
-                        if seen is not None:
-                            scores = Confidence(seen.iou, seen.object_score)
-                            self.confidence[i, step.frame] = scores
-                            logits = seen.coarse or logits
-                        masklets.set(i, step.frame, mask, logits)
                     doing = f"frame {step.frame}, {len(tracking.objects)} objects"
-                    yield Step(step.done, step.total, doing, tuple(step.masks), step.frame)
+                    masks = {
+                        i: _stored(mask, step.predictions.get(i)) for i, mask in step.masks.items()
+                    }
+                    self.withdrawn.update((i, step.frame) for i in masks)
+                    yield Step(step.done, step.total, doing, masks, step.frame)
         finally:
-            _tidy(annotation, tracking)
+            self.withdrawn.difference_update(tracking.masks)
             self.divisions = tracking.divisions
             self.seeds = {
                 i: {one.seed_frame: one.seed.sparse} for i, one in tracking.objects.items()
@@ -201,15 +205,15 @@ def shown_frames(frames: LayerFrames) -> Any:
     return frames.appearance.show(frames).frames
 
 
-def _tidy(annotation: Annotation, tracking: Any) -> None:
-    """Take back masks of objects that turned out to have left, or to be another one."""
-    for object_id in tracking.objects:
-        for frame in annotation.masklets.frames(object_id):
-            if (object_id, frame) not in tracking.masks:
-                annotation.masklets.remove(object_id, frame)
+def _stored(mask: SparseMask, prediction: MaskPrediction | None) -> StoredMask:
+    """Pack a mask, with logits and confidence as far as they are known."""
+    if prediction is None:
+        return StoredMask(pack(mask, MaskLogits.unknown()))
+    confidence = Confidence(prediction.iou, prediction.object_score)
+    return StoredMask(pack(mask, prediction.coarse or MaskLogits.unknown()), confidence)
 
 
-def _annotation(owner: "SessionOwner") -> Annotation:
-    if owner.annotation is None:
+def _session(owner: "SessionOwner") -> "VideoSession":
+    if owner.session is None:
         raise ValueError("expected an open image, found none: its model could not be loaded")
-    return owner.annotation
+    return owner.session

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Any
 
-from napari_sam2.annotation.annotation import Direction
+from napari_sam2.annotation.prompted_session import Direction
 
 PLUGIN = "napari-sam2"
 

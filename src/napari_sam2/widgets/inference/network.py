@@ -1,6 +1,6 @@
-"""Which network is in use, where it is, and on which image it is open."""
+"""The model in use, its device, and the image that is open with it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator
 from functools import partial
 from typing import Any
 
@@ -17,28 +17,30 @@ PREVIEW_PX = 240
 
 
 class Network(QObject):
-    """Loads a network on the worker's thread, and opens one image after the other with it.
+    """Loads models on the inference thread and opens images with them, one at a time.
 
     Parameters
     ----------
     worker, owner
-        The thread that calls the network, and what it owns.
+        The inference thread, and the model and session that it owns.
 
     Attributes
     ----------
+    worker
+        The inference thread.
     model
-        Name or path, and device, of what `open` loads.
+        Name or path, and device, of the model that `open` loads.
     device, dtype
-        Where it is, and its precision; empty as long as it is not loaded.
+        Device and precision of the loaded model; empty while none is loaded.
     is_loading, is_unloaded
-        Whether it is on its way, and whether the user has freed its memory.
+        Whether the model is being loaded; whether the user has freed its memory.
 
     Signals
     -------
     changed
-        One of the attributes is different now.
+        One of the attributes changed.
     failed
-        Why it cannot be loaded, if the one from before goes on.
+        The exception of a model that could not be loaded while the previous one stays in use.
     """
 
     changed = Signal()
@@ -49,69 +51,102 @@ class Network(QObject):
         self.model = EMBEDDED_MODEL
         self.device = self.dtype = ""
         self.is_loading = self.is_unloaded = False
-        self._worker = worker
+        self.worker = worker
         self._owner = owner
         self._opened: tuple[Workspace, tuple[str, str]] | None = None
 
     @property
     def is_open(self) -> bool:
-        """Whether it is open on an image, or on its way to be."""
+        """Whether an image is open, or being opened."""
         return self._opened is not None
 
     def is_open_on(self, workspace: Workspace) -> bool:
-        """Tell whether it is open on this image, or on its way to be."""
+        """Return whether this image is open, or being opened."""
         return self._opened is not None and self._opened[0] is workspace
 
     def open(self, workspace: Workspace) -> bool:
-        """Load it and the image; False if both are open already.
+        """Load the model and open the image with it; requests that wait are dropped.
 
-        All that the worker was to do is dropped.
+        Returns
+        -------
+        False if it is open already.
         """
         if self._opened == (workspace, self.model):
             return False
-        self._worker.clear()
+        self.worker.clear()
         self._opened = (workspace, self.model)
         self.is_loading, self.is_unloaded = True, False
         self.device = self.dtype = ""
-        self._worker.submit(
-            partial(
-                self._owner.open,
-                self.model,
-                workspace.frames,
-                workspace.masklets,
-                workspace.objects,
-                workspace.confidence,
-            ),
-            then=self._show_opened,
+        self.worker.submit(
+            partial(self._owner.open, self.model, workspace.frames), then=self._show_opened
         )
         return True
 
+    def submit(
+        self,
+        function: Callable[[SessionOwner], Any],
+        then: Callable[[Any], None] | None = None,
+        topic: Hashable = None,
+    ) -> None:
+        """Call a function on the inference thread.
+
+        Parameters
+        ----------
+        function
+            Gets the owner of model and session.
+        then
+            Gets the result, on the GUI thread; not called after an error, which the worker's
+            `failed` emits.
+        topic
+            Of several requests with one topic only the newest counts.
+        """
+        self.worker.submit(partial(function, self._owner), then=then, topic=topic)
+
+    def stream(
+        self,
+        function: Callable[[SessionOwner], Iterator[Any]],
+        each: Callable[[Any], None],
+        then: Callable[[bool], None] | None = None,
+    ) -> None:
+        """Run a generator on the inference thread; requests are answered between its steps.
+
+        Parameters
+        ----------
+        function
+            Gets the owner of model and session, and returns the generator.
+        each
+            Gets each value, on the GUI thread.
+        then
+            Gets whether the generator reached its end; `SessionWorker.cancel` closes it before.
+        """
+        self.worker.stream(partial(function, self._owner), each=each, then=then)
+
     def outdate(self) -> None:
-        """Let the next `open` open the image anew."""
+        """Let the next `open` open the image again."""
         self._opened = None
 
     def leave(self) -> None:
-        """Let go of the image; the network stays."""
-        self._worker.clear()
+        """Close the image; the model stays loaded."""
+        self.worker.clear()
         if self._opened is not None:
-            self._worker.submit(self._owner.close)
+            self.worker.submit(self._owner.close)
             self._opened = None
         self.is_loading = False
 
     def unload(self) -> None:
-        """Let go of the image, and free the memory of the network."""
-        self._worker.clear()
-        self._worker.submit(self._owner.unload)
+        """Close the image and free the memory of the model."""
+        self.worker.clear()
+        self.worker.submit(self._owner.unload)
         self._opened, self.device, self.dtype = None, "", ""
         self.is_loading, self.is_unloaded = False, True
 
     def note_failure(self) -> None:
-        """Something failed on the worker: what was being loaded is not there."""
+        """Note that a request failed: a model that was being loaded is not there."""
         if self.is_loading:
             self.is_loading, self._opened = False, None
 
     def preview(self, workspace: Workspace, then: Callable[[tuple[Any, str]], None]) -> None:
-        """Make a picture of what it sees of the frame that is shown."""
+        """Make a picture of the shown frame as the network sees it."""
         picture = partial(
             preview,
             workspace.frames,
@@ -120,7 +155,7 @@ class Network(QObject):
             workspace.appearance,
             PREVIEW_PX,
         )
-        self._worker.submit(picture, then=then, topic="preview")
+        self.worker.submit(picture, then=then, topic="preview")
 
     def _show_opened(self, opened: Opened) -> None:
         self.is_loading, self.device, self.dtype = False, opened.device, opened.dtype

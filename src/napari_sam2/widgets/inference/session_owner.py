@@ -1,24 +1,30 @@
-"""What the worker's thread owns: the network and the annotation of the open image."""
+"""The model and the session of the open image, which the inference thread owns."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from napari_sam2.annotation.annotation import Annotation, Direction
 from napari_sam2.annotation.daughters import disjoint_pair
 from napari_sam2.annotation.drawn_prompts import Marks, ObjectFrame
 from napari_sam2.annotation.history import StoredMask
-from napari_sam2.annotation.objects import Objects
+from napari_sam2.annotation.prompted_session import (
+    Direction,
+    Prompts,
+    prompted_places,
+    set_prompts,
+    stored_mask,
+    unlocked,
+)
 from napari_sam2.layers.viewer.image_geometry import LayerFrames
-from napari_sam2.masks.masklets import Confidence, Masklets
 from napari_sam2.movies import appearance
 from napari_sam2.movies.background_threads import garbage_collected_afterwards, load_torch_libraries
 from napari_sam2.widgets.inference.loaded_model import LoadedModel, LoadModel, Opened
 from sam2_torch.masks import SparseMask
-from sam2_torch.predictions import FrameResult, MaskPrediction
+from sam2_torch.predictions import FrameResult
+from sam2_torch.prompts import PointPrompt
 
 if TYPE_CHECKING:
     from sam2_torch import EmbeddingStore
@@ -29,26 +35,31 @@ OpenSession: TypeAlias = "Callable[[Any, LayerFrames], VideoSession]"
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a propagation is.
+    """Masks of one frame, and the progress of their propagation.
 
     Parameters
     ----------
     frame
-        The frame that was done last.
-    object_ids
-        The objects that were followed there.
+        The frame.
+    masks
+        The masks by object id.
     done, total
-        Count of frames; corrections on the way add to the total. The total is None where it
-        depends on what is found.
+        Counts of frames; corrections on the way add to the total. The total is None where it
+        depends on the masks.
     seconds_per_frame
-        The speed so far; None at the first frame, which tells nothing: it was prompted.
+        Mean so far; None at the first frame, which was prompted and takes no time.
     """
 
     frame: int
-    object_ids: tuple[int, ...]
+    masks: dict[int, StoredMask]
     done: int
     total: int | None
     seconds_per_frame: float | None
+
+    @property
+    def object_ids(self) -> tuple[int, ...]:
+        """The objects on the frame."""
+        return tuple(self.masks)
 
     @property
     def seconds_left(self) -> float | None:
@@ -73,88 +84,78 @@ def open_session(model: Any, frames: LayerFrames) -> "VideoSession":
 
 
 class SessionOwner:
-    """Opens images and answers for them; every method belongs to the worker's thread.
+    """Loads a model, opens images and answers requests; all methods run on the inference thread.
 
     Parameters
     ----------
-    load, session
-        How a model is loaded and a session started.
+    load, open_session
+        Functions that load a model and start a session.
+
+    Attributes
+    ----------
+    session
+        The session of the open image; None if no image is open.
     """
 
-    def __init__(self, load: LoadModel = load_model, session: OpenSession = open_session) -> None:
+    def __init__(
+        self, load: LoadModel = load_model, open_session: OpenSession = open_session
+    ) -> None:
+        self.session: VideoSession | None = None
         self._loaded = LoadedModel(load)
-        self._session = session
-        self._annotation: Annotation | None = None
+        self._open_session = open_session
         self._store: EmbeddingStore | None = None
 
     @property
     def model(self) -> Any:
-        """The network; None if none is loaded."""
+        """The model; None if none is loaded."""
         return self._loaded.model
 
-    @property
-    def annotation(self) -> Annotation | None:
-        """The open image's objects, prompts and masks; None if no image is open."""
-        return self._annotation
-
     def another_session(self, frames: LayerFrames) -> "VideoSession":
-        """Start a session beside the open one, with the same network.
+        """Start a session with the loaded model beside the open one.
 
         Raises
         ------
         ValueError
-            If no network is loaded.
+            If no model is loaded.
         """
         if self.model is None:
             raise ValueError("expected a model, found none: it could not be loaded")
-        return self._session(self.model, frames)
+        return self._open_session(self.model, frames)
 
-    def open(
-        self,
-        model: tuple[str, str],
-        frames: LayerFrames,
-        masklets: Masklets,
-        objects: Objects,
-        confidence: dict[ObjectFrame, Confidence] | None = None,
-    ) -> Opened:
-        """Start anew on an image.
+    def open(self, model: tuple[str, str], frames: LayerFrames) -> Opened:
+        """Load a model and start a session.
 
         Parameters
         ----------
         model
-            Name or path, and device. The one that is loaded already is kept.
+            Name or path, and device. A model that is loaded already is kept.
         frames
             The movie.
-        masklets, objects, confidence
-            Where masks, names and scores go.
 
         Returns
         -------
-        Which model is in use. That is the one from before, with the image as it was, if this
-        one cannot be loaded.
+        The model in use: the previous one, with its session, if this one cannot be loaded.
 
         Raises
         ------
         Exception
-            If it cannot be loaded and none was before, or if the image cannot be opened.
+            If the model cannot be loaded and there is no previous one, or the image cannot be
+            opened.
         """
         failure = self._loaded.switch(model, make_room=self.close)
-        if failure is None or self._annotation is None:
-            self._annotation = None  # two sessions may not fit in memory
-            session = self._session(self._loaded.model, frames)
+        if failure is None or self.session is None:
+            self.session = None  # two sessions may not fit in memory
+            self.session = self._open_session(self._loaded.model, frames)
             if self._store is not None:
-                session.keep_embeddings(self._store)
-            self._annotation = Annotation(
-                session, masklets=masklets, objects=objects, confidence=confidence
-            )
+                self.session.keep_embeddings(self._store)
         return self._loaded.describe(failure)
 
     def close(self) -> None:
-        """Let go of the image; the model stays."""
-        self._annotation = None
+        """End the session; the model stays loaded."""
+        self.session = None
 
     def unload(self) -> None:
-        """Let go of the image and of the model, and free their memory."""
+        """End the session, unload the model and free their memory."""
         self.close()
         self._loaded.unload()
 
@@ -163,8 +164,8 @@ class SessionOwner:
         from sam2_torch import EmbeddingStore
 
         self._store = EmbeddingStore() if keep else None
-        if self._annotation is not None:
-            self._annotation.session.keep_embeddings(self._store)
+        if self.session is not None:
+            self.session.keep_embeddings(self._store)
         if self._store is None:
             return "Embeddings are not kept on disk any more; what is there stays."
         return f"Embeddings are kept in {self._store.folder}"
@@ -183,9 +184,9 @@ class SessionOwner:
         ValueError
             If the image is seen in windows: which ones depends on the objects.
         """
-        if self._annotation is None:
+        session = self.session
+        if session is None:
             return
-        session = self._annotation.session
         if session.crops is not None:
             raise ValueError(
                 "expected frames that are seen whole, found windows: what is in them is encoded "
@@ -198,88 +199,141 @@ class SessionOwner:
         """Measure the model's speed, step by step, and remember it."""
         return self._loaded.measure()
 
-    def prompt(
-        self, key: ObjectFrame, marks: Marks, frame_shape: tuple[int, int]
-    ) -> MaskPrediction | None:
-        """Say what is drawn of an object in a frame; None if no image could be opened."""
-        if self._annotation is None:
+    def answer(
+        self, place: ObjectFrame, prompts: Prompts, before: Marks | None = None
+    ) -> StoredMask | None:
+        """Return the mask of an object on a prompted frame; None without prompt or session.
+
+        Parameters
+        ----------
+        place
+            Object id and frame.
+        prompts
+            All prompts of the object: those on other frames are its memory.
+        before
+            Prompts of the frame that these refine. The session sets them first if it has none,
+            as after a session file was opened.
+        """
+        if self.session is None:
             return None
-        return self._annotation.prompt(*key, marks.prompts(frame_shape), marks.choice)
+        for _ in set_prompts(self.session, prompts, place[:1], omitted=place):
+            pass
+        if place not in prompts:
+            return None
+        drawn, session = prompts[place], self.session
+        if before and place not in prompted_places(session, place[:1]):
+            session.set_prompts(*place, before.prompts(session.frame_shape), before.choice or 0)
+        prediction = session.set_prompts(
+            *place, drawn.prompts(session.frame_shape), drawn.choice or 0
+        )
+        return None if prediction is None else stored_mask(prediction, given=drawn.is_mask)
 
-    def restate(
-        self,
-        key: ObjectFrame,
-        marks: Marks,
-        frame_shape: tuple[int, int],
-        mask: StoredMask | None,
-    ) -> bool:
-        """Say what was drawn before, with its mask; returns whether another one was there."""
-        if self._annotation is None:
-            return False
-        return self._annotation.restate(*key, marks.prompts(frame_shape), mask, marks.choice)
-
-    def alternatives(self, key: ObjectFrame) -> list[SparseMask]:
-        """List the masks that the click on an object in a frame can mean, best first."""
-        return [] if self._annotation is None else self._annotation.alternatives(*key)
+    def candidates(self, place: ObjectFrame) -> list[SparseMask]:
+        """List the masks that the click of an object on a frame can mean, best first."""
+        if self.session is None or place not in prompted_places(self.session, place[:1]):
+            return []
+        return [each.sparse for each in self.session.candidates(*place)]
 
     def daughter_choices(
         self, frame: int, places: Sequence[tuple[float, float]]
     ) -> tuple[int, int] | None:
-        """Choose what a click into each of two daughters means, so that the masks lie apart.
+        """Choose a candidate of one click on each of two daughters, so that the masks are disjoint.
 
         Returns
         -------
-        Which of the alternatives; None if no two lie apart, or no image is open.
+        Indices of the candidates; None if no two are disjoint, or no image is open.
         """
-        if self._annotation is None:
+        if self.session is None:
             return None
-        first, second = (self._annotation.meanings(frame, place) for place in places)
+        clicks = (PointPrompt([place], [1]) for place in places)
+        first, second = (self.session.predict(frame, click) for click in clicks)
         return disjoint_pair(first, second)
 
     def fork(self, mother: int, frame: int, daughters: tuple[int, int]) -> None:
-        """Let the daughters of an object remember it as it was before a frame."""
-        if self._annotation is not None:
-            self._annotation.fork(mother, frame, daughters)
+        """Give the daughters of an object its memory from before a frame."""
+        if self.session is not None and mother in self.session.object_ids:
+            self.session.inherit_memories(mother, frame, daughters)
 
-    def remove_object(self, object_id: int) -> None:
-        """Forget an object."""
-        if self._annotation is not None:
-            self._annotation.remove_object(object_id)
+    def forget(
+        self,
+        places: Collection[ObjectFrame],
+        removed: Collection[int],
+        changed: Collection[int],
+    ) -> None:
+        """Forget prompts and objects that were removed, and propagated masks that were changed.
 
-    def forget_tracked(self, object_ids: Iterable[int]) -> None:
-        """Forget where objects were followed to."""
-        if self._annotation is not None:
-            self._annotation.forget_tracked(object_ids)
+        Parameters
+        ----------
+        places
+            (object id, frame) of prompts that are not in the log any more.
+        removed
+            Ids of objects that are not in the log any more.
+        changed
+            Ids of objects whose masks in the log are others than the session has propagated.
+        """
+        session = self.session
+        if session is None:
+            return
+        for object_id in set(removed).intersection(session.object_ids):
+            session.remove_object(object_id)
+        for place in places:
+            session.set_prompts(*place, ())
+        for object_id in set(changed).intersection(session.object_ids):
+            session.forget_tracked(object_id)
 
     def propagate(
         self,
+        prompts: Prompts,
+        locked: Collection[int],
         direction: Direction,
         frames: tuple[int, int] | None,
         object_ids: Sequence[int] | None = None,
     ) -> Iterator[Progress | None]:
-        """Follow objects, all of them by default; the masks go to the masklets.
+        """Propagate objects to other frames.
+
+        Parameters
+        ----------
+        prompts
+            All prompts of the log.
+        locked
+            Objects that are left out.
+        direction, frames
+            As for `VideoSession.propagate`.
+        object_ids
+            The objects; all by default.
 
         Yields
         ------
-        None as long as prompts of a reopened session are said to the network, then `Progress`.
+        None while prompts are set in the session, then `Progress`.
         """
-        if self._annotation is None:
+        session = self.session
+        if session is None:
             return
-        yield from self._annotation.catch_up(object_ids)
-        total = self._annotation.frame_count(direction, frames=frames, object_ids=object_ids)
-        yield from _progress(self._annotation.propagate(direction, frames, object_ids), total)
+        known = {*session.object_ids, *(object_id for object_id, _ in prompts)}
+        yield from set_prompts(session, prompts, known if object_ids is None else object_ids)
+        wanted = unlocked(session, object_ids, locked)
+        total = session.frame_count(direction, frames=frames, object_ids=wanted)
+        yield from _progress(session.propagate(direction, frames=frames, object_ids=wanted), total)
 
     def propagate_changes(
-        self, object_ids: Sequence[int] | None = None
+        self, prompts: Prompts, locked: Collection[int], object_ids: Sequence[int] | None = None
     ) -> Iterator[Progress | None]:
-        """Follow again what changed prompts can have changed, of all objects by default."""
-        if self._annotation is not None:
-            yield from self._annotation.catch_up(object_ids or ())
-            yield from _progress(self._annotation.propagate_changes(object_ids), None)
+        """Propagate again what changed prompts can change; by default of all objects.
+
+        Parameters and yields as for `propagate`.
+        """
+        session = self.session
+        if session is None:
+            return
+        yield from set_prompts(
+            session, prompts, session.object_ids if object_ids is None else object_ids
+        )
+        wanted = unlocked(session, object_ids, locked)
+        yield from _progress(session.propagate_changes(object_ids=wanted), None)
 
 
 def _progress(results: Iterator[FrameResult], total: int | None) -> Iterator[Progress]:
-    """Count results, and time how long they take to be made."""
+    """Pack the masks of a propagation, count its frames and measure their time."""
     spent = 0.0
     with closing(results):  # type: ignore[type-var]
         for done in count(1):
@@ -287,8 +341,12 @@ def _progress(results: Iterator[FrameResult], total: int | None) -> Iterator[Pro
             result = next(results, None)
             if result is None:
                 return
-            # the first frame was prompted: it costs nothing, and says nothing of the others
+            # the first frame was prompted: it takes no time
             spent += monotonic() - began if done > 1 else 0
             step = spent / (done - 1) if done > 1 else None
             total = None if total is None else max(total, done)
-            yield Progress(result.frame, result.object_ids, done, total, step)
+            masks = {
+                object_id: stored_mask(prediction)
+                for object_id, prediction in zip(result.object_ids, result.predictions, strict=True)
+            }
+            yield Progress(result.frame, masks, done, total, step)

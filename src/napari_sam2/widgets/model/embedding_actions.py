@@ -49,14 +49,14 @@ class EmbeddingActions(QObject):
         ]
 
     def _sync(self) -> None:
-        is_open = bool(self._annotator.device) and not self._annotator.is_loading
+        is_open = bool(self._annotator.network.device) and not self._annotator.network.is_loading
         self._section.embed.setEnabled(is_open or self._is_running)
         self._section.embed.setText(
             "Stop encoding" if self._is_running else "Encode all frames now"
         )
 
     def _keep(self, keep: bool) -> None:
-        self._annotator.submit(lambda owner: owner.keep_embeddings(keep), then=self._say)
+        self._annotator.network.submit(lambda owner: owner.keep_embeddings(keep), then=self._say)
 
     def _embed_or_stop(self) -> None:
         if self._is_running:
@@ -64,7 +64,7 @@ class EmbeddingActions(QObject):
             return
         self._is_running, self._is_stopped = True, False
         self._say("Encoding …")
-        self._annotator.stream(self._steps, each=self._show, then=self._end)
+        self._annotator.network.stream(self._steps, each=self._show, then=self._end)
         self._sync()
 
     def _steps(self, owner: "SessionOwner") -> Iterator[tuple[int, int]]:
@@ -95,7 +95,7 @@ class EmbeddingActions(QObject):
         self._sync()
 
     def _clear(self) -> None:
-        self._annotator.submit(
+        self._annotator.network.submit(
             lambda owner: owner.clear_embeddings(),
             then=lambda freed: self._say(f"{freed / 1e6:.0f} MB of embeddings deleted."),
         )

@@ -43,12 +43,12 @@ class ModelChooser(QObject):
         self._embeddings = EmbeddingActions(section, annotator)
         self._models: dict[str, ModelStatus] = {}
         self._problems: tuple[str, ...] = ()
-        self._in_use = annotator.model
+        self._in_use = annotator.network.model
         self._downloading = ""
         self._speed: Speed | None = None
         self._is_measuring = False
-        section.show_model(annotator.model[0])
-        section.show_device(annotator.model[1])
+        section.show_model(annotator.network.model[0])
+        section.show_device(annotator.network.model[1])
         for signal, slot in self._connections():
             signal.connect(slot)
         self.sync()
@@ -63,13 +63,13 @@ class ModelChooser(QObject):
     def sync(self) -> None:
         """Show the state that things are in."""
         annotator, section = self._annotator, self.section
-        if annotator.model != self._in_use:  # also back to the one before, after a failure
-            self._in_use = annotator.model
-            section.show_model(annotator.model[0])
-            section.show_device(annotator.model[1])
+        if annotator.network.model != self._in_use:  # also back to the one before, after a failure
+            self._in_use = annotator.network.model
+            section.show_model(annotator.network.model[0])
+            section.show_device(annotator.network.model[1])
         name, device = self._in_use
         section.show_title(
-            model_texts.title(name, annotator.device, device, annotator.network.is_unloaded)
+            model_texts.title(name, annotator.network.device, device, annotator.network.is_unloaded)
         )
         section.toggleButton().setToolTip(name)
         model = self._models.get(section.shown)
@@ -83,7 +83,7 @@ class ModelChooser(QObject):
         self._enable(model)
 
     def _enable(self, model: "ModelStatus | None") -> None:
-        section, is_loaded = self.section, bool(self._annotator.device)
+        section, is_loaded = self.section, bool(self._annotator.network.device)
         section.unload.setEnabled(is_loaded)
         section.measure.setEnabled(is_loaded and not self._is_measuring)
         is_idle = not self._downloading
@@ -186,7 +186,7 @@ class ModelChooser(QObject):
     def _measure(self) -> None:
         self._is_measuring, self._speed = True, None
         self._say("Measuring …")
-        self._annotator.stream(
+        self._annotator.network.stream(
             lambda owner: owner.measure(), each=self._note_speed, then=self._measured
         )
         self.sync()
@@ -248,9 +248,9 @@ class ModelChooser(QObject):
             return ""
         annotator = self._annotator
         name, device = self._in_use
-        is_loaded = self.section.shown == name and bool(annotator.device)
+        is_loaded = self.section.shown == name and bool(annotator.network.device)
         in_use = (
-            ", ".join(filter(None, (annotator.device, annotator.network.dtype)))
+            ", ".join(filter(None, (annotator.network.device, annotator.network.dtype)))
             if is_loaded
             else ""
         )

@@ -26,14 +26,27 @@ class ObjectActions:
 
     def classify(self, object_id: int, category: str) -> None:
         """Say of which class an object is."""
-        self._annotator.edit.classify([object_id], category)
+        self._annotator.work.edit.classify([object_id], category)
+
+    def rename(self, object_id: int, name: str) -> None:
+        """Give an object another name."""
+        if self._annotator.has_image:  # an editor of the table may close after the image left
+            self._annotator.work.edit.rename(object_id, name)
+
+    def show(self, object_ids: list[int], visible: bool) -> None:
+        """Show objects in the layers, or hide them."""
+        self._annotator.work.edit.show(object_ids, visible)
+
+    def lock(self, object_ids: list[int], locked: bool) -> None:
+        """Lock all masks of objects, or unlock them."""
+        self._annotator.work.edit.lock(object_ids, locked)
 
     def show_or_hide_current(self) -> None:
         """Hide the current object, or show it again."""
         workspace = self._annotator.workspace
         if workspace is not None:
             current = workspace.current_object
-            self._annotator.edit.show([current], current in workspace.outputs.hidden)
+            self._annotator.work.edit.show([current], current in workspace.outputs.hidden)
 
     def lock_or_unlock_frame(self) -> None:
         """Let the current object's mask in this frame stay as it is, or no longer."""
@@ -42,16 +55,16 @@ class ObjectActions:
             return
         place = workspace.current_object, workspace.shown_frame
         try:
-            self._annotator.edit.lock_frame(*place, place not in workspace.locks)
+            self._annotator.work.edit.lock_frame(*place, place not in workspace.locks)
         except KeyError as error:  # there is no mask
             self._annotator.failed.emit(error)
 
     def duplicate(self, object_ids: Sequence[int]) -> None:
         """Copy objects; the last copy is the current object then."""
         for object_id in object_ids:
-            copy = self._annotator.edit.duplicate(object_id)
+            copy = self._annotator.work.edit.duplicate(object_id)
             if copy is not None:
-                self._annotator.select_object(copy)
+                self._annotator.work.select_object(copy)
 
     def merge(self, object_ids: Sequence[int]) -> None:
         """Make one object of several: of the current one if it is among them."""
@@ -63,7 +76,7 @@ class ObjectActions:
         others = {frame for i in object_ids if i != into for frame in workspace.masklets.frames(i)}
         kept = sorted(frame for i, frame in workspace.locks if i == into and frame in others)
         name, n_objects = workspace.objects.name(into), len(workspace.objects.ids)
-        self._change_unlocked(object_ids, lambda ids: self._annotator.edit.merge(into, ids))
+        self._change_unlocked(object_ids, lambda ids: self._annotator.work.edit.merge(into, ids))
         if kept and len(workspace.objects.ids) < n_objects:
             frames = ", ".join(map(str, kept[:FEW])) + (" …" if len(kept) > FEW else "")
             self._annotator.noticed.emit(
@@ -72,7 +85,7 @@ class ObjectActions:
 
     def delete(self, object_ids: Sequence[int]) -> None:
         """Delete objects with their prompts and their masks."""
-        self._change_unlocked(object_ids, self._annotator.edit.delete)
+        self._change_unlocked(object_ids, self._annotator.work.edit.delete)
 
     def _change_unlocked(
         self, object_ids: Sequence[int], change: Callable[[Sequence[int]], None]
@@ -104,7 +117,7 @@ class ObjectActions:
         if workspace is None or object_id not in workspace.objects.ids:
             return
         if object_id != workspace.current_object:
-            self._annotator.select_object(object_id)
+            self._annotator.work.select_object(object_id)
         look_at(workspace, object_id, frame)
 
     def go_to_current(self) -> None:
@@ -129,4 +142,4 @@ class ObjectActions:
         if object_id is None:
             self._annotator.noticed.emit("There is no object under the mouse.")
         else:
-            self._annotator.select_object(object_id)
+            self._annotator.work.select_object(object_id)

@@ -6,7 +6,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QProgressBar, QVBoxLayout, QWidget
 from superqt import QLabeledRangeSlider
 
-from napari_sam2.annotation.annotation import Direction
+from napari_sam2.annotation.prompted_session import Direction
 from napari_sam2.widgets.controls.form_rows import (
     add_row,
     button,

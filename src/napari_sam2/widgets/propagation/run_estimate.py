@@ -1,12 +1,13 @@
 """What a propagation would take, told before it starts."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_sam2.annotation.annotation import Direction
+from napari_sam2.annotation.drawn_prompts import ObjectFrame
+from napari_sam2.annotation.prompted_session import Direction, prompted_places
 from napari_sam2.widgets.annotator.annotator import Annotator
 from napari_sam2.widgets.inference.session_owner import Progress, SessionOwner
 from sam2_torch.models.speed_records import duration
@@ -74,13 +75,19 @@ class Preflight(QObject):
 
     def _ask_network(self) -> None:
         annotator = self._annotator
-        if self._asked is None or not annotator.device or annotator.is_propagating:
+        if self._asked is None or not annotator.network.device or annotator.propagation.is_running:
             return
         _, frames, object_ids = self._asked
         n_objects, n_frames = self._size(frames, object_ids)
         if 0 < n_objects * n_frames <= MANY_MASKS:
-            annotator.submit(
-                partial(estimate, direction=self._asked[0], frames=frames, object_ids=object_ids),
+            annotator.network.submit(
+                partial(
+                    estimate,
+                    places=frozenset(annotator.work.history.prompts),
+                    direction=self._asked[0],
+                    frames=frames,
+                    object_ids=object_ids,
+                ),
                 then=partial(self._tell, frames, object_ids),
             )
 
@@ -110,12 +117,13 @@ class Preflight(QObject):
             seconds = self._seconds_per_mask * n_objects * n_frames
         parts.append("time known after a first run" if seconds is None else duration(seconds))
         if found is not None:
-            parts.append(f"{_bytes(found.device_bytes)} on {self._annotator.device}")
+            parts.append(f"{_bytes(found.device_bytes)} on {self._annotator.network.device}")
         self.told.emit(", ".join(parts))
 
 
 def estimate(
     owner: SessionOwner,
+    places: Collection[ObjectFrame],
     direction: Direction,
     frames: tuple[int, int] | None,
     object_ids: Sequence[int] | None,
@@ -131,19 +139,15 @@ def estimate(
     from sam2_torch.sessions.run_estimate import estimate_propagation, known_speed
     from sam2_torch.sessions.video_session import VideoSession
 
-    annotation = owner.annotation
-    session = None if annotation is None else annotation.session
-    if annotation is None or not isinstance(session, VideoSession):
+    session = owner.session
+    if not isinstance(session, VideoSession):
         return None
-    if not annotation.is_all_said(object_ids):  # of a reopened session
-        return None
-    wanted = [
-        object_id
-        for object_id in (session.object_ids if object_ids is None else object_ids)
-        if object_id in session.object_ids and session.prompted_frames(object_id)
-    ]
-    if not wanted:
-        return None
+    wanted = {object_id for object_id, _ in places}
+    if object_ids is not None:
+        wanted.intersection_update(object_ids)
+    known = prompted_places(session, wanted)
+    if not known or set(known) != {place for place in places if place[0] in wanted}:
+        return None  # prompts of a session file, for example, are set when a run begins
     speed = known_speed(session.model)
     return estimate_propagation(session, direction, frames=frames, object_ids=wanted, speed=speed)
 

@@ -157,11 +157,13 @@ class AppearanceSection(QWidget):
 
     def _emit(self) -> None:
         self.show_preview(None, "")
-        self._annotator.choose_appearance(self.appearance)
+        self._annotator.work.choose_appearance(self.appearance)
 
     def _ask_preview(self) -> None:
-        self._annotator.choose_appearance(self.appearance)  # the layer's contrast may have changed
-        self._annotator.preview(self._take_preview)
+        self._annotator.work.choose_appearance(
+            self.appearance
+        )  # the layer's contrast may have changed
+        self._annotator.network.preview(self._annotator.work.workspace, self._take_preview)
 
     def _take_preview(self, answer: tuple[NDArray[Any], str]) -> None:
         # the dock may have been closed

@@ -8,7 +8,7 @@ from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_sam2.annotation.annotation import Direction
+from napari_sam2.annotation.prompted_session import Direction
 from napari_sam2.layers.viewer.image_geometry import is_read_whole
 from napari_sam2.layers.workspace import Workspace
 from napari_sam2.widgets.annotator.annotator_of_viewer import annotator_of
@@ -154,8 +154,8 @@ class SegmentAndTrack(QWidget):
         """Say what the keys do."""
         actions = self.actions_of_objects
         return {
-            "undo": self.annotator.edit.undo,
-            "redo": self.annotator.edit.redo,
+            "undo": self.session.undo.click,
+            "redo": self.session.redo.click,
             "pick": actions.pick,
             "go_to_current": actions.go_to_current,
             "show_or_hide": actions.show_or_hide_current,
@@ -172,23 +172,25 @@ class SegmentAndTrack(QWidget):
         self.heading.hint.linkActivated.connect(lambda _: annotator.sessions.recover())
         self.image.chosen.connect(self._image_chosen)
         self.objects.table.chosen.connect(actions.go_to)
-        self.objects.table.objects.renamed.connect(annotator.edit.rename)
+        self.objects.table.objects.renamed.connect(actions.rename)
         self.objects.table.objects.classified.connect(actions.classify)
-        self.objects.table.show_wanted.connect(annotator.edit.show)
-        self.objects.table.lock_wanted.connect(annotator.edit.lock)
+        self.objects.table.show_wanted.connect(actions.show)
+        self.objects.table.lock_wanted.connect(actions.lock)
         self.objects.duplicated.connect(actions.duplicate)
         self.objects.merged.connect(actions.merge)
-        self.objects.created.connect(annotator.new_object)
+        self.objects.created.connect(lambda: annotator.work.new_object())
         self.objects.deleted.connect(actions.delete)
-        self.objects.per_object_chosen.connect(annotator.set_per_object)
+        self.objects.per_object_chosen.connect(
+            lambda per_object: annotator.work.set_per_object(per_object)
+        )
         self.prompts.points_wanted.connect(partial(self._draw, Workspace.prompt_with_points))
         self.prompts.shapes_wanted.connect(partial(self._draw, Workspace.prompt_with_shapes))
-        self.prompts.label_chosen.connect(annotator.pen.set_label)
+        self.prompts.label_chosen.connect(lambda label: annotator.work.set_label(label))
         self.propagation.started.connect(self._propagate)
         self.propagation.from_here_wanted.connect(self._propagate_from_here)
         self.propagation.everywhere_wanted.connect(self._propagate_changes)
-        self.propagation.paused.connect(annotator.pause)
-        self.propagation.cancelled.connect(annotator.cancel)
+        self.propagation.paused.connect(annotator.propagation.pause)
+        self.propagation.cancelled.connect(annotator.propagation.cancel)
         self.propagation.changed.connect(self._estimate)
         self.propagation.follow.toggled.connect(self._follow_toggled)
         self.checking.timeline.pointed.connect(actions.go_to)
@@ -207,8 +209,8 @@ class SegmentAndTrack(QWidget):
     def _read_defaults(self) -> Defaults:
         """Begin with the user's settings, unless something was done here before."""
         defaults = read_defaults()
-        if self.annotator.workspace is None and not self.annotator.device:
-            self.annotator.model = (defaults.model, defaults.device)
+        if self.annotator.workspace is None and not self.annotator.network.device:
+            self.annotator.network.model = (defaults.model, defaults.device)
         return defaults
 
     def _connections(self) -> list[tuple[Any, Callable[..., None]]]:
@@ -221,7 +223,7 @@ class SegmentAndTrack(QWidget):
             (annotator.ended, self._propagation_ended),
             (annotator.worker.busy, self.heading.busy.setVisible),
             (annotator.neighbours.changed, self.neighbours.show_found),
-            (annotator.alternatives.changed, self._show_hint),
+            (annotator.candidates.changed, self._show_hint),
             (annotator.closed, self.release),
             (annotator.suggestions.changed, self._show_suggested),
             (self.checking.timeline.decided, annotator.suggestions.decide),
@@ -236,7 +238,7 @@ class SegmentAndTrack(QWidget):
         self.propagation.show_end("")
         self.propagation.show_estimate("")
         if workspace is not None and not (workspace.marks or workspace.masklets.object_ids):
-            self.annotator.set_per_object(self._defaults.layer_for_each_object)
+            self.annotator.work.set_per_object(self._defaults.layer_for_each_object)
         if workspace is not None and (workspace.points or workspace.shapes):
             self._open()  # it was left, and is worked on again
 
@@ -267,7 +269,7 @@ class SegmentAndTrack(QWidget):
         self, direction: Direction, frames: tuple[int, int] | None, which: Which
     ) -> None:
         self._open()  # unless it is; the last time may have failed
-        self.annotator.propagate(direction, frames, self._objects_of(which))
+        self.annotator.work.propagate(direction, frames, self._objects_of(which))
 
     def _propagate_from_here(self, frames: tuple[int, int] | None) -> None:
         workspace = self.annotator.workspace
@@ -279,11 +281,11 @@ class SegmentAndTrack(QWidget):
 
     def _propagate_changes(self) -> None:
         self._open()
-        self.annotator.propagate_changes()
+        self.annotator.work.propagate_changes()
 
     def _propagate_or_pause(self) -> None:
-        if self.annotator.is_propagating:
-            self.annotator.pause(not self.annotator.is_paused)
+        if self.annotator.propagation.is_running:
+            self.annotator.propagation.pause(not self.annotator.propagation.is_paused)
         elif self.propagation.run.isEnabled():
             self.propagation.start()
 
@@ -298,7 +300,7 @@ class SegmentAndTrack(QWidget):
         return [i for i in self.objects.table.selected_ids if i in drawn]
 
     def _follow_toggled(self, follow: bool) -> None:
-        self.annotator.follow = follow
+        self.annotator.propagation.view.follow = follow
 
     def _propagation_ended(self, completed: bool) -> None:
         self.propagation.show_end("Done." if completed else "Stopped; what was done is kept.")
@@ -354,9 +356,9 @@ class SegmentAndTrack(QWidget):
         self.prompts.setEnabled(workspace is not None)
         self.seeds.show_state()
         self.session.show_state()
-        running = annotator.is_propagating
+        running = annotator.propagation.is_running
         if running or self.propagation.cancel.isEnabled():
-            self.propagation.show_running(running, annotator.is_paused)
+            self.propagation.show_running(running, annotator.propagation.is_paused)
         self.objects.setEnabled(workspace is not None)
         if workspace is None:
             self.objects.show_rows([], None)
@@ -377,12 +379,12 @@ class SegmentAndTrack(QWidget):
             image=True,
             movie=workspace.geometry.n_frames > 1,
             drawing=workspace.points is not None or workspace.shapes is not None,
-            loading=short_name(annotator.model[0]) if annotator.is_loading else "",
+            loading=short_name(annotator.network.model[0]) if annotator.network.is_loading else "",
             marked=workspace.is_marked(current),
-            propagating=annotator.is_propagating,
+            propagating=annotator.propagation.is_running,
             propagated=workspace.is_propagated(current),
             read_whole=is_read_whole(workspace.image),
-            choice=annotator.alternatives.choice,
+            choice=annotator.candidates.choice,
             recoverable=annotator.sessions.recoverable is not None,
             locked=frame is not None and workspace.is_locked(current, frame),
         )

@@ -8,7 +8,7 @@ from functools import cache
 from itertools import product
 from typing import Any
 
-from napari_sam2.widgets.annotator.mask_candidates import MASKS
+from napari_sam2.widgets.annotator.mask_candidates import N_CANDIDATES
 
 REOPEN = "<a href='reopen' style='color: #3f8cff'>reopen the last session</a>"
 
@@ -77,7 +77,9 @@ def next_step(now: Situation) -> str:
     if now.loading:
         return f"Loading {now.loading}. You can click already: nothing gets lost."
     if now.choice:
-        return f"Mask <b>{now.choice} of {MASKS}</b> of this click. <b>Tab</b>: the next one."
+        return (
+            f"Mask <b>{now.choice} of {N_CANDIDATES}</b> of this click. <b>Tab</b>: the next one."
+        )
     if now.locked:
         return "<b>Locked</b> here: nothing changes this mask. Key U locks and unlocks a frame."
     if not now.marked:
@@ -105,7 +107,7 @@ def _after_a_prompt(now: Situation) -> str:
 def beside_pictures(now: Situation) -> str:
     """Say it in one line, above the pictures of the neighbouring frames."""
     if now.choice:
-        return f"Mask <b>{now.choice} of {MASKS}</b>. <b>Tab</b>: the next."
+        return f"Mask <b>{now.choice} of {N_CANDIDATES}</b>. <b>Tab</b>: the next."
     return "Goes on like this? <b>Propagate</b>."
 
 
@@ -113,5 +115,5 @@ def beside_pictures(now: Situation) -> str:
 def all_steps() -> frozenset[str]:
     """Give all that can be said, for whoever makes room for it."""
     flag, loading = (False, True), ("", "sam2.1_hiera_base_plus")
-    values: list[Any] = [flag, flag, flag, loading, *[flag] * 4, (0, MASKS), flag, flag]
+    values: list[Any] = [flag, flag, flag, loading, *[flag] * 4, (0, N_CANDIDATES), flag, flag]
     return frozenset(next_step(Situation(*each)) for each in product(*values))

@@ -115,7 +115,7 @@ class SeedsSection(QWidget):
             self._annotator.noticed.emit(f"{name} has no label in frame {frame}.")
             return
         ids = object_ids(workspace, masks, self.keep_ids.isChecked())
-        self._annotator.add_masks({ids[label]: {frame: mask} for label, mask in masks.items()})
+        self._annotator.work.add_masks({ids[label]: {frame: mask} for label, mask in masks.items()})
         self._annotator.open()
 
 

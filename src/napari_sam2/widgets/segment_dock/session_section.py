@@ -53,8 +53,8 @@ class SessionSection(QWidget):
         layout.addLayout(row(self.undo, self.redo))
         layout.addLayout(row(self.save, self.open, self.saved, self.reopen))
         self.reopen.clicked.connect(annotator.sessions.recover)
-        self.undo.clicked.connect(annotator.edit.undo)
-        self.redo.clicked.connect(annotator.edit.redo)
+        self.undo.clicked.connect(lambda: annotator.work.edit.undo())
+        self.redo.clicked.connect(lambda: annotator.work.edit.redo())
         self.save.clicked.connect(self._save)
         self.open.clicked.connect(self._open)
         self.saved.clicked.connect(self.window_of_saved.show_sessions)
@@ -63,14 +63,16 @@ class SessionSection(QWidget):
     def show_state(self) -> None:
         """Show what can be undone, done again, and reopened."""
         annotator = self._annotator
+        edit = annotator.work.edit if annotator.has_image else None
+        undo_text, redo_text = (edit.undo_text, edit.redo_text) if edit else ("", "")
         for push, word, text in (
-            (self.undo, "Undo", annotator.edit.undo_text),
-            (self.redo, "Redo", annotator.edit.redo_text),
+            (self.undo, "Undo", undo_text),
+            (self.redo, "Redo", redo_text),
         ):
             push.setEnabled(bool(text))
             key = "Ctrl+Z" if push is self.undo else "Ctrl+Shift+Z"
             push.setToolTip(f"{word}: {text} ({key})" if text else f"{word} ({key})")
-        self.save.setEnabled(bool(annotator.edit.undo_text))
+        self.save.setEnabled(bool(undo_text))
         self.open.setEnabled(annotator.workspace is not None)
         path = annotator.sessions.recoverable
         self.reopen.setVisible(path is not None)

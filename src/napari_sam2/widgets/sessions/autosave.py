@@ -81,7 +81,7 @@ class Autosave(QObject):
     Attributes
     ----------
     history
-        The log that is saved; `follow` changes to another one.
+        The log that is saved.
 
     Signals
     -------
@@ -126,13 +126,11 @@ class Autosave(QObject):
         is_new = self._file.n_entries < len(self.history.entries) and not self.history.is_empty
         return is_new or bool(self._failed)
 
-    def follow(self, history: History) -> None:
-        """Save another history from now on, to a file of its own; the old file stays."""
+    def begin_file(self) -> None:
+        """Save now, and what follows to another file; call it before the log is replaced."""
         self.save_now()
-        # of its own: a write that waits goes to the old one
+        # another one: a write that waits goes to the old one
         self._file = _File()
-        self.history = history
-        self.later()
 
     def later(self) -> None:
         """Save in a moment, if there is anything new."""

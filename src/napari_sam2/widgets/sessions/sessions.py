@@ -30,8 +30,8 @@ class Sessions(QObject):
     ----------
     model
         Gives the name of the network.
-    put
-        Called with a workspace and the history that is to be its own from now on.
+    restore
+        Called with a workspace and the log from a file that it is to continue with.
 
     Attributes
     ----------
@@ -52,14 +52,14 @@ class Sessions(QObject):
     failed = Signal(object)
 
     def __init__(
-        self, model: Callable[[], str], put: "Callable[[Workspace, History], None]"
+        self, model: Callable[[], str], restore: "Callable[[Workspace, History], None]"
     ) -> None:
         super().__init__()
         self.recoverable: Path | None = None
         self.files = SessionWorker("napari-sam2 files")
         self.files.failed.connect(self.failed)
         self._model = model
-        self._put = put
+        self._restore = restore
         self._workspace: Workspace | None = None
         self._autosaves: dict[Workspace, Autosave] = {}
         self._left: list[Autosave] = []  # of images that left before they could be saved
@@ -78,6 +78,10 @@ class Sessions(QObject):
                 then=partial(self._found, workspace),
                 topic="found",
             )
+
+    def begin_file(self, workspace: "Workspace") -> None:
+        """Save what was done on an image, and what follows to another file."""
+        self._autosaves[workspace].begin_file()
 
     def forget(self, workspace: "Workspace") -> None:
         """Save what was done on an image for the last time."""
@@ -177,8 +181,7 @@ class Sessions(QObject):
                 "Its prompts and masks are shown on this one."
             )
         self.recoverable = None
-        self._put(workspace, history)
-        self._autosaves[workspace].follow(history)
+        self._restore(workspace, history)
         self.changed.emit()
 
 

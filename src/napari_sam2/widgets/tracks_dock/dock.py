@@ -146,7 +146,7 @@ class TracksAndNumbers(QWidget):
         lineage.merged.connect(lambda other: self._try(self.edits.merge, self._current, other))
         lineage.linked.connect(lambda other: self._try(self.edits.link, other, self._current))
         lineage.unlinked.connect(lambda: self._try(self.edits.unlink, self._current))
-        lineage.selected.connect(annotator.select_object)
+        lineage.selected.connect(lambda object_id: annotator.work.select_object(object_id))
         lineage.seeding.currentTextChanged.connect(self._choose_seeding)
         lineage.remember.toggled.connect(self._choose_memories)
         lineage.tracks_toggled.connect(self._toggle_tracks)
@@ -230,7 +230,7 @@ class TracksAndNumbers(QWidget):
             except (ValueError, KeyError) as error:
                 report(error)
 
-        self.annotator.when_idle(attempt)
+        self.annotator.propagation.when_idle(attempt)
 
     def _sync(self) -> None:
         """Show the state that the annotator is in."""
@@ -302,7 +302,7 @@ class TracksAndNumbers(QWidget):
     def _tracks_layer(self, workspace: Workspace) -> TracksLayer:
         if workspace not in self._layers:
             self._layers[workspace] = TracksLayer(
-                self._viewer, workspace.image, workspace.geometry, self.annotator.select_object
+                self._viewer, workspace.image, workspace.geometry, self.annotator.work.select_object
             )
         return self._layers[workspace]
 
@@ -349,7 +349,7 @@ class TracksAndNumbers(QWidget):
         if workspace is None:
             return
         if object_id in workspace.objects.ids:
-            self.annotator.select_object(object_id)
+            self.annotator.work.select_object(object_id)
         if 0 <= frame < workspace.geometry.n_frames:
             workspace.go_to(frame)
 

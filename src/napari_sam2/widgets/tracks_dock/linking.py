@@ -79,7 +79,7 @@ class Linker:
     def cancel(self) -> None:
         """Stop linking, if it goes on; nothing is taken."""
         if self._is_linking:
-            self._annotator.cancel()
+            self._annotator.propagation.cancel()
 
     def _link(self, labels: Tracked, divisions: bool) -> None:
         workspace = self._annotator.workspace
@@ -94,7 +94,7 @@ class Linker:
         self._is_linking = True
         self._annotator.open()
         stream = Guarded(job.run)
-        self._annotator.stream(
+        self._annotator.network.stream(
             stream,
             each=lambda done: self._opening.job.show_progress(done, labels.n_frames),
             then=partial(self._linked, workspace, job, stream),

@@ -65,7 +65,7 @@ class TrackEdits:
         self._changes(workspace, (mother, frame), halves, None)  # what makes no sense is told now
         places = [deepest_pixel(half) for half in halves]
         annotator.open()
-        annotator.submit(
+        annotator.network.submit(
             lambda owner: owner.daughter_choices(frame, places),
             then=partial(self._divide_as_chosen, workspace, (mother, frame), halves),
         )
@@ -91,7 +91,7 @@ class TrackEdits:
             self._annotator.noticed.emit(
                 "The network has no two masks there that lie apart: a click went into each half."
             )
-        self._annotator.when_idle(divide)
+        self._annotator.propagation.when_idle(divide)
 
     def _divide(
         self,
@@ -103,9 +103,9 @@ class TrackEdits:
         (mother, frame), begin = place, self._begin(place[1])
         daughters, changes = self._changes(workspace, place, halves, choices)
         if self.remember_mother:  # before she is forgotten from this frame on
-            self._annotator.submit(lambda owner: owner.fork(mother, begin, daughters))
+            self._annotator.network.submit(lambda owner: owner.fork(mother, begin, daughters))
         self._do(Action.DIVIDE, changes, mother, frame, follow=daughters)
-        self._annotator.select_object(daughters[0])
+        self._annotator.work.select_object(daughters[0])
 
     def _changes(
         self,
@@ -196,7 +196,7 @@ class TrackEdits:
         unused = workspace.objects.next_id()
         changes = track_edits.bring_in(workspace.history.values, tracked, unused)
         n = len(tracked.tracks)
-        self._annotator.carry_out(Action.OPEN, changes, f"{n} object{'s' * (n != 1)}")
+        self._annotator.work.carry_out(Action.OPEN, changes, f"{n} object{'s' * (n != 1)}")
 
     def accept(self, suggestion: Suggestion) -> None:
         """Do what a suggestion says."""
@@ -248,4 +248,4 @@ class TrackEdits:
         about = self._workspace().objects.name(object_id)
         if frame is not None:
             about += f", frame {frame}"
-        self._annotator.carry_out(action, changes, about, follow)
+        self._annotator.work.carry_out(action, changes, about, follow)

@@ -124,7 +124,7 @@ class TuneToMyData(QWidget):
 
     def _show_models(self) -> None:
         on_disk = [n for n, entry in read_registry().entries.items() if entry.path is not None]
-        self.settings.show_models(on_disk, self.annotator.model[0])
+        self.settings.show_models(on_disk, self.annotator.network.model[0])
 
     def _sync(self, *_: Any) -> None:
         """Show the state that things are in."""
@@ -164,7 +164,7 @@ class TuneToMyData(QWidget):
         self._request = TuningRequest(
             folder or scratch,
             self.settings.begin_with,
-            self.annotator.model[1],
+            self.annotator.network.model[1],
             name,
             TRAINED[self.settings.trained.currentText()],
             self.settings.minutes.value(),
@@ -209,7 +209,7 @@ class TuneToMyData(QWidget):
 
     def _show_result(self, result: dict[str, Any]) -> None:
         assert self._request is not None
-        self._before, self._new_model = self.annotator.model, self._request.name
+        self._before, self._new_model = self.annotator.network.model, self._request.name
         finished = result["ending"] == "finished"
         self.result.show_result(
             f"{self._request.name} is saved"
@@ -231,7 +231,7 @@ class TuneToMyData(QWidget):
         self._sync()
 
     def _use(self) -> None:
-        self.annotator.choose_model(self._new_model, self.annotator.model[1])
+        self.annotator.choose_model(self._new_model, self.annotator.network.model[1])
         self.result.show_in_use(True)
 
     def _go_back(self) -> None:

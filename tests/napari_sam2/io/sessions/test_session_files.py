@@ -48,7 +48,7 @@ def without_checksums(text):
 @pytest.fixture
 def history():
     """One of each kind of value, an undo and a redo."""
-    history = History()
+    history = History(6, (30, 50))
     history.note(Action.NEW, "Object 1", {Key(Kind.OBJECT, 1): ObjectRecord("Object 1")})
     drawn = Marks(
         ((1.5, 2, 1), (3, 4, 0)),
@@ -59,7 +59,7 @@ def history():
     )
     step = history.record(Action.PROMPT, {Key(Kind.MARKS, 1, 3): drawn}, "Object 1, frame 3")
     mask = StoredMask(pack(disc(9, 20)), Confidence(0.875, -1.5))
-    history.record(Action.PROMPT, {Key(Kind.MASK, 1, 3): mask}, step=step)
+    history.extend(step, {Key(Kind.MASK, 1, 3): mask})
     painted = {
         Key(Kind.MARKS, 1, 4): Marks(painted=disc(9, 21, 9)),
         Key(Kind.MASK, 1, 4): StoredMask(pack(disc(9, 21, 9))),
@@ -104,7 +104,7 @@ def test_what_decides_between_overlapping_masks_is_written_and_read(tmp_path):
         2: StoredMask(as_given(found, True), Confidence(0.9, 4.0)),
         3: StoredMask(pack(disc(9, 21)), Confidence(0.9, 4.0)),  # painted, and then scored
     }
-    history = History()
+    history = History(6, (30, 50))
     history.record(Action.PROPAGATE, {Key(Kind.MASK, i, 5): mask for i, mask in masks.items()})
     path = tmp_path / "session.jsonl"
     write_session(path, HEADER, history.entries)

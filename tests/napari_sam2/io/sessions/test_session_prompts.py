@@ -20,7 +20,7 @@ def save(tmp_path):
     """Save a session with these marks: `path = save({(object, frame): marks})`."""
 
     def save(marks):
-        history = History()
+        history = History(99, (999, 999))
         for place, drawn in marks.items():
             history.record(Action.PROMPT, {Key(Kind.MARKS, *place): drawn})
         header = Header(Fingerprint.of(MOVIE, "m"), "cells_nano", datetime.now(UTC), "tests")

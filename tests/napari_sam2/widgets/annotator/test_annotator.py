@@ -48,7 +48,7 @@ def settle(qtbot, annotator):
 
     def wait():
         qtbot.waitUntil(
-            lambda: annotator.worker._open == 0 and not annotator.propagation.is_showing
+            lambda: not annotator.worker.is_busy and not annotator.propagation.is_showing
         )
 
     return wait
@@ -73,12 +73,12 @@ def test_the_first_clicks_wait_for_the_model(annotator, viewer, settle):
     annotator.open(CELLS)
     points = annotator.workspace.prompt_with_points()
     points.add((0, 12, 33))
-    annotator.new_object()
+    annotator.work.new_object()
     points.add((0, 20, 10))
-    assert annotator.is_loading
+    assert annotator.network.is_loading
     settle()
-    assert not annotator.is_loading
-    assert annotator.device == "cpu"
+    assert not annotator.network.is_loading
+    assert annotator.network.device == "cpu"
     assert mask(annotator, 1, 0)[12, 33]
     assert mask(annotator, 2, 0)[20, 10]
 
@@ -106,10 +106,10 @@ def test_propagation_fills_all_frames(annotator, viewer, points, settle):
     settle()
     progress = []
     annotator.progressed.connect(progress.append)
-    annotator.propagate("forward", None)
-    assert annotator.is_propagating
+    annotator.work.propagate("forward", None)
+    assert annotator.propagation.is_running
     settle()
-    assert not annotator.is_propagating
+    assert not annotator.propagation.is_running
     assert annotator.told == [True]
     assert annotator.workspace.masklets.frames(1) == tuple(range(6))
     assert mask(annotator, 1, 3)[12, 33 + 3]
@@ -141,7 +141,7 @@ def test_moving_the_slider_ends_following(annotator, viewer, points, settle, qtb
     points.add((0, 12, 33))
     settle()
     go = slow()
-    annotator.propagate("forward", None)
+    annotator.work.propagate("forward", None)
     go.release(2)
     qtbot.waitUntil(lambda: annotator.workspace.shown_frame == 1)
     viewer.dims.set_point(0, 3)
@@ -156,15 +156,15 @@ def test_cancel_keeps_what_is_done(annotator, points, settle, qtbot, slow):
     points.add((0, 12, 33))
     settle()
     go = slow()
-    annotator.propagate("forward", None)
+    annotator.work.propagate("forward", None)
     go.release(2)
     qtbot.waitUntil(lambda: annotator.workspace.masklets.frames(1) == (0, 1))
-    annotator.cancel()
+    annotator.propagation.cancel()
     go.release()  # the frame that it is at
     settle()
     assert annotator.told == [False]
     assert len(annotator.workspace.masklets.frames(1)) <= 3
-    annotator.propagate("forward", None)
+    annotator.work.propagate("forward", None)
     go.release(9)
     settle()
     assert annotator.workspace.masklets.frames(1) == tuple(range(6))
@@ -176,14 +176,14 @@ def test_a_click_during_a_propagation_is_taken_between_frames(
     points.add((0, 12, 33))
     settle()
     go = slow()
-    annotator.propagate("forward", None)
+    annotator.work.propagate("forward", None)
     go.release(1)
     qtbot.waitUntil(lambda: annotator.workspace.masklets.frames(1) == (0,))
-    annotator.new_object()
+    annotator.work.new_object()
     points.add((4, 5, 5))
     go.release(1)
     qtbot.waitUntil(lambda: mask(annotator, 2, 4) is not None)
-    assert annotator.is_propagating
+    assert annotator.propagation.is_running
     go.release(9)
     settle()
 
@@ -202,7 +202,7 @@ def test_a_stale_answer_is_dropped(annotator, points, settle, stub_owner, monkey
 
     monkeypatch.setattr(session, "add_prompt", wait)
     shown = []
-    monkeypatch.setattr(annotator.conversation, "show_mask", lambda *args: shown.append(args))
+    annotator.work.answered.connect(shown.append)
     points.add((0, 12, 33))
     assert entered.wait(5)
     points.add((0, 12, 36))
@@ -225,7 +225,7 @@ def test_painting_is_a_mask_prompt_that_stays(annotator, viewer, points, settle,
     settle()
     painted = mask(annotator, 1, 0)
     assert painted[20, 10] and painted[12, 33]
-    annotator.propagate("forward", None)
+    annotator.work.propagate("forward", None)
     settle()
     np.testing.assert_array_equal(mask(annotator, 1, 0), painted)
     assert mask(annotator, 1, 2)[20, 12]
@@ -246,21 +246,21 @@ def test_what_is_painted_is_kept_when_its_image_leaves(annotator, viewer, points
 
 def test_deleting_an_object(annotator, viewer, points, settle, stub_owner):
     points.add((0, 12, 33))
-    annotator.new_object()
+    annotator.work.new_object()
     points.add((0, 20, 10))
     settle()
-    annotator.delete_object(1)
+    annotator.work.edit.delete([1])
     settle()
     assert stub_owner.sessions[0].object_ids == (2,)
     assert [layer.name for layer in viewer.layers if "Object" in layer.name] == ["Object 2"]
     assert annotator.workspace.current_object == 2
-    annotator.delete_object(2)
+    annotator.work.edit.delete([2])
     settle()
     assert annotator.workspace.objects.ids == (3,)
 
 
 def test_an_empty_object_is_used_first(annotator, points, settle):
-    annotator.new_object()
+    annotator.work.new_object()
     assert annotator.workspace.objects.ids == (1,)
     assert annotator.told == ["Object 1 is still empty: click inside a cell first."]
 
@@ -269,17 +269,17 @@ def test_too_many_objects_share_a_layer_and_it_is_said(annotator, viewer, points
     for i in range(MAX_OBJECT_LAYERS + 1):
         points.add((0, 12, 2 * i))
         settle()
-        annotator.new_object()
+        annotator.work.new_object()
     assert not annotator.workspace.outputs.per_object
     assert "movie objects" in viewer.layers
     assert "Object 1" not in viewer.layers
     assert len(annotator.told) == 1 and "one layer now" in annotator.told[0]
-    annotator.set_per_object(True)
+    annotator.work.set_per_object(True)
     assert len(annotator.told) == 2
 
 
 def test_nothing_found_is_said(annotator, points, settle):
-    annotator.pen.set_label(0)
+    annotator.work.set_label(0)
     points.add((0, 12, 33))
     settle()
     assert annotator.told == ["Nothing was found there: click again, or draw a box."]
@@ -299,7 +299,7 @@ def test_a_model_that_cannot_be_loaded(annotator, points, settle, stub_owner):
     points.add((0, 12, 33))
     annotator.open(("missing.pt", "cpu"))
     settle()
-    assert not annotator.is_loading
+    assert not annotator.network.is_loading
     assert [str(error) for error in annotator.told] == [
         "model 'missing.pt': expected a checkpoint, found no such file"
     ]
@@ -309,9 +309,9 @@ def test_a_model_that_cannot_be_loaded(annotator, points, settle, stub_owner):
 
 
 def test_an_error_of_a_propagation_ends_it(annotator, points, settle):
-    annotator.propagate("forward", None)  # with nothing to propagate
+    annotator.work.propagate("forward", None)  # with nothing to propagate
     settle()
-    assert not annotator.is_propagating
+    assert not annotator.propagation.is_running
     ended, error = annotator.told
     assert ended is False and isinstance(error, ValueError)
 
@@ -370,14 +370,14 @@ def test_an_image_that_leaves_while_running(annotator, viewer, points, settle, s
     points.add((0, 12, 33))
     settle()
     go = slow()
-    annotator.propagate("forward", None)
+    annotator.work.propagate("forward", None)
     image = viewer.layers["movie"]
     viewer.layers.remove(image)
     annotator.forget_image(image)
     go.release(9)
     settle()
     assert annotator.workspace is None
-    assert not annotator.is_propagating
+    assert not annotator.propagation.is_running
     assert annotator.told == []
     assert "Object 1" in viewer.layers  # what was made stays
 
@@ -386,7 +386,7 @@ def test_closing_while_running(annotator, viewer, points, settle, slow):
     points.add((0, 12, 33))
     settle()
     go = slow()
-    annotator.propagate("forward", None)
+    annotator.work.propagate("forward", None)
     thread = annotator.worker._thread
     go.release(9)
     annotator.close()
@@ -399,7 +399,7 @@ def test_masks_are_seen_in_three_dimensions(annotator, viewer, points, settle):
     points.add((0, 12, 33))
     settle()
     viewer.dims.ndisplay = 3
-    annotator.propagate("forward", None)
+    annotator.work.propagate("forward", None)
     settle()
     shown = viewer.layers["Object 1"]._slice.image.raw
     assert (shown.reshape(6, -1) == 1).any(1).all()

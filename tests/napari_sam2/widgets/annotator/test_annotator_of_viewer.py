@@ -99,14 +99,14 @@ def test_masks_from_elsewhere_are_shown_at_once_and_carried_on(viewer, qtbot, st
     annotator.choose_image(viewer.layers["movie"])
     objects = annotator.workspace.objects
     first, second = objects.ids[0], objects.new()
-    annotator.add_masks(
+    annotator.work.add_masks(
         {first: {0: disc(9, 12)}, second: {0: disc(20, 30), 3: disc(20, 36)}}, {second: "mother"}
     )
     assert viewer.layers["Object 1"].data[0, 9, 12] == first
     assert viewer.layers["mother"].data[3, 20, 36] == second
     annotator.open()
     settle(qtbot, annotator)
-    annotator.propagate("forward", None)
+    annotator.work.propagate("forward", None)
     settle(qtbot, annotator)
     np.testing.assert_array_equal(
         annotator.workspace.masklets.get(second, 3).to_dense(), disc(20, 36).to_dense()
@@ -118,7 +118,7 @@ def test_masks_that_do_not_fit_are_not_taken(viewer, stub_owner):
     annotator = annotator_of(viewer, stub_owner)
     annotator.choose_image(viewer.layers["movie"])
     with pytest.raises(ValueError, match="frame 6 is outside"):
-        annotator.add_masks({1: {0: disc(9, 12), 6: disc(9, 12)}})
+        annotator.work.add_masks({1: {0: disc(9, 12), 6: disc(9, 12)}})
     assert annotator.workspace.masklets.object_ids == ()
 
 
@@ -127,8 +127,8 @@ def test_other_work_gets_the_network_between_clicks(viewer, qtbot, stub_owner):
     annotator.choose_image(viewer.layers["movie"])
     annotator.open(("cells_nano", "cpu"))
     answers, steps, ends = [], [], []
-    annotator.submit(lambda owner: (owner.model, owner.annotation.session), answers.append)
-    annotator.stream(lambda owner: iter(owner.model[:3]), steps.append, ends.append)
+    annotator.network.submit(lambda owner: (owner.model, owner.session), answers.append)
+    annotator.network.stream(lambda owner: iter(owner.model[:3]), steps.append, ends.append)
     settle(qtbot, annotator)
     assert answers == [("cells_nano", stub_owner.sessions[0])]
     assert (steps, ends) == (["c", "e", "l"], [True])
@@ -147,10 +147,10 @@ def test_tab_and_undo_by_real_keys(make_napari_viewer, qtbot, stub_owner):
     canvas.setFocus()
     qtbot.keyClick(canvas, Qt.Key.Key_Tab)
     settle(qtbot, annotator)
-    assert annotator.edit.undo_text == "choose another mask: Object 1, frame 0, 2 of 3"
+    assert annotator.work.edit.undo_text == "choose another mask: Object 1, frame 0, 2 of 3"
     assert "movie alternatives" in viewer.layers
     for _ in range(2):
         qtbot.keyClick(canvas, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
         settle(qtbot, annotator)
-    assert annotator.edit.undo_text == ""
+    assert annotator.work.edit.undo_text == ""
     assert len(viewer.layers["movie clicks"].data) == 0

@@ -50,7 +50,7 @@ def test_after_a_click_the_object_is_shown_in_the_frames_beside_and_kept_nowhere
     assert workspace.masklets.frames(1) == (4,)
     written = {key.frame for key in workspace.history.values if key.frame >= 0}
     assert written == {4}
-    assert dock.annotator.edit.undo_text.startswith("prompt")
+    assert dock.annotator.work.edit.undo_text.startswith("prompt")
     for frame in (2, 3, 5, 6):
         moved = np.roll(workspace.masklets.get(1, 4).to_dense(), abs(frame - 4), axis=1)
         there = ghosts(dock, frame)
@@ -96,7 +96,7 @@ def test_a_click_breaks_off_what_is_being_looked_at(dock, stub_owner, qtbot):
 def test_propagate_takes_it_up(dock, qtbot):
     qtbot.mouseClick(dock.propagation.run, LEFT)
     assert shown(dock) == []
-    qtbot.waitUntil(lambda: not dock.annotator.is_propagating)
+    qtbot.waitUntil(lambda: not dock.annotator.propagation.is_running)
     assert dock.annotator.workspace.masklets.frames(1) == tuple(range(9))
     assert not ghosts(dock, 5).any()
 
@@ -111,7 +111,7 @@ def test_it_goes_with_what_it_is_of(dock, qtbot, how):
             Qt.KeyboardModifier.ControlModifier,
         )
     elif how == "another object":
-        dock.annotator.select_object(7)
+        dock.annotator.work.select_object(7)
     elif how == "new":
         qtbot.mouseClick(dock.objects.new, LEFT)
     else:

@@ -80,23 +80,27 @@ def test_every_kind_of_step_there_and_back(annotator, viewer, points, settle):
 
     step(lambda: points.add((0, 12, 33)))
     step(lambda: points.add((0, 12, 40)))
-    step(annotator.new_object)
+    step(annotator.work.new_object)
     step(lambda: points.add((2, 20, 10)))
-    step(lambda: annotator.propagate("forward", None))
-    step(lambda: annotator.edit.rename(2, "daughter"))
-    step(lambda: annotator.edit.lock_frame(1, 3, True))
-    step(lambda: annotator.edit.duplicate(2))
-    step(lambda: annotator.edit.merge(1, [2]))
-    step(lambda: annotator.edit.delete([3]))
-    step(lambda: annotator.add_masks({5: {1: SparseMask.from_dense(np.eye(30, 50))}}, {5: "five"}))
+    step(lambda: annotator.work.propagate("forward", None))
+    step(lambda: annotator.work.edit.rename(2, "daughter"))
+    step(lambda: annotator.work.edit.lock_frame(1, 3, True))
+    step(lambda: annotator.work.edit.duplicate(2))
+    step(lambda: annotator.work.edit.merge(1, [2]))
+    step(lambda: annotator.work.edit.delete([3]))
+    step(
+        lambda: annotator.work.add_masks(
+            {5: {1: SparseMask.from_dense(np.eye(30, 50))}}, {5: "five"}
+        )
+    )
     last = state(annotator)
     for before in reversed(states):
-        annotator.edit.undo()
+        annotator.work.edit.undo()
         settle()
         assert state(annotator) == before
-    assert annotator.edit.undo_text == ""
+    assert annotator.work.edit.undo_text == ""
     for after in [*states[1:], last]:
-        annotator.edit.redo()
+        annotator.work.edit.redo()
         settle()
         assert state(annotator) == after
     assert annotator.told == []
@@ -138,16 +142,16 @@ def test_the_network_is_told_what_counts_again(annotator, points, settle, stub_o
     points.add((0, 12, 33))
     points.add((2, 20, 10))
     settle()
-    annotator.edit.undo()
+    annotator.work.edit.undo()
     settle()
     session = stub_owner.sessions[0]
     assert session.prompted_frames(1) == (0,)
-    annotator.propagate("forward", None)
+    annotator.work.propagate("forward", None)
     settle()
-    annotator.edit.undo()
+    annotator.work.edit.undo()
     settle()
     assert ("forget_tracked", 1) in session.log
-    annotator.propagate("forward", None)
+    annotator.work.propagate("forward", None)
     settle()
     assert annotator.workspace.masklets.frames(1) == tuple(range(6))
 
@@ -155,14 +159,14 @@ def test_the_network_is_told_what_counts_again(annotator, points, settle, stub_o
 def test_masks_come_back_without_the_network(annotator, points, settle, stub_owner):
     points.add((0, 12, 33))
     settle()
-    annotator.propagate("forward", None)
+    annotator.work.propagate("forward", None)
     settle()
     masks = state(annotator)
     session = stub_owner.sessions[0]
-    annotator.edit.undo()
+    annotator.work.edit.undo()
     settle()
     session.log.clear()
-    annotator.edit.redo()
+    annotator.work.edit.redo()
     settle()
     assert state(annotator) == masks
     assert not [entry for entry in session.log if entry[0] == "add"]
@@ -181,11 +185,11 @@ def test_undo_ends_a_running_propagation_first(annotator, points, settle, stub_o
             yield result
 
     monkeypatch.setattr(session, "propagate", steps)
-    annotator.propagate("forward", None)
-    annotator.edit.undo()
+    annotator.work.propagate("forward", None)
+    annotator.work.edit.undo()
     go.release(9)
     settle()
-    assert not annotator.is_propagating
+    assert not annotator.propagation.is_running
     after = state(annotator)
     assert after == before
 
@@ -193,13 +197,13 @@ def test_undo_ends_a_running_propagation_first(annotator, points, settle, stub_o
 def test_a_locked_object_and_a_locked_frame_are_left_alone(annotator, viewer, points, settle):
     points.add((0, 12, 33))
     settle()
-    annotator.new_object()
+    annotator.work.new_object()
     points.add((0, 20, 10))
     settle()
-    annotator.propagate("forward", None)
+    annotator.work.propagate("forward", None)
     settle()
-    annotator.edit.lock_frame(1, 2, True)
-    annotator.edit.lock([2], True)
+    annotator.work.edit.lock_frame(1, 2, True)
+    annotator.work.edit.lock([2], True)
     settle()
     masks = state(annotator)[2]
     workspace = annotator.workspace
@@ -216,7 +220,7 @@ def test_a_locked_object_and_a_locked_frame_are_left_alone(annotator, viewer, po
     workspace.current_object = 1
     points.add((0, 5, 5))  # from here the masks of object 1 change, all but the locked one
     settle()
-    annotator.propagate("forward", None)
+    annotator.work.propagate("forward", None)
     settle()
     now = state(annotator)[2]
     changed = {key for key in masks if now[key] != masks[key]}
@@ -227,8 +231,8 @@ def test_a_locked_object_and_a_locked_frame_are_left_alone(annotator, viewer, po
 def test_nothing_to_propagate_where_all_is_locked(annotator, points, settle):
     points.add((0, 12, 33))
     settle()
-    annotator.edit.lock([1], True)
-    annotator.propagate("forward", None)
+    annotator.work.edit.lock([1], True)
+    annotator.work.propagate("forward", None)
     settle()
     assert [str(error) for error in annotator.told] == [
         "nothing to propagate: unlock an object first"
@@ -248,14 +252,14 @@ def test_the_meanings_of_a_click_are_gone_through_with_tab(annotator, viewer, po
     ghosts = viewer.layers["movie alternatives"]
     assert ghosts.data[0, 12, 33] and ghosts.contour
     assert viewer.layers.selection.active is points
-    assert annotator.edit.undo_text == "choose another mask: Object 1, frame 0, 3 of 3"
-    annotator.edit.undo()
-    annotator.edit.undo()
+    assert annotator.work.edit.undo_text == "choose another mask: Object 1, frame 0, 3 of 3"
+    annotator.work.edit.undo()
+    annotator.work.edit.undo()
     settle()
     assert "movie alternatives" not in viewer.layers
     assert annotator.workspace.masklets.packed(1, 0) == best
     for _ in range(2):
-        annotator.edit.redo()
+        annotator.work.edit.redo()
     settle()
     points.add((0, 20, 10))  # refines what was chosen
     settle()
@@ -267,10 +271,10 @@ def test_the_meanings_of_a_click_are_gone_through_with_tab(annotator, viewer, po
 
 
 def test_outlines_of_other_meanings_go_away(annotator, viewer, points, settle, qtbot, monkeypatch):
-    monkeypatch.setattr("napari_sam2.widgets.annotator.mask_candidates.GHOSTS_MS", 30)
+    monkeypatch.setattr("napari_sam2.widgets.annotator.mask_candidates.SHOWN_MS", 30)
     points.add((0, 12, 33))
     settle()
-    annotator.choose_alternative()
+    annotator.choose_candidate()
     settle()
     qtbot.waitUntil(lambda: "movie alternatives" not in viewer.layers)
 
@@ -292,9 +296,9 @@ def test_large_frames_show_what_is_undone_and_done_again(qtbot, viewer, stub_own
 
     layer._update_level_and_corners(np.array([[0, 20], [29, 49]]), np.array([10, 10]), [1, 2])
     assert seen() == 1
-    annotator.edit.undo()
+    annotator.work.edit.undo()
     qtbot.waitUntil(lambda: seen() == 0)
-    annotator.edit.redo()
+    annotator.work.edit.redo()
     qtbot.waitUntil(lambda: seen() == 1)
     workspace.go_to(3)
     qtbot.waitUntil(lambda: layer.get_value((3, 6, 16.5), world=True)[1] == 0)

@@ -197,7 +197,7 @@ def test_find_all_like_the_current_object(dock, viewer, qtbot, messages):
     assert "no object yet to compare with" in messages[-1].message
     workspace = dock.annotator.workspace
     current = workspace.current_object
-    dock.annotator.add_masks({current: {0: SparseMask.from_dense(disc(CENTRES[0]))}})
+    dock.annotator.work.add_masks({current: {0: SparseMask.from_dense(disc(CENTRES[0]))}})
     dock.alike.run.click()
     done(dock, qtbot)
     layer = viewer.layers["cells found"]
@@ -262,11 +262,11 @@ def test_track_everything_is_one_step(dock, viewer, qtbot):
     workspace = dock.annotator.workspace
     assert any(workspace.masklets.labels(frame).any() for frame in (1, 2))
     before = {frame: workspace.masklets.labels(frame) for frame in range(3)}
-    dock.annotator.edit.undo()
+    dock.annotator.work.edit.undo()
     done(dock, qtbot)
     assert not any(workspace.masklets.labels(frame).any() for frame in range(3))
-    assert dock.annotator.edit.undo_text == ""
-    dock.annotator.edit.redo()
+    assert dock.annotator.work.edit.undo_text == ""
+    dock.annotator.work.edit.redo()
     done(dock, qtbot)
     for frame, labels in before.items():
         np.testing.assert_array_equal(workspace.masklets.labels(frame), labels)
@@ -292,11 +292,11 @@ def test_what_was_tracked_until_it_failed_is_one_step(dock, viewer, qtbot, messa
     assert dock.progress.status.text().startswith("Failed; what was done is kept: ")
     assert "frame 2 cannot be read" in messages[-1].message
     assert dock.track.run.isEnabled() and not dock.progress.cancel.isEnabled()
-    dock.annotator.edit.undo()
+    dock.annotator.work.edit.undo()
     done(dock, qtbot)
     assert not any(workspace.masklets.labels(frame).any() for frame in range(3))
-    assert dock.annotator.edit.undo_text == ""
-    dock.annotator.edit.redo()
+    assert dock.annotator.work.edit.undo_text == ""
+    dock.annotator.work.edit.redo()
     done(dock, qtbot)
     np.testing.assert_array_equal(workspace.masklets.labels(1), found)
 

@@ -44,9 +44,9 @@ def test_the_dock_begins_with_them(start, make_napari_viewer, stub_owner, qtbot)
     viewer.add_image(np.zeros((6, 30, 50), np.uint16), name="movie")
     dock = SegmentAndTrack(viewer, stub_owner)
     viewer.window.add_dock_widget(dock)
-    assert dock.annotator.model == ("cells_nano", "cpu")
+    assert dock.annotator.network.model == ("cells_nano", "cpu")
     assert dock.propagation.chosen_direction == "forward"
-    assert not dock.annotator.follow
+    assert not dock.annotator.propagation.view.follow
     dock.prompts.points.click()
     viewer.layers["movie clicks"].add((0, 12, 33))
     qtbot.waitUntil(lambda: "movie objects" in viewer.layers)

@@ -67,20 +67,20 @@ def press(qtbot, button):
 
 def idle(dock):
     annotator = dock.annotator
-    return annotator.worker._open == 0 and not annotator.propagation.is_showing
+    return not annotator.worker.is_busy and not annotator.propagation.is_showing
 
 
 def begin(dock, viewer, qtbot):
     """Click on the image, and wait for the mask."""
     dock.prompts.points.click()
     viewer.layers["movie clicks"].add((0, 12, 33))
-    qtbot.waitUntil(lambda: dock.annotator.device != "" and idle(dock))
+    qtbot.waitUntil(lambda: dock.annotator.network.device != "" and idle(dock))
     assert viewer.layers["Object 1"].data[0, 12, 33] == 1
 
 
 def still_answers(dock, viewer, qtbot):
     """The model from before goes on: same session, and the next click gets its mask."""
-    assert dock.annotator.model == ("cells_nano", "auto")
+    assert dock.annotator.network.model == ("cells_nano", "auto")
     viewer.layers["movie clicks"].add((0, 20, 10))
     qtbot.waitUntil(lambda: viewer.layers["Object 1"].data[0, 20, 10] == 1)
     assert viewer.layers["Object 1"].data[0, 12, 33] == 1
@@ -101,7 +101,7 @@ def test_all_models_are_listed(dock):
     assert "898 MB, 224.4 M parameters, licence Apache-2.0" in said and "J&amp;F 79.5" in said
     pick(dock, "net")
     assert "CC0 &lt;free&gt;" in dock.model.details.text()
-    assert dock.annotator.model == ("cells_nano", "auto")
+    assert dock.annotator.network.model == ("cells_nano", "auto")
     assert dock.model.text() == "Model: cells_nano on auto"
 
 
@@ -115,7 +115,7 @@ def test_a_download_is_used_when_it_is_here(dock, viewer, qtbot, hub, stub_owner
     assert dock.model.download.text() == "Cancel"
     still_answers(dock, viewer, qtbot)  # meanwhile
     hub.go_on.set()
-    qtbot.waitUntil(lambda: dock.annotator.model == ("net", "auto") and idle(dock))
+    qtbot.waitUntil(lambda: dock.annotator.network.model == ("net", "auto") and idle(dock))
     qtbot.waitUntil(lambda: "In use" in dock.model.details.text())
     assert stub_owner.models[-1] == ("net", "auto")
     qtbot.waitUntil(lambda: not dock.model.download.isEnabled())
@@ -137,7 +137,7 @@ def test_a_download_is_cancelled_and_resumed(dock, viewer, qtbot, hub, cache, me
     assert f"Not downloaded</b>, {kept[0] / 1e6:.1f} MB are here" in dock.model.details.text()
     assert messages == []
     press(qtbot, dock.model.download)
-    qtbot.waitUntil(lambda: dock.annotator.model == ("net", "auto"))
+    qtbot.waitUntil(lambda: dock.annotator.network.model == ("net", "auto"))
     assert hub.ranges == [None, f"bytes={kept[0]}-"]
     assert finished(cache) == [sha256(PAYLOAD), "net.pt"] and unfinished(cache) == []
 
@@ -190,7 +190,7 @@ def test_switching_keeps_masks_and_prompts(dock, viewer, qtbot, stub_owner, tmp_
     before = viewer.layers["Object 1"].data[5].copy()
     assert before.any()
     dock.annotator.choose_model("other", "cpu")
-    qtbot.waitUntil(lambda: dock.annotator.device == "cpu" and idle(dock))
+    qtbot.waitUntil(lambda: dock.annotator.network.device == "cpu" and idle(dock))
     _, new = stub_owner.sessions
     assert new.model == "other" and sorted(new.masks) == [1, 2]
     assert set(new.masks[1]) == {0} and set(new.masks[2]) == {2}  # all that was said
@@ -234,7 +234,7 @@ def test_unloading_ends_a_propagation_and_the_next_one_loads(dock, viewer, qtbot
     begin(dock, viewer, qtbot)
     dock.propagation.run.click()
     dock.model.unload.click()
-    assert not dock.annotator.is_propagating
+    assert not dock.annotator.propagation.is_running
     qtbot.waitUntil(lambda: stub_owner.model is None)
     dock.propagation.run.click()
     qtbot.waitUntil(lambda: dock.propagation.status.text() == "Done.")
@@ -245,7 +245,7 @@ def test_a_device_is_chosen(dock, viewer, qtbot, stub_owner):
     begin(dock, viewer, qtbot)
     dock.model.device.setCurrentText("cpu")
     dock.model.device.activated.emit(dock.model.device.currentIndex())
-    qtbot.waitUntil(lambda: dock.annotator.device == "cpu")
+    qtbot.waitUntil(lambda: dock.annotator.network.device == "cpu")
     assert stub_owner.models[-1] == ("cells_nano", "cpu")
 
 
@@ -254,7 +254,7 @@ def test_warnings_of_the_network_reach_the_user(dock, viewer, qtbot, messages):
     begin(dock, viewer, qtbot)
     warn = logging.getLogger("sam2_torch.sessions.tracker").warning
     sentence = "The device's memory is full: going on with %d objects at a time"
-    dock.annotator.submit(lambda owner: warn(sentence, 8))  # on the worker's thread
+    dock.annotator.network.submit(lambda owner: warn(sentence, 8))  # on the worker's thread
     qtbot.waitUntil(lambda: bool(messages))
     assert messages[0].message == f"{sentence % 8}."
     annotator_of(viewer).close()
@@ -279,7 +279,7 @@ def test_embeddings_are_kept_made_ahead_and_deleted(dock, viewer, qtbot, stub_ow
     section.clear_embeddings.trigger()
     qtbot.waitUntil(lambda: section.status.text() == "3 MB of embeddings deleted.")
     dock.annotator.choose_model("other", "cpu")
-    qtbot.waitUntil(lambda: dock.annotator.device == "cpu" and idle(dock))
+    qtbot.waitUntil(lambda: dock.annotator.network.device == "cpu" and idle(dock))
     assert stub_owner.sessions[-1].store is session.store  # of the next session, too
     section.keep_embeddings.trigger()
     qtbot.waitUntil(lambda: stub_owner.sessions[-1].store is None)
@@ -352,7 +352,10 @@ def test_the_registry_file_is_opened_and_read_again(dock, qtbot, registry, monke
     assert "model 'bad', key 'url'" in dock.model.problems.text()
     pick(dock, "mine")
     assert "The file is missing" in dock.model.details.text()
-    assert dock.annotator.model == ("cells_nano", "auto") and not dock.model.download.isEnabled()
+    assert (
+        dock.annotator.network.model == ("cells_nano", "auto")
+        and not dock.model.download.isEnabled()
+    )
 
 
 def test_closing_the_dock_stops_the_download(dock, viewer, qtbot, hub, cache):
@@ -400,7 +403,7 @@ def test_the_real_network_is_measured_switched_and_unloaded(viewer, qtbot, regis
     dock.model.toggleButton().click()
     dock.prompts.points.click()
     viewer.layers["movie clicks"].add((0, 30, 40))
-    qtbot.waitUntil(lambda: dock.annotator.device == "cpu" and idle(dock), timeout=20_000)
+    qtbot.waitUntil(lambda: dock.annotator.network.device == "cpu" and idle(dock), timeout=20_000)
     assert re.search("<b>In use</b> on cpu, (float32|bfloat16)", dock.model.details.text())
     dock.model.measure.trigger()
     assert not dock.model.measure.isEnabled()
@@ -409,7 +412,7 @@ def test_the_real_network_is_measured_switched_and_unloaded(viewer, qtbot, regis
     first = viewer.layers["Object 1"].data[0].copy()
     assert (first[disc] == 1).mean() > 0.7
     dock.annotator.choose_model(str(tmp_path / "tuned.pt"), "cpu")
-    qtbot.waitUntil(lambda: dock.annotator.device == "cpu" and idle(dock), timeout=20_000)
+    qtbot.waitUntil(lambda: dock.annotator.network.device == "cpu" and idle(dock), timeout=20_000)
     np.testing.assert_array_equal(viewer.layers["Object 1"].data[0], first)
     press(qtbot, dock.model.unload)
     dock.propagation.run.click()

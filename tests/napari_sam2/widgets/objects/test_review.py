@@ -47,7 +47,7 @@ def paint(annotator, object_id, frame, mask):
 def test_rows_say_what_there_is(annotator, review, qtbot):
     for frame in range(4):
         paint(annotator, 1, frame, disc(20, 5 if frame != 2 else 10))
-    annotator.edit.show([1], False)
+    annotator.work.edit.show([1], False)
     qtbot.waitUntil(lambda: review.is_up_to_date)
     (row,) = review.rows()
     assert (row.object_id, row.name, row.n_frames, row.is_visible) == (1, "Object 1", 4, False)
@@ -111,7 +111,7 @@ def test_objects_that_are_deleted_leave(annotator, review, qtbot):
         paint(annotator, object_id, 0, disc(10 * object_id))
     annotator.changed.emit()
     qtbot.waitUntil(lambda: len(review.rows()) == 2 and review.is_up_to_date)
-    annotator.delete_object(1)
+    annotator.work.edit.delete([1])
     assert [row.object_id for row in review.rows()] == [2]
     qtbot.waitUntil(lambda: review.is_up_to_date)
     assert review.table.table.object_ids == (2,)

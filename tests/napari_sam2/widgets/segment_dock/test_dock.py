@@ -42,7 +42,7 @@ def dock(viewer, stub_owner):
 def idle(widget):
     annotator = widget.annotator
     opened = annotator.network.is_open  # it is opened a moment after the button is pressed
-    return opened and annotator.worker._open == 0 and not annotator.propagation.is_showing
+    return opened and not annotator.worker.is_busy and not annotator.propagation.is_showing
 
 
 def test_from_the_first_click_to_the_propagated_movie(dock, viewer, qtbot):
@@ -191,7 +191,7 @@ def test_a_wrong_file_is_told_in_a_sentence(dock, qtbot, messages, monkeypatch, 
     )
     dock.model.model.setCurrentText(CHOOSE_FILE)
     dock.model.model.activated.emit(dock.model.model.currentIndex())
-    assert dock.annotator.model == ("missing.pt", "auto")
+    assert dock.annotator.network.model == ("missing.pt", "auto")
     assert stub_owner.models == []  # it is loaded when it is needed
     dock.prompts.points.click()
     qtbot.waitUntil(lambda: len(messages) == 1)
@@ -243,7 +243,7 @@ def test_choosing_no_file_leaves_the_model(dock, monkeypatch):
     )
     dock.model.model.setCurrentText(CHOOSE_FILE)
     dock.model.model.activated.emit(dock.model.model.currentIndex())
-    assert dock.annotator.model == ("cells_nano", "auto")
+    assert dock.annotator.network.model == ("cells_nano", "auto")
 
 
 @pytest.mark.parametrize(
@@ -321,7 +321,7 @@ def test_a_dock_that_is_opened_again_goes_on_where_it_was(dock, viewer, qtbot):
 
 def test_closing_the_window_ends_the_thread(dock, viewer, qtbot):
     dock.prompts.points.click()
-    qtbot.waitUntil(lambda: dock.annotator.is_loading or dock.annotator.network.is_open)
+    qtbot.waitUntil(lambda: dock.annotator.network.is_loading or dock.annotator.network.is_open)
     thread = dock.annotator.worker._thread
     viewer.close()
     assert not thread.is_alive()

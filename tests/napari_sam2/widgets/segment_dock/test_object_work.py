@@ -43,7 +43,7 @@ def is_idle(dock):
     opened = annotator.network.is_open
     return (
         opened
-        and annotator.worker._open == 0
+        and not annotator.worker.is_busy
         and not annotator.propagation.is_showing
         and dock.review.is_up_to_date
     )
@@ -182,7 +182,7 @@ def test_what_was_propagated_until_it_failed_is_one_step(
             yield result
 
     monkeypatch.setattr(session, "propagate", failing)
-    before = dock.annotator.edit.undo_text
+    before = dock.annotator.work.edit.undo_text
     propagate(dock, qtbot)
     masklets = dock.annotator.workspace.masklets
     assert masklets.frames(1) == masklets.frames(2) == (0, 1, 2, 3)
@@ -192,7 +192,7 @@ def test_what_was_propagated_until_it_failed_is_one_step(
     press_key(qtbot, viewer, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     qtbot.waitUntil(lambda: is_idle(dock))
     assert masklets.frames(1) == masklets.frames(2) == (0,)
-    assert dock.annotator.edit.undo_text == before
+    assert dock.annotator.work.edit.undo_text == before
     monkeypatch.undo()
     propagate(dock, qtbot)
     assert masklets.frames(2) == tuple(range(8))
@@ -209,10 +209,10 @@ def test_a_click_that_fails_leaves_the_run_alone(
     def failing(*arguments, **options):
         raise ValueError("this prompt is one too many")
 
-    monkeypatch.setattr(session, "add_prompt", failing)
+    monkeypatch.setattr(session, "set_prompts", failing)
     viewer.layers["movie clicks"].add((0, 50, 10))
     qtbot.waitUntil(lambda: any("one too many" in told.message for told in messages))
-    assert dock.annotator.is_propagating and dock.propagation.cancel.isEnabled()
+    assert dock.annotator.propagation.is_running and dock.propagation.cancel.isEnabled()
     qtbot.waitUntil(lambda: is_idle(dock))
     assert dock.propagation.status.text() == "Done."
     assert len(dock.annotator.workspace.masklets.frames(2)) == 8
@@ -487,7 +487,7 @@ def test_tab_says_which_mask_of_the_click_it_is(dock, viewer, qtbot):
     assert "movie alternatives" in viewer.layers
     press_key(qtbot, viewer, Qt.Key.Key_Tab)
     qtbot.waitUntil(lambda: "3 of 3" in dock.heading.hint.text())
-    dock.annotator.alternatives.hide()  # as after some seconds
+    dock.annotator.candidates.hide()  # as after some seconds
     assert "of 3" not in dock.heading.hint.text()
     assert "movie alternatives" not in viewer.layers
 

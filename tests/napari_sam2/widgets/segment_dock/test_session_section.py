@@ -71,7 +71,7 @@ def test_save_and_open(dock, qtbot, settle, tmp_path, monkeypatch):
     settle(dock)
     press(qtbot, dock.session.save)
     settle(dock)
-    dock.annotator.edit.delete([1])
+    dock.annotator.work.edit.delete([1])
     settle(dock)
     assert "Object 1" not in viewer.layers
     press(qtbot, dock.session.open)
@@ -171,7 +171,7 @@ def test_objects_from_labels(dock, qtbot, settle):
     settle(dock)
     assert dock.annotator.workspace.objects.ids == (1, 5)
     np.testing.assert_array_equal(viewer.layers["Object 5"].data[2] == 5, labels[2] == 5)
-    dock.annotator.propagate("forward", None)
+    dock.annotator.work.propagate("forward", None)
     settle(dock)
     assert viewer.layers["Object 1"].data[4, 22, 33] == 1
     viewer.dims.set_point(0, 2)
@@ -180,7 +180,7 @@ def test_objects_from_labels(dock, qtbot, settle):
     settle(dock)
     assert dock.annotator.workspace.objects.ids == (1, 5, 6, 7)
     for _ in range(2):
-        dock.annotator.edit.undo()
+        dock.annotator.work.edit.undo()
         settle(dock)
     assert dock.annotator.workspace.objects.ids == (1, 5)
     viewer.layers.remove("cellpose")

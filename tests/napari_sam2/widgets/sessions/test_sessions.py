@@ -73,9 +73,9 @@ def worked(start, settle):
     annotator.open(CELLS)
     annotator.workspace.prompt_with_points().add((0, 12, 33))
     settle(annotator)
-    annotator.propagate("forward", None)
+    annotator.work.propagate("forward", None)
     settle(annotator)
-    annotator.edit.rename(1, "mother")
+    annotator.work.edit.rename(1, "mother")
     settle(annotator)
     return annotator
 
@@ -103,7 +103,7 @@ def test_looking_alone_leaves_no_file(start, settle):
 
 
 def test_closing_saves_the_last_moment(worked):
-    worked.edit.rename(1, "grandmother")
+    worked.work.edit.rename(1, "grandmother")
     worked.close()
     _, history = read_session(saved())
     assert "grandmother" in str(history.values)
@@ -130,8 +130,8 @@ def test_the_session_is_offered_again_and_goes_on(worked, start, settle, stub_ow
     settle(again)
     assert stub_owner.sessions[0].log == [("add", 1, 0, 1, True), ("add", 1, 0, 1, False)]
     # and undo reaches back into what was done before
-    again.edit.undo()
-    again.edit.undo()
+    again.work.edit.undo()
+    again.work.edit.undo()
     settle(again)
     assert again.workspace.objects.name(1) == "Object 1"
     assert len(list(sessions_folder().glob("*.jsonl"))) == 2  # the one from before is as it was
@@ -139,14 +139,14 @@ def test_the_session_is_offered_again_and_goes_on(worked, start, settle, stub_ow
 
 def test_how_the_masks_were_made_is_part_of_it(worked, start, settle, stub_owner):
     look = Appearance(contrast=(100.0, 4000.0), gamma=0.5, resolution=2.0)
-    worked.choose_appearance(look)
+    worked.work.choose_appearance(look)
     settle(worked)
     assert worked.workspace.history.settings == Settings("cells_nano", "", **asdict(look))
-    assert worked.edit.undo_text == "rename: Object 1: mother"  # not what undo is about
+    assert worked.work.edit.undo_text == "rename: Object 1: mother"  # not what undo is about
     worked.close()
     assert read_session(saved())[1].settings.appearance == asdict(look)
     again = start()
-    again.model = ("another.pt", "cpu")
+    again.network.model = ("another.pt", "cpu")
     settle(again)
     again.sessions.recover()
     settle(again)
@@ -210,7 +210,7 @@ def test_a_folder_that_is_gone_is_told(worked, settle, tmp_path):
 
 
 def test_an_image_that_leaves_is_saved(worked, settle):
-    worked.edit.rename(1, "late")
+    worked.work.edit.rename(1, "late")
     worked.viewer.layers.remove("movie")
     settle(worked)
     assert "late" in str(read_session(saved())[1].values)
@@ -242,19 +242,19 @@ def test_what_is_done_while_the_disk_is_full_is_saved_later(
     annotator = start()
     full_disk["full"] = from_the_beginning
     for number in range(3):
-        annotator.edit.new(f"first {number}")
+        annotator.work.edit.new(f"first {number}")
     if not from_the_beginning:
         settle(annotator)
     full_disk["full"] = True
     for number in range(3):
-        annotator.edit.new(f"middle {number}")
+        annotator.work.edit.new(f"middle {number}")
     tries = full_disk["tries"]
     qtbot.waitUntil(lambda: full_disk["tries"] > tries + 3)
     assert len(annotator.told) == 1  # one sentence, however often it fails
     assert "No space left on device. It is tried again" in str(annotator.told[0])
     full_disk["full"] = False
     settle(annotator)
-    annotator.edit.new("last")
+    annotator.work.edit.new("last")
     settle(annotator)
     assert annotator.told[1:] == ["The session is saved again, with all that was done meanwhile."]
     names = [value.name for value in read_session(saved())[1].values.values()]
@@ -325,7 +325,7 @@ CRASH = """
     annotator.choose_image(image)
     annotator.open()
     annotator.workspace.prompt_with_points().add((0, 12, 33))
-    annotator.propagate("forward", None)
+    annotator.work.propagate("forward", None)
 
     def crash():
         files = list(sessions_folder().glob("*.jsonl"))

@@ -56,10 +56,10 @@ def cells(qtbot, viewer, docks):
     annotator = segment.annotator
     for y, x in ((8, 12), (22, 50)):
         qtbot.mouseClick(segment.prompts.points, LEFT)
-        annotator.new_object()
+        annotator.work.new_object()
         tap(qtbot, viewer, at(viewer, y, x))
         settle(qtbot, tracks, timeout_ms=20_000)
-    annotator.propagate("forward", None)
+    annotator.work.propagate("forward", None)
     settle(qtbot, tracks, timeout_ms=20_000)
     assert annotator.workspace.objects.ids == (1, 2)
     return segment, tracks
@@ -72,7 +72,7 @@ def parents(tracks):
 def test_the_key_in_the_canvas_divides_and_the_tracks_layer_leads_to_objects(qtbot, viewer, cells):
     _, tracks = cells
     annotator = tracks.annotator
-    annotator.select_object(1)
+    annotator.work.select_object(1)
     viewer.dims.set_point(0, 3)
     canvas = viewer.window._qt_viewer.canvas.native
     canvas.setFocus()

@@ -70,7 +70,7 @@ def cell(dock: Any, settle: Any) -> Any:
     """One object that was clicked in frame 0 and followed to the end."""
     points = dock.annotator.workspace.prompt_with_points()
     points.add((0, 12, 15))
-    dock.annotator.propagate("forward", None)
+    dock.annotator.work.propagate("forward", None)
     settle()
     return points
 
@@ -79,7 +79,7 @@ def cell(dock: Any, settle: Any) -> Any:
 def divided_twice(dock: Any, cell: Any, viewer: ViewerModel, settle: Any) -> None:
     """Object 1 divides into 2 and 3 in frame 2, and 2 into 4 and 5 in frame 4."""
     for object_id, frame in ((1, 2), (2, 4)):
-        dock.annotator.select_object(object_id)
+        dock.annotator.work.select_object(object_id)
         dock.annotator.workspace.go_to(frame)
         press_divide(viewer)
         settle()
@@ -111,11 +111,11 @@ def test_one_key_divides_and_follows_and_one_undo_takes_it_back(
     assert len(cell.data) == 5  # a click inside and one beside each daughter are ordinary clicks
     assert "Divides" not in dock.lineage.family.text()  # a daughter is the current object now
     assert "Daughter of Object 1." in dock.lineage.family.text()
-    dock.annotator.edit.undo()
+    dock.annotator.work.edit.undo()
     settle()
     assert lineage(dock).parents == {} and frames(dock, 1) == [0, 1, 2, 3, 4, 5]
     assert dock.annotator.workspace.objects.ids == (1,) and len(cell.data) == 1
-    dock.annotator.edit.redo()
+    dock.annotator.work.edit.redo()
     settle()
     assert [frames(dock, i) for i in (1, 2, 3)] == [[0, 1, 2], [3, 4, 5], [3, 4, 5]]
     assert dock.told == []
@@ -139,7 +139,7 @@ def test_daughters_are_seeded_in_other_ways_with_the_same_key(
     else:  # one click each, and of what it can mean not the first, which is everything
         marks = [workspace.marks[i, 3] for i in (2, 3)]
         assert [(len(m.clicks), m.choice) for m in marks] == [(1, 2), (1, 2)]
-    dock.annotator.edit.undo()
+    dock.annotator.work.edit.undo()
     settle()
     assert lineage(dock).parents == {} and frames(dock, 1) == [0, 1, 2, 3, 4, 5]
     assert workspace.objects.ids == (1,) and len(cell.data) == 1
@@ -168,7 +168,7 @@ def test_daughters_remember_the_mother_if_that_is_wanted(
     press_divide(viewer)
     settle()
     assert "fork" not in {entry[0] for entry in session.log}
-    dock.annotator.edit.undo()
+    dock.annotator.work.edit.undo()
     settle()
     dock.lineage.remember.setChecked(True)
     dock.annotator.workspace.go_to(3)
@@ -186,7 +186,7 @@ def test_a_mother_is_not_followed_beyond_her_end(
     dock.annotator.workspace.go_to(3)
     press_divide(viewer)
     settle()
-    dock.annotator.propagate("both", None)
+    dock.annotator.work.propagate("both", None)
     settle()
     assert [frames(dock, i) for i in (1, 2, 3)] == [[0, 1, 2], [3, 4, 5], [3, 4, 5]]
 
@@ -249,7 +249,7 @@ def test_tracks_that_were_written_are_opened_and_corrected(
 ) -> None:
     before = lineage(dock).parents
     export(tmp_path / "x.geff", dock._tracked())
-    dock.annotator.edit.delete(dock.annotator.workspace.objects.ids)
+    dock.annotator.work.edit.delete(dock.annotator.workspace.objects.ids)
     settle()
     with qtbot.waitSignal(dock.opening.opened, timeout=20_000):
         dock.opening.read(tmp_path / "x.geff")
@@ -260,7 +260,7 @@ def test_tracks_that_were_written_are_opened_and_corrected(
         dock.opening.read(tmp_path / "x.geff")  # once more: beside those that are there
     settle()
     assert len(lineage(dock)) == 10 and len(set(lineage(dock).parents.values())) == 4
-    dock.annotator.edit.undo()
+    dock.annotator.work.edit.undo()
     settle()
     assert lineage(dock).parents == before
     assert dock.told == []
@@ -296,7 +296,7 @@ def test_buttons_cut_swap_merge_and_end(
     settle()
     assert frames(dock, 1) == [0, 1, 2, 3] and dock.lineage.family.text() == "Frames 0 to 3."
     for _ in range(3):
-        dock.annotator.edit.undo()
+        dock.annotator.work.edit.undo()
     settle()
     assert frames(dock, 1) == [0, 1, 2, 3, 4, 5]
     assert dock.told == []
@@ -305,7 +305,7 @@ def test_buttons_cut_swap_merge_and_end(
 def test_steps_that_are_undone_before_the_network_heard_of_them_leave_nothing(
     dock: Any, cell: Any, settle: Any
 ) -> None:
-    edit, workspace = dock.annotator.edit, dock.annotator.workspace
+    edit, workspace = dock.annotator.work.edit, dock.annotator.workspace
     before = dict(workspace.history.values)
     dock.edits.cut(1, 2)
     dock.edits.merge(1, 2)
@@ -355,7 +355,7 @@ def test_the_tracks_layer_follows_and_a_click_selects(
     dock._layers[dock.annotator.workspace]._on_click(3)
     assert dock.annotator.workspace.current_object == 3
     for object_id in (3, 1):  # whoever selects it: its track is the brightest
-        dock.annotator.select_object(object_id)
+        dock.annotator.work.select_object(object_id)
         own = layer.data[:, 0] == object_id
         assert layer.track_colors[own, :3].mean() > 2 * layer.track_colors[~own, :3].mean()
     dock.lineage.tracks.setChecked(False)
@@ -414,7 +414,7 @@ def test_an_object_that_was_lost_ends_where_its_mask_jumps(
     masklets = dock.annotator.workspace.masklets
     other = np.zeros((30, 50), bool)
     other[20:28, 30:40] = True
-    dock.annotator.add_masks({2: {f: SparseMask.from_dense(other) for f in range(6)}})
+    dock.annotator.work.add_masks({2: {f: SparseMask.from_dense(other) for f in range(6)}})
     settle()
     for frame in (3, 4, 5):
         masklets.paint(1, frame, other)
@@ -435,7 +435,7 @@ def two_daughters(dock: Any) -> list[Suggestion]:
     workspace = dock.annotator.workspace
     mask = workspace.masklets.get(1, 3)
     halves = dict(zip((2, 3), split_mask(mask), strict=True))
-    dock.annotator.add_masks({i: dict.fromkeys((3, 4), half) for i, half in halves.items()})
+    dock.annotator.work.add_masks({i: dict.fromkeys((3, 4), half) for i, half in halves.items()})
     workspace.proposed.extend(of_divisions([Division(2, 1, (2, 3), 0.62)]))
     dock.annotator.changed.emit()
     return list(workspace.proposed)
@@ -456,7 +456,7 @@ def test_a_division_that_was_proposed_is_accepted_in_one_step(
     settle()
     assert lineage(dock).parents == {2: 1, 3: 1} and frames(dock, 1) == [0, 1, 2]
     assert dock.annotator.workspace.proposed == []
-    dock.annotator.edit.undo()
+    dock.annotator.work.edit.undo()
     settle()
     assert lineage(dock).parents == {} and frames(dock, 1) == [0, 1, 2, 3, 4, 5]
     assert dock.told == []
@@ -497,7 +497,7 @@ def test_a_suggestion_is_accepted_in_the_timeline_of_the_other_dock(
     settle()
     assert lineage(dock).parents == {2: 1, 3: 1}
     assert dock.suggestions.suggestions == [] and timeline._suggested == {}
-    dock.annotator.edit.undo()
+    dock.annotator.work.edit.undo()
     settle()
     assert lineage(dock).parents == {}
     other.release()
@@ -531,7 +531,7 @@ def test_in_a_movie_of_stacks_a_whole_time_point_divides(
     workspace = dock.annotator.workspace
     workspace.go_to(1)
     workspace.prompt_with_points().add((0, 1, 12, 15))
-    dock.annotator.propagate("both", None)
+    dock.annotator.work.propagate("both", None)
     settle()
     assert frames(dock, 1) == [0, 1, 2, 3, 4, 5]
     workspace.go_to(4)

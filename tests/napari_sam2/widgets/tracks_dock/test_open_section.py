@@ -38,7 +38,7 @@ def dock(qtbot: Any, viewer: ViewerModel, stub_owner: Any) -> Any:
     for signal in (dock.annotator.noticed, dock.annotator.failed, dock.opening.job.failed):
         signal.connect(dock.told.append)
     dock.annotator.choose_image(viewer.layers["movie"])
-    dock.annotator.model = ("cells_nano", "cpu")
+    dock.annotator.network.model = ("cells_nano", "cpu")
     yield dock
     dock.close_dock()
     dock.annotator.close()
@@ -107,14 +107,14 @@ def test_a_labels_layer_without_identities_is_linked_and_corrected(
     assert drawn == (labels > 0).sum()  # the masks are those of the layer
     assert len(dock.opening.menu().actions()) == 3  # the layers of the objects are none to open
     # they are objects like any others: a click corrects one, and undo takes the whole back
-    dock.annotator.select_object(3)
+    dock.annotator.work.select_object(3)
     workspace.go_to(3)
     before = workspace.masklets.get(3, 3).area
     workspace.prompt_with_points().add((3, 5, 40))
     wait(qtbot, dock)
     assert workspace.masklets.get(3, 3).area != before
-    dock.annotator.edit.undo()
-    dock.annotator.edit.undo()
+    dock.annotator.work.edit.undo()
+    dock.annotator.work.edit.undo()
     wait(qtbot, dock)
     assert frames(dock) == {} and parents(dock) == {}
     assert dock.told == []

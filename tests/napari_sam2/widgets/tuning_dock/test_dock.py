@@ -137,12 +137,12 @@ def test_from_corrected_masks_to_a_model_in_use_and_back(dock, viewer, qtbot, tr
     ]
     seen_files = (home / "runs" / "my_discs" / "seen.txt").read_text().split()
     assert "manifest.csv" in seen_files and len(seen_files) == 2
-    before = dock.annotator.model
+    before = dock.annotator.network.model
     press(qtbot, dock.result.use)
-    assert dock.annotator.model == ("my_discs", before[1])
+    assert dock.annotator.network.model == ("my_discs", before[1])
     assert not dock.result.use.isEnabled()
     press(qtbot, dock.result.undo)
-    assert dock.annotator.model == before
+    assert dock.annotator.network.model == before
     assert dock.result.use.isEnabled()
 
 
