@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from napari_sam2.cli.errors import DONE
-from napari_sam2.cli.jobs import progress_bar, tell
+from napari_sam2.cli.jobs import checked_file, progress_bar, tell
 from napari_sam2.cli.options import add_overwrite, channels
 from napari_sam2.io.outputs import check_outputs
 from napari_sam2.io.read import read_movie
@@ -62,7 +62,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run_export(arguments: argparse.Namespace) -> int:
     """Run `napari-sam2 export`."""
-    outputs = [Path(output) for output in arguments.output]
+    outputs = [checked_file(Path(output)) for output in arguments.output]
     written = [file for output in outputs for file in find_format(output).files(output)]
     read = [Path(path) for path in (arguments.input, arguments.movie) if path is not None]
     check_outputs(written, read, arguments.overwrite)

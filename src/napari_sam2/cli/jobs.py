@@ -82,7 +82,7 @@ def plan_jobs(
     several = len(sources) > 1 or not Path(inputs[0]).exists()
     is_folder = Path(output).is_dir() and suffix(Path(output)) not in FOLDERS
     folder = several or output.endswith(("/", os.sep)) or is_folder
-    outputs = _outputs_in(Path(output), sources) if folder else [_checked_file(Path(output))]
+    outputs = _outputs_in(Path(output), sources) if folder else [checked_file(Path(output))]
     jobs = [
         Job(
             source,
@@ -122,7 +122,16 @@ def expand_inputs(text: str) -> list[Path]:
     return found
 
 
-def _checked_file(path: Path) -> Path:
+def checked_file(path: Path) -> Path:
+    """Return the path of an output if its suffix is that of a format and its folder is there.
+
+    Raises
+    ------
+    ValueError
+        If the suffix is unknown.
+    FileNotFoundError
+        If there is no such folder.
+    """
     find_format(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: expected a folder to write to, found no {path.parent}")

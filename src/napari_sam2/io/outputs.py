@@ -91,7 +91,7 @@ def check_replaceable(output: Path, overwrite: bool = False) -> None:
     elif not overwrite and not _is_own_file(output):
         raise FileExistsError(
             f"{output}: expected nothing, or a file that napari-sam2 wrote, found another file; "
-            "choose another name, or replace it with --overwrite"
+            "choose another name, or replace it (--overwrite; in napari with Choose…)"
         )
 
 

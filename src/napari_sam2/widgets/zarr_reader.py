@@ -7,7 +7,7 @@ import napari
 from napari.layers import Image
 from qtpy.QtCore import QObject, Signal
 
-from napari_sam2.io.images.napari_reader import LayerData, Reader
+from napari_sam2.io.images.napari_reader import LayerData, Reader, shown_warnings
 from napari_sam2.io.images.zarr_layer import zarr_layer
 from napari_sam2.io.images.zarr_store import is_zarr
 from napari_sam2.movies.pyramid import Overview, overview_of
@@ -57,7 +57,8 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
     ValueError
         If there is no image in one.
     """
-    return [_layer(Path(p)) for p in ([path] if isinstance(path, str) else path)]
+    with shown_warnings():
+        return [_layer(Path(p)) for p in ([path] if isinstance(path, str) else path)]
 
 
 def _layer(path: Path) -> LayerData:

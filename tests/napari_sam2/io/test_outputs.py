@@ -50,7 +50,7 @@ def test_an_output_is_never_an_input(tracked: Tracked, tmp_path: Path, suffix: s
 def test_files_of_others_need_overwrite(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"x{suffix}"
     path.write_bytes(b"of somebody else" * 9999)
-    with pytest.raises(FileExistsError, match="replace it with --overwrite"):
+    with pytest.raises(FileExistsError, match=r"choose another name, or replace it \(--overwrite"):
         check_outputs([path])
     check_outputs([path], overwrite=True)
     path.write_bytes(b"")

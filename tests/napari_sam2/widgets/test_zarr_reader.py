@@ -11,7 +11,7 @@ from napari_sam2.movies import pyramid
 from napari_sam2.movies.movie import Calibration
 from napari_sam2.movies.pyramid import overview_of
 from napari_sam2.widgets import zarr_reader
-from napari_sam2.widgets.zarr_reader import get_reader
+from napari_sam2.widgets.zarr_reader import get_reader, read_layers
 
 SHAPE = (3, 2100, 1300)
 
@@ -99,3 +99,11 @@ def test_what_is_no_image_is_said(tmp_path):
     zarr.create_group(tmp_path / "empty.zarr")
     with pytest.raises(ValueError, match="expected an OME-Zarr image or one array, found none"):
         open_layer(tmp_path / "empty.zarr")
+
+
+def test_missing_chunks_are_shown_as_a_warning(tmp_path, pixels):
+    path = tmp_path / "a.zarr"
+    zarr.create_array(path, data=pixels + 1, chunks=(1, *pixels.shape[1:]))
+    next(file for file in (path / "c").rglob("*") if file.is_file()).unlink()
+    with pytest.warns(UserWarning, match=r"a\.zarr: 1 of \d+ chunks are missing"):
+        read_layers(str(path))

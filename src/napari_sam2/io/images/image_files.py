@@ -3,6 +3,7 @@
 import logging
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -199,6 +200,13 @@ def _counted_by_names(path: Path, files: list[Path]) -> tuple[str, tuple[int, ..
     ValueError
         If the names count several things, but not which, or a combination has no file.
     """
+    frequency = Counter(map(stem, files))
+    twice = [file.name for file in files if frequency[stem(file)] > 1]
+    if twice:
+        raise ValueError(
+            f"{path.name}: expected one file for each frame, found {listed(twice)}; give one kind "
+            'of file as a pattern, for example "folder/*.tif"'
+        )
     texts = {re.sub(r"\d+", "#", stem(file)) for file in files}
     keys = [tuple(map(int, re.findall(r"\d+", stem(file)))) for file in files]
     if len(texts) > 1:

@@ -3,7 +3,10 @@
 Folders of images, TIFF and the like are left to napari's own reader, which opens them lazily, too.
 """
 
-from collections.abc import Callable, Sequence
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,6 +19,25 @@ from napari_sam2.movies.movie import Movie
 
 LayerData: TypeAlias = tuple[Any, dict[str, Any], str]
 Reader: TypeAlias = Callable[[str | Sequence[str]], list[LayerData]]
+
+
+@contextmanager
+def shown_warnings() -> Iterator[None]:
+    """Show what readers log as warnings, of missing or left out pixels, as napari's."""
+    handler = _Shown(logging.WARNING)
+    logger = logging.getLogger("napari_sam2.io")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+class _Shown(logging.Handler):
+    """napari shows Python's warnings to the user."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        warnings.warn(record.getMessage(), stacklevel=2)
 
 
 def get_reader(path: str | Sequence[str]) -> Reader | None:
@@ -33,7 +55,8 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
         If one is no video or is damaged.
     """
     paths = [Path(path)] if isinstance(path, str) else [Path(p) for p in path]
-    return [_layer(p, read_video(p)) for p in paths]
+    with shown_warnings():
+        return [_layer(p, read_video(p)) for p in paths]
 
 
 def _layer(path: Path, movie: Movie) -> LayerData:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2.io.files import listed
 from napari_sam2.io.images.ome_zarr import Multiscale, ome_attributes
 from napari_sam2.movies.axes import Channel, letters_of
 from napari_sam2.movies.calibration import Calibration
@@ -113,7 +114,7 @@ def open_image(path: Path, axes: str | None = None) -> ZarrImage:
         If there is no image in it, or none of its chunks is there.
     """
     node = open_node(path)
-    group, image = _find_image(node, axes)
+    group, image = _find_image(path, node, axes)
     names = ("",) if group is None else _only_array(path, group) if image is None else image.paths
     try:
         arrays = [node if group is None else _array(group, name) for name in names]
@@ -162,22 +163,32 @@ def is_geff(path: Path) -> bool:
 
 def label_images(path: Path) -> list[str]:
     """List the label images in an OME-Zarr image, relative to it, such as labels/cells."""
-    if not is_zarr(path / "labels"):
-        return []
-    names = ome_attributes(dict(open_node(path / "labels").attrs)).get("labels")
-    return [f"labels/{name}" for name in names] if isinstance(names, list) else []
+    for folder in ("labels", f"{_FIRST_SERIES}/labels"):
+        if is_zarr(path / folder):
+            names = ome_attributes(dict(open_node(path / folder).attrs)).get("labels")
+            return [f"{folder}/{name}" for name in names] if isinstance(names, list) else []
+    return []
 
 
-def _find_image(node: Any, axes: str | None) -> "tuple[zarr.Group | None, Multiscale | None]":
+def _find_image(
+    path: Path, node: Any, axes: str | None
+) -> "tuple[zarr.Group | None, Multiscale | None]":
     """Find the group with the image, and what its attributes tell of it."""
     import zarr
 
     if not isinstance(node, zarr.Group):
         return None, None
     image = Multiscale.find(dict(node.attrs), axes)
+    images = ome_attributes(dict(node.attrs)).get("multiscales") or ()
+    others = [str(each.get("name")) for each in images[1:]]
     series = node.get(_FIRST_SERIES) if image is None else None
     if isinstance(series, zarr.Group):
-        return series, Multiscale.find(dict(series.attrs), axes)
+        others = sorted(name for name, _ in node.groups() if name.isdigit())[1:]
+        node, image = series, Multiscale.find(dict(series.attrs), axes)
+    if others:
+        _LOG.warning(
+            "%s: the first image is read, without the others: %s", path.name, listed(others)
+        )
     return node, image
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from napari_sam2.io.files import replacing
+from napari_sam2.io.label_images import LARGEST_ID
 from napari_sam2.io.prompts.object_prompts import ObjectPrompts
 from napari_sam2.movies.movie import Movie
 from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
@@ -39,15 +40,17 @@ class _Row:
             raise self.wrong(column, expected)
         return number
 
-    def whole(self, column: str, least: int) -> int:
+    def whole(self, column: str, least: int, most: float = math.inf) -> int:
         expected = f"a whole number, {least} or more"
         number = self.number(column, expected)
+        if number > most:
+            raise self.wrong(column, f"a whole number, {least} to {most}")
         if not (number.is_integer() and number >= least):  # spreadsheets like to write 3.0
             raise self.wrong(column, expected)
         return int(number)
 
     def place(self) -> tuple[int, int]:
-        object_id, frame = self.whole("object", 1), self.whole("frame", 0)
+        object_id, frame = self.whole("object", 1, LARGEST_ID), self.whole("frame", 0)
         n_planes = 1 if self._movie is None else self._movie.layout.n_planes
         plane = self.whole("z", 0) if n_planes > 1 else 0
         if plane >= n_planes:

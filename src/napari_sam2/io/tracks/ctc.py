@@ -79,11 +79,13 @@ def read_ctc(path: Path) -> Tracked:
     """
     folder = path / "TRA" if (path / "TRA").is_dir() else path
     tables = [folder / name for name in _TABLES if (folder / name).is_file()]
-    files = {int(m[1]): f for f in folder.iterdir() if (m := _MASK.match(f.name))}
-    if not tables or not files:
+    images = [(int(m[1]), f) for f in folder.iterdir() if (m := _MASK.match(f.name))]
+    files = dict(images)
+    if not tables or not files or len(files) < len(images):
         raise FileNotFoundError(
             f"{path}: expected {' or '.join(_TABLES)} and images mask000.tif or man_track000.tif, "
-            f"found {len(tables)} tables and {len(files)} images"
+            f"one for each frame, found {len(tables)} tables and {len(images)} images for "
+            f"{len(files)} frames"
         )
     lineage = _read_table(tables[0])
     n_times = max(*files, *(track.end or 0 for track in lineage), 0) + 1
@@ -201,6 +203,9 @@ def _widened(table: Path, lineage: Lineage, masklets: Masklets, n_planes: int) -
         raise ValueError(
             f"{table.name}: expected a row for each label of the images, found none for {unknown}"
         )
+    without = sorted(set(lineage.object_ids) - set(masklets.object_ids))
+    if without:
+        _LOG.warning("%s: tracks without pixels are left out: %s", table.name, listed(without))
     wider = {}
     for object_id in masklets.object_ids:
         times = [frame // n_planes for frame in masklets.frames(object_id)]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from qtpy.QtWidgets import QFileDialog, QLineEdit, QVBoxLayout, QWidget
 
+from napari_sam2.io.outputs import check_outputs
 from napari_sam2.io.tracks.formats import FOLDERS, FORMATS, export, find_format
 from napari_sam2.tracks.tracked_movie import Tracked
 from napari_sam2.widgets.controls.form_rows import add_row, button, combo_box, form, row
@@ -32,6 +33,7 @@ class ExportSection(QWidget):
     def __init__(self, tracked: Callable[[], Tracked | None]) -> None:
         super().__init__()
         self._tracked = tracked
+        self._confirmed: Path | None = None
         self.form = combo_box("What kind of file to write", [f.name for f in FORMATS.values()])
         self.path = QLineEdit()
         self.browse = button("Choose…", "Choose where to write")
@@ -80,6 +82,7 @@ class ExportSection(QWidget):
             self, "Export", self.path.text(), f"{name} (*{self.suffix})"
         )
         if text:
+            self._confirmed = Path(text)  # the dialog asks before it gives a file that exists
             self.path.setText(str(with_suffix(Path(text), self.suffix)))
 
     def _start(self) -> None:
@@ -96,7 +99,8 @@ class ExportSection(QWidget):
             except ValueError:
                 path = with_suffix(path, self.suffix)
                 self.path.setText(str(path))
-            self.job.run(partial(_write, path, tracked), f"Writing {path.name} …")
+            write = partial(_write, path, tracked, path == self._confirmed)
+            self.job.run(write, f"Writing {path.name} …")
 
 
 def with_suffix(path: Path, suffix: str) -> Path:
@@ -107,6 +111,9 @@ def with_suffix(path: Path, suffix: str) -> Path:
     return path.with_name(name[: len(name) - len(before)] + suffix)
 
 
-def _write(path: Path, tracked: Tracked, progress: Callable[[int, int], None]) -> Path:
+def _write(
+    path: Path, tracked: Tracked, overwrite: bool, progress: Callable[[int, int], None]
+) -> Path:
+    check_outputs(find_format(path).files(path), overwrite=overwrite)
     export(path, tracked, progress)
     return path
