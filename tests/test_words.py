@@ -12,7 +12,6 @@ PENDING = {
     "model/sam2_torch/memory",
     "model/sam2_torch/runtime",
     "model/sam2_torch/sessions",
-    "model/sam2_torch/training",
     "src/napari_sam2/annotation",
     "src/napari_sam2/cli",
     "src/napari_sam2/io",

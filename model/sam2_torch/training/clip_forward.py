@@ -1,7 +1,7 @@
-"""A clip's way through the network with gradients: what a session does, for whole batches.
+"""Run clips through the network with gradients, as a session does, for whole batches.
 
-The prompts differ from object to object, the frames that are prompted do not: so all objects
-of all clips remember the same frames and go through the network together.
+Prompts differ from object to object, the prompted frames do not. All objects of all clips
+therefore attend to memories of the same frames, and go through the network together.
 """
 
 from dataclasses import dataclass
@@ -27,16 +27,16 @@ from sam2_torch.training.simulated_prompts import Points, Prompter, PromptPlan
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What the network said of a frame, after the last of its prompts or after one of them.
+    """Prediction for a frame, after the last of its prompts or after one of them.
 
     Parameters
     ----------
     frame
-        Of the clip.
+        Index in the clip.
     decoded
         All candidates, for the losses.
     chosen
-        The mask that goes on.
+        The mask that memories are made of.
     """
 
     frame: int
@@ -50,7 +50,7 @@ class ClipRun:
     Parameters
     ----------
     model
-        In training mode, so that the single mask is not replaced by another one.
+        In training mode, so that the single mask is not replaced by another candidate.
     batch
         On the model's device.
     plan
@@ -71,9 +71,9 @@ class ClipRun:
         self.answers: list[Answer] = []
 
     def run(self) -> list[Answer]:
-        """Go through all frames; one answer for each frame, and one more for each correction.
+        """Process all frames; one answer for each frame, and one more for each correction.
 
-        A frame of a clip whose mask was given has none: its mask is not the network's.
+        A frame of a clip with a mask prompt has none: its mask is not the network's.
         """
         for frame in self._plan.prompted:
             self._prompt(frame)
@@ -88,15 +88,15 @@ class ClipRun:
             chosen = self._model.segment_from_mask(embedding, self._batch.masks(frame))
         else:
             features = self._model.without_memory(embedding.features)
-            said = ImageEmbedding(features, embedding.skips)
+            prompted = ImageEmbedding(features, embedding.skips)
             truth = self._batch.truth(frame)
             if self._plan.kind == "mask":
                 points, previous = self._rough_mask(truth)
             else:
                 points, previous = self._prompter.first(self._plan.kind, truth), None
-            chosen = self._segment(frame, said, points, previous)
-            chosen = self._correct(frame, said, chosen, points)
-        self._remember(frame, chosen, prompted=True)
+            chosen = self._segment(frame, prompted, points, previous)
+            chosen = self._correct(frame, prompted, chosen, points)
+        self._store_memory(frame, chosen, prompted=True)
 
     def _rough_mask(self, truth: Tensor) -> tuple[Points | None, Tensor]:
         """Draw rough masks as logits, half of the time together with a first correction."""
@@ -117,12 +117,12 @@ class ClipRun:
         corrected = frame in self._plan.corrected
         if corrected:
             chosen = self._correct(frame, seen, chosen, None)
-        self._remember(frame, chosen, prompted=corrected)
+        self._store_memory(frame, chosen, prompted=corrected)
 
     def _correct(
         self, frame: int, seen: ImageEmbedding, chosen: Segmentation, points: Points | None
     ) -> Segmentation:
-        """Click into what is wrong, if the plan says so."""
+        """Click into the errors, if the plan has corrections of the frame."""
         for _ in range(self._plan.clicks if frame in self._plan.corrected else 0):
             logits, truth = chosen.logits.detach(), self._batch.truth(frame)
             stretched = F.interpolate(logits[:, None], size=truth.shape[-2:], mode="bilinear")
@@ -138,13 +138,13 @@ class ClipRun:
             previous = previous[:, None].clamp(-MAX_PREVIOUS_LOGIT, MAX_PREVIOUS_LOGIT)
         only_mask = points is None and previous is not None
         multimask = not only_mask and (points is None or points[1].shape[1] <= 1)
-        said = points or no_points(self._batch.n_objects, self._batch.owner.device)
-        decoded = self._model.decode_masks(seen.features, seen.skips, said, previous, multimask)
+        given = points or no_points(self._batch.n_objects, self._batch.owner.device)
+        decoded = self._model.decode_masks(seen.features, seen.skips, given, previous, multimask)
         chosen = self._model.choose(decoded)
         self.answers.append(Answer(frame, decoded, chosen))
         return chosen
 
-    def _remember(self, frame: int, chosen: Segmentation, prompted: bool) -> None:
+    def _store_memory(self, frame: int, chosen: Segmentation, prompted: bool) -> None:
         if prompted:
             self._prompted.add(frame)
         self._pointers[frame] = chosen.pointers
@@ -163,7 +163,7 @@ class ClipRun:
         )
 
     def _at(self, frame: int) -> ImageEmbedding:
-        """Take the features of a frame for each object."""
+        """Return the features of a frame for each object."""
         rows = self._batch.owner * self._batch.n_frames + frame
         features, skips = self._embedding
         return ImageEmbedding(features[rows], (skips[0][rows], skips[1][rows]))

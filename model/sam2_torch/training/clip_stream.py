@@ -1,4 +1,4 @@
-"""Batches for a run: which clip comes when depends on the seed and the step alone."""
+"""Batches of clips for a run; they depend on the seed and the step alone."""
 
 import multiprocessing
 import sys
@@ -33,13 +33,13 @@ class ClipStream(Dataset[Any]):
     Parameters
     ----------
     movies
-        To cut clips from; may be empty if all clips are synthetic.
+        Movies to cut clips from; may be empty if all clips are synthetic.
     network
         Sizes of the network.
     config
-        Of the run.
+        Settings of the run.
     rank
-        Number of the process, of several: each gets clips of its own.
+        Rank of the process: each one gets clips of its own.
     """
 
     def __init__(
@@ -85,14 +85,14 @@ def clip_length(config: TrainingConfig, step: int) -> int:
 
 
 def batch_size(config: TrainingConfig, step: int) -> int:
-    """Tell the number of clips of a step's batch."""
+    """Return the number of clips of a step's batch."""
     return config.images if clip_length(config, step) == 1 else config.clips
 
 
 def batches(
     stream: ClipStream, config: TrainingConfig, first: int, workers: int, pinned: bool
 ) -> DataLoader[Batch]:
-    """Make the batches of all steps from `first` on, in `workers` processes (0: in this one)."""
+    """Yield the batches of all steps from `first` on, from `workers` processes (0: this one)."""
     return DataLoader(
         stream,
         batch_sampler=_Places(config, first),
@@ -121,5 +121,5 @@ class _Places:
 
 
 def _start_method() -> str:
-    can_fork = "fork" in multiprocessing.get_all_start_methods() and sys.platform == "linux"
-    return "fork" if can_fork else "spawn"
+    methods = multiprocessing.get_all_start_methods()
+    return "fork" if sys.platform == "linux" and "fork" in methods else "spawn"

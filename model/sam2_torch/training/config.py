@@ -1,4 +1,4 @@
-"""What a training run is told, as a file beside its results keeps it."""
+"""Settings of a training run, as stored in a file beside its results."""
 
 import json
 import math
@@ -11,43 +11,44 @@ from sam2_torch.training.optimizer import Trained
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How to train.
+    """Settings of a training run.
 
     Parameters
     ----------
     model
-        What to begin with: a name or the path of a checkpoint.
+        Network to begin with: a name or the path of a checkpoint.
     trained
-        See `choose_trained`.
+        Weights to train, see `choose_trained`.
     steps, minutes
         Length of the run, whichever comes first; None for no limit of time. The learning rate
-        falls along a cosine to its end. A limit of time makes a run depend on the clock.
+        falls along a cosine to its end. With a limit of time, a run depends on the clock.
     frames
-        Lengths of the clips; each step draws one. A clip of one frame is a single image.
+        Possible lengths of the clips; each step draws one. A clip of one frame is a single image.
     clips, images, objects
         Clips in a step's batch (of every process), single images if the step's clips have one
-        frame, and how many objects of each are prompted at most.
+        frame, and largest number of prompted objects of each.
     synthetic
-        Share of the clips that the generator makes.
+        Share of synthetic clips, 0 to 1.
     learning_rate, warmup, layer_decay, encoder_scale, weight_decay
-        Of AdamW; see `parameter_groups`. The rate rises linearly over the first `warmup` steps.
+        Settings of AdamW, see `parameter_groups`. The rate rises linearly over the first `warmup`
+        steps.
     gradient_norm
-        Longer gradients are cut to this length.
+        Longer gradients are clipped to this length.
     average
         Decay of the running average of the weights, from step to step.
     max_clicks
-        Corrections on a frame, at most.
+        Largest number of corrections on a frame.
     by_object_size
         Whether the focal loss of small objects counts as much as that of large ones.
     loss_stride
-        Input pixels to one pixel of the grid on which losses and clicks are worked out. That
-        of the masks is 4; finer grids tell small objects better, and cost a CPU more.
+        Input pixels to one pixel of the grid of losses and clicks. The stride of the masks is 4;
+        finer grids resolve small objects better, and take a CPU longer.
     half
-        Whether to compute in bfloat16 where autocast does; the weights are float32.
+        Whether to compute in bfloat16 under autocast; the weights are float32.
     compiled
-        Whether to compile the image encoder: a minute at the start, faster steps.
+        Whether to compile the image encoder: a minute at the start, then faster steps.
     seed
-        All that is drawn depends on it and on the number of the step alone.
+        Seed of all random numbers; they depend on it and on the number of the step alone.
     save_every, log_every, picture_every
         Steps between checkpoints, rows of the log, and pictures (0: none).
 
@@ -99,12 +100,12 @@ class TrainingConfig:
             raise ValueError(f"training: expected a time above 0 minutes, found {self.minutes}")
 
     def progress(self, step: int, seconds: float) -> float:
-        """Tell which share of the run is over, 0 to 1, after a number of steps and seconds."""
+        """Return which share of the run is over, 0 to 1, after a number of steps and seconds."""
         of_time = 0.0 if self.minutes is None else seconds / (60 * self.minutes)
         return min(1.0, max(step / self.steps, of_time))
 
     def rate(self, step: int, seconds: float) -> float:
-        """Give the learning rate of a step (counted from 0) that begins after some seconds."""
+        """Return the learning rate of a step (counted from 0) that begins after some seconds."""
         rising = min(1.0, (step + 1) / max(self.warmup, 1))
         falling = 0.5 * (1 + math.cos(math.pi * self.progress(step, seconds)))
         return self.learning_rate * rising * falling
@@ -115,7 +116,7 @@ class TrainingConfig:
 
     @classmethod
     def read(cls, path: Path) -> "TrainingConfig":
-        """Read what `write` wrote.
+        """Read a file of `write`.
 
         Raises
         ------

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def join(device: torch.device) -> torch.device:
-    """Join the others, if there are any; returns the device of this process."""
+    """Initialise the process group if there are several processes; return this one's device."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
         return device
     if device.type == "cuda":
@@ -19,28 +19,28 @@ def join(device: torch.device) -> torch.device:
 
 
 def leave() -> None:
-    """Part from the others."""
+    """Leave the process group."""
     if dist.is_initialized():
         dist.destroy_process_group()
 
 
 def count() -> int:
-    """Count the processes."""
+    """Return the number of processes."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def number() -> int:
-    """Tell which of them this is, from 0."""
+    """Return the rank of this process."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def first() -> bool:
-    """Tell whether this is the one that writes."""
+    """Return whether this is the process that writes."""
     return number() == 0
 
 
-def any_says(yes: bool, device: torch.device) -> bool:
-    """Agree: yes if any process says yes."""
+def any_true(yes: bool, device: torch.device) -> bool:
+    """Return whether a value is true on any process."""
     if count() == 1:
         return yes
     votes: Tensor = torch.tensor(float(yes), device=device)
@@ -49,7 +49,7 @@ def any_says(yes: bool, device: torch.device) -> bool:
 
 
 def of_first(value: float, device: torch.device) -> float:
-    """Agree on the value of the first process."""
+    """Return the value of the first process."""
     if count() == 1:
         return value
     shared: Tensor = torch.tensor(value, dtype=torch.float64, device=device)

@@ -1,7 +1,7 @@
-"""How good masks are: the IoU after clicks and boxes, on images and through movies.
+"""Measure masks: the IoU after clicks and boxes, on images and through movies.
 
-What a person would click who sees the true mask: its middle first, then the middle of the
-larger error.
+Clicks are those of a person who sees the true mask: the object's middle first, then the middle
+of the larger error.
 """
 
 from collections import defaultdict
@@ -30,18 +30,18 @@ Scores: TypeAlias = dict[str, float]
 
 
 def iou(mask: Mask, truth: Mask) -> float:
-    """Intersection over union; 1 where both are empty."""
+    """Return intersection over union; 1 where both are empty."""
     union = (mask | truth).sum()
     return float((mask & truth).sum() / union) if union else 1.0
 
 
 def deepest_point(region: Mask) -> NDArray[np.float64]:
-    """Find the pixel of a region that is farthest from its outside, (row, column)."""
+    """Return (row, column) of the pixel of a region that is farthest from its outside."""
     return _deepest(region)[1]
 
 
 def _deepest(region: Mask) -> tuple[float, NDArray[np.float64]]:
-    """Find how deep a region is, and where; an empty one is not deep at (0, 0)."""
+    """Return depth and place of a region's deepest pixel; depth 0 at (0, 0) for an empty region."""
     rows, columns = np.flatnonzero(region.any(1)), np.flatnonzero(region.any(0))
     if len(rows) == 0:
         return 0.0, np.zeros(2)
@@ -53,20 +53,20 @@ def _deepest(region: Mask) -> tuple[float, NDArray[np.float64]]:
 
 
 def next_click(mask: Mask, truth: Mask) -> PointPrompt:
-    """Click into the middle of the larger error, as a person would."""
+    """Return a click into the middle of the larger error, missing or excess pixels."""
     missing, excess = _deepest(truth & ~mask), _deepest(mask & ~truth)
     positive = missing[0] >= excess[0]
     return PointPrompt([(missing if positive else excess)[1]], [int(positive)])
 
 
 def box_of(truth: Mask) -> BoxPrompt:
-    """Draw the tight box of a mask."""
+    """Return the bounding box of a mask."""
     rows, columns = np.flatnonzero(truth.any(1)), np.flatnonzero(truth.any(0))
     return BoxPrompt(rows[0], columns[0], rows[-1] + 1, columns[-1] + 1)
 
 
 def choose_objects(labels: NDArray[Any]) -> list[int]:
-    """Choose up to 8 labels of an image, spread over their numbers, without specks."""
+    """Select up to 8 labels of an image, spread over their numbers, without specks."""
     ids, areas = np.unique(labels[labels > 0], return_counts=True)
     ids = ids[areas >= MIN_AREA]
     chosen = np.linspace(0, len(ids) - 1, min(OBJECTS, len(ids))).round().astype(int)
@@ -74,7 +74,7 @@ def choose_objects(labels: NDArray[Any]) -> list[int]:
 
 
 def click_on(session: ImageSession, truth: Mask) -> Iterator[MaskPrediction]:
-    """Click at an object until its mask is perfect; yields the mask after each click."""
+    """Click until the mask is perfect; yield the mask after each click."""
     clicks = PointPrompt([deepest_point(truth)], [1])
     answer = session.predict(clicks)[0]
     yield answer
@@ -89,7 +89,7 @@ def click_on(session: ImageSession, truth: Mask) -> Iterator[MaskPrediction]:
 
 
 def prompt_of(kind: str, truth: Mask) -> Prompt:
-    """Prompt an object as a person would who sees its true mask."""
+    """Return a prompt of a kind for an object with a true mask."""
     if kind == "click":
         return PointPrompt([deepest_point(truth)], [1])
     return box_of(truth) if kind == "box" else MaskPrompt(truth)
@@ -116,7 +116,7 @@ def measure_image(
 def count_clicks(
     model: SAM2, image: NDArray[Any], labels: NDArray[Any], good: float = GOOD_IOU
 ) -> Iterator[int]:
-    """Yield the number of clicks after which an object's IoU is good, at most 20."""
+    """Yield for each object the number of clicks, at most 20, after which its IoU is good."""
     session = ImageSession(model, image)
     for object_id in choose_objects(labels):
         truth = labels == object_id
@@ -134,7 +134,7 @@ def measure_sequence(
     kinds: Sequence[str] = ("click", "box", "mask"),
     depth: Depth | None = None,
 ) -> Iterator[tuple[str, float]]:
-    """Yield the kind of prompt and the IoU of each frame and object where the object is."""
+    """Yield the kind of prompt and the IoU of each object in each frame in which it is."""
     frames, labels = frames[:FRAMES], labels[:FRAMES]
     session = VideoSession(model, list(frames), depth=depth)
     objects = choose_objects(labels[0])
@@ -154,17 +154,17 @@ def evaluate(
     movies: Sequence[LabelledMovie],
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Scores:
-    """Measure the mean IoU on held-out movies, each of which counts alike.
+    """Measure the mean IoU on held-out movies, all with the same weight.
 
     Parameters
     ----------
     model
         In evaluation mode.
     movies
-        Of movies and stacks the first frames with objects are followed; their first labelled
-        frame is also measured as a single image.
+        In movies and stacks, objects are propagated through the first frames; their first
+        labelled frame is also measured as a single image.
     progress
-        Called after each movie with the number done, and of all.
+        Called after each movie with the number of finished ones, and of all.
 
     Returns
     -------

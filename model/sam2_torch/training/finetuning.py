@@ -1,4 +1,4 @@
-"""From a network and labelled movies to a better network: measure, train, measure, save."""
+"""Fine-tune a network on labelled movies: measure, train, measure, save."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -35,18 +35,18 @@ Examples: TypeAlias = list[list[NDArray[np.bool_]]]
 
 @dataclass(frozen=True)
 class NewModel:
-    """What is made: a checkpoint, and what its file says of itself.
+    """The checkpoint to write and its metadata.
 
     Parameters
     ----------
     path
-        Of the file, ".safetensors"; written in the end, also if the run was stopped.
+        File to write, ".safetensors"; written at the end, also if the run was stopped.
     name
-        Of the new model.
+        Name of the new model.
     licence
-        Of the new weights.
+        Licence of the new weights.
     notes
-        What else there is to say of the data: who made it, what it may be used for.
+        Notes about the data: author, permitted use.
     """
 
     path: Path
@@ -57,7 +57,7 @@ class NewModel:
 
 @dataclass(frozen=True)
 class Stage:
-    """What is being done: "measuring before", "training" or "measuring after"."""
+    """Current stage: "measuring before", "training" or "measuring after"."""
 
     name: str
     done: int
@@ -66,18 +66,18 @@ class Stage:
 
 @dataclass(frozen=True)
 class Result:
-    """How it went.
+    """Result of a run.
 
     Parameters
     ----------
     ending
-        Of the training.
+        Reason for the end of the training.
     steps
-        How many were done, in all parts of the run.
+        Number of finished steps, in all parts of the run.
     before, after
         Mean IoU on the held-out part, see `evaluate`.
     checkpoint
-        The new model's file.
+        File of the new model.
     """
 
     ending: Ending
@@ -94,12 +94,12 @@ class Result:
 
 @dataclass(frozen=True)
 class Watcher:
-    """Whom a run tells how far it is.
+    """Callbacks for the progress of a run.
 
     Parameters
     ----------
     stage, step
-        Called when the stage changes, or goes on, and at each row of the log.
+        Called when the stage changes or advances, and at each row of the log.
     """
 
     stage: Callable[[Stage], None] = lambda _: None
@@ -108,18 +108,18 @@ class Watcher:
 
 @dataclass(frozen=True)
 class Workshop:
-    """Where and with what to train.
+    """Place and devices of a run.
 
     Parameters
     ----------
     folder
-        Of the run: settings, checkpoints, log, pictures. A run that is there is gone on with.
+        Folder of the run: settings, checkpoints, log, pictures. An existing run is resumed.
     device
-        As `load_sam2` takes it.
+        As for `load_sam2`.
     workers
-        How many processes make clips.
+        Number of processes that prepare clips.
     tensorboard
-        Whether to write its files, too.
+        Whether to write TensorBoard's files as well.
     """
 
     folder: Path
@@ -136,22 +136,22 @@ def tune(
     budget: Budget,
     watcher: Watcher,
 ) -> Result:
-    """Train a network on labelled movies, and measure what that did to held-out ones.
+    """Train a network on labelled movies, and measure the effect on held-out ones.
 
     Parameters
     ----------
     split
-        What to learn from, and what to measure on; neither may be empty of objects.
+        Movies to train on, and movies to measure on; neither may be without objects.
     config
-        How to train.
+        Settings of the training.
     workshop
-        Where.
+        Folder and devices.
     product
-        What to make.
+        Checkpoint to write.
     budget
         When to stop.
     watcher
-        Whom to tell.
+        Callbacks for the progress.
 
     Raises
     ------
@@ -188,7 +188,7 @@ def tune(
 
 
 def prepare_folder(folder: Path, config: TrainingConfig) -> None:
-    """Make a run's folder, or check that the run in it is this one; only its length may differ.
+    """Create a run's folder, or check that the run in it has these settings; its length may differ.
 
     Raises
     ------
@@ -213,7 +213,7 @@ def prepare_folder(folder: Path, config: TrainingConfig) -> None:
 
 
 def _spread(movies: Sequence[LabelledMovie]) -> list[LabelledMovie]:
-    """Choose what is measured."""
+    """Select the movies to measure."""
     chosen = np.linspace(0, len(movies) - 1, min(MEASURED, len(movies))).round().astype(int)
     return [movies[i] for i in chosen]
 
@@ -227,7 +227,7 @@ def _device(name: str) -> str:
 def _measure(
     model: SAM2, movies: Sequence[LabelledMovie], name: str, watcher: Watcher
 ) -> tuple[Scores, Examples]:
-    """Measure on held-out movies, and keep some masks for a picture; on one process only."""
+    """Measure held-out movies, and store some masks for a picture; on one process only."""
     if not distributed.first():
         return {}, []
     watcher.stage(Stage(name, 0, len(movies)))
@@ -242,7 +242,7 @@ def save_model(
     split: Split,
     results: Mapping[str, Any],
 ) -> None:
-    """Write a network, in half precision, with what there is to know of where it comes from."""
+    """Write a network in half precision, with the origin of its weights."""
     provenance: dict[str, Any] = {
         "from": config.model,
         "trained": config.trained,

@@ -1,7 +1,7 @@
-"""The training loop: steps until the end, the budget of time, or a wish to stop.
+"""The training loop: steps until the end, the limit of time, or a request to stop.
 
-What a step does depends on the seed, its number and the weights alone, so a run that is cut
-into pieces is the run in one piece, bit for bit on a CPU.
+A step depends on the seed, its number and the weights alone. A run that is cut into parts is
+therefore the same as in one part, bit for bit on a CPU.
 """
 
 import logging
@@ -43,16 +43,16 @@ Ending: TypeAlias = Literal["finished", "out of time", "stopped"]
 
 @dataclass(frozen=True)
 class StepReport:
-    """How far a run is.
+    """Progress of a run.
 
     Parameters
     ----------
     step
-        How many are done.
+        Number of finished steps.
     progress
-        Which share of the run that is, 0 to 1.
+        Share of the run that is over, 0 to 1.
     seconds
-        For how long the run has been going on, in all of its parts.
+        Duration of the run so far, in all of its parts.
     loss
         Mean since the last report.
     """
@@ -65,16 +65,16 @@ class StepReport:
 
 @dataclass(frozen=True)
 class Budget:
-    """When to stop, beside the end.
+    """When to stop before the end.
 
     Parameters
     ----------
     minutes
-        Of this part of the run, from `started` on; None for no limit.
+        Duration of this part of the run, from `started` on; None for no limit.
     started
-        By `time.monotonic`.
+        Value of `time.monotonic` at the start.
     should_stop
-        Asked after each step.
+        Called after each step.
     """
 
     minutes: float | None = None
@@ -82,14 +82,14 @@ class Budget:
     should_stop: Callable[[], bool] = lambda: False
 
     def leaves_time_for(self, step_s: float) -> bool:
-        """Tell whether a step of this length still fits."""
+        """Return whether a step of this duration still fits."""
         if self.minutes is None:
             return True
         return time.monotonic() - self.started + step_s < 60 * self.minutes
 
 
 class TrainingStep(nn.Module):
-    """A batch's way to its loss, as one module, which DistributedDataParallel wants."""
+    """A step from a batch to its loss as one module, as DistributedDataParallel needs it."""
 
     def __init__(self, model: SAM2, config: TrainingConfig) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class TrainingStep(nn.Module):
         self.answers: list[Answer] = []
 
     def forward(self, batch: Batch, step: int, rank: int) -> Losses:
-        """Draw prompts, go through the clips and measure what the answers cost."""
+        """Draw prompts, run the clips and compute the losses of the answers."""
         rng = np.random.default_rng([self._config.seed, step, rank, 2])
         generator = torch.Generator(batch.images.device)
         generator.manual_seed(int(rng.integers(2**62)))
@@ -126,17 +126,17 @@ class Run:
     Parameters
     ----------
     folder
-        Gets `state.pt`, `log.csv` and pictures.
+        Folder for `state.pt`, `log.csv` and pictures.
     config
-        How to train.
+        Settings of the run.
     state
-        At the step where to go on.
+        State at the step to continue from.
     movies
-        To learn from.
+        Movies to train on.
     workers
-        How many processes make clips; 0 for this one.
+        Number of processes that prepare clips; 0 for this one.
     tensorboard
-        Whether to write its files, too.
+        Whether to write TensorBoard's files as well.
 
     Attributes
     ----------
@@ -154,14 +154,14 @@ class Run:
     _too_large: int = 0  # steps in a row that the device had no memory for
 
     def resume(self) -> bool:
-        """Go on from the folder's checkpoint, if there is one."""
+        """Load the folder's checkpoint, if there is one."""
         found = (self.folder / STATE_FILE).is_file()
         if found:
             self.state.load(self.folder)
         return found
 
     def go(self, budget: Budget, report: Callable[[StepReport], None] = lambda _: None) -> Ending:
-        """Train; a checkpoint is written at the end, however it comes.
+        """Train; a checkpoint is written at the end, for whatever reason it ends.
 
         Parameters
         ----------
@@ -210,14 +210,14 @@ class Run:
             if self.config.progress(self.state.step, self.state.seconds) >= 1:
                 break
             stop = budget.should_stop() or (self.folder / STOP_FILE).exists()
-            if distributed.any_says(stop, device):
+            if distributed.any_true(stop, device):
                 return "stopped"
-            if distributed.any_says(not budget.leaves_time_for(longest), device):
+            if distributed.any_true(not budget.leaves_time_for(longest), device):
                 return "out of time"
         return "finished"
 
     def _try_step(self, step_module: nn.Module, batch: Batch) -> tuple[Losses, Tensor] | None:
-        """Do a step; one that the device has no memory for is left out, if few are."""
+        """Do a step; skip it if the device runs out of memory, a few times at most."""
         try:
             done = self._step(step_module, batch)
         except torch.OutOfMemoryError:
@@ -256,7 +256,7 @@ class Run:
 
 
 class _Meter:
-    """Averages the steps between two rows of the log."""
+    """Averages over the steps between two rows of the log."""
 
     def __init__(self, run: Run, log: RunLog | None, report: Callable[[StepReport], None]) -> None:
         self._run = run
@@ -283,5 +283,5 @@ class _Meter:
 
 
 def _compile(model: SAM2) -> None:
-    """Compile the encoder: its batches have few sizes; those of the objects differ all the time."""
+    """Compile the encoder only: the number of images varies little, that of objects a lot."""
     model.image_encoder.compile(dynamic=False)

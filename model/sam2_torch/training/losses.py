@@ -1,9 +1,9 @@
-"""What a predicted mask costs.
+"""Losses of predicted masks.
 
 Notes
 -----
 Paper, section D.2.2: focal and dice loss on the best of the masks (20 : 1), L1 on the predicted
-IoU of all of them, cross-entropy on the object score; masks of absent objects cost nothing.
+IoU of all of them, cross-entropy on the object score. Masks of absent objects have no loss.
 """
 
 from typing import NamedTuple
@@ -40,12 +40,14 @@ class Losses(NamedTuple):
 
 
 def focal_loss(logits: Tensor, truth: Tensor, by_object_size: bool) -> Tensor:
-    """Measure the focal loss of (N, M, h, w) logits against (N, h, w) truth, (N, M).
+    """Compute the focal loss, (N, M).
 
     Parameters
     ----------
-    logits, truth
-        The truth is 0 to 1, fractions where a pixel of the grid is partly covered.
+    logits
+        (N, M, h, w).
+    truth
+        (N, h, w), 0 to 1; fractions where a pixel of the grid is partly covered.
     by_object_size
         Whether to divide the sum over the pixels by the object's area rather than by that of
         the image, so that small objects count as much as large ones.
@@ -67,14 +69,14 @@ def focal_loss(logits: Tensor, truth: Tensor, by_object_size: bool) -> Tensor:
 
 
 def dice_loss(logits: Tensor, truth: Tensor) -> Tensor:
-    """Measure one minus the soft Dice coefficient, (N, M)."""
+    """Compute one minus the soft Dice coefficient, (N, M), of (N, M, h, w) and (N, h, w)."""
     probability, truth = logits.sigmoid().flatten(2), truth.flatten(1)[:, None]
     overlap = (probability * truth).sum(dim=2)
     return 1 - (2 * overlap + 1) / (probability.sum(dim=2) + truth.sum(dim=2) + 1)
 
 
 def true_ious(logits: Tensor, truth: Tensor) -> Tensor:
-    """Measure the IoU of thresholded (N, M, h, w) logits with (N, h, w) truth, (N, M)."""
+    """Compute the IoU of thresholded (N, M, h, w) logits with (N, h, w) truth, (N, M)."""
     masks, truth = logits.flatten(2) > 0, truth.flatten(1)[:, None] >= 0.5
     union = (masks | truth).sum(dim=2)
     return (masks & truth).sum(dim=2) / union.clamp(min=1)
@@ -83,16 +85,16 @@ def true_ious(logits: Tensor, truth: Tensor) -> Tensor:
 def measure_losses(
     decoded: DecodedMasks, truth: Tensor, present: Tensor, by_object_size: bool = True
 ) -> Losses:
-    """Measure what one answer for N objects costs.
+    """Compute the losses of one answer for N objects.
 
     Parameters
     ----------
     decoded
         Candidates with their scores.
     truth
-        (N, h, w), 0 to 1, of any resolution that the logits can be stretched to.
+        (N, h, w), 0 to 1, in any resolution; the logits are resized to it.
     present
-        (N,) bool, which of the objects are in the frame.
+        (N,) bool, whether each object is in the frame.
     by_object_size
         See `focal_loss`.
     """
@@ -116,5 +118,5 @@ def measure_losses(
 
 
 def mean_losses(losses: list[Losses]) -> Losses:
-    """Average over the answers that a clip gave."""
+    """Average over the answers of a clip."""
     return Losses(*(torch.stack(parts).mean() for parts in zip(*losses, strict=True)))

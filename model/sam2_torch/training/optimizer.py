@@ -1,4 +1,4 @@
-"""Which weights learn, how fast, and their running average."""
+"""Select the weights that learn and their learning rates, and average them over steps."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ _ORIGINAL = ".parametrizations.weight.original"
 
 
 class LowRank(nn.Module):
-    """Add a product of two narrow matrices to a weight; nothing at first.
+    """Add a product of two narrow matrices to a weight; zero at first.
 
     Notes
     -----
@@ -44,7 +44,7 @@ def choose_trained(model: SAM2, trained: Trained) -> None:
     Parameters
     ----------
     model
-        Gets adapters if these are wanted; `merged_state` makes them part of the weights.
+        The network; adapters are added to it if wanted. `merged_state` merges them.
     trained
         "everything"; "decoder", which is all but the image encoder: prompts, masks and memory;
         or "adapters", low-rank changes of the weights in front of attention, and nothing else.
@@ -63,7 +63,7 @@ def choose_trained(model: SAM2, trained: Trained) -> None:
 
 
 def merged_state(model: SAM2) -> dict[str, Tensor]:
-    """Give the weights by Meta's names, adapters merged into them."""
+    """Return the weights by Meta's names, with adapters merged into them."""
     state = {}
     for name, tensor in model.state_dict().items():
         if name.endswith(_ORIGINAL):
@@ -76,14 +76,14 @@ def merged_state(model: SAM2) -> dict[str, Tensor]:
 
 
 def learning(model: nn.Module) -> dict[str, nn.Parameter]:
-    """List the weights that learn, by name."""
+    """Return the weights that learn, by name."""
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
 def parameter_groups(
     model: SAM2, layer_decay: float, encoder_scale: float, weight_decay: float
 ) -> list[dict[str, Any]]:
-    """Group the weights that learn by how fast they do, for the optimizer.
+    """Group the weights that learn by their learning rate, for the optimizer.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def parameter_groups(
     encoder_scale
         Factor of the learning rate of the encoder's last block to that of the other weights.
     weight_decay
-        Of matrices; biases, norms and embeddings have none.
+        Weight decay of matrices; biases, norms and embeddings have none.
 
     Returns
     -------
@@ -117,14 +117,14 @@ def parameter_groups(
 
 
 def _depth(name: str, n_blocks: int) -> int:
-    """Count the blocks of the encoder that follow a weight."""
+    """Count the blocks of the encoder after a weight."""
     if name.startswith(BLOCKS):
         return n_blocks - 1 - int(name.removeprefix(BLOCKS).partition(".")[0])
     return n_blocks if name.startswith(f"{ENCODER}trunk.") else 0  # patch embedding; neck
 
 
 class RunningAverage:
-    """The exponential average of the weights that learn, which is what is saved in the end.
+    """The exponential average of the weights that learn, which is saved in the end.
 
     Parameters
     ----------
@@ -141,19 +141,19 @@ class RunningAverage:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Take in the weights after a step (counted from 1)."""
+        """Add the weights after a step (counted from 1)."""
         decay = min(self._decay, (1 + step) / (10 + step))
         parameters = learning(self._model)
         average = [self.values[name] for name in parameters]
         torch._foreach_lerp_(average, [p.detach() for p in parameters.values()], 1 - decay)
 
     def blend(self, others: Mapping[str, Tensor], share: float) -> None:
-        """Go back towards other weights, until `share` of the way from there is left.
+        """Interpolate between other weights and the average.
 
         Parameters
         ----------
         others
-            Of the same names and shapes; those that the run began with, for instance.
+            Weights of the same names and shapes, for instance those at the start of the run.
         share
             0 gives the others, 1 leaves the average as it is.
 
@@ -165,7 +165,7 @@ class RunningAverage:
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Put the average into the network for a while."""
+        """Replace the network's weights by the average within a context."""
         own = {name: p.detach().clone() for name, p in learning(self._model).items()}
         self._assign(self.values)
         try:

@@ -1,4 +1,4 @@
-"""Pictures of predictions beside the truth, to look at."""
+"""Pictures of predictions beside the truth."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,7 +47,7 @@ def draw_answers(batch: Batch, answers: Sequence[Answer]) -> Picture:
 
 
 def segment_examples(model: SAM2, movies: Sequence[LabelledMovie]) -> list[list[NDArray[np.bool_]]]:
-    """Click once at each object of a few frames; their masks."""
+    """Segment the objects of a few frames by one click each; return the masks."""
     examples = []
     for movie, frame in _examples(movies):
         session = ImageSession(model, movie.images[frame])
@@ -80,7 +80,7 @@ def save_picture(path: Path, picture: Picture) -> None:
 
 
 def _examples(movies: Sequence[LabelledMovie]) -> list[tuple[LabelledMovie, int]]:
-    """Choose some frames with objects: the first ones of movies, or of few movies any."""
+    """Select some frames with objects: the first ones of movies, or any of few movies."""
     found = [
         (movie, frame)
         for movie in movies
@@ -103,7 +103,7 @@ def _rgb(image: Picture) -> Picture:
 
 
 def _tile(image: Picture, layers: Sequence[Layer]) -> Picture:
-    """Fit an image into a tile, and draw masks on it: outlines, and a tint inside."""
+    """Resize an image to a tile, and draw outlines and tints of masks on it."""
     from PIL import Image
 
     height, width = image.shape[:2]

@@ -1,4 +1,4 @@
-"""State and log of a training run: everything it needs to resume exactly."""
+"""State and log of a training run, all that it needs to resume exactly."""
 
 import csv
 import os
@@ -40,13 +40,13 @@ class RunState:
     Parameters
     ----------
     model
-        Learns; float32.
+        The network that learns; float32.
     optimizer, average
         Of its weights that learn.
     step
-        How many steps are done.
+        Number of finished steps.
     seconds
-        For how long the run has been going on, in all of its parts.
+        Duration of the run so far, in all of its parts.
     """
 
     model: SAM2
@@ -57,7 +57,7 @@ class RunState:
 
     @classmethod
     def begin(cls, model: SAM2, config: TrainingConfig) -> "RunState":
-        """Get a network ready to learn."""
+        """Prepare a network for training."""
         choose_trained(model, config.trained)
         groups = parameter_groups(
             model, config.layer_decay, config.encoder_scale, config.weight_decay
@@ -72,7 +72,7 @@ class RunState:
             group["lr"] = rate * group["scale"]
 
     def save(self, folder: Path) -> None:
-        """Write all of it; the file is there whole or not at all."""
+        """Write the state; after an error the file from before is still there."""
         state = {
             "weights": {name: p.detach() for name, p in learning(self.model).items()},
             "average": self.average.values,
@@ -85,12 +85,12 @@ class RunState:
         os.replace(part, folder / STATE_FILE)
 
     def load(self, folder: Path) -> None:
-        """Go on where `save` left off; the weights that do not learn are those of the start.
+        """Load a state of `save`; weights that do not learn are those of the start.
 
         Raises
         ------
         ValueError
-            If the file is of another network or other weights learnt.
+            If the file is of another network or other weights learn.
         """
         path = folder / STATE_FILE
         state: dict[str, Any] = torch.load(path, map_location=self.model.device, weights_only=True)
@@ -112,10 +112,10 @@ PACK_FILE = "pack.safetensors"
 
 
 def pack_state(state: RunState, folder: Path) -> Path:
-    """Write the weights and their average in half precision: what travels to another machine.
+    """Write the weights and their average in half precision, to be sent to another computer.
 
-    A quarter of the size of the whole state: the optimizer's moments stay behind, and
-    `unpack_state` lets them start anew.
+    The file has a quarter of the size of the whole state. The optimizer's moments are left out;
+    after `unpack_state` they start from zero.
     """
     tensors: dict[str, Tensor] = {}
     for name, parameter in learning(state.model).items():
@@ -129,12 +129,12 @@ def pack_state(state: RunState, folder: Path) -> Path:
 
 
 def unpack_state(state: RunState, path: Path) -> None:
-    """Go on from what `pack_state` wrote.
+    """Load a file of `pack_state`.
 
     Raises
     ------
     ValueError
-        If the file is of another network or other weights learnt.
+        If the file is of another network or other weights learn.
     """
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}
@@ -151,16 +151,16 @@ def unpack_state(state: RunState, path: Path) -> None:
 
 
 class RunLog:
-    """Appends rows to `log.csv`; a run that goes on from a step drops later rows first.
+    """Append rows to `log.csv`; a run that resumes at a step drops later rows first.
 
     Parameters
     ----------
     folder
-        Of the run.
+        Folder of the run.
     step
-        At which it goes on.
+        Step at which the run starts or resumes.
     tensorboard
-        Whether to write the same to TensorBoard, too, in the same folder.
+        Whether to write the same to TensorBoard's files in the same folder.
 
     Raises
     ------
@@ -188,7 +188,7 @@ class RunLog:
                 self._board.add_scalar(name, value, int(row[0]))
 
     def close(self) -> None:
-        """Let go of TensorBoard's file."""
+        """Close TensorBoard's file."""
         if self._board is not None:
             self._board.close()
 

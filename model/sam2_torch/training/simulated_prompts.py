@@ -1,4 +1,4 @@
-"""What a user would say who sees the true masks: first prompts, and corrections.
+"""Simulate the prompts of a user who sees the true masks: first prompts, and corrections.
 
 Notes
 -----
@@ -32,19 +32,19 @@ MIDDLE_SIDES = (3, 9, 27)  # of the neighbourhoods that tell the middle of a reg
 
 @dataclass(frozen=True)
 class PromptPlan:
-    """How the objects of a batch are prompted; the same for all of them.
+    """Kind and frames of the prompts of a batch, the same for all of its objects.
 
     Parameters
     ----------
     kind
-        Of the first prompts. A mask is the truth in a clip, and a rough mask to be refined in a
-        single image.
+        Kind of the first prompts. A mask is the truth in a clip, and a rough mask to be refined
+        in a single image.
     prompted
-        The frames that are prompted before anything is tracked; the first is 0.
+        The frames that are prompted before any propagation; the first is 0.
     corrected
         The frames on which clicks correct the masks.
     clicks
-        How many clicks each of these gets.
+        Number of clicks on each of these.
     """
 
     kind: Kind
@@ -74,12 +74,12 @@ class PromptPlan:
 
 
 class Prompter:
-    """Draws the prompts themselves, for all objects of a batch at once.
+    """Draw the prompts of all objects of a batch at once.
 
     Parameters
     ----------
     generator
-        Source of chance, on the device of the masks.
+        Random numbers, on the device of the masks.
     stride
         Input pixels to one pixel of the masks.
     """
@@ -89,7 +89,7 @@ class Prompter:
         self._stride = stride
 
     def first(self, kind: Kind, truth: Tensor) -> Points:
-        """Prompt objects by a click or a box; absent ones by a negative click.
+        """Return a click or a box on present objects, a negative click for absent ones.
 
         Parameters
         ----------
@@ -127,7 +127,7 @@ class Prompter:
         return (warped[:, 0] >= 0.5).float()
 
     def click(self, logits: Tensor, truth: Tensor) -> Points:
-        """Click once into each object's error region: missing pixels or those in excess.
+        """Click once into each object's error region: missing or excess pixels.
 
         Parameters
         ----------
@@ -138,8 +138,8 @@ class Prompter:
 
         Notes
         -----
-        Half of the batches' clicks fall anywhere in the region, as in the paper, half into
-        its middle, as people click. Where the mask is right, the object is confirmed.
+        In half of the batches, clicks fall anywhere in the region, as in the paper, in the other
+        half into its middle, as people click. Where the mask is right, the object is confirmed.
         """
         inside = truth >= 0.5
         # small objects may cover no pixel of the grid by half: then the one they cover most
@@ -155,7 +155,7 @@ class Prompter:
         return self._to_input(place, truth.shape[-1])[:, None], labels
 
     def _choose(self, region: Tensor) -> Tensor:
-        """Choose a pixel of each (N, h, w) region, or any if it is empty; flat index (N,)."""
+        """Return the flat index of a pixel in each (N, h, w) region, or of any if it is empty."""
         region = torch.where(region.flatten(1).any(dim=1)[:, None, None], region, True)
         weight = self._random(region.shape, region.device)
         if float(self._random((1,), region.device)) < CENTRED_SHARE:
@@ -163,7 +163,7 @@ class Prompter:
         return torch.where(region, weight + 1, 0.0).flatten(1).argmax(dim=1)
 
     def _boxes(self, truth: Tensor) -> Points:
-        """Draw boxes, some of them hastily; (N, 2, 2)."""
+        """Return boxes, some of them imprecise, (N, 2, 2)."""
         n, height, width = truth.shape
         ends = []
         for inside, size in ((truth.amax(dim=1) > 0, width), (truth.amax(dim=2) > 0, height)):
@@ -182,7 +182,7 @@ class Prompter:
         return corners, labels
 
     def _to_input(self, place: Tensor, width: int) -> Tensor:
-        """Turn flat indices of the grid into (N, 2) points (x, y) of the input."""
+        """Convert flat indices of the grid to (N, 2) points (x, y) of the input."""
         grid = torch.stack((place % width, place // width), dim=1)
         return (grid.float() + 0.5) * self._stride - 0.5
 
@@ -191,7 +191,7 @@ class Prompter:
 
 
 def _middle(region: Tensor) -> Tensor:
-    """Tell how far in the middle of a region each pixel is, (N, h, w), 0 to 1."""
+    """Return how far in the middle of a region each pixel is, (N, h, w), 0 to 1."""
     inside = region[:, None].float()
     return torch.stack([_smoothed(inside, side) for side in MIDDLE_SIDES]).mean(dim=0)[:, 0]
 

@@ -1,4 +1,4 @@
-"""Clips on their way to the network: one clip, and a batch of them."""
+"""Clips and batches of clips as the network's input."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ class Clip:
     labels
         (T, S, S) int32, 0 = background; the same id is the same object in all frames.
     content
-        Height and width that the image takes up in the input.
+        Height and width of the image in the input.
     object_ids
         (N,) the objects to prompt; all of them are in the first frame.
     """
@@ -47,9 +47,9 @@ class Batch:
     content
         (B, 2) height and width of each image in the input.
     owner
-        (N,) in which clip each object is.
+        (N,) index of each object's clip.
     object_ids
-        (N,) and its label there.
+        (N,) each object's label there.
     stride
         Input pixels to one pixel of the grid of losses and clicks.
     """
@@ -63,7 +63,7 @@ class Batch:
 
     @classmethod
     def of(cls, clips: Sequence[Clip], stride: int) -> "Batch":
-        """Put clips of one length together; grey ones become RGB if any other is.
+        """Combine clips of one length; grey ones become RGB if any other is.
 
         Raises
         ------
@@ -89,20 +89,20 @@ class Batch:
 
     @property
     def n_frames(self) -> int:
-        """Length of the clips."""
+        """Return the length of the clips."""
         return self.images.shape[1]
 
     @property
     def n_objects(self) -> int:
-        """Count the objects of all clips."""
+        """Return the number of objects of all clips."""
         return len(self.owner)
 
     def to(self, device: torch.device) -> "Batch":
-        """Move to a device; not waiting for it if the memory is pinned."""
+        """Copy to a device, without waiting for it if the memory is pinned."""
         return self._each(lambda part: part.to(device, non_blocking=True))
 
     def pin_memory(self) -> "Batch":
-        """Pin the memory, so that a GPU can fetch it by itself; `DataLoader` calls this."""
+        """Pin the memory for asynchronous copies to a GPU; `DataLoader` calls this."""
         return self._each(Tensor.pin_memory)
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
@@ -126,16 +126,16 @@ class Batch:
         return (images - mean) / std * content
 
     def masks(self, frame: int) -> Tensor:
-        """Draw the objects' true masks in a frame, (N, 1, S, S) float32 of 0 and 1."""
+        """Return the objects' true masks in a frame, (N, 1, S, S) float32 of 0 and 1."""
         labels = self.labels[self.owner, frame]
         return (labels == self.object_ids[:, None, None])[:, None].float()
 
     def truth(self, frame: int) -> Tensor:
-        """Draw the true masks on the grid of the losses, (N, S / stride, S / stride), 0 to 1."""
+        """Return the true masks on the grid of the losses, (N, S / stride, S / stride), 0 to 1."""
         return F.avg_pool2d(self.masks(frame), self.stride)[:, 0]
 
     def present(self, frame: int) -> Tensor:
-        """Tell which objects are in a frame, (N,) bool."""
+        """Return which objects are in a frame, (N,) bool."""
         labels = self.labels[self.owner, frame]
         return (labels == self.object_ids[:, None, None]).flatten(1).any(dim=1)
 

@@ -1,4 +1,4 @@
-"""Clips out of labelled movies: which frames and which part, moved and lit in another way."""
+"""Cut clips from labelled movies, with augmented geometry and intensities."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -26,21 +26,21 @@ CROP_SIDES = (3.0, 14.0)  # of a crop, in sides of the object that it is made ar
 
 @dataclass(frozen=True)
 class ClipCutter:
-    """Cuts clips for one network.
+    """Cut clips for one network.
 
     Parameters
     ----------
     config
-        Of the network: the size of its input, and how images lie in it.
+        The network's config: size of its input, and place of images in it.
     objects
-        How many objects of a clip are prompted at most.
+        Largest number of prompted objects of a clip.
     """
 
     config: SAM2Config
     objects: int
 
     def cut(self, movie: LabelledMovie, n_frames: int, rng: np.random.Generator) -> Clip:
-        """Cut a clip; what is drawn depends on `rng` alone.
+        """Cut a clip; it depends on `rng` alone.
 
         Raises
         ------
@@ -68,7 +68,7 @@ class ClipCutter:
         window: tuple[slice, slice],
         rng: np.random.Generator,
     ) -> tuple[NDArray[np.float32], NDArray[np.int32], tuple[int, int]]:
-        """Bring a window of some frames to the input's size, moved."""
+        """Resize a window of some frames to the input, warped."""
         images = movie.images[(frames, *window)].astype(np.float32)
         labels = np.ascontiguousarray(movie.labels[(frames, *window)]).astype(np.int32)
         shape = (images.shape[1], images.shape[2])
@@ -93,7 +93,7 @@ class ClipCutter:
 
 
 def _shrink(images: Tensor, content: tuple[int, int]) -> Tensor:
-    """Make images that are much larger than the input smaller, without aliasing."""
+    """Downsample images that are much larger than the input, without aliasing."""
     if images.shape[-2] < 1.5 * content[0] and images.shape[-1] < 1.5 * content[1]:
         return images
     return F.interpolate(images, size=content, mode="bilinear", antialias=True)
@@ -104,7 +104,7 @@ def _sample(image: Tensor, grid: Tensor) -> Tensor:
 
 
 def _sample_labels(labels: Tensor, grid: Tensor) -> Tensor:
-    """Take the nearest label at each place, exactly; 0 outside."""
+    """Return the nearest label at each place, exactly; 0 outside."""
     height, width = labels.shape
     x = ((grid[0, ..., 0] + 1) * width / 2).floor().long()
     y = ((grid[0, ..., 1] + 1) * height / 2).floor().long()
@@ -113,9 +113,9 @@ def _sample_labels(labels: Tensor, grid: Tensor) -> Tensor:
 
 
 def _choose_frames(movie: LabelledMovie, n_frames: int, rng: np.random.Generator) -> list[int]:
-    """Choose consecutive frames, or every second or third, in either direction of time.
+    """Select consecutive frames, or every second or third, in either direction of time.
 
-    A movie that is too short goes back and forth; the first frame shows an object.
+    A movie that is too short is played back and forth; the first frame shows an object.
     """
     total = movie.n_frames
     stride = int(rng.integers(1, 4)) if total >= 3 * n_frames else 1
@@ -135,7 +135,7 @@ def _choose_frames(movie: LabelledMovie, n_frames: int, rng: np.random.Generator
 def _window(
     movie: LabelledMovie, frame: int, whole: bool, rng: np.random.Generator
 ) -> tuple[slice, slice]:
-    """Choose a part of the frames: all of it, or the surroundings of an object."""
+    """Select part of the frames: all of it, or the surroundings of an object."""
     height, width = movie.labels.shape[1:]
     everything = slice(0, height), slice(0, width)
     ids, areas = movie.objects(frame)
@@ -158,7 +158,7 @@ def _window(
 def _choose_objects(
     labels: NDArray[np.int32], n: int, rng: np.random.Generator
 ) -> NDArray[np.int32]:
-    """Choose up to n objects of the first frame, small ones more often than by chance."""
+    """Select up to n objects of the first frame, small ones with a higher probability."""
     ids, areas = np.unique(labels, return_counts=True)
     kept = (ids > 0) & (areas >= LEAST_INPUT_PX)
     ids, areas = ids[kept], areas[kept]
@@ -171,7 +171,7 @@ def _choose_objects(
 def _relight(
     images: NDArray[np.float32], content: tuple[int, int], rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Stretch (T, C, h, w) images as inference does, and light them in another way."""
+    """Rescale the intensities of (T, C, h, w) images as inference does, and change their light."""
     low, high = np.percentile(images[..., ::4, ::4], PERCENTILES)
     stretched = np.clip((images - low) / max(float(high - low), 1e-6), 0, 1)
     if rng.random() < 0.5:
@@ -189,7 +189,7 @@ def _relight(
 
 
 def _slope(content: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Draw light that is stronger on one side."""
+    """Return a gradient of light across the image."""
     y, x = (np.linspace(-1, 1, n, dtype=np.float32) for n in content)
     dy, dx = rng.uniform(-0.3, 0.3, 2).astype(np.float32)
     return 1 + dy * y[:, None] + dx * x

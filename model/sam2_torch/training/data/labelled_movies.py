@@ -1,4 +1,4 @@
-"""Labelled movies, stacks and images to learn from, and which of them are held out."""
+"""Labelled movies, stacks and images for training, and which of them are held out."""
 
 import csv
 import re
@@ -19,7 +19,7 @@ MIN_AREA_PX = 20
 
 
 class DataError(ValueError):
-    """Data that nothing can be learnt from; the message says why and what to do."""
+    """Data that cannot be used for training; the message says why and what to do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,13 +29,13 @@ class LabelledMovie:
     Parameters
     ----------
     name
-        For people.
+        Name for people.
     source
-        What was recorded together: never partly held out.
+        Name of what was recorded together: never partly held out.
     kind
         "2d", "time" or "z".
     modality
-        For people, and for an even mixture.
+        Name for people, and for an even mixture.
     images
         (T, H, W) or (T, H, W, 3), any real dtype.
     labels
@@ -74,11 +74,11 @@ class LabelledMovie:
 
     @property
     def n_frames(self) -> int:
-        """Count the frames."""
+        """Return the number of frames."""
         return len(self.images)
 
     def objects(self, frame: int) -> tuple[NDArray[np.integer[Any]], NDArray[np.intp]]:
-        """List the objects of a frame that are no specks, and their areas in pixels."""
+        """Return the objects of a frame, without specks, and their areas in pixels."""
         ids, areas = np.unique(self.labels[frame], return_counts=True)
         kept = (ids > 0) & (areas >= MIN_AREA_PX)
         return ids[kept], areas[kept]
@@ -97,7 +97,7 @@ def read_dataset(folder: Path) -> list[LabelledMovie]:
     Raises
     ------
     DataError
-        If nothing is there, or an item is not as it should be.
+        If nothing is there, or an item has another format.
     """
     path = folder / MANIFEST
     if not path.is_file():
@@ -132,28 +132,28 @@ def _read_item(folder: Path, row: dict[str, str]) -> LabelledMovie:
 
 
 def source_of(name: str, modality: str) -> str:
-    """Tell what was recorded together by an item's name: without its last number or checksum."""
+    """Return an item's name without its last number or checksum: the name of its source."""
     return f"{re.sub(r'(_[0-9a-f]{10}|[0-9]+)$', '', name).rstrip('_')} / {modality}"
 
 
 @dataclass(frozen=True)
 class Split:
-    """What is learnt from, and what is held out to measure on."""
+    """Movies to train on, and held-out ones to measure on."""
 
     training: tuple[LabelledMovie, ...]
     held_out: tuple[LabelledMovie, ...]
 
 
 def split_by_source(movies: Sequence[LabelledMovie], share: float, seed: int = 0) -> Split:
-    """Hold out about a share of the movies, whole sources of them.
+    """Hold out about a share of the movies, as whole sources.
 
     A source larger than twice the share stays in training. If no whole source fits (there may
-    be but one), movies are held out one by one; of a single movie, its last frames.
+    be only one), movies are held out one by one; of a single movie, its last frames.
 
     Raises
     ------
     DataError
-        If a single image is all there is.
+        If there is only a single image.
     """
     by_source: dict[str, list[LabelledMovie]] = defaultdict(list)
     for movie in movies:
@@ -217,7 +217,7 @@ def _frames(movie: LabelledMovie, first: int, stop: int) -> LabelledMovie:
 
 
 def check_enough(movies: Sequence[LabelledMovie], least: int) -> int:
-    """Count the masks and check that something can be learnt from them.
+    """Count the masks, and check that there are enough to train on.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""Smooth movements of a whole image: zoom, turn, shear and elastic bending.
+"""Smooth deformations of a whole image: zoom, rotation, shear and elastic bending.
 
-Everything is worked out in unit coordinates of the crop, -1 to 1, (x, y) as
-`torch.nn.functional.grid_sample` wants them.
+All coordinates are unit coordinates of the crop, -1 to 1, (x, y), as
+`torch.nn.functional.grid_sample` needs them.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ BEND_NODES = (3, 7)  # least and most nodes of the elastic grid, along each side
 
 @dataclass(frozen=True)
 class Warp:
-    """Where each output pixel of each frame is taken from.
+    """Source of each output pixel in each frame.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class Warp:
     bend: Tensor
 
     def grid(self, frame: int, shape: tuple[int, int]) -> Tensor:
-        """Give the places of a frame, (1, H, W, 2)."""
+        """Return the source places of a frame, (1, H, W, 2)."""
         grid = F.affine_grid(self.affine[frame : frame + 1], [1, 1, *shape], align_corners=False)
         bend = F.interpolate(
             self.bend[frame : frame + 1], size=shape, mode="bicubic", align_corners=True
@@ -41,16 +41,16 @@ class Warp:
 
 
 def draw_warp(rng: np.random.Generator, n_frames: int, speed: float) -> Warp:
-    """Draw a pose (flips, quarter turns, a small turn and zoom) and a movement from there.
+    """Draw a pose (flips, quarter turns, a small rotation and zoom) and a motion from there.
 
     Parameters
     ----------
     rng
-        Source of chance.
+        Random numbers.
     n_frames
         Length of the clip.
     speed
-        How much the pose changes along the clip: 0 keeps it, 1 is all that a still image gets.
+        How much the pose changes along the clip: 0 for not at all, 1 for the range of still images.
     """
     steps = _path(rng, n_frames, 6) * speed  # (T, 6), 0 in the first frame
     turn = rng.normal(0, 0.1) + steps[:, 0] * MAX_TURN
@@ -71,7 +71,7 @@ def draw_warp(rng: np.random.Generator, n_frames: int, speed: float) -> Warp:
 
 
 def _path(rng: np.random.Generator, n_frames: int, n: int) -> np.ndarray:
-    """Draw n smooth curves over the frames, (T, n); from 0 to at most about 1."""
+    """Draw n smooth curves over the frames, (T, n), from 0 to at most about 1."""
     t = np.linspace(0, 1, n_frames)[:, None] if n_frames > 1 else np.zeros((1, 1))
     towards, swing = rng.normal(0, 0.4, (2, 1, n))
     return towards * t + swing * np.sin(np.pi * t * rng.uniform(0.5, 2, (1, n)))

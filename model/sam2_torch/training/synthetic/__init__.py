@@ -1,4 +1,4 @@
-"""Synthetic microscopy: movies and stacks of known objects, as many as are wanted."""
+"""Synthetic microscopy: movies and stacks with known objects, in any number."""
 
 from sam2_torch.training.synthetic.movie import KINDS, draw_movie
 

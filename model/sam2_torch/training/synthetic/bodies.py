@@ -28,17 +28,17 @@ class Body:
     form
         Star-convex with few or with large bumps, or a capsule.
     centre_yx, velocity_yx
-        Where it is and how it moves from frame to frame.
+        Its place, and its motion from frame to frame.
     radii
         Across and along; of a rod the radius of its ends and half the length of its axis.
     angle
-        Of its long axis.
+        Direction of its long axis.
     bumps
         (harmonics, 2) amplitude and phase of the outline; of a rod [0, 0] is its bend.
     brightness
         Factor.
     offset
-        Which part of the texture it carries.
+        Place of its part of the texture.
     plane, half_depth
         Of an ellipsoid, the frame of its middle plane and how many it reaches; infinite for
         what is in all frames.
@@ -58,7 +58,7 @@ class Body:
 
     @classmethod
     def draw(cls, rng: Generator, label: int, form: Form, place: Vector, radius: float) -> "Body":
-        """Draw one of about a size at a place."""
+        """Draw a body of about a size at a place."""
         stretch = rng.uniform(1.0, 1.45)
         radii = (radius / stretch**0.5, radius * stretch**0.5)
         bumps = np.stack(
@@ -85,16 +85,16 @@ class Body:
 
     @property
     def reach(self) -> float:
-        """Radius beyond which nothing of it is."""
+        """Return the radius that encloses it."""
         return 1.5 * max(self.radii) if self.form != "rod" else sum(self.radii) * 1.2
 
     def depth(self, frame: int, dy: Image, dx: Image) -> tuple[Image, Image, Image]:
-        """Tell how deep places are below its surface (> 0 inside), and its own coordinates.
+        """Return how deep places are below its surface (> 0 inside), and its own coordinates.
 
         Parameters
         ----------
         frame
-            Which plane of an ellipsoid is seen.
+            Plane of an ellipsoid.
         dy, dx
             Distance from its centre.
         """
@@ -114,13 +114,13 @@ class Body:
         return (rim - np.hypot(v / across, u / along)) * min(across, along), v, u
 
     def _section(self, frame: int) -> float:
-        """Give the size of an ellipsoid's section, 0 to 1."""
+        """Return the size of an ellipsoid's section, 0 to 1."""
         if np.isinf(self.half_depth):
             return 1.0
         return float(np.sqrt(max(0.0, 1 - ((frame - self.plane) / self.half_depth) ** 2)))
 
     def moved(self, rng: Generator, push_yx: Vector, restless: float) -> "Body":
-        """Get it one frame later."""
+        """Return the body one frame later."""
         velocity = 0.8 * self.velocity_yx + rng.normal(0, restless, 2)
         bumps = self.bumps.copy()
         if self.form != "rod":
@@ -140,7 +140,7 @@ class Body:
         )
 
     def daughters(self, rng: Generator, label: int) -> tuple["Body", "Body"]:
-        """Divide it along its long axis; the two get `label` and the next one."""
+        """Return two bodies, divided along the long axis, with `label` and the next one."""
         axis = np.array([np.sin(self.angle), np.cos(self.angle)])
         across, along = self.radii
         rod = self.form == "rod"

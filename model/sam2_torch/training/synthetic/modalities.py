@@ -1,7 +1,7 @@
-"""Microscopes: from what is there to what is seen, before the camera.
+"""Microscopes: convert a frame's content to an image, before the camera.
 
-Each function draws the settings of one instrument and returns what that shows of a frame,
-(H, W) or (H, W, 3) float32 with black near 0 and white near 1.
+Each function draws the settings of one instrument and returns a function that converts a frame
+to (H, W) or (H, W, 3) float32 with black near 0 and white near 1.
 """
 
 from collections.abc import Callable
@@ -19,12 +19,12 @@ Shape: TypeAlias = tuple[int, int]
 
 
 def _solid(drawing: Drawing) -> Image:
-    """Tell where objects are, with a soft edge and dark seams where they touch."""
+    """Return where objects are, with a soft edge and dark seams where they touch."""
     return np.asarray(np.clip(drawing.depth + 0.5, 0, 1) * (drawing.labels > 0), np.float32)
 
 
 def fluorescence(rng: Generator, shape: Shape) -> Microscope:
-    """Stain what is inside."""
+    """Draw a fluorescence microscope: the inside is stained."""
     blur, glow = rng.uniform(0.5, 2.0), rng.uniform(0, 0.25)
     haze = np.maximum(0, rng.uniform(0.02, 0.2) + 0.05 * smooth_noise(rng, shape, 40))
     softness = rng.uniform(0.5, 3)
@@ -38,7 +38,7 @@ def fluorescence(rng: Generator, shape: Shape) -> Microscope:
 
 
 def membrane(rng: Generator, shape: Shape) -> Microscope:
-    """Stain the surface."""
+    """Draw a fluorescence microscope: the surface is stained."""
     width, inner = rng.uniform(0.7, 2.2), rng.uniform(0, 0.3)
     patchy = 1 + rng.uniform(0, 0.35) * smooth_noise(rng, shape, 8)
     haze, blur = rng.uniform(0.02, 0.15), rng.uniform(0.4, 1.2)
@@ -52,7 +52,7 @@ def membrane(rng: Generator, shape: Shape) -> Microscope:
 
 
 def phase_contrast(rng: Generator, shape: Shape) -> Microscope:
-    """Show thickness as darkness, with a bright halo."""
+    """Draw a phase contrast microscope: thickness is dark, with a bright halo."""
     sign = -1.0 if rng.random() < 0.8 else 1.0
     strength, halo = rng.uniform(0.15, 0.5), rng.uniform(3, 9)
     ground = 0.5 + 0.04 * smooth_noise(rng, shape, 25) + 0.01 * smooth_noise(rng, shape, 2)
@@ -71,7 +71,7 @@ def phase_contrast(rng: Generator, shape: Shape) -> Microscope:
 
 
 def interference_contrast(rng: Generator, shape: Shape) -> Microscope:
-    """Show the slope of the thickness, as light from one side (DIC)."""
+    """Draw a DIC microscope: the slope of the thickness as light from one side."""
     angle, strength = rng.uniform(0, 2 * np.pi), rng.uniform(0.15, 0.5)
     ground = 0.5 + 0.02 * smooth_noise(rng, shape, 50)
     dome = rng.uniform(2, 8)
@@ -86,7 +86,7 @@ def interference_contrast(rng: Generator, shape: Shape) -> Microscope:
 
 
 def bright_field(rng: Generator, shape: Shape) -> Microscope:
-    """Show rims only, out of focus on one side."""
+    """Draw a bright field microscope: rims only, out of focus on one side."""
     focus = rng.uniform(0.06, 0.3) * rng.choice([-1, 1])
     inner, outer = rng.uniform(0.7, 1.3), rng.uniform(1.8, 4)
     ground = 0.6 + 0.03 * smooth_noise(rng, shape, 30) + 0.015 * smooth_noise(rng, shape, 3)
@@ -102,7 +102,7 @@ def bright_field(rng: Generator, shape: Shape) -> Microscope:
 
 
 def electron(rng: Generator, shape: Shape) -> Microscope:
-    """Show membranes and organelles dark, cytoplasm grey and grainy."""
+    """Draw an electron microscope: dark membranes and organelles, grey and grainy cytoplasm."""
     width, dark = rng.uniform(0.8, 2.2), rng.uniform(0.3, 0.6)
     grain, organelles = rng.uniform(0.03, 0.12), rng.uniform(1.0, 2.2)
     spots = smooth_noise(rng, shape, rng.uniform(5, 14))
@@ -120,7 +120,7 @@ def electron(rng: Generator, shape: Shape) -> Microscope:
 
 
 def stained(rng: Generator, shape: Shape) -> Microscope:
-    """Show a stained section in colour, (H, W, 3)."""
+    """Draw a stained section in colour, (H, W, 3)."""
     eosin = np.array([0.08, 0.75, 0.45]) * rng.uniform(0.5, 1.2, 3)
     haematoxylin = np.array([0.9, 1.0, 0.45]) * rng.uniform(0.6, 1.2, 3)
     ground = np.maximum(0, rng.uniform(0.1, 0.8) + 0.3 * smooth_noise(rng, shape, 12))
@@ -136,7 +136,7 @@ def stained(rng: Generator, shape: Shape) -> Microscope:
 
 
 def camera(rng: Generator, n_frames: int, shape: Shape) -> Callable[[int, Image], np.ndarray]:
-    """Draw a camera: uneven light, bleaching, shot and read noise; gives uint8 frames."""
+    """Draw a camera: uneven light, bleaching, shot and read noise; it returns uint8 frames."""
     photons = float(np.exp(rng.uniform(np.log(60), np.log(4000))))
     read = float(rng.uniform(0, 0.03))
     fading = np.exp(-np.arange(n_frames) * rng.choice([0, 0, 0.01, 0.04]))

@@ -1,4 +1,4 @@
-"""One synthetic movie or stack with its labels, out of all kinds."""
+"""Draw a synthetic movie or stack of any kind with its labels."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -41,12 +41,12 @@ KINDS: dict[str, tuple[float, Form | None, bool, tuple[Maker, ...]]] = {
 
 
 def draw_movie(rng: Generator, n_frames: int, kind: str | None = None) -> LabelledMovie:
-    """Draw a movie, a stack or (of one frame) an image; everything depends on `rng`.
+    """Draw a movie, a stack or (of one frame) an image; it depends on `rng` alone.
 
     Parameters
     ----------
     rng
-        Source of chance.
+        Random numbers.
     n_frames
         Length.
     kind

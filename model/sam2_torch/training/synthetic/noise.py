@@ -1,4 +1,4 @@
-"""Smooth random textures, quickly."""
+"""Smooth random textures."""
 
 import numpy as np
 from numpy.random import Generator
@@ -11,7 +11,7 @@ TILE = 256
 
 
 def smooth_noise(rng: Generator, shape: tuple[int, int], grain_px: float) -> Image:
-    """Draw noise of mean 0 and deviation 1 that is smooth over `grain_px`, (H, W) float32."""
+    """Draw noise of mean 0 and standard deviation 1, smooth over `grain_px`, (H, W) float32."""
     step = max(1, int(grain_px // 2))  # coarse noise needs few nodes
     nodes = [n // step + 4 for n in shape]
     coarse = rng.standard_normal(nodes, np.float32)
@@ -23,14 +23,14 @@ def smooth_noise(rng: Generator, shape: tuple[int, int], grain_px: float) -> Ima
 
 
 class Texture:
-    """A tile of noise that objects carry with them, each a part of its own.
+    """A tile of noise that moves with objects; each one shows a part of its own.
 
     Parameters
     ----------
     rng
-        Source of chance.
+        Random numbers.
     grain_px
-        Size of what it shows.
+        Size of its grains.
     contrast
         Deviation from 1.
     """
@@ -41,7 +41,7 @@ class Texture:
         self._tile = np.maximum(1 + contrast * (0.8 * coarse + 0.6 * fine), 0.05)
 
     def at(self, v: Image, u: Image, offset: tuple[int, int]) -> Image:
-        """Look it up at places in an object's own coordinates, in pixels."""
+        """Return the texture at places in an object's own coordinates, in pixels."""
         rows = (v.astype(np.int32) + offset[0]) % TILE
         columns = (u.astype(np.int32) + offset[1]) % TILE
         return np.asarray(self._tile[rows, columns], np.float32)

@@ -14,7 +14,7 @@ MAX_BODIES = 70
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """A frame before the microscope: what is where, and how much of it.
+    """A frame before the microscope.
 
     Parameters
     ----------
@@ -33,22 +33,22 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Crowd:
-    """What kind of population to draw.
+    """Settings of a population.
 
     Parameters
     ----------
     form
-        Of its bodies.
+        Form of its bodies.
     shape
         (H, W) of the frames.
     radius
-        Typical, in pixels.
+        Typical radius in pixels.
     crowding
-        Share of the frame that bodies cover, about.
+        Approximate share of the frame that bodies cover.
     restless, drift_yx
         Random and common motion from frame to frame, in pixels.
     dividing
-        Chance of each body to divide in a frame.
+        Probability that a body divides in a frame.
     stacked
         Whether the frames are planes of a stack rather than times.
     layered
@@ -67,7 +67,7 @@ class Crowd:
 
     @classmethod
     def draw(cls, rng: Generator, form: Form, shape: tuple[int, int], stacked: bool) -> "Crowd":
-        """Draw one."""
+        """Draw the settings of a population."""
         radius = min(shape) * np.exp(rng.uniform(np.log(0.02), np.log(0.16)))
         radius = max(float(radius), 4.0)
         moving = 0.0 if stacked else float(np.exp(rng.uniform(np.log(0.01), np.log(0.25))))
@@ -84,7 +84,7 @@ class Crowd:
         )
 
     def simulate(self, rng: Generator, n_frames: int) -> Iterator[Drawing]:
-        """Let it live, frame by frame."""
+        """Simulate the population, yielding frame by frame."""
         texture = Texture(rng, self.radius * rng.uniform(0.15, 0.6), rng.uniform(0.05, 0.4))
         bodies = self._seeded(rng, n_frames)
         for frame in range(n_frames):
@@ -139,7 +139,7 @@ class Crowd:
         return later
 
     def _push(self, body: Body, others: list[Body]) -> Vector:
-        """Say where a body is pushed by its neighbours."""
+        """Return the push of a body's neighbours."""
         push = np.zeros(2)
         if self.layered:
             return push
@@ -173,7 +173,7 @@ class Crowd:
 
 
 def _window(body: Body, shape: tuple[int, int]) -> tuple[tuple[slice, slice], Image, Image]:
-    """Cut out the surroundings of a body: where, and the distances from its centre."""
+    """Return the surroundings of a body: their place, and the distances from its centre."""
     reach = body.reach + RIM_PX
     parts = [
         np.arange(max(0, int(c - reach)), max(0, min(n, int(c + reach) + 1)))

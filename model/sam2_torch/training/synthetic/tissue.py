@@ -13,7 +13,7 @@ from sam2_torch.training.synthetic.population import Drawing
 
 @dataclass(frozen=True)
 class Tissue:
-    """What kind of tissue to draw.
+    """Settings of a tissue.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class Tissue:
 
     @classmethod
     def draw(cls, rng: Generator, shape: tuple[int, int], crooked: bool) -> "Tissue":
-        """Draw one: of straight-walled cells, or of crooked ones as in electron microscopy."""
+        """Draw the settings of a tissue with straight or (as in electron microscopy) crooked walls."""
         return cls(
             shape,
             cell_px=min(shape) * float(np.exp(rng.uniform(np.log(0.06), np.log(0.3)))),
@@ -47,7 +47,7 @@ class Tissue:
         )
 
     def simulate(self, rng: Generator, n_frames: int) -> Iterator[Drawing]:
-        """Let it live, or go through it, frame by frame."""
+        """Simulate the tissue through time or depth, yielding frame by frame."""
         seeds = self._seeds(rng)
         stretch = np.exp(rng.normal(0, 0.35, 2))
         texture = Texture(rng, self.cell_px * rng.uniform(0.05, 0.3), rng.uniform(0.03, 0.25))
@@ -74,14 +74,14 @@ class Tissue:
             seeds = seeds + velocity
 
     def _seeds(self, rng: Generator) -> np.ndarray:
-        """Place cells on a grid, and then off it."""
+        """Draw cells on a grid, displaced at random."""
         margin = 2 * self.cell_px
         axes = [np.arange(-margin, n + margin, self.cell_px) for n in self.shape]
         grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
         return grid + rng.normal(0, rng.uniform(0.12, 0.4) * self.cell_px, grid.shape)
 
     def _bent(self, flows: list[np.ndarray], fine: list[np.ndarray], angle: float) -> np.ndarray:
-        """Bend the frame's pixels, (H, W, 2) places."""
+        """Return the bent places of the frame's pixels, (H, W, 2)."""
         y, x = np.mgrid[: self.shape[0], : self.shape[1]]
         sin, cos = np.sin(angle), np.cos(angle)
         size = self.bending * self.cell_px
