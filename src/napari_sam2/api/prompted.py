@@ -5,13 +5,11 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from napari_sam2.annotation.prompt_changes import say as apply_prompts
 from napari_sam2.io.prompts.object_prompts import ObjectPrompts
 from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.appearance import USUAL, Appearance, Shown, open_session
 from napari_sam2.movies.movie import Movie
-from sam2_torch.masks import SparseMask
 from sam2_torch.prompts import MaskPrompt
 
 if TYPE_CHECKING:
@@ -75,22 +73,20 @@ def track(  # noqa: PLR0913  # what a user may choose, by name
     """
     span = movie.frame_span(frames)
     masklets = Masklets(movie.n_frames, movie.frame_shape)
-    given = Masklets(movie.n_frames, movie.frame_shape)
     session = open_session(model, movie, appearance, embeddings)
+    given = set()
     for prompted in _within(span, prompts):
-        mask = _given_mask(prompted)
-        if mask is not None:
-            given.set(prompted.object_id, prompted.frame, mask)
-        prediction = _predict(session, prompted)
-        masklets.set_found(prompted.object_id, prompted.frame, prediction)
+        key = prompted.object_id, prompted.frame
+        if _is_mask(prompted):
+            given.add(key)
+        _store(masklets, key, _predict(session, prompted), given)
     if announce is not None:
         announce(estimate_run(session, direction, span))
     total = session.frame_count(direction, frames=span)
     for done, result in enumerate(session.propagate(direction, frames=span), start=1):
         for object_id, prediction in zip(result.object_ids, result.predictions, strict=True):
-            masklets.set_found(object_id, result.frame, prediction)
+            _store(masklets, (object_id, result.frame), prediction, given)
         progress(done, max(done, total))  # in movies of stacks the total is an estimate
-    _restore(given, masklets)
     return masklets
 
 
@@ -226,23 +222,26 @@ def _within(span: tuple[int, int], prompts: Iterable[ObjectPrompts]) -> Iterator
         _LOG.warning("%d prompts are not %s and were left out", left_out, where)
 
 
-def _given_mask(prompted: ObjectPrompts) -> SparseMask | None:
-    """Return the mask prompt of an object if it is its only prompt on the frame."""
-    (first, *others) = prompted.prompts
-    if isinstance(first, MaskPrompt) and not others:
-        return first.sparse
-    return None
+def _is_mask(prompted: ObjectPrompts) -> bool:
+    """Return whether the only prompt is a mask, which is kept as it is."""
+    return len(prompted.prompts) == 1 and isinstance(prompted.prompts[0], MaskPrompt)
 
 
 def _predict(session: "VideoSession", prompted: ObjectPrompts) -> "MaskPrediction":
     place = prompted.object_id, prompted.frame
-    return apply_prompts(session, *place, prompted.prompts, prompted.choice)
+    prediction = session.set_prompts(*place, prompted.prompts, prompted.choice or 0)
+    assert prediction is not None  # there is at least one prompt
+    return prediction
 
 
-def _restore(given: Masklets, masklets: Masklets) -> None:
-    """Replace the network's copies of the given masks, which are coarser, by the masks."""
-    for object_id in given.object_ids:
-        for frame in given.frames(object_id):
-            mask = given.get(object_id, frame)
-            if mask is not None:
-                masklets.set(object_id, frame, mask)
+def _store(
+    masklets: Masklets,
+    key: tuple[int, int],
+    prediction: "MaskPrediction",
+    given: set[tuple[int, int]],
+) -> None:
+    """Store a prediction; a mask that the user gave wins over found ones where they overlap."""
+    if key in given:
+        masklets.set(*key, prediction.sparse)
+    else:
+        masklets.set_found(*key, prediction)

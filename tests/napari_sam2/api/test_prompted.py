@@ -1,13 +1,13 @@
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
+from tiny_network import TINY
 
 import sam2_torch
 from napari_sam2.api import prompted
 from napari_sam2.io.prompts.object_prompts import ObjectPrompts
+from napari_sam2.masks.packing import is_given
 from napari_sam2.movies.movie import Movie
-from sam2_torch.masks import SparseMask
+from sam2_torch import SAM2
 from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt
 
 MOVIE = Movie(np.zeros((6, 40, 60), np.uint16))
@@ -67,40 +67,16 @@ def test_prompts_on_one_frame_go_together(sessions):
     assert sessions[0].log[0] == ("add", 1, 0, 2, True)  # two prompts, at once
 
 
-def test_a_mask_comes_before_the_clicks_that_refine_it(sessions):
-    both = (PointPrompt([(30, 30)], [1]), MaskPrompt(np.ones((40, 60))))
-    prompted.track(None, MOVIE, [ObjectPrompts(1, 0, both)])
-    added = [entry for entry in sessions[0].log if entry[0] == "add"]
-    assert [n_prompts for _, _, _, n_prompts, _ in added] == [1, 1]
-
-
-def test_a_given_mask_is_kept_as_it_is(monkeypatch):
+def test_a_given_mask_is_kept_as_it_is():
     mask = np.zeros((40, 60), bool)
-    mask[10:20, 10:20] = True
-    monkeypatch.setitem(vars(sam2_torch), "VideoSession", lambda _, frames: Coarse(frames))
-    masklets = prompted.track(None, MOVIE, [ObjectPrompts(1, 2, (MaskPrompt(mask),))])
+    mask[10:20, 10:20] = mask[12, 30] = True
+    model = SAM2(TINY).eval()
+    masklets = prompted.track(
+        model, MOVIE, [ObjectPrompts(1, 2, (MaskPrompt(mask),))], direction="forward"
+    )
     np.testing.assert_array_equal(masklets.get(1, 2).to_dense(), mask)
-    assert masklets.get(1, 3).area == 40 * 60
-
-
-class Coarse:
-    """Answers everything with the whole image."""
-
-    def __init__(self, frames):
-        self.answer = SimpleNamespace(
-            sparse=SparseMask.from_dense(np.ones(frames.frame_shape)), coarse=None
-        )
-        self.n_frames = len(frames)
-
-    def add_prompt(self, *_, **__):
-        return self.answer
-
-    def frame_count(self, *_, **__):
-        return self.n_frames
-
-    def propagate(self, *_, **__):
-        for frame in range(self.n_frames):
-            yield SimpleNamespace(frame=frame, object_ids=(1,), predictions=(self.answer,))
+    assert masklets.frames(1) == (2, 3, 4, 5)
+    assert is_given(masklets.packed(1, 2)) and not is_given(masklets.packed(1, 3))
 
 
 def test_prompts_outside_of_the_range_are_left_out(sessions, caplog):

@@ -37,7 +37,7 @@ class Tissue:
 
     @classmethod
     def draw(cls, rng: Generator, shape: tuple[int, int], crooked: bool) -> "Tissue":
-        """Draw the settings of a tissue with straight or (as in electron microscopy) crooked walls."""
+        """Draw the settings of a tissue with straight walls, or with crooked ones as in EM."""
         return cls(
             shape,
             cell_px=min(shape) * float(np.exp(rng.uniform(np.log(0.06), np.log(0.3)))),
