@@ -1,6 +1,8 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
-from tiny_network import TINY
+from tests.tiny_network import TINY
 
 import sam2_torch
 from napari_sam2.api import prompted
@@ -8,6 +10,7 @@ from napari_sam2.io.prompts.object_prompts import ObjectPrompts
 from napari_sam2.masks.packing import is_given
 from napari_sam2.movies.movie import Movie
 from sam2_torch import SAM2
+from sam2_torch.masks import SparseMask
 from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt
 
 MOVIE = Movie(np.zeros((6, 40, 60), np.uint16))
