@@ -58,14 +58,13 @@ def measure_clicks(dock: SegmentAndTrack, viewer: Any) -> dict[str, float]:
     """Click on nuclei with the mouse, and wait until their masks are drawn."""
     canvas = viewer.window._qt_viewer.canvas.native
     shown: list[float] = []
-    show = dock.annotator.conversation.show_mask
 
-    def timed(*args: Any) -> None:
-        show(*args)
+    def draw(_: Any) -> None:
         canvas.repaint()
         shown.append(time.perf_counter())
 
-    dock.annotator.conversation.show_mask = timed  # type: ignore[method-assign]
+    answered = dock.annotator.work.answered
+    answered.connect(draw)
     times = []
     for i in range(N_CLICKS):
         y, x = NUCLEI[i % len(NUCLEI)]
@@ -80,7 +79,7 @@ def measure_clicks(dock: SegmentAndTrack, viewer: Any) -> dict[str, float]:
         wait(lambda: not dock.annotator.worker.is_busy, 60)
         if i < len(NUCLEI) - 1:
             dock.objects.new.click()
-    dock.annotator.conversation.show_mask = show  # type: ignore[method-assign]
+    answered.disconnect(draw)
     later = times[len(NUCLEI) :]  # the first of each object makes its layer
     return {
         "first_ms": round(times[0]),

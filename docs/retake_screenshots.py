@@ -133,14 +133,19 @@ class Watcher:
 
         self._presses = Presses()
         self.canvas.installEventFilter(self._presses)
-        show = annotator.conversation.show_mask
+        watched = set()
 
-        def timed(*args: Any) -> None:
-            show(*args)
+        def draw(_: Any) -> None:
             self.canvas.repaint()
             self.clicks_ms.append(round(1000 * (time.perf_counter() - self._press)))
 
-        annotator.conversation.show_mask = timed
+        def watch() -> None:
+            if annotator.has_image and annotator.work not in watched:
+                watched.add(annotator.work)
+                annotator.work.answered.connect(draw)
+
+        annotator.changed.connect(watch)
+        watch()
 
     def _actions(self) -> dict[str, list[int]]:
         """Find the entries of all menus that are open."""

@@ -1,4 +1,4 @@
-"""What a user drew of one object in one frame, and the prompts that it makes."""
+"""Prompts as the user draws them, and the prompts of the network that follow from them."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -15,27 +15,27 @@ ObjectFrame: TypeAlias = tuple[int, int]
 Polygon: TypeAlias = tuple[tuple[float, float], ...]
 """Corners (y, x)."""
 Click: TypeAlias = tuple[float, float, int]
-"""y, x, and 1 inside of the object or 0 beside it."""
+"""y, x and label: 1 inside the object, 0 in the background."""
 
 
 @dataclass(frozen=True)
 class Marks:
-    """What is drawn of one object in one frame, in image pixels.
+    """Drawn prompts of one object on one frame, in image pixels.
 
     Parameters
     ----------
     clicks
-        (y, x, label) of each point, in the order they were made.
+        (y, x, label) of each point, in the order of drawing.
     boxes
         (y0, x0, y1, x1) of each rectangle.
     outlines
-        The corners (y, x) of each polygon, lasso and ellipse.
+        Corners (y, x) of each polygon, lasso and ellipse.
     scribbles
-        The label of each line and path, 1 or 0, and its corners (y, x).
+        Label of each line and path, 1 or 0, and its corners (y, x).
     painted
-        The mask that was painted; None if it was not.
+        The painted mask; None if nothing was painted.
     choice
-        Which of the three masks of an ambiguous click the user chose; None for the best.
+        Index of the candidate mask of the first click that the user chose; None for the best.
     """
 
     clicks: tuple[Click, ...] = ()
@@ -57,10 +57,15 @@ class Marks:
         return drawn and not (self.clicks or self.scribbles)
 
     def prompts(self, frame_shape: tuple[int, int]) -> tuple[Prompt, ...]:
-        """Turn the marks into prompts.
+        """Convert to prompts of the network.
 
-        Outlines and what is painted become one mask, which says more than boxes could. A
-        scribble becomes clicks along it.
+        Outlines and the painted mask become one mask prompt; boxes beside them add nothing and
+        are left out. A scribble becomes clicks along it.
+
+        Parameters
+        ----------
+        frame_shape
+            (H, W) in pixels.
         """
         prompts: list[Prompt] = []
         if self.outlines or self.painted is not None:
@@ -77,11 +82,18 @@ class Marks:
 
 
 def clicks_along(path: Polygon, label: int) -> list[Click]:
-    """Spread clicks along a path, (y, x) of its corners: its ends and, evenly, in between.
+    """Place clicks along a path at even distances, with one at each end.
+
+    Parameters
+    ----------
+    path
+        Corners (y, x).
+    label
+        Of the clicks, 1 or 0.
 
     Returns
     -------
-    Up to `CLICKS_PER_SCRIBBLE`, fewer on a path of few pixels.
+    Up to `CLICKS_PER_SCRIBBLE` clicks, fewer on a path of few pixels.
     """
     corners = np.asarray(path, float)
     steps = np.hypot(*np.diff(corners, axis=0).T)
@@ -93,7 +105,7 @@ def clicks_along(path: Polygon, label: int) -> list[Click]:
 
 
 def _fill(outline: Polygon, frame_shape: tuple[int, int]) -> SparseMask:
-    """Fill an outline, as far as it lies in the frame; only its surroundings are drawn."""
+    """Fill the part of an outline that lies in the frame."""
     from skimage.draw import polygon
 
     y, x = np.transpose(outline)

@@ -1,6 +1,6 @@
-"""What it means to delete, duplicate, merge or lock: from values to changed values.
+"""Edits of whole objects as pure functions: from the values of the log to changed values.
 
-Pure functions of a history's values; whoever calls them records the changes and acts on them.
+The caller records the changes.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ Values = Mapping[Key, Value]
 
 
 def record_of(values: Values, object_id: int) -> ObjectRecord:
-    """Look up what is said of an object.
+    """Return the record of an object.
 
     Raises
     ------
@@ -33,13 +33,13 @@ def record_of(values: Values, object_id: int) -> ObjectRecord:
 
 
 def marks_of(values: Values, object_id: int, frame: int) -> Marks:
-    """Look up what is drawn of an object in a frame."""
-    marks = values.get(Key(Kind.MARKS, object_id, frame))
-    return marks if isinstance(marks, Marks) else Marks()
+    """Return the prompts of an object on a frame."""
+    drawn = values.get(Key(Kind.MARKS, object_id, frame))
+    return drawn if isinstance(drawn, Marks) else Marks()
 
 
 def mask_of(values: Values, object_id: int, frame: int) -> StoredMask | None:
-    """Look up an object's mask in a frame; None if there is none."""
+    """Return the mask of an object on a frame; None if there is none."""
     mask = values.get(Key(Kind.MASK, object_id, frame))
     return mask if isinstance(mask, StoredMask) else None
 
@@ -83,13 +83,13 @@ def add_masks(
 
 
 def delete(values: Values, object_ids: Iterable[int]) -> Changes:
-    """Forget objects with all that is known of them."""
+    """Delete objects with their prompts, masks, locks and tracks."""
     gone = set(object_ids)
     return {key: None for key in values if key.object_id in gone}
 
 
 def duplicate(values: Values, object_id: int, new_id: int) -> Changes:
-    """Make another object of the same marks and masks; it is not locked.
+    """Copy an object with its prompts and masks; the copy is not locked.
 
     Raises
     ------
@@ -111,8 +111,8 @@ def merge(
 ) -> Changes:
     """Make one object of several.
 
-    In each frame its mask is all of theirs together. Where one of them was prompted or locked,
-    that mask is a prompt. A locked frame of `into` stays as it is.
+    On each frame its mask is the union of theirs. Where one of them was prompted or locked, the
+    union is a mask prompt. A locked mask of `into` stays.
 
     Raises
     ------
@@ -141,9 +141,9 @@ def merge(
 def lock_frame(
     values: Values, object_id: int, frame: int, locked: bool, frame_shape: tuple[int, int]
 ) -> Changes:
-    """Make an object's mask in a frame the user's word, or take that back.
+    """Lock the mask of an object on a frame, or unlock it.
 
-    A locked mask is a mask prompt. What was drawn before counts again once it is unlocked.
+    A locked mask is a mask prompt. The drawn prompts of the frame return when it is unlocked.
 
     Raises
     ------
@@ -169,8 +169,8 @@ def lock_frame(
     }
 
 
-def describe(values: Values, object_ids: Iterable[int], **said: object) -> Changes:
-    """Say something else of objects: `name`, `category`, `is_locked` or `is_visible`.
+def describe(values: Values, object_ids: Iterable[int], **fields: object) -> Changes:
+    """Change `name`, `category`, `is_locked` or `is_visible` of objects.
 
     Raises
     ------
@@ -178,7 +178,7 @@ def describe(values: Values, object_ids: Iterable[int], **said: object) -> Chang
         If there is no such object.
     """
     return {
-        Key(Kind.OBJECT, i): replace(record_of(values, i), **said)  # type: ignore[arg-type]
+        Key(Kind.OBJECT, i): replace(record_of(values, i), **fields)  # type: ignore[arg-type]
         for i in object_ids
     }
 
@@ -197,7 +197,7 @@ def _check_mask(
 
 
 def _as_given(key: Key, stored: StoredMask | None, given: bool) -> dict[Key, Value | None]:
-    """Let a locked mask win where masks overlap; with that the network's own one is as before."""
+    """Mark a mask as the user's own, which wins where masks overlap, or as the network's."""
     if stored is None:
         return {}
     return {key: replace(stored, packed=as_given(stored.packed, given))}

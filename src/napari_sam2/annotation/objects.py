@@ -1,18 +1,18 @@
-"""The objects of a movie: their ids, and what the user says of each."""
+"""The objects of a movie: ids, names, classes, locks and the frames of their tracks."""
 
 from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
 class ObjectRecord:
-    """What is said of one object.
+    """Properties of one object that the user sets.
 
     Parameters
     ----------
     name, category
-        What the user calls it, and its class, such as a type of cell.
+        Its name, and its class, such as a type of cell.
     is_locked
-        Whether nothing may change its masks.
+        Whether its masks must not change.
     is_visible
         Whether the layers show it.
     """
@@ -24,7 +24,7 @@ class ObjectRecord:
 
 
 class Objects:
-    """The objects of a movie by id; an id is never given twice."""
+    """The objects of a movie by id; an id is never reused."""
 
     def __init__(self) -> None:
         self._records: dict[int, ObjectRecord] = {}
@@ -45,7 +45,7 @@ class Objects:
         return object_id in self._records
 
     def new(self, name: str | None = None) -> int:
-        """Make an object and return its id; it is called `Object <id>` by default."""
+        """Make an object and return its id; its default name is `Object <id>`."""
         object_id = self.next_id()
         self.include(object_id)
         if name is not None:
@@ -53,16 +53,16 @@ class Objects:
         return object_id
 
     def next_id(self) -> int:
-        """Give the id that the next new object gets."""
+        """Return the id of the next new object."""
         return self._largest + 1
 
     def include(self, object_id: int) -> None:
-        """Make the object of this id unless it is there."""
+        """Make the object with this id unless it exists."""
         self._records.setdefault(object_id, default_record(object_id))
         self._largest = max(self._largest, object_id)
 
     def name(self, object_id: int) -> str:
-        """Look up an object's name.
+        """Return the name of an object.
 
         Raises
         ------
@@ -72,7 +72,7 @@ class Objects:
         return self.record(object_id).name
 
     def record(self, object_id: int) -> ObjectRecord:
-        """Look up what is said of an object.
+        """Return the record of an object.
 
         Raises
         ------
@@ -84,12 +84,12 @@ class Objects:
         return self._records[object_id]
 
     def set(self, object_id: int, record: ObjectRecord) -> None:
-        """Say something else of an object; it is made unless it is there."""
+        """Set the record of an object, which is made unless it exists."""
         self.include(object_id)
         self._records[object_id] = record
 
     def rename(self, object_id: int, name: str) -> None:
-        """Give an object another name.
+        """Rename an object.
 
         Raises
         ------
@@ -99,25 +99,25 @@ class Objects:
         self._records[object_id] = replace(self.record(object_id), name=name)
 
     def is_locked(self, object_id: int) -> bool:
-        """Tell whether nothing may change an object's masks; False if there is no such object."""
+        """Return whether the masks of an object must not change; False for an unknown object."""
         record = self._records.get(object_id)
         return record is not None and record.is_locked
 
     def spans(self, object_id: int, frame: int) -> bool:
-        """Tell whether an object may be in a frame: it has not divided, ended or begun there."""
+        """Return whether a frame lies within the track of an object."""
         begin, end = self._bounds.get(object_id, (None, None))
         return (begin is None or frame >= begin) and (end is None or frame <= end)
 
     def bound(self, object_id: int, begin: int | None, end: int | None) -> None:
-        """Say in which frame an object begins and ends; None for as far as its masks go."""
+        """Set the first and the last frame of an object's track; None where it has no limit."""
         self._bounds[object_id] = (begin, end)
 
     def remove(self, object_id: int) -> None:
-        """Forget an object; nothing happens if it is not there."""
+        """Remove an object; an unknown one is ignored."""
         self._records.pop(object_id, None)
         self._bounds.pop(object_id, None)
 
 
 def default_record(object_id: int) -> ObjectRecord:
-    """Say what is said of an object that is new."""
+    """Return the record of a new object."""
     return ObjectRecord(f"Object {object_id}")

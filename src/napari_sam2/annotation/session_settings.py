@@ -1,4 +1,4 @@
-"""What, beside prompts, decides what masks the network makes of them: part of a session."""
+"""Model and appearance that the masks of a session were made with."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -9,14 +9,14 @@ APPEARANCE = ("contrast", "gamma", "per_frame", "resolution", "channels")
 
 @dataclass(frozen=True)
 class Settings:
-    """With which network, and seen how, the masks of a session were made.
+    """Settings that, together with the prompts, determine the masks.
 
     Parameters
     ----------
     model
-        Name or path of the network; empty if none has answered yet.
+        Name or path of the model; empty before the first mask.
     precision
-        What it computed in, such as "bfloat16".
+        Its dtype, such as "bfloat16".
     contrast, gamma, per_frame, resolution, channels
         As of `napari_sam2.movies.appearance.Appearance`.
     """
@@ -31,7 +31,7 @@ class Settings:
 
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> "Settings":
-        """Take what a file says; what this version does not know is left out."""
+        """Read settings from a file; fields that this version does not know are left out."""
         known = {each.name for each in fields(cls)}
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
@@ -42,5 +42,5 @@ class Settings:
 
     @property
     def appearance(self) -> dict[str, Any]:
-        """The arguments of `Appearance`."""
+        """Arguments of `Appearance`."""
         return {name: getattr(self, name) for name in APPEARANCE}

@@ -22,7 +22,7 @@ from napari_sam2.annotation.history import (
     Value,
 )
 from napari_sam2.annotation.objects import default_record
-from napari_sam2.annotation.prompted_session import Direction, Prompts
+from napari_sam2.annotation.prompted_session import Direction
 from napari_sam2.annotation.session_settings import Settings
 from napari_sam2.layers.viewer.image_geometry import FrameGeometry
 from napari_sam2.layers.workspace import Listener, Workspace
@@ -384,9 +384,10 @@ class Work(QObject):
         by_object = {i: {p: prompts[p] for p in each} for i, each in groupby(own, lambda p: p[0])}
         for place in wanted:
             drawn, step = by_object.get(place[0], {}), self._prompt_step(place)
-            before = None if step is None else step.before.get(Key(Kind.MARKS, *place))
+            earlier = None if step is None else step.before.get(Key(Kind.MARKS, *place))
+            before = earlier if isinstance(earlier, Marks) else None
             self._network.submit(
-                partial(_answer, place, drawn, before),
+                partial(SessionOwner.answer, place=place, prompts=drawn, before=before),
                 then=partial(
                     self._take_answer, place, drawn.get(place), step_of or self._prompt_step
                 ),
@@ -490,9 +491,3 @@ class Work(QObject):
 
 def _count(n: int) -> str:
     return f"{n} object{'s' * (n != 1)}"
-
-
-def _answer(
-    place: ObjectFrame, prompts: Prompts, before: Value | None, owner: SessionOwner
-) -> StoredMask | None:
-    return owner.answer(place, prompts, before if isinstance(before, Marks) else None)
