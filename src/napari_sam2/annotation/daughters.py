@@ -1,4 +1,4 @@
-"""Where the daughters of a dividing object are: a first guess from the mother's masks."""
+"""Estimate the daughters of a dividing object from the masks of their mother."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -22,7 +22,7 @@ _ROUNDS = 20  # of k-means; it settles in a few
 
 
 class Seeding(StrEnum):
-    """What daughters begin with."""
+    """The first prompts of daughters."""
 
     CLICKS = "a click into each half"
     NETWORK = "the network's own masks"
@@ -32,27 +32,27 @@ class Seeding(StrEnum):
 def daughter_masks(
     masklets: Masklets, mother: int, frame: int, step: int = 1
 ) -> tuple[SparseMask, SparseMask]:
-    """Guess the two daughters of an object in the frame in which they appear.
+    """Estimate the two daughters of an object on the frame on which they appear.
 
-    The mother's mask there is taken apart: into its two largest parts, or else along its
-    middle. Where it shrank at once, it is one daughter, and the other one is what it left.
+    The mother's mask there is split into its two largest parts, or across its long axis. If the
+    mask shrank at once, it is one daughter, and the pixels that it left are the other.
 
     Parameters
     ----------
     masklets
-        With a mask of the mother in the frame, or in the one before it.
+        Hold a mask of the mother on the frame or on the one before.
     mother
         Object id.
     frame
         The first frame of the daughters.
     step
-        How many frames before it to look for what the mother was: of a movie of stacks the
-        planes of a time point.
+        Number of frames back to the previous mask of the mother: in a movie of stacks the number
+        of planes.
 
     Raises
     ------
     ValueError
-        If there is no mask of the mother, or it has too few pixels to be two.
+        If there is no mask of the mother, or it has fewer than two pixels.
     """
     now = masklets.get(mother, frame)
     before = masklets.get(mother, frame - step) if frame >= step else None
@@ -73,12 +73,12 @@ def daughter_masks(
 
 
 def split_mask(mask: SparseMask) -> tuple[SparseMask, SparseMask]:
-    """Take a mask of two pixels or more apart: into its two largest parts, or in the middle.
+    """Split a mask of at least two pixels into its two largest parts, or into two halves.
 
     Notes
     -----
-    The middle is found by k-means of two on the pixels' places, weighted by their distance from
-    the rim, which pulls the two centres into the two thick ends.
+    The halves are the two clusters of k-means on the coordinates of the pixels, weighted by
+    their distance from the border, which pulls the centres into the two thick ends.
     """
     parts = connected_parts(mask)
     if len(parts) > 1 and parts[1].area >= PARTS_ALIKE * parts[0].area:
@@ -93,18 +93,18 @@ def split_mask(mask: SparseMask) -> tuple[SparseMask, SparseMask]:
 def seed_marks(
     seeding: Seeding, halves: tuple[SparseMask, SparseMask], choices: tuple[int, int] | None = None
 ) -> tuple[Marks, Marks]:
-    """Say what is drawn of the two daughters in their first frame.
+    """Return the prompts of the two daughters on their first frame.
 
     Parameters
     ----------
     seeding
-        A click into each half, and one beside it in the other one; a single click, of which the
-        network's mask is one of those that it can mean; or the half itself.
+        A positive click into the daughter's half and a negative one into the other; a single
+        click with one of its candidate masks; or the half as a mask.
     halves
-        Where the daughters are, about.
+        Estimated masks of the daughters.
     choices
-        Which of the masks that the single clicks can mean (`disjoint_pair`); without it, clicks
-        into both halves are drawn.
+        Indices of the candidates of the two single clicks (`disjoint_pair`); None for clicks into
+        both halves.
     """
     if seeding is Seeding.HALVES:
         return Marks(painted=halves[0]), Marks(painted=halves[1])
@@ -118,16 +118,16 @@ def seed_marks(
 def disjoint_pair(
     first: Sequence[MaskPrediction], second: Sequence[MaskPrediction]
 ) -> tuple[int, int] | None:
-    """Choose the two masks that lie apart and that the network is surest of.
+    """Choose the two disjoint masks of the highest confidence.
 
     Parameters
     ----------
     first, second
-        What a click into each of the two daughters can mean.
+        Candidate masks of a click into each of the two daughters.
 
     Returns
     -------
-    Their places in the two lists; None if there are no two of like size that lie apart.
+    Their indices in the two lists; None if no two masks of similar size are disjoint.
     """
     pairs = {
         (i, j): one.iou + other.iou

@@ -1,6 +1,6 @@
-"""What it means to divide, cut, split, merge, swap, end or link tracks: changed values.
+"""Edits of tracks as pure functions: from the values of the log to changed values.
 
-Pure functions of a history's values, as `edits` has them for objects; undo comes with it.
+As `object_edits`; the caller records the changes.
 """
 
 from dataclasses import replace
@@ -25,7 +25,7 @@ _MOVED = (Kind.MASK, Kind.MARKS, Kind.LOCK)
 
 
 def lineage_of(values: Values) -> Lineage:
-    """Read the lineage; daughters whose mother was deleted are without one."""
+    """Return the lineage; daughters whose mother was deleted have no parent."""
     tracks = [
         replace(value, object_id=key.object_id)  # a duplicated object has the row of the other
         for key, value in values.items()
@@ -36,21 +36,21 @@ def lineage_of(values: Values) -> Lineage:
 
 
 def bring_in(values: Values, tracked: Tracked, unused: int) -> Changes:
-    """Take in objects that were read from a file.
+    """Add objects that were read from a file.
 
     Parameters
     ----------
     values
-        Of the history.
+        The values of the log.
     tracked
-        The objects; those whose id is taken get the next ones from `unused` on.
+        The objects; those whose id is in use get new ids from `unused` on.
     unused
-        An id from which on none is taken.
+        No id from this one on is in use.
 
     Returns
     -------
-    Names, tracks and masks; the first mask of each object is a prompt, so that it can be
-    followed and corrected.
+    Names, tracks and masks; the first mask of each object is a prompt, so that the object can be
+    propagated and corrected.
     """
     taken = {key.object_id for key, value in values.items() if key.kind != Kind.OBJECT}
     free = count(max(unused, *tracked.tracks.object_ids, 0) + 1)
@@ -82,16 +82,16 @@ def divide(
     shape: tuple[int, int],
     begin: int | None = None,
 ) -> Changes:
-    """Let an object divide.
+    """Divide an object.
 
     Parameters
     ----------
     values
-        Of the history.
+        The values of the log.
     mother, frame
         As `lineage_operations.divide` takes them.
     daughters
-        Two new ids, and what is drawn of each in the frame; a painted mask is kept as it is.
+        Two new ids, and the prompts of each on the frame; a painted mask is kept as it is.
     shape
         (H, W) of a frame.
     begin
@@ -123,7 +123,7 @@ def divide_into(
     daughters: tuple[int, int],
     shape: tuple[int, int],
 ) -> Changes:
-    """Let an object divide into what comes of itself, a new object, and one that is there.
+    """Divide an object into its own rest, a new object, and an existing object.
 
     Raises
     ------
@@ -139,7 +139,7 @@ def divide_into(
 def adopt(
     values: Values, mother: int, frame: int, daughters: tuple[int, int], shape: tuple[int, int]
 ) -> Changes:
-    """Let an object divide into two that are there.
+    """Divide an object into two existing objects.
 
     Raises
     ------
@@ -154,7 +154,7 @@ def adopt(
 
 
 def begin(values: Values, object_id: int, frame: int, shape: tuple[int, int]) -> Changes:
-    """Let an object begin with a frame.
+    """Begin the track of an object with a frame.
 
     Raises
     ------
@@ -167,12 +167,12 @@ def begin(values: Values, object_id: int, frame: int, shape: tuple[int, int]) ->
 def split(
     values: Values, object_id: int, frame: int, new_id: int, parts: tuple[SparseMask, SparseMask]
 ) -> Changes:
-    """Take a second object out of one that was both, from a frame on.
+    """Split an object that is two cells into two objects, from a frame on.
 
     Parameters
     ----------
     parts
-        The masks of the object and of the new one in the frame: the user's word.
+        The masks of the object and of the new one on the frame, which become mask prompts.
 
     Raises
     ------
@@ -189,7 +189,7 @@ def split(
 
 
 def cut(values: Values, object_id: int, frame: int, new_id: int, shape: tuple[int, int]) -> Changes:
-    """Make a new object of a track's part from a frame on.
+    """Make a new object of a track from a frame on.
 
     Raises
     ------
@@ -258,28 +258,28 @@ def link(values: Values, mother: int, daughter: int, frame: int, shape: tuple[in
 
 
 def unlink(values: Values, object_id: int, shape: tuple[int, int]) -> Changes:
-    """Let an object be without a mother."""
+    """Remove the parent of an object."""
     return apply(values, lineage_operations.unlink(lineage_of(values), object_id), shape)
 
 
 def apply(values: Values, edit: Edit, shape: tuple[int, int], anchor: int | None = None) -> Changes:
-    """Turn an edit of the lineage into changed values.
+    """Convert an edit of the lineage to changed values.
 
     Parameters
     ----------
     values
-        Of the history.
+        The values of the log.
     edit
-        What to do.
+        The edit.
     shape
         (H, W) of a frame.
     anchor
-        A frame in which masks that come to another object become its prompts, so that it is
-        followed from there on.
+        A frame on which masks that move to another object become its prompts, so that it is
+        propagated from there.
 
     Returns
     -------
-    Tracks, masks, marks and locks; all moves happen at once.
+    Tracks, masks, prompts and locks; all moves happen at once.
     """
     changes: dict[Key, Value | None] = {}
     for move in edit.moves:
@@ -308,7 +308,7 @@ def _leaving(values: Values, move: Move) -> list[Key]:
 
 
 def _joined(there: Value | None, coming: Value, shape: tuple[int, int]) -> Value:
-    """Put together what two objects have in one frame."""
+    """Join the values of two objects on one frame."""
     if isinstance(there, StoredMask) and isinstance(coming, StoredMask):
         both = united(unpack(there.packed, shape), unpack(coming.packed, shape))
         return StoredMask(pack(both or SparseMask.empty(shape)), there.confidence)

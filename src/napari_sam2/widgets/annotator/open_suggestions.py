@@ -1,4 +1,4 @@
-"""Suggestions that are yet to be decided on: shared by the list and the timeline."""
+"""Suggested corrections that the user has not decided on, for the list and the timeline."""
 
 from collections.abc import Iterable
 
@@ -8,12 +8,12 @@ from napari_sam2.tracks.suggestions import Suggestion
 
 
 class OpenSuggestions(QObject):
-    """Holds what may have happened, in words, by the object and frame that it is about.
+    """Holds suggestions with their texts, by object and frame.
 
     Signals
     -------
     changed
-        Others are open now.
+        The suggestions changed.
     decided
         A suggestion, and whether it was accepted; it stays until others are shown.
     """
@@ -27,11 +27,11 @@ class OpenSuggestions(QObject):
 
     @property
     def words(self) -> dict[tuple[int, int], str]:
-        """What is suggested, by object id and frame."""
+        """Texts of the suggestions, by object id and frame."""
         return {place: words for place, (_, words) in self._open.items()}
 
     def show(self, suggestions: Iterable[tuple[Suggestion, str]]) -> None:
-        """Show these; of two of one object and frame, the likelier one."""
+        """Replace the suggestions; of two for one object and frame the one of higher score is kept."""
         shown: dict[tuple[int, int], tuple[Suggestion, str]] = {}
         for suggestion, words in sorted(suggestions, key=lambda each: each[0].score):
             shown[suggestion.object_ids[0], suggestion.frame] = (suggestion, words)
@@ -40,7 +40,7 @@ class OpenSuggestions(QObject):
             self.changed.emit()
 
     def decide(self, object_id: int, frame: int, accepted: bool) -> None:
-        """Accept or dismiss what is suggested of an object in a frame; nothing if nothing is."""
+        """Accept or dismiss the suggestion for an object and frame, if there is one."""
         suggestion, _ = self._open.get((object_id, frame), (None, ""))
         if suggestion is not None:
             self.decided.emit(suggestion, accepted)

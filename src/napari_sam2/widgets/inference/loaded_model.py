@@ -1,4 +1,4 @@
-"""The network in memory: changed for another one, measured, and let go of."""
+"""The loaded model: switched, measured and unloaded."""
 
 import sys
 import traceback
@@ -9,23 +9,24 @@ from typing import Any, TypeAlias
 
 LoadModel: TypeAlias = Callable[[str, str], Any]
 ModelKey: TypeAlias = tuple[str, str]
-"""Name or path of a network, and the device that was asked for."""
+"""Name or path of a model, and the requested device."""
 
 LONGEST_NAME = 28
 
 
 @dataclass(frozen=True)
 class Opened:
-    """What an attempt to open an image with a network led to.
+    """Result of opening an image with a model.
 
     Parameters
     ----------
     model
-        The network that is in use now.
+        The model in use.
     device, dtype
-        Where it is, and in which precision; the latter is empty if the network has none.
+        Its device and precision; the latter is empty if the model has none.
     failure
-        Why it is not the one that was asked for, but the one before; None if it is.
+        Why the requested model could not be loaded, and the previous one stays in use; None if
+        it was loaded.
     """
 
     model: ModelKey
@@ -35,12 +36,12 @@ class Opened:
 
 
 class LoadedModel:
-    """Holds one network at a time, and the one before as long as the next is not there.
+    """Holds one model, and the previous one until the next is loaded.
 
     Parameters
     ----------
     load
-        Loads a network by name or path, and device.
+        Loads a model by name or path, and device.
     """
 
     def __init__(self, load: LoadModel) -> None:
@@ -49,24 +50,24 @@ class LoadedModel:
         self.key: ModelKey | None = None
 
     def switch(self, key: ModelKey, make_room: Callable[[], None]) -> Exception | None:
-        """Load a network unless it is the one that is there.
+        """Load a model unless it is loaded.
 
         Parameters
         ----------
         key
-            Which one.
+            The model.
         make_room
-            Lets go of what else is in memory; called if there is no room for two networks.
+            Frees other memory; called if there is no room for two models.
 
         Returns
         -------
-        Why the network could not be loaded; the one before is still in use then. None if
-        all is well.
+        The exception if the model could not be loaded and the previous one stays in use; else
+        None.
 
         Raises
         ------
         Exception
-            If it could not be loaded, and there is none before it.
+            If it could not be loaded, and there is no previous one.
         """
         if key == self.key:
             return None
@@ -83,19 +84,19 @@ class LoadedModel:
         return None
 
     def unload(self) -> None:
-        """Let go of the network, and give its memory back to the device."""
+        """Unload the model and free its memory."""
         self.model = self.key = None
         release_memory()
 
     def describe(self, failure: Exception | None = None) -> Opened:
-        """Tell which network is in use, and where."""
+        """Return the model in use and its device."""
         assert self.key is not None, "a network is loaded before it is described"
         device = str(getattr(self.model, "device", self.key[1]))
         dtype = str(getattr(self.model, "dtype", "")).removeprefix("torch.")
         return Opened(self.key, device, dtype, failure)
 
     def measure(self) -> Iterator[Any]:
-        """Measure the network's speed in steps, and remember it.
+        """Measure and store the speed of the model, in steps.
 
         Yields
         ------
@@ -123,7 +124,7 @@ class LoadedModel:
         return self._load(*key)
 
     def _restore(self, before: ModelKey | None) -> bool:
-        """See to it that the network from before is there; False if there was none."""
+        """Load the previous model again if it was unloaded; False if there was none."""
         if self.key is None and before is not None:
             release_memory()
             try:
@@ -135,13 +136,13 @@ class LoadedModel:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Tell whether a device, or the computer, has no memory left."""
+    """Return whether an error means that a device, or the computer, is out of memory."""
     # torch's is no MemoryError, and torch may not have been imported
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
 def release_memory() -> None:
-    """Give memory that nothing uses back to the devices; not before torch is imported."""
+    """Free unused memory of the devices, if torch was imported."""
     if "torch" not in sys.modules:
         return
     import torch  # which waits where another thread, of another viewer, is at it
@@ -153,7 +154,7 @@ def release_memory() -> None:
 
 
 def short_name(name: str) -> str:
-    """Shorten the name of a model, or the path of one, to what fits in a narrow dock."""
+    """Shorten the name or path of a model to fit in a narrow dock."""
     name = Path(name).name
     half = LONGEST_NAME // 2
     return name if len(name) <= LONGEST_NAME else f"{name[:half]}…{name[1 - half :]}"

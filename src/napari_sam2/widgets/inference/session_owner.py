@@ -249,7 +249,7 @@ class SessionOwner:
         first, second = (self.session.predict(frame, click) for click in clicks)
         return disjoint_pair(first, second)
 
-    def fork(self, mother: int, frame: int, daughters: tuple[int, int]) -> None:
+    def inherit_memories(self, mother: int, frame: int, daughters: tuple[int, int]) -> None:
         """Give the daughters of an object its memory from before a frame."""
         if self.session is not None and mother in self.session.object_ids:
             self.session.inherit_memories(mother, frame, daughters)

@@ -1,4 +1,4 @@
-"""The one thread that owns the session; answers come back on the GUI thread."""
+"""The inference thread: runs requests and streams, and returns results on the GUI thread."""
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
@@ -16,7 +16,7 @@ CLOSE_TIMEOUT_S = 10.0
 
 @dataclass(eq=False)
 class _Request:
-    """A call to make once, or a generator to step through, and who wants the answer."""
+    """A function to call once, or a generator to step through, with its callbacks."""
 
     number: int
     function: Callable[[], Any]
@@ -28,28 +28,27 @@ class _Request:
 
 
 class SessionWorker(QObject):
-    """Runs requests one after the other, and a stream between them, step by step.
+    """Runs requests one after the other, and streams step by step between them.
 
-    A request may have a topic: then only the newest of its topic counts. Older ones that
-    wait are left out, and the answer of one that is running is dropped.
+    A request may have a topic; only the newest request of a topic counts. Older ones that wait
+    are dropped, as is the result of one that runs.
 
     Parameters
     ----------
     name
-        Of the thread.
+        Name of the thread.
 
     Signals
     -------
     failed
         The exception of a request or a stream. Its `then` is not called.
     busy
-        Whether anything runs or waits.
+        Whether anything runs or waits now.
 
     Notes
     -----
-    No thread pool and no superqt worker: both keep errors to themselves (the latter
-    swallows the RuntimeError that torch raises when memory is short), and a thread for
-    each click makes torch slow.
+    No thread pool and no superqt worker: both hide errors (the latter swallows the RuntimeError
+    that torch raises when memory is short), and one thread per click makes torch slow.
     """
 
     failed = Signal(object)
@@ -76,7 +75,7 @@ class SessionWorker(QObject):
 
     @property
     def is_busy(self) -> bool:
-        """Whether anything runs or waits, and the GUI does not know the end of it yet."""
+        """Whether anything runs or waits whose result the GUI thread does not have yet."""
         return self._open > 0
 
     @property
@@ -91,7 +90,7 @@ class SessionWorker(QObject):
         then: Callable[[Any], None] | None = None,
         topic: Hashable = None,
     ) -> int:
-        """Queue a call; `then` gets its answer on the GUI thread. Returns its number."""
+        """Queue a call; `then` gets its result on the GUI thread. Returns its number."""
         request = _Request(next(self._numbers), function, then, topic=topic)
         with self._wake:
             if topic is not None:
@@ -110,16 +109,16 @@ class SessionWorker(QObject):
         each: Callable[[Any], None],
         then: Callable[[bool], None] | None = None,
     ) -> int:
-        """Queue a generator; requests are taken between its steps. Returns its number.
+        """Queue a generator; requests run between its steps. Returns its number.
 
         Parameters
         ----------
         function
             Makes the generator, on the worker's thread.
         each
-            Gets every value on the GUI thread but None, which only lets requests in.
+            Gets every value but None on the GUI thread; a None only lets requests run.
         then
-            Is told at the end whether the generator ran to its end, or was cancelled.
+            Gets whether the generator reached its end, False if it was cancelled.
         """
         request = _Request(next(self._numbers), function, then, each=each)
         with self._wake:
@@ -128,13 +127,13 @@ class SessionWorker(QObject):
 
     @property
     def is_paused(self) -> bool:
-        """Whether streams stand still."""
+        """Whether streams are paused."""
         return self._paused
 
     def pause(self, pause: bool = True) -> None:
-        """Let streams stand still after the step that they are in, or go on.
+        """Pause streams after their present step, or continue; requests run meanwhile.
 
-        Requests are taken meanwhile. It ends with `cancel`, too.
+        `cancel` ends the pause, too.
         """
         with self._wake:
             self._paused = pause and bool(self._streams)
@@ -158,12 +157,12 @@ class SessionWorker(QObject):
         self._settle(dropped)
 
     def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> None:
-        """Drop what waits, and end the thread after the step that it is in.
+        """Drop what waits, and end the thread after its present step.
 
         Parameters
         ----------
         timeout_s
-            How long to wait for that; the thread ends in any case.
+            How long to wait for the end; the thread ends in any case.
         """
         with self._wake:
             self._closing = True
@@ -194,14 +193,14 @@ class SessionWorker(QObject):
                     self._answered.emit(request, request.function())
                 else:
                     self._step(request)
-            except Exception as error:  # whatever it is, the thread goes on and the user is told
+            except Exception as error:  # of any kind: it is reported, and the thread goes on
                 self._end_stream(request)
                 self._broke.emit(request, error)
         for stream in list(self._streams):
             self._end_stream(stream)
 
     def _next(self) -> _Request | None:
-        """Wait for something to do; None when the thread is to end."""
+        """Wait for the next request or stream; None when the thread is to end."""
         with self._wake:
             while not (self._closing or self._requests or (self._streams and not self._paused)):
                 self._wake.wait()
@@ -262,20 +261,20 @@ class SessionWorker(QObject):
 
 
 class Guarded:
-    """Makes a generator that ends where it fails, and keeps the exception for its end.
+    """Makes a generator that ends where it raises, and keeps the exception.
 
-    Whoever started it can keep what was done, and knows that it was this one that failed, and
-    not something else that the worker did meanwhile.
+    The end of the stream is then reported in any case, so that what was done can be kept, and
+    the error is known to be that of this stream.
 
     Parameters
     ----------
     function
-        Makes the generator, on the worker's thread.
+        Makes the generator, on the inference thread.
 
     Attributes
     ----------
     error
-        What broke it off; None if nothing did.
+        The exception; None if there was none.
     """
 
     def __init__(self, function: Callable[..., Iterator[Any]]) -> None:
@@ -283,8 +282,8 @@ class Guarded:
         self._function = function
 
     def __call__(self, *arguments: Any) -> Iterator[Any]:
-        """Run it."""
+        """Run the generator."""
         try:
             yield from self._function(*arguments)
-        except Exception as error:  # whatever it is, what was done is kept and the user is told
+        except Exception as error:  # of any kind: it is reported, and what was done is kept
             self.error = error

@@ -1,4 +1,4 @@
-"""Sessions saved by themselves, saved and opened by the user, and found again after a crash."""
+"""Session files: autosaved, saved and opened by the user, and recovered after a crash."""
 
 from collections.abc import Callable
 from functools import partial
@@ -24,25 +24,25 @@ FIRST_CHANNEL = Appearance(channels=(0,))
 
 
 class Sessions(QObject):
-    """The files of what is done in one viewer.
+    """The session files of one viewer.
 
     Parameters
     ----------
     model
-        Gives the name of the network.
+        Returns the name of the model.
     restore
         Called with a workspace and the log from a file that it is to continue with.
 
     Attributes
     ----------
     recoverable
-        The newest session of the chosen image that was saved by itself, as long as nothing was
-        done here; None if there is none.
+        The newest autosaved session of the chosen image, as long as nothing was done on it here;
+        None if there is none.
 
     Signals
     -------
     changed
-        Another session can be recovered, or none any more.
+        `recoverable` changed.
     noticed, failed
         A sentence for the user, and an exception.
     """
@@ -65,7 +65,7 @@ class Sessions(QObject):
         self._left: list[Autosave] = []  # of images that left before they could be saved
 
     def choose(self, workspace: "Workspace | None") -> None:
-        """Go to an image: save what is done there, and look for what was done before."""
+        """Choose an image: autosave its log, and look for an earlier session of it."""
         self._workspace, self.recoverable = workspace, None
         if workspace is None:
             return
@@ -84,14 +84,14 @@ class Sessions(QObject):
         self._autosaves[workspace].begin_file()
 
     def forget(self, workspace: "Workspace") -> None:
-        """Save what was done on an image for the last time."""
+        """Save the log of an image that left the viewer."""
         autosave = self._autosaves.pop(workspace, None)
         if autosave is not None:
             autosave.save_now()
             self._left = [each for each in (*self._left, autosave) if each.has_new]
 
     def later(self) -> None:
-        """Save what is new, in a moment."""
+        """Save new entries soon."""
         for autosave in self._autosaves.values():
             autosave.later()
         if self._workspace is not None and not self._workspace.history.is_empty:
@@ -103,10 +103,9 @@ class Sessions(QObject):
             self._autosaves[self._workspace].save_as(path)
 
     def open(self, path: Path) -> None:
-        """Go on with a session from a file, in place of what was done on the chosen image.
+        """Continue with a session from a file in place of the log of the chosen image.
 
-        What was done stays in the file that was saved by itself. If the file belongs to another
-        image, the user is told.
+        That log stays in its autosaved file. A file of another image is reported.
         """
         workspace = self._workspace
         if workspace is None:
@@ -120,17 +119,17 @@ class Sessions(QObject):
         )
 
     def recover(self) -> None:
-        """Go on with the session that was found."""
+        """Continue with the recoverable session."""
         if self.recoverable is not None:
             self.open(self.recoverable)
 
     @property
     def own_files(self) -> set[Path]:
-        """The files that what is done now is saved to."""
+        """The files that the logs are saved to."""
         return {autosave.path for autosave in self._autosaves.values() if autosave.path}
 
     def close(self) -> None:
-        """End the thread, and save what is new."""
+        """End the thread and save new entries."""
         self.files.close()
         for autosave in (*self._left, *self._autosaves.values()):
             autosave.flush()
@@ -186,7 +185,7 @@ class Sessions(QObject):
 
 
 def fingerprint(image: "Image", geometry: FrameGeometry) -> Fingerprint:
-    """Look at an image layer, whichever channel is shown: reads up to three frames."""
+    """Return the fingerprint of an image layer, of its first channel; reads up to three frames."""
     return Fingerprint.of(
         LayerFrames(image, geometry, FIRST_CHANNEL),
         image.name,
