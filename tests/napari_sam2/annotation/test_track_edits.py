@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_tracks import SHAPE, tracked_movies
 
@@ -60,6 +60,8 @@ def history() -> History:
     return history
 
 
+# how long it takes is measured in benchmarks
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(tracked_movies(), st.data())
 def test_every_operation_is_undone_and_done_again_exactly(
     tracked: Tracked, data: st.DataObject

@@ -31,7 +31,7 @@ class OpenSuggestions(QObject):
         return {place: words for place, (_, words) in self._open.items()}
 
     def show(self, suggestions: Iterable[tuple[Suggestion, str]]) -> None:
-        """Replace the suggestions; of two for one object and frame the one of higher score is kept."""
+        """Replace the suggestions; of two for one object and frame the higher score is kept."""
         shown: dict[tuple[int, int], tuple[Suggestion, str]] = {}
         for suggestion, words in sorted(suggestions, key=lambda each: each[0].score):
             shown[suggestion.object_ids[0], suggestion.frame] = (suggestion, words)

@@ -103,7 +103,9 @@ class TrackEdits:
         (mother, frame), begin = place, self._begin(place[1])
         daughters, changes = self._changes(workspace, place, halves, choices)
         if self.remember_mother:  # before she is forgotten from this frame on
-            self._annotator.network.submit(lambda owner: owner.inherit_memories(mother, begin, daughters))
+            self._annotator.network.submit(
+                lambda owner: owner.inherit_memories(mother, begin, daughters)
+            )
         self._do(Action.DIVIDE, changes, mother, frame, follow=daughters)
         self._annotator.work.select_object(daughters[0])
 
