@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         Thresholds,
         segment_everything,
     )
-    from sam2_torch.checkpoints.loading import load_sam2, save_checkpoint
+    from sam2_torch.checkpoints.loading import load_model, load_sam2, save_checkpoint
     from sam2_torch.config import CELLS_NANO, RELEASED, SAM2Config
     from sam2_torch.embeddings.disk_store import EmbeddingStore
     from sam2_torch.masks import SparseMask
@@ -36,6 +36,7 @@ _HOME = {
     "ObjectRules": "automatic",
     "SeedGrid": "automatic",
     "segment_everything": "automatic",
+    "load_model": "checkpoints.loading",
     "load_sam2": "checkpoints.loading",
     "save_checkpoint": "checkpoints.loading",
     "CELLS_NANO": "config",
@@ -76,6 +77,7 @@ __all__ = [
     "SparseMask",
     "Thresholds",
     "VideoSession",
+    "load_model",
     "load_sam2",
     "save_checkpoint",
     "segment_everything",

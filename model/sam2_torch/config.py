@@ -1,10 +1,10 @@
-"""The sizes that differ among SAM 2 networks, and the table of named ones.
+"""The sizes that differ among SAM 2 and SAM 1 networks, and the tables of named ones.
 
 Everything that all of them share is a constant where it is used.
 """
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 Version: TypeAlias = Literal["2.0", "2.1"]
 
@@ -120,3 +120,57 @@ CELLS_NANO = SAM2Config(
     memory_feedforward=512,
 )
 """The embedded network, trained for microscopy."""
+
+
+@dataclass(frozen=True)
+class SAM1Config:
+    """Sizes of one network.
+
+    Parameters
+    ----------
+    encoder
+        "vit" (SAM) or "tiny_vit" (MobileSAM), whose sizes are fixed.
+    image_size
+        Side of the square input in pixels.
+    embed_dim, depth, num_heads, global_blocks, window_size
+        Of the ViT: width, blocks, heads, blocks with global attention, side of the others' windows.
+    d_model
+        Width of the features and of the decoder.
+    """
+
+    encoder: Literal["vit", "tiny_vit"] = "vit"
+    image_size: int = 1024
+    embed_dim: int = 768
+    depth: int = 12
+    num_heads: int = 12
+    global_blocks: tuple[int, ...] = (2, 5, 8, 11)
+    window_size: int = 14
+    d_model: int = 256
+
+    keep_aspect: ClassVar[bool] = True
+    """Images are fitted into the input, and padded below and to the right."""
+
+    @property
+    def embedding_size(self) -> int:
+        """Side of the image embedding (stride 16)."""
+        return self.image_size // 16
+
+    @property
+    def logits_size(self) -> int:
+        """Side of the mask logits (stride 4)."""
+        return self.image_size // 4
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-able dictionary."""
+        return asdict(self)
+
+
+SAM1_NETWORKS = {
+    "vit_t": SAM1Config("tiny_vit"),
+    "vit_b": SAM1Config(),
+    "vit_l": SAM1Config(embed_dim=1024, depth=24, num_heads=16, global_blocks=(5, 11, 17, 23)),
+    "vit_h": SAM1Config(embed_dim=1280, depth=32, num_heads=16, global_blocks=(7, 15, 23, 31)),
+}
+"""Architectures by the names that their checkpoints have."""
+
+NetworkConfig: TypeAlias = SAM2Config | SAM1Config

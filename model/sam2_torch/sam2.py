@@ -34,7 +34,7 @@ class ImageEmbedding(NamedTuple):
     """
 
     features: Tensor
-    skips: tuple[Tensor, Tensor]
+    skips: tuple[Tensor, ...]
 
     @property
     def nbytes(self) -> int:
@@ -116,7 +116,7 @@ class SAM2(nn.Module):
         self.mask_downsample = nn.Conv2d(1, 1, kernel_size=4, stride=4)
         self.memory_attention = MemoryAttention(config)
         self.memory_encoder = MemoryEncoder(config)
-        self.sam_prompt_encoder = PromptEncoder(config)
+        self.sam_prompt_encoder = PromptEncoder(width, config.image_size)
         self.sam_mask_decoder = MaskDecoder(config)
         self.obj_ptr_proj = MLP((width, width, width, width))
         self.maskmem_tpos_enc = nn.Parameter(torch.empty(MEMORIES, 1, 1, memory_dim))
@@ -204,7 +204,7 @@ class SAM2(nn.Module):
     def decode_masks(
         self,
         features: Tensor,
-        skips: tuple[Tensor, Tensor],
+        skips: tuple[Tensor, ...],
         points: tuple[Tensor, Tensor] | None,
         mask_logits: Tensor | None,
         multimask: bool,
@@ -257,7 +257,7 @@ class SAM2(nn.Module):
     def segment(
         self,
         features: Tensor,
-        skips: tuple[Tensor, Tensor],
+        skips: tuple[Tensor, ...],
         points: tuple[Tensor, Tensor] | None = None,
         mask_logits: Tensor | None = None,
         multimask: bool = True,
@@ -295,9 +295,7 @@ class SAM2(nn.Module):
 
     def mask_to_logits(self, mask: Tensor) -> Tensor:
         """Turn (N, 1, S, S) masks of 0 and 1 into logits, (N, 1, S / 4, S / 4) from -10 to 10."""
-        size = self.config.logits_size
-        logits = (2 * mask - 1) * MASK_LOGIT
-        return F.interpolate(logits, size=(size, size), mode="bilinear", antialias=True)
+        return mask_to_logits(mask, self.config.logits_size)
 
     def segment_from_mask(self, embedding: ImageEmbedding, mask: Tensor) -> Segmentation:
         """Take (N, 1, S, S) masks of 0 and 1 as the truth of a frame.
@@ -352,3 +350,9 @@ def no_points(n: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Make what stands for the points of N objects that are only remembered."""
     points_xy = torch.zeros(n, 1, 2, device=device)
     return points_xy, torch.full((n, 1), PADDING, device=device)
+
+
+def mask_to_logits(mask: Tensor, size: int) -> Tensor:
+    """Convert (N, 1, S, S) masks of 0 and 1 to logits, (N, 1, size, size) from -10 to 10."""
+    logits = (2 * mask - 1) * MASK_LOGIT
+    return F.interpolate(logits, size=(size, size), mode="bilinear", antialias=True)

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from sam2_torch.checkpoints.checkpoint_files import CheckpointError
-from sam2_torch.config import SAM2Config
+from sam2_torch.config import SAM1_NETWORKS, NetworkConfig, SAM1Config, SAM2Config
 from sam2_torch.models.model_entry import NAMED_CONFIGS
+from sam2_torch.sam1.sam1 import SAM1
 from sam2_torch.sam2 import SAM2
 
 _MAKES = (torch.empty, torch.randn)
@@ -18,6 +19,7 @@ _DRAWS = (nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_, nn.init.t
 _BLOCKS = "image_encoder.trunk.blocks."
 _PATCHES = "image_encoder.trunk.patch_embed.proj.weight"
 _HIERA = "image_encoder.trunk.pos_embed_window"
+_SAM1 = "image_encoder.patch_embed."
 _ADAPTERS = ("lora_", ".w_a_linear", ".w_b_linear")  # of peft, and of micro-sam
 
 
@@ -39,14 +41,19 @@ class WithoutWeights(TorchFunctionMode):
         return function(*args, **kwargs)
 
 
+def make_network(config: NetworkConfig) -> SAM2 | SAM1:
+    """Construct the network of an architecture, with random weights."""
+    return SAM1(config) if isinstance(config, SAM1Config) else SAM2(config)
+
+
 @cache
-def expected_shapes(config: SAM2Config) -> Mapping[str, tuple[int, ...]]:
+def expected_shapes(config: NetworkConfig) -> Mapping[str, tuple[int, ...]]:
     """Return names and shapes of a network's tensors without allocating them."""
     with WithoutWeights():
-        return {name: tuple(t.shape) for name, t in SAM2(config).state_dict().items()}
+        return {name: tuple(t.shape) for name, t in make_network(config).state_dict().items()}
 
 
-def recognise(state: Mapping[str, Tensor], file: str) -> SAM2Config:
+def recognise(state: Mapping[str, Tensor], file: str) -> NetworkConfig:
     """Return the architecture of a checkpoint.
 
     The size of the input leaves no trace in the weights. A network fine-tuned with another size
@@ -64,6 +71,9 @@ def recognise(state: Mapping[str, Tensor], file: str) -> SAM2Config:
     CheckpointError
         If the architecture is unknown; the message names the nearest one and the difference.
     """
+    for sam1 in SAM1_NETWORKS.values():
+        if any(name.startswith(_SAM1) for name in state) and not _differences(state, sam1):
+            return sam1
     nearest = min(NAMED_CONFIGS, key=lambda name: _unlikeness(state, NAMED_CONFIGS[name]))
     if _differences(state, NAMED_CONFIGS[nearest]):
         about = f"{file}: the nearest network is {nearest}"
@@ -82,7 +92,7 @@ def _unlikeness(state: Mapping[str, Tensor], config: SAM2Config) -> int:
     return sum(a != b for a, b in zip(found, expected, strict=True))
 
 
-def check_shapes(state: Mapping[str, Tensor], config: SAM2Config, file: str) -> None:
+def check_shapes(state: Mapping[str, Tensor], config: NetworkConfig, file: str) -> None:
     """Check that tensors have the names and shapes of an architecture.
 
     Parameters
@@ -104,7 +114,7 @@ def check_shapes(state: Mapping[str, Tensor], config: SAM2Config, file: str) -> 
         raise _mismatch(state, config, f"{file} is said to be {name}")
 
 
-def _differences(state: Mapping[str, Tensor], config: SAM2Config) -> list[str]:
+def _differences(state: Mapping[str, Tensor], config: NetworkConfig) -> list[str]:
     """Return the names of reshaped, then missing, then unexpected tensors."""
     expected = expected_shapes(config)
     found = {name: tuple(tensor.shape) for name, tensor in state.items()}
@@ -113,7 +123,7 @@ def _differences(state: Mapping[str, Tensor], config: SAM2Config) -> list[str]:
     return reshaped + missing + [name for name in found if name not in expected]
 
 
-def _mismatch(state: Mapping[str, Tensor], config: SAM2Config, about: str) -> CheckpointError:
+def _mismatch(state: Mapping[str, Tensor], config: NetworkConfig, about: str) -> CheckpointError:
     names = _differences(state, config)
     first, expected = names[0], expected_shapes(config)
     wanted = f"{expected[first]}" if first in expected else "no such tensor"
@@ -133,8 +143,8 @@ def _explanation(state: Mapping[str, Tensor]) -> str | None:
             f"it has low-rank adapters ({adapter}): merge them into the weights they belong to "
             "and save those"
         )
-    if "image_encoder.patch_embed.proj.weight" in state:
-        return "it is a SAM 1 network, which follows nothing: use one of SAM 2"
+    if any(name.startswith(_SAM1) for name in state):
+        return f"it is a SAM 1 network of other sizes than {', '.join(SAM1_NETWORKS)}"
     if _PATCHES in state and _HIERA not in state:
         return "its image encoder is no Hiera: EfficientTAM and the like are other networks"
     if _HIERA in state and not any(name.startswith("sam_mask_decoder.") for name in state):

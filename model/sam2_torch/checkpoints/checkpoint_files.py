@@ -24,8 +24,10 @@ _CONTENTS = ("model", "model_state", "state_dict")
 _FIRST_TENSORS = (
     "image_encoder.trunk.patch_embed.proj.weight",
     "vision_encoder.backbone.patch_embed.projection.weight",
+    "image_encoder.patch_embed.proj.weight",
+    "image_encoder.patch_embed.seq.0.c.weight",
 )
-"""A tensor that every network has, by Meta's name and by transformers'."""
+"""A tensor that every network has: SAM 2 by Meta's name and by transformers', SAM 1, MobileSAM."""
 
 _SCALAR: Any = np.float64(0).__reduce__()[0]
 _ARRAY: Any = np.zeros(1).__reduce__()[0]

@@ -9,17 +9,23 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from sam2_torch.checkpoints.architectures import WithoutWeights, check_shapes, recognise
+from sam2_torch.checkpoints.architectures import (
+    WithoutWeights,
+    check_shapes,
+    make_network,
+    recognise,
+)
 from sam2_torch.checkpoints.checkpoint_files import (
     CheckpointError,
     read_checkpoint,
     write_checkpoint,
 )
-from sam2_torch.config import SAM2Config
+from sam2_torch.config import NetworkConfig, SAM2Config
 from sam2_torch.models.downloads import Progress, fetch
 from sam2_torch.models.model_entry import ModelEntry
 from sam2_torch.models.registry import UnknownModelError, find_model
 from sam2_torch.runtime.devices import choose_device, choose_dtype, fast_dtype
+from sam2_torch.sam1.sam1 import SAM1
 from sam2_torch.sam2 import SAM2
 
 __all__ = [
@@ -27,6 +33,7 @@ __all__ = [
     "choose_device",
     "choose_dtype",
     "fast_dtype",
+    "load_model",
     "load_sam2",
     "read_checkpoint",
     "save_checkpoint",
@@ -75,21 +82,44 @@ def load_sam2(
     ValueError
         If the device is not there.
     """
+    model = load_model(name_or_path, device, dtype, local_only=local_only, progress=progress)
+    if isinstance(model, SAM1):
+        raise CheckpointError(
+            f"{name_or_path}: expected a SAM 2 network, with a memory for movies and stacks, found "
+            "SAM 1, which has none; use it for single images (`napari-sam2 segment`, ImageSession)"
+        )
+    return model
+
+
+def load_model(
+    name_or_path: str | Path = "cells_nano",
+    device: str | torch.device = "auto",
+    dtype: torch.dtype | Literal["fast"] | None = None,
+    *,
+    local_only: bool = False,
+    progress: Progress | None = None,
+) -> SAM2 | SAM1:
+    """Load a network of either family, ready for inference; as `load_sam2`."""
     device = choose_device(device)
     path, entry = _locate(name_or_path, local_only, progress)
     state, metadata = _read(path, entry)
     registered = entry.config if entry else None
-    config = registered or _stored_config(metadata, path.name)
+    config: NetworkConfig | None = registered or _stored_config(metadata, path.name)
     if config is None:
         config = recognise(state, path.name)
     else:
         check_shapes(state, config, path.name)
     with WithoutWeights():
-        model = SAM2(config)
-    model.load_state_dict({name: tensor.float() for name, tensor in state.items()}, assign=True)
+        model = make_network(config)
+    whole = {name: _as_float32(tensor) for name, tensor in state.items()}
+    model.load_state_dict(whole, assign=True)
     if dtype == "fast":
         dtype = fast_dtype(device)
     return model.to(device, dtype or choose_dtype(device)).eval().requires_grad_(False)
+
+
+def _as_float32(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor  # batch norms count steps
 
 
 def save_checkpoint(

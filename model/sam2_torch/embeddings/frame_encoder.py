@@ -208,7 +208,7 @@ class FrameEncoder:
             waiting = waiting[len(chunk) :]
             for i, part in enumerate(chunk):
                 one = slice(i, i + 1)
-                done[part] = ImageEmbedding(features[one], (skips[0][one], skips[1][one]))
+                done[part] = ImageEmbedding(features[one], tuple(skip[one] for skip in skips))
                 self._cache[part] = done[part]
         return done
 

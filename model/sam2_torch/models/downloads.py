@@ -22,6 +22,7 @@ from sam2_torch.models.http_transfer import (
     Progress,
     checksum,
     explained,
+    fast_checksum,
     transfer,
 )
 from sam2_torch.models.model_cache import (
@@ -50,6 +51,7 @@ class _Source:
     file: str = ""  # in a repository
     size: int | None = None
     sha256: str | None = None
+    xxh128: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -59,7 +61,7 @@ class _Source:
     @property
     def can_resume(self) -> bool:
         """Return whether a checksum or size can show that two parts are of different versions."""
-        return self.sha256 is not None or self.size is not None
+        return (self.sha256, self.xxh128, self.size) != (None, None, None)
 
 
 def fetch(entry: ModelEntry, *, local_only: bool = False, progress: Progress | None = None) -> Path:
@@ -128,9 +130,10 @@ def _hub_source(entry: ModelEntry) -> _Source:
             f"expected the hub's ETag from {url}, found {etag!r}; check HF_ENDPOINT"
         )
     announced = etag if _SHA256.fullmatch(etag) else None  # that of large files is their checksum
-    if entry.sha256 and announced and entry.sha256 != announced:
+    expected = entry.sha256 if file == entry.files[0] else None  # other layouts have others
+    if expected and announced and expected != announced:
         raise DownloadError(
-            f"expected a file with the checksum of {entry.origin}, {entry.sha256}, found one "
+            f"expected a file with the checksum of {entry.origin}, {expected}, found one "
             f"with {announced} at {url}; correct the registry if the file has a new version"
         )
     folder = repo_folder(entry)
@@ -140,15 +143,15 @@ def _hub_source(entry: ModelEntry) -> _Source:
         folder.parent / ".locks" / folder.name / f"{etag}.lock",  # the hub's own
         file,
         metadata.size,
-        entry.sha256 or announced,
-        build_hf_headers(),
+        expected or announced,
+        headers=build_hf_headers(),
     )
 
 
 def _plain_source(entry: ModelEntry) -> _Source:
     target = plain_file(entry)
     lock = target.parent.with_suffix(".lock")
-    return _Source(entry.url or "", target, lock, sha256=entry.sha256)
+    return _Source(entry.url or "", target, lock, sha256=entry.sha256, xxh128=entry.xxh128)
 
 
 @contextmanager
@@ -177,12 +180,13 @@ def _receive(entry: ModelEntry, source: _Source, progress: Progress) -> None:
             part.unlink(missing_ok=True)
         raise
     found = checksum(part)
-    if source.sha256 not in (None, found):
-        part.unlink()
-        raise DownloadError(
-            f"expected a file with the checksum {source.sha256} from {source.url}, found "
-            f"{found}: it was damaged or replaced; nothing was kept, try again"
-        )
+    for expected, other in ((source.sha256, found), (source.xxh128, fast_checksum(part))):
+        if expected not in (None, other):
+            part.unlink()
+            raise DownloadError(
+                f"expected a file with the checksum {expected} from {source.url}, found "
+                f"{other}: it was damaged or replaced; nothing was kept, try again"
+            )
     size = part.stat().st_size
     os.replace(part, source.target)
     write_record(entry, Record(source.file or source.target.name, source.url, size, found))

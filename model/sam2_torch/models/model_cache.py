@@ -165,7 +165,8 @@ def _cached(entry: ModelEntry) -> Iterator[Path]:
 
 def _is_right(entry: ModelEntry, path: Path) -> bool:
     """Return whether a cached file is still the one that the registry names."""
-    if entry.sha256 is not None:
+    is_first = entry.url is not None or path.name == entry.files[0]
+    if entry.sha256 is not None and is_first:  # other layouts have other checksums
         return _known_checksum(entry, path) in (None, entry.sha256)
     record = read_record(entry)
     return entry.url is None or record is None or record.source == entry.url

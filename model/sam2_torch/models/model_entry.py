@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from sam2_torch.config import CELLS_NANO, RELEASED, SAM2Config
+from sam2_torch.config import (
+    CELLS_NANO,
+    RELEASED,
+    SAM1_NETWORKS,
+    NetworkConfig,
+    SAM1Config,
+    SAM2Config,
+)
 
 NAMED_CONFIGS: dict[str, SAM2Config] = {**RELEASED, "cells_nano": CELLS_NANO}
 """Architectures that a registry can refer to by name."""
@@ -22,6 +29,10 @@ _PARAMETERS = {
     "sam2_hiera_base_plus": 80_833_666,
     "sam2_hiera_large": 224_430_130,
     "cells_nano": 8_640_786,
+    "vit_t": 10_130_092,
+    "vit_b": 93_735_472,
+    "vit_l": 312_342_832,
+    "vit_h": 641_090_608,
 }
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")  # it becomes the name of a folder
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
@@ -53,8 +64,8 @@ class ModelEntry:
         these weights, the preferred one first.
     url
         An http(s) address.
-    sha256
-        Checksum of the file in hexadecimal digits; None if unknown.
+    sha256, xxh128
+        Checksums of the file in hexadecimal digits; None if unknown.
     origin
         Source of the entry: "embedded", "released", the registry file, or the package of the
         entry point.
@@ -63,19 +74,28 @@ class ModelEntry:
     name: str
     description: str = ""
     licence: str = "not stated"
-    config: SAM2Config | None = None
+    config: NetworkConfig | None = None
     path: Path | None = None
     repo: str | None = None
     files: tuple[str, ...] = ()
     url: str | None = None
     sha256: str | None = None
+    xxh128: str | None = None
     origin: str = ""
+
+    @property
+    def images_only(self) -> bool:
+        """Return whether the network has no memory and takes single images only."""
+        return isinstance(self.config, SAM1Config)
 
     @property
     def parameters(self) -> int | None:
         """Return the number of parameters; None if the architecture is not a named one."""
         if self.config is None:
             return None
+        if isinstance(self.config, SAM1Config):
+            named = {config: name for name, config in SAM1_NETWORKS.items()}
+            return _PARAMETERS[named[self.config]]
         for name, config in NAMED_CONFIGS.items():
             same_input = {
                 "image_size": config.image_size,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from sam2_torch.config import SAM2Config
 from sam2_torch.models.model_cache import find_file, unfinished_bytes
 from sam2_torch.models.model_entry import ModelEntry
 from sam2_torch.models.registry import read_registry
@@ -70,5 +71,5 @@ def model_status(entry: ModelEntry) -> ModelStatus:
     path = find_file(entry)
     about = None if entry.parameters is None else entry.parameters * 4
     size = about if path is None else path.stat().st_size
-    speeds = () if entry.config is None else read_speeds(entry.config)
+    speeds = read_speeds(entry.config) if isinstance(entry.config, SAM2Config) else ()
     return ModelStatus(entry, path, size, unfinished_bytes(entry), speeds)

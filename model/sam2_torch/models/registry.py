@@ -13,7 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import NamedTuple
 
-from sam2_torch.config import CELLS_NANO, RELEASED, SAM2Config
+from sam2_torch.config import CELLS_NANO, RELEASED, SAM1_NETWORKS, SAM2Config
 from sam2_torch.models.local_files import replacing
 from sam2_torch.models.model_entry import ModelEntry, RegistryError, parse_entry
 from sam2_torch.models.user_models import read_user_models
@@ -24,8 +24,17 @@ ENTRY_POINTS = "napari_sam2.models"
 VARIABLE = "NAPARI_SAM2_MODELS"
 """Environment variable with the path of the user's registry file."""
 
+_OTHERS = Path(__file__).with_name("others.toml")
+
 _CELLS_NANO_SHA256 = "da0fcd08dbbf328d558bd60759cda548b9a9186b2571c5d9ce25fb36d9bb87a9"
 """Of the file in `weights/`: who puts another one there writes its checksum here."""
+
+_RELEASED_SHA256 = {  # of the .pt files
+    "sam2.1_hiera_tiny": "7402e0d864fa82708a20fbd15bc84245c2f26dff0eb43a4b5b93452deb34be69",
+    "sam2.1_hiera_small": "6d1aa6f30de5c92224f8172114de081d104bbd23dd9dc5c58996f0cad5dc4d38",
+    "sam2.1_hiera_base_plus": "a2345aede8715ab1d5d31b4a509fb160c5a4af1970f199d9054ccfb746c004c5",
+    "sam2.1_hiera_large": "2647878d5dfa5098f2f8649825738a9345572bae2d4350a2468587ece47dd318",
+}
 
 _J_AND_F = {  # on the test part of SA-V; Ravi et al. 2024 and the 2.1 update
     "sam2.1_hiera_tiny": 76.5,
@@ -142,6 +151,9 @@ def _built_in() -> Iterator[ModelEntry]:
     )
     for name, config in RELEASED.items():
         yield _released(name, config)
+    for name, values in tomllib.loads(_OTHERS.read_text("utf-8")).items():
+        values["config"] = (SAM1_NETWORKS | RELEASED)[values["config"]]
+        yield ModelEntry(name=name, origin="released", **values)
 
 
 def _released(name: str, config: SAM2Config) -> ModelEntry:
@@ -154,6 +166,7 @@ def _released(name: str, config: SAM2Config) -> ModelEntry:
         config=config,
         repo=f"facebook/{name.replace('_', '-')}",
         files=(f"{name}.pt", "model.safetensors"),
+        sha256=_RELEASED_SHA256.get(name),
         origin="released",
     )
 

@@ -131,7 +131,7 @@ class MaskDecoder(nn.Module):
         pixels: Tensor,
         pixel_position: Tensor,
         prompts: Tensor,
-        skips: tuple[Tensor, Tensor],
+        skips: tuple[Tensor, ...],
         multimask: bool,
     ) -> DecodedMasks:
         """Decode masks.
@@ -170,7 +170,7 @@ class MaskDecoder(nn.Module):
         # the token of the single mask, even where a mask of another token was taken
         return DecodedMasks(logits[:, :1], ious[:, :1], mask_tokens[:, :1], object_scores)
 
-    def _masks(self, pixels: Tensor, mask_tokens: Tensor, skips: tuple[Tensor, Tensor]) -> Tensor:
+    def _masks(self, pixels: Tensor, mask_tokens: Tensor, skips: tuple[Tensor, ...]) -> Tensor:
         """Upscale the pixels by four and multiply them by each token's weights."""
         first, norm, activation, second, last_activation = self.output_upscaling
         stride4, stride8 = skips

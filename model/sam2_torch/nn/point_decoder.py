@@ -65,7 +65,7 @@ class PointDecoder:
         decoder: MaskDecoder,
         pixels: Tensor,
         pixel_position: Tensor,
-        skips: tuple[Tensor, Tensor],
+        skips: tuple[Tensor, ...],
     ) -> None:
         self._decoder = decoder
         self._size = (pixels.shape[-2], pixels.shape[-1])

@@ -8,7 +8,6 @@ As in SAM (Kirillov et al. 2023). Reference: `sam2.modeling.sam.prompt_encoder`.
 import torch
 from torch import Tensor, nn
 
-from sam2_torch.config import SAM2Config
 from sam2_torch.nn.blocks import LayerNorm2d
 from sam2_torch.nn.position_encoding import RandomFrequencies
 
@@ -19,13 +18,20 @@ MASK_CHANNELS = 16
 
 
 class PromptEncoder(nn.Module):
-    """Embed points as tokens and a mask as a map."""
+    """Embed points as tokens and a mask as a map.
 
-    def __init__(self, config: SAM2Config) -> None:
+    Parameters
+    ----------
+    width
+        Channels of the features.
+    image_size
+        Side of the network's input in pixels.
+    """
+
+    def __init__(self, width: int, image_size: int) -> None:
         super().__init__()
-        width = config.d_model
-        self.image_size = config.image_size
-        self.embedding_size = config.embedding_size
+        self.image_size = image_size
+        self.embedding_size = image_size // 16
         self.pe_layer = RandomFrequencies(width)
         self.point_embeddings = nn.ModuleList(nn.Embedding(1, width) for _ in range(4))
         self.not_a_point_embed = nn.Embedding(1, width)

@@ -1,7 +1,7 @@
 """One image: the verbs of a session without time."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from sam2_torch.masks import extent
 from sam2_torch.predictions import MaskPrediction
 from sam2_torch.prompts import MaskPrompt, Prompt
 from sam2_torch.runtime.inference_steps import PromptTensors
+from sam2_torch.sam1.sam1 import SAM1
 from sam2_torch.sam2 import SAM2
 
 MAX_LOGIT = 32.0
@@ -24,7 +25,7 @@ class ImageSession:
     Parameters
     ----------
     model
-        From `load_sam2`.
+        From `load_sam2` or `load_model`.
     image
         (H, W) or (H, W, 3) of any real dtype; encoded at the first prediction, once.
     contrast
@@ -36,9 +37,10 @@ class ImageSession:
         If it is no image.
     """
 
-    def __init__(self, model: SAM2, image: Any, *, contrast: Contrast | None = None) -> None:
+    def __init__(self, model: SAM2 | SAM1, image: Any, *, contrast: Contrast | None = None) -> None:
         self.model = model
-        self._embeddings = FrameEncoder(model, [image], contrast)
+        # of the network, only the methods that both families have are called here
+        self._embeddings = FrameEncoder(cast("SAM2", model), [image], contrast)
 
     @property
     def shape(self) -> tuple[int, int]:

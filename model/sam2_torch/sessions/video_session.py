@@ -114,6 +114,11 @@ class VideoSession:
         resolution: float | None = None,
         graphs: bool = True,
     ) -> None:
+        if not isinstance(model, SAM2):
+            raise ValueError(
+                "video: expected a SAM 2 network, whose memory carries objects through frames and "
+                "crop windows, found SAM 1; use ImageSession, or another model"
+            )
         self.model = model
         self.embeddings = FrameEncoder(
             model, frames, contrast, cache_bytes, store=embeddings, graphs=graphs

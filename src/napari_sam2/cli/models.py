@@ -146,7 +146,9 @@ def _speed(arguments: argparse.Namespace) -> int:
     from sam2_torch.sessions.speed_check import measure_speed
 
     for entry in _chosen(arguments, default=True):
-        if arguments.names or find_file(entry):
+        if entry.images_only:
+            print(f"{entry.name}: for single images; speeds are measured in movies", flush=True)
+        elif arguments.names or find_file(entry):
             with download_bar(entry.name) as progress:
                 model = load_sam2(
                     entry.name,

@@ -13,6 +13,8 @@ from napari_sam2.movies.axes import Channel
 from napari_sam2.movies.movie import Movie
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import torch
 
     from sam2_torch import SAM2, EmbeddingStore
@@ -76,6 +78,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--local-only", action="store_true", help="fail rather than download the model"
     )
+    parser.set_defaults(single_images=False)
 
 
 def frame_range(text: str) -> tuple[int, int | None]:
@@ -123,11 +126,14 @@ def resolved_frames(frames: tuple[int, int | None] | None, movie: Movie) -> tupl
 
 
 def load_model(arguments: argparse.Namespace) -> "SAM2":
-    """Load the network that the options name."""
-    from sam2_torch import load_sam2
+    """Load the network that the options name; `segment` takes those for single images, too."""
+    from sam2_torch.checkpoints import loading
 
+    load: Callable[..., SAM2] = loading.load_sam2
+    if arguments.single_images:
+        load = cast("Callable[..., SAM2]", loading.load_model)
     with download_bar(arguments.model) as progress:
-        model = load_sam2(
+        model = load(
             arguments.model,
             arguments.device,
             chosen_dtype(arguments.precision),

@@ -74,7 +74,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_files(segment)
-    segment.set_defaults(run=run_segment)
+    segment.set_defaults(run=run_segment, single_images=True)
 
 
 def _add_files(parser: argparse.ArgumentParser) -> None:

@@ -368,12 +368,12 @@ def test_environment_of_a_mirror_and_of_a_proxy(hub, tmp_path, how):
     """In a process of its own: the hub's client reads its environment once."""
     mirror = hub.url if how == "mirror" else "http://hub.invalid"
     proxies = {} if how == "mirror" else {"HTTP_PROXY": hub.url, "NO_PROXY": ""}
-    hub.put("facebook/sam2.1-hiera-tiny/sam2.1_hiera_tiny.pt", b"weights")
+    hub.put("facebook/sam2-hiera-tiny/sam2_hiera_tiny.pt", b"weights")
     home = tmp_path / "home"
     code = (
         "from sam2_torch.models.downloads import fetch; "
         "from sam2_torch.models.registry import find_model; "
-        "print(fetch(find_model('sam2.1_hiera_tiny')))"
+        "print(fetch(find_model('sam2_hiera_tiny')))"  # of which no checksum is known
     )
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("HF_")},

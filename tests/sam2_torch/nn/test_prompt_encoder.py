@@ -15,7 +15,7 @@ KINDS = (PADDING, NEGATIVE, POSITIVE, TOP_LEFT, BOTTOM_RIGHT)
 
 @pytest.fixture
 def encoder(config):
-    return PromptEncoder(config).eval()
+    return PromptEncoder(config.d_model, config.image_size).eval()
 
 
 def test_each_kind_of_point_is_told_apart(encoder, config):
