@@ -4,7 +4,7 @@ Everything that all of them share is a constant where it is used.
 """
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 Version: TypeAlias = Literal["2.0", "2.1"]
 
@@ -69,18 +69,55 @@ class SAM2Config:
         Raises
         ------
         ValueError
-            If a key is unknown.
+            If a key is unknown, or a value is none that a network can have.
         """
         unknown = set(values) - {field.name for field in fields(cls)}
         if unknown:
             raise ValueError(
                 f"config: expected the keys of SAM2Config, found {sorted(unknown)} as well"
             )
+        for name, value in values.items():
+            _check(name, value)
         hashable: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in values.items()
         }
         return cls(**hashable)
+
+
+_LARGEST = {
+    "image_size": 2048,
+    "embed_dim": 1024,
+    "num_heads": 64,
+    "stages": 128,
+    "global_blocks": 512,
+    "window_sizes": 256,
+    "background_size": 256,
+    "d_model": 1024,
+    "memory_layers": 64,
+    "memory_feedforward": 65536,
+    "memory_dim": 1024,
+}
+"""Larger networks do not exist; a file could ask for any amount of memory otherwise."""
+
+
+def _check(name: str, value: Any) -> None:
+    """Check a value out of a file."""
+    if name == "version":
+        valid, expected = value in get_args(Version), " or ".join(get_args(Version))
+    elif name == "keep_aspect":
+        valid, expected = isinstance(value, bool), "true or false"
+    else:
+        is_list = name in ("stages", "global_blocks", "window_sizes")
+        numbers = value if is_list and isinstance(value, list | tuple) else [value]
+        least, largest = 0 if name == "global_blocks" else 1, _LARGEST[name]
+        n_wanted = 4 if name in ("stages", "window_sizes") else len(numbers)
+        valid = len(numbers) == n_wanted and all(
+            type(number) is int and least <= number <= largest for number in numbers
+        )
+        expected = f"{'whole numbers' if is_list else 'a whole number'} in {least}..{largest}"
+    if not valid:
+        raise ValueError(f"config: expected {name} to be {expected}, found {str(value)[:80]}")
 
 
 _TINY: dict[str, Any] = {}

@@ -4,6 +4,7 @@ import argparse
 import codecs
 import pickle
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def _read_pickled(path: Path) -> dict[str, Tensor]:
+    _check_unpacked_size(path)
     try:
         content = load_plain(path)
     except UnsafePickleError as error:
@@ -113,6 +115,20 @@ def _read_pickled(path: Path) -> dict[str, Tensor]:
         return dict(find_tensors(content, _CONTENTS))
     except ValueError as error:
         raise CheckpointError(f"{path.name}: {error}") from error
+
+
+def _check_unpacked_size(path: Path) -> None:
+    """Check that an archive holds no more than its size: PyTorch does not compress."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError):  # a bare pickle, or broken: found below
+        return
+    if unpacked > 2 * path.stat().st_size + 2**20:
+        raise CheckpointError(
+            f"{path.name}: expected a PyTorch checkpoint, found an archive that would take "
+            f"{unpacked / 1e9:.1f} GB of memory; fetch it again"
+        )
 
 
 def _foreign(path: Path) -> CheckpointError:

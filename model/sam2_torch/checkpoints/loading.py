@@ -109,6 +109,7 @@ def load_model(
         config = recognise(state, path.name)
     else:
         check_shapes(state, config, path.name)
+    _check_finite(state, path.name)
     with WithoutWeights():
         model = make_network(config)
     whole = {name: _as_float32(tensor) for name, tensor in state.items()}
@@ -189,6 +190,15 @@ def _read(path: Path, entry: ModelEntry | None) -> tuple[dict[str, Tensor], dict
         ) from error
 
 
+def _check_finite(state: Mapping[str, Tensor], file: str) -> None:
+    for name, tensor in state.items():
+        if tensor.numel() and not torch.stack(torch.aminmax(tensor.float())).isfinite().all():
+            raise CheckpointError(
+                f"{file}: expected weights that are numbers, found NaN or infinity in {name}; its "
+                "training has failed, or the file is damaged: use another one"
+            )
+
+
 def _stored_config(metadata: Mapping[str, str], file: str) -> SAM2Config | None:
     """Return the config in the metadata of the project's own files."""
     if _CONFIG not in metadata:
@@ -196,5 +206,5 @@ def _stored_config(metadata: Mapping[str, str], file: str) -> SAM2Config | None:
     try:
         values: dict[str, Any] = json.loads(metadata[_CONFIG])
         return SAM2Config.from_dict(values)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{file}: expected a readable config, found {error}") from error

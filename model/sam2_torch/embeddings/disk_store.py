@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor
 
-from sam2_torch.models.local_files import cache_folder
+from sam2_torch.models.local_files import cache_folder, replacing
 from sam2_torch.sam2 import ImageEmbedding
 
 logger = logging.getLogger(__name__)
@@ -92,15 +92,14 @@ class EmbeddingStore:
         if self._is_broken or fingerprint in self:
             return
         path = self._path(fingerprint)
-        part = path.with_name(f".{path.name}.{os.getpid()}{PART}")
         tensors: dict[str, Tensor] = {}
         for name, tensor in zip(_NAMES, (embedding.features, *embedding.skips), strict=True):
             tensors |= _as_laid_out(name, tensor)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            save_file(tensors, part)
-            os.replace(part, path)
-            self._make_room(path.stat().st_size)
+            with replacing(path) as part:
+                save_file(tensors, part)
+                n_bytes = part.stat().st_size
+            self._make_room(n_bytes)
         except (OSError, SafetensorError) as error:  # the latter where the disk is full
             self._is_broken = True
             logger.warning(
@@ -109,9 +108,6 @@ class EmbeddingStore:
                 self.folder,
                 error,
             )
-        finally:
-            with suppress(OSError):
-                part.unlink()
 
     def clear(self) -> int:
         """Delete all embeddings; give the bytes that this freed."""
@@ -120,12 +116,16 @@ class EmbeddingStore:
             with suppress(FileNotFoundError):
                 path.unlink()
                 freed += size
+        self._remove_old_parts()
+        self._used_bytes, self._is_broken = None, False
+        return freed
+
+    def _remove_old_parts(self) -> None:
+        """Remove what dead processes did not write to its end."""
         for part in self.folder.glob(f"??/.*{PART}"):
             with suppress(OSError):
                 if time.time() - part.stat().st_mtime > OLD_PART_S:
                     part.unlink()
-        self._used_bytes, self._is_broken = None, False
-        return freed
 
     def _path(self, fingerprint: str) -> Path:
         return self.folder / fingerprint[:2] / f"{fingerprint}{SUFFIX}"
@@ -145,6 +145,7 @@ class EmbeddingStore:
     def _make_room(self, added: int) -> None:
         """Delete what was not used for longest once there is too much."""
         if self._used_bytes is None:
+            self._remove_old_parts()
             self._used_bytes = self.nbytes
         else:
             self._used_bytes += added

@@ -6,9 +6,8 @@ import traceback
 from collections.abc import Sequence
 
 from napari_sam2 import __version__
-from napari_sam2.cli import auto, demo, doctor, embed, export, link, models, track, train
 from napari_sam2.cli.errors import EXPECTED, FAILED, report
-from napari_sam2.io.images.tiff import silence_tifffile
+from napari_sam2.cli.signals import interrupted_by_signals
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,13 +24,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         From argparse: after `--help` and `--version`, and with code 2 where an argument is
         wrong.
     """
+    try:
+        with interrupted_by_signals():
+            return _run(argv)
+    except KeyboardInterrupt:
+        print("\nnapari-sam2: stopped; nothing is left half-written", file=sys.stderr)
+        return FAILED
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    # imports take a second, in which Ctrl-C is no traceback, either
+    from napari_sam2.io.images.tiff import silence_tifffile
+
     arguments = _parser().parse_args(argv)
     silence_tifffile()
     try:
         return int(arguments.run(arguments))
-    except KeyboardInterrupt:
-        print("\nnapari-sam2: stopped; nothing is left half-written", file=sys.stderr)
-        return FAILED
     except EXPECTED as error:
         if arguments.traceback:
             traceback.print_exc()
@@ -39,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from napari_sam2.cli import auto, demo, doctor, embed, export, link, models, track, train
+
     parser = argparse.ArgumentParser(
         prog="napari-sam2",
         description="Segment objects in microscopy images and follow them through movies "

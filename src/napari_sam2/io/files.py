@@ -1,11 +1,11 @@
 """Kinds of files, their order, and the replacement of a file by a new one that is whole."""
 
-import os
 import re
-import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from sam2_torch.models import local_files
 
 
 def suffix(path: Path) -> str:
@@ -50,25 +50,18 @@ def replacing(path: Path) -> Iterator[Path]:
     FileNotFoundError
         If the folder does not exist.
     """
-    partial = partial_path(path)
-    try:
+    check_folder(path)
+    with local_files.replacing(path) as partial:
         yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
-def partial_path(path: Path) -> Path:
-    """Choose a name in the same folder for what is not whole yet.
-
-    It is short, so that every name that a file may have can be written, and drawn by chance:
-    process numbers come again, in containers and after a restart.
+def check_folder(path: Path) -> None:
+    """Check that the folder of a file exists.
 
     Raises
     ------
     FileNotFoundError
-        If the folder does not exist.
+        If it does not.
     """
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path.parent}: expected a folder to write to, found none")
-    return path.with_name(f".napari-sam2-{secrets.token_hex(6)}.part")

@@ -2,12 +2,12 @@
 
 import os
 import re
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from napari_sam2.io.files import listed, partial_path, suffix
+from napari_sam2.io.files import check_folder, listed, suffix
+from sam2_torch.models import local_files
 
 MARK = "written by napari-sam2"
 """Text by which files that were written here are known again."""
@@ -114,19 +114,9 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         If a folder is there that may not be replaced.
     """
     check_replaceable(path, overwrite=True)
-    partial = partial_path(path)
-    before = partial.with_suffix(".old")
-    partial.mkdir()
-    try:
+    check_folder(path)
+    with local_files.replacing_folder(path) as partial:
         yield partial
-        if path.exists():
-            path.rename(before)
-        partial.rename(path)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        if before.exists() and not path.exists():
-            before.rename(path)
-        shutil.rmtree(before, ignore_errors=True)
 
 
 def check_apart(output: Path, inputs: Sequence[Path]) -> None:
@@ -199,7 +189,7 @@ def _check_writable(output: Path) -> None:
         If that is not possible.
     """
     folder = next(parent for parent in output.absolute().parents if parent.exists())
-    trial = partial_path(folder / "trial")
+    trial = local_files.temporary_path(folder / "trial")
     try:
         trial.touch(exist_ok=False)
     except OSError as error:

@@ -54,8 +54,7 @@ def read_movie(path: str | Path, axes: str | None = None, channel: Channel | Non
         If it cannot be read or the axes do not fit.
     """
     path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: expected a file or a folder of images, found nothing")
+    _check_exists(path, "a file or a folder of images")
     try:
         movie = _reader(path)(path, axes, channel)
         movie.check_finite()
@@ -81,8 +80,7 @@ def read_labels(path: str | Path) -> Movie:
         If it cannot be read, is in colour, or is an image that has label images inside.
     """
     path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: expected a label image, found nothing")
+    _check_exists(path, "a label image")
     if suffix(path) in (*LOSSY, *VIDEOS):
         raise ValueError(
             f"{path.name}: expected a label image, found {suffix(path)}, which changes the values "
@@ -110,6 +108,13 @@ def read_labels(path: str | Path) -> Movie:
             "pixels; save the labels themselves, not their colours"
         )
     return labels
+
+
+def _check_exists(path: Path, expected: str) -> None:
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: expected {expected}, found nothing")
+    if not (path.is_file() or path.is_dir()):  # reading would wait for ever, or never end
+        raise ValueError(f"{path}: expected {expected}, found a pipe or a device")
 
 
 def _reader(path: Path) -> _Reader:
@@ -146,10 +151,7 @@ def read_prompts(path: str | Path, movie: Movie) -> Iterable[ObjectPrompts]:
         If they cannot be read or do not fit the movie.
     """
     path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{path}: expected prompts (.jsonl, .csv or a label image), found nothing"
-        )
+    _check_exists(path, "prompts (.jsonl, .csv or a label image)")
     if suffix(path) == SUFFIX:
         return prompts_from_session(path, movie)
     if suffix(path) == ".csv":

@@ -1,9 +1,12 @@
-"""Prompts as a table: `object,frame,kind,y,x,label,y1,x1`."""
+"""Read and write prompts as a table: `object,frame,kind,y,x,label,y1,x1`."""
 
 import csv
-import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from napari_sam2.io.files import replacing
 from napari_sam2.io.label_images import LARGEST_ID
@@ -13,76 +16,82 @@ from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 
 HEADER = ("object", "frame", "kind", "y", "x", "label", "y1", "x1")
 _ALWAYS = ("object", "frame", "kind", "y", "x")
+_KINDS = {"point": 0, "box": 1}
+_LABELS = {"": 1, "1": 1, "1.0": 1, "0": 0, "0.0": 0}
+_ROWS = 1 << 16  # that are read at a time: a table can have millions
 
 
-class _Row:
-    """One line of the table; its errors say where they are."""
+class _Rows:
+    """Some rows of a table, by column; errors name line and column.
 
-    def __init__(self, path: Path, line: int, cells: dict[str, str], movie: Movie | None) -> None:
-        self._path, self._line, self._cells, self._movie = path, line, cells, movie
+    Parameters
+    ----------
+    path
+        The file.
+    lines
+        Line number of each row in the file.
+    columns
+        Cells of each column, one for each row.
+    """
 
-    def wrong(self, column: str, expected: str) -> ValueError:
-        found = repr(self._cells.get(column) or "")
-        return ValueError(
-            f"{self._path.name}, line {self._line}, column {column}: "
-            f"expected {expected}, found {found}"
+    def __init__(
+        self, path: Path, lines: Sequence[int], columns: Mapping[str, Sequence[str]]
+    ) -> None:
+        self._path, self._lines, self._columns = path, lines, columns
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def only(self, chosen: NDArray[np.bool_]) -> "_Rows":
+        """Return the rows that a mask (N,) selects."""
+        rows = np.flatnonzero(chosen).tolist()
+        columns = {name: [cells[i] for i in rows] for name, cells in self._columns.items()}
+        return _Rows(self._path, [self._lines[i] for i in rows], columns)
+
+    def check(self, valid: NDArray[np.bool_], column: str, expected: str) -> None:
+        """Raise ValueError for the first row that is not valid, (N,)."""
+        if valid.all():
+            return
+        row = int(np.argmin(valid))
+        raise ValueError(
+            f"{self._path.name}, line {self._lines[row]}, column {column}: "
+            f"expected {expected}, found {self._cells(column)[row][:80]!r}"
         )
 
-    def text(self, column: str) -> str:
-        return (self._cells.get(column) or "").strip().lower()
+    def codes(self, column: str, words: Mapping[str, int], expected: str) -> NDArray[np.int64]:
+        """Translate words to numbers, (N,)."""
+        cells = self._cells(column)
+        found = np.array([words.get(cell.strip().lower(), -1) for cell in cells], np.int64)
+        self.check(found >= 0, column, expected)
+        return found
 
-    def number(self, column: str, expected: str) -> float:
+    def numbers(self, column: str, expected: str) -> NDArray[np.float64]:
+        """Read finite numbers, (N,)."""
+        cells = self._cells(column)
         try:
-            number = float(self.text(column))
+            found = np.fromiter(map(float, cells), float, len(cells))
         except ValueError:
-            number = math.nan
-        if not math.isfinite(number):
-            raise self.wrong(column, expected)
-        return number
+            found = np.array([_number(cell) for cell in cells])
+        self.check(np.isfinite(found), column, expected)
+        return found
 
-    def whole(self, column: str, least: int, most: float = math.inf) -> int:
+    def whole(self, column: str, least: int) -> NDArray[np.float64]:
+        """Read whole numbers, (N,); spreadsheets write 3.0."""
         expected = f"a whole number, {least} or more"
-        number = self.number(column, expected)
-        if number > most:
-            raise self.wrong(column, f"a whole number, {least} to {most}")
-        if not (number.is_integer() and number >= least):  # spreadsheets like to write 3.0
-            raise self.wrong(column, expected)
-        return int(number)
+        found = self.numbers(column, expected)
+        self.check((found == np.floor(found)) & (found >= least), column, expected)
+        self.check(found <= LARGEST_ID, column, f"a whole number, {least} to {LARGEST_ID}")
+        return found
 
-    def place(self) -> tuple[int, int]:
-        object_id, frame = self.whole("object", 1, LARGEST_ID), self.whole("frame", 0)
-        n_planes = 1 if self._movie is None else self._movie.layout.n_planes
-        plane = self.whole("z", 0) if n_planes > 1 else 0
-        if plane >= n_planes:
-            raise self.wrong("z", f"a plane of the stack (0..{n_planes - 1})")
-        if self._movie is not None and frame >= self._movie.n_frames // n_planes:
-            last = self._movie.n_frames // n_planes - 1
-            raise self.wrong("frame", f"a frame of the movie (0..{last})")
-        return object_id, frame * n_planes + plane
+    def _cells(self, column: str) -> Sequence[str]:
+        return self._columns.get(column) or [""] * len(self)
 
-    def pixel(self, column: str) -> float:
-        return self.number(column, "a number of pixels")
 
-    def point(self) -> tuple[float, float]:
-        y, x = self.pixel("y"), self.pixel("x")
-        if self._movie is not None:
-            for column, value, n in zip("yx", (y, x), self._movie.frame_shape, strict=True):
-                if not -0.5 <= value <= n - 0.5:
-                    raise self.wrong(column, f"a pixel of the image (0..{n - 1})")
-        return y, x
-
-    def prompt(self) -> Prompt:
-        if self.text("kind") == "point":
-            label = self.text("label") or "1"
-            if label not in ("0", "1", "0.0", "1.0"):
-                raise self.wrong("label", "1 (inside) or 0 (outside)")
-            return PointPrompt([self.point()], [int(float(label))])
-        if self.text("kind") == "box":
-            corners = [self.pixel(column) for column in ("y", "x", "y1", "x1")]
-            if corners[:2] == corners[2:]:
-                raise self.wrong("y1", "a corner other than y, x")
-            return BoxPrompt(*corners)
-        raise self.wrong("kind", "point or box")
+def _number(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return np.nan
 
 
 def read_prompts_csv(path: Path, movie: Movie | None = None) -> list[ObjectPrompts]:
@@ -91,7 +100,7 @@ def read_prompts_csv(path: Path, movie: Movie | None = None) -> list[ObjectPromp
     Kind `point` uses y, x and label (1, the default, or 0); kind `box` uses the corners
     y, x and y1, x1. Coordinates are image pixels, objects count from 1, frames from 0.
     The rows of one object in one frame belong together, wherever they are. In a movie of
-    stacks `frame` is the time point, and a column `z` says the plane.
+    stacks `frame` is the time point, and a column `z` the plane.
 
     Parameters
     ----------
@@ -110,49 +119,108 @@ def read_prompts_csv(path: Path, movie: Movie | None = None) -> list[ObjectPromp
     ValueError
         If it is no such table or does not fit the movie; the message names line and column.
     """
-    said: dict[tuple[int, int], list[Prompt]] = {}
-    for row in _rows(path, movie):
-        said.setdefault(row.place(), []).append(row.prompt())
-    if not said:
+    tables = [_values(rows, movie) for rows in _read_rows(path)]
+    if not tables:
         raise ValueError(f"{path.name}: expected at least one prompt below the header, found none")
+    values = np.concatenate(tables)
+    values = values[np.lexsort((values[:, 0], values[:, 1]))]  # stable: rows stay in order
+    begins = np.flatnonzero((np.diff(values[:, :2], axis=0) != 0).any(axis=1)) + 1
     return [
-        ObjectPrompts(object_id, frame, _together(prompts))
-        for (object_id, frame), prompts in sorted(said.items(), key=lambda item: item[0][::-1])
+        ObjectPrompts(int(rows[0, 0]), int(rows[0, 1]), _prompts(rows))
+        for rows in np.split(values, begins)
     ]
 
 
-def _rows(path: Path, movie: Movie | None) -> list[_Row]:
+def _read_rows(path: Path) -> Iterator[_Rows]:
+    """Read the table part by part, without empty rows."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            delimiter = ";" if ";" in file.readline() else ","
+            file.seek(0)
+            reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
+            names = [name.strip().lower() for name in next(reader, [])]
+            _check_header(path, names)
+            while part := [(reader.line_num, row) for row in islice(reader, _ROWS)]:
+                part = [(line, row) for line, row in part if any(map(str.strip, row))]
+                columns = {
+                    name: [row[i] if i < len(row) else "" for _, row in part]
+                    for i, name in enumerate(names)
+                }
+                if part:
+                    yield _Rows(path, [line for line, _ in part], columns)
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{path.name}: expected a CSV file in UTF-8, found something else"
         ) from error
-    delimiter = ";" if ";" in text.partition("\n")[0] else ","
-    table = csv.DictReader(text.splitlines(), delimiter=delimiter, skipinitialspace=True)
-    table.fieldnames = [name.strip().lower() for name in table.fieldnames or ()]
-    missing = [name for name in _ALWAYS if name not in table.fieldnames]
+    except csv.Error as error:
+        raise ValueError(
+            f"{path.name}: expected a CSV file, found a broken one ({error})"
+        ) from error
+
+
+def _check_header(path: Path, names: Sequence[str]) -> None:
+    missing = [name for name in _ALWAYS if name not in names]
     if missing:
         raise ValueError(
             f"{path.name}, line 1: expected the header {','.join(HEADER)}, "
-            f"found {','.join(table.fieldnames)!r} without {', '.join(missing)}"
+            f"found {','.join(names)[:200]!r} without {', '.join(missing)}"
         )
-    return [
-        _Row(path, table.line_num, cells, movie)
-        for cells in table
-        if any(cell and str(cell).strip() for cell in cells.values())
-    ]
 
 
-def _together(prompts: list[Prompt]) -> tuple[Prompt, ...]:
-    """Make all points one prompt, behind the boxes."""
-    points = [prompt for prompt in prompts if isinstance(prompt, PointPrompt)]
-    others = [prompt for prompt in prompts if not isinstance(prompt, PointPrompt)]
-    if not points:
-        return tuple(others)
-    places = [place for prompt in points for place in prompt.points_yx]
-    labels = [label for prompt in points for label in prompt.labels]
-    return (*others, PointPrompt(places, labels))
+def _values(rows: _Rows, movie: Movie | None) -> NDArray[np.float64]:
+    """Check rows and turn them into numbers.
+
+    Returns
+    -------
+    (N, 8): object, frame, kind, y, x, label, y1, x1; 0 where a kind has no such value.
+    """
+    values = np.zeros((len(rows), len(HEADER)))
+    values[:, 0], values[:, 1] = rows.whole("object", 1), _frames(rows, movie)
+    values[:, 2] = rows.codes("kind", _KINDS, "point or box")
+    is_box = values[:, 2] == _KINDS["box"]
+    points, boxes = rows.only(~is_box), rows.only(is_box)
+    values[~is_box, 3:6] = _points(points, movie)
+    corners = [boxes.numbers(name, "a number of pixels") for name in ("y", "x", "y1", "x1")]
+    first, last = np.stack(corners[:2], 1), np.stack(corners[2:], 1)
+    boxes.check((first != last).any(axis=1), "y1", "a corner other than y, x")
+    values[is_box, 3:5], values[is_box, 6:8] = first, last
+    return values
+
+
+def _frames(rows: _Rows, movie: Movie | None) -> NDArray[np.float64]:
+    """Read frames, counted through all planes, (N,)."""
+    frames = rows.whole("frame", 0)
+    if movie is None:
+        return frames
+    n_planes = movie.layout.n_planes
+    n_times = movie.n_frames // n_planes
+    rows.check(frames < n_times, "frame", f"a frame of the movie (0..{n_times - 1})")
+    if n_planes == 1:
+        return frames
+    planes = rows.whole("z", 0)
+    rows.check(planes < n_planes, "z", f"a plane of the stack (0..{n_planes - 1})")
+    return frames * n_planes + planes
+
+
+def _points(rows: _Rows, movie: Movie | None) -> NDArray[np.float64]:
+    """Read y, x and label, (N, 3)."""
+    places = [rows.numbers(name, "a number of pixels") for name in "yx"]
+    if movie is not None:
+        for name, place, n in zip("yx", places, movie.frame_shape, strict=True):
+            inside = (place >= -0.5) & (place <= n - 0.5)
+            rows.check(inside, name, f"a pixel of the image (0..{n - 1})")
+    labels = rows.codes("label", _LABELS, "1 (inside) or 0 (outside)")
+    return np.stack([*places, labels.astype(float)], axis=1)
+
+
+def _prompts(values: NDArray[np.float64]) -> tuple[Prompt, ...]:
+    """Make the prompts of one object in one frame: boxes, then all points as one prompt."""
+    is_box = values[:, 2] == _KINDS["box"]
+    boxes = tuple(BoxPrompt(y, x, y1, x1) for y, x, _, y1, x1 in values[is_box, 3:].tolist())
+    points = values[~is_box, 3:6]
+    if not len(points):
+        return boxes
+    return (*boxes, PointPrompt(points[:, :2], points[:, 2]))
 
 
 def write_prompts_csv(path: Path, prompts: Iterable[ObjectPrompts]) -> None:

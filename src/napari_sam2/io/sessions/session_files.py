@@ -36,6 +36,7 @@ HEADER_COPIES = 2
 
 _LONGEST_HEADER = 1 << 20  # bytes
 _LONGEST_COPY = 1 << 26  # bytes of an entry that is looked at for a copy
+_SHORTEST_LINE = 64  # bytes of an entry
 _DAMAGE = (
     ValueError,
     LookupError,
@@ -212,6 +213,8 @@ def write_session(path: Path, header: Header, entries: Iterable[Entry]) -> None:
         for number, entry in enumerate(entries):
             copied = header if number < HEADER_COPIES else None
             file.write(entry_line(entry, header.image.frame_shape, copied))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def append_lines(path: Path, n_bytes: int, lines: str) -> None:
@@ -277,16 +280,17 @@ def read_session(
     header = read_header(path)
     history = History(header.image.n_frames, header.image.frame_shape)
     damaged: list[str] = []
-    last_step = n_lines = 0
+    last_step = n_lines = n_lost = 0
     for number, line in _whole_lines(path):
         n_lines += 1
         try:
             entry = _entry(_fields(line), header.image)
-            if last_step + 1 < entry.step <= last_step + 1 + len(damaged):
+            if last_step + 1 < entry.step <= last_step + 1 + n_lost:
                 _fill_in(history, range(last_step + 1, entry.step), entry)
             history.replay(entry)
         except _DAMAGE as error:
             damaged.append(f"line {number}: damaged ({str(error) or type(error).__name__})")
+            n_lost += 1 + len(line) // _SHORTEST_LINE  # without its line breaks it can be many
         else:
             last_step = max(last_step, entry.step)
     if damaged and not history.entries:

@@ -13,6 +13,7 @@ from napari_sam2.annotation.drawn_prompts import Marks
 from napari_sam2.annotation.history import Changes, Key, Kind, StoredMask, Value
 from napari_sam2.annotation.objects import ObjectRecord
 from napari_sam2.annotation.session_settings import Settings
+from napari_sam2.io.label_images import LARGEST_ID
 from napari_sam2.masks.masklets import Confidence
 from napari_sam2.masks.packing import as_given, is_given, pack, unpack, unpack_logits
 from napari_sam2.tracks.lineage import Track
@@ -22,7 +23,7 @@ from sam2_torch.predictions import MaskLogits
 MAX_BYTES = 1 << 27
 """Bytes of a mask; a file of a few MB could otherwise ask for any amount of memory."""
 
-_LARGEST_ID = np.iinfo(np.int32).max
+
 _OF_OBJECTS = (Kind.OBJECT, Kind.TRACK, Kind.SETTINGS)
 """Kinds of values that belong to no frame."""
 
@@ -121,7 +122,7 @@ def _read(
 def _key_read(change: Mapping[str, Any], n_frames: int) -> Key:
     key = Key(Kind(change["of"]), int(change["object"]), int(change.get("frame", -1)))
     smallest = 0 if key.kind == Kind.SETTINGS else 1
-    if not smallest <= key.object_id <= _LARGEST_ID:
+    if not smallest <= key.object_id <= LARGEST_ID:
         raise ValueError(f"expected an object id of {smallest} or more, found {key.object_id}")
     if key.kind not in _OF_OBJECTS and not 0 <= key.frame < n_frames:
         raise ValueError(f"expected a frame in 0..{n_frames - 1}, found {key.frame}")

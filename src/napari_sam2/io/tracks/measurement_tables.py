@@ -46,9 +46,12 @@ def write_measurements(
     objects = collect(rows)
     tracks = measure_tracks(tracked, objects)
     first, second = tables_of(path)
-    with replacing(first) as partial, replacing(second) as partial_tracks:
+    with replacing(second) as partial_tracks, replacing(first) as partial:
         write(partial, objects)
         write(partial_tracks, tracks)
+        # two files cannot be replaced at once: after a death in between there is none of the
+        # second kind, instead of one that belongs to other objects
+        second.unlink(missing_ok=True)
 
 
 def _write_csv(path: Path, table: Table) -> None:
