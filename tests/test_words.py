@@ -8,10 +8,6 @@ import pytest
 REPO = Path(__file__).parents[1]
 
 PENDING = {
-    "model/sam2_torch/inputs",
-    "model/sam2_torch/memory",
-    "model/sam2_torch/runtime",
-    "model/sam2_torch/sessions",
     "src/napari_sam2/annotation",
     "src/napari_sam2/cli",
     "src/napari_sam2/io",

@@ -59,12 +59,12 @@ class SAM2Config:
         return self.image_size // 4
 
     def to_dict(self) -> dict[str, Any]:
-        """Make a JSON-able dictionary."""
+        """Return a dictionary that can be written as JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "SAM2Config":
-        """Read a dictionary that `to_dict` made.
+        """Return the config of a dictionary that `to_dict` made.
 
         Raises
         ------

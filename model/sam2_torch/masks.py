@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def extent(inside: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
-    """Find the rows and columns of a mask, (y0, x0, y1, x1), half open; None if it is empty."""
+def bounding_box(inside: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
+    """Find rows and columns of a dense mask, (y0, x0, y1, x1), half open; None if it is empty."""
     rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
     if len(rows) == 0:
         return None
@@ -41,16 +41,16 @@ class SparseMask:
 
     @classmethod
     def empty(cls, shape: tuple[int, int]) -> "SparseMask":
-        """Make a mask without a pixel."""
+        """Return an empty mask."""
         return cls(shape, (0, 0), (0, 0), np.zeros(0, np.uint8))
 
     @classmethod
     def from_window(
         cls, shape: tuple[int, int], window: ArrayLike, origin_yx: tuple[int, int] = (0, 0)
     ) -> "SparseMask":
-        """Make a mask from the part of it that `window` shows, (h, w), at `origin_yx`."""
+        """Return a mask from a part of it, (h, w), whose first pixel is at `origin_yx`."""
         pixels = np.asarray(window) != 0
-        found = extent(pixels)
+        found = bounding_box(pixels)
         if found is None:
             return cls.empty(shape)
         y0, x0, y1, x1 = found
@@ -60,13 +60,13 @@ class SparseMask:
 
     @classmethod
     def from_dense(cls, mask: ArrayLike) -> "SparseMask":
-        """Make a mask from a whole image of it, (H, W)."""
+        """Return a mask from its pixels in the whole image, (H, W)."""
         pixels = np.asarray(mask)
         return cls.from_window((pixels.shape[0], pixels.shape[1]), pixels)
 
     @classmethod
     def union(cls, masks: "Sequence[SparseMask]") -> "SparseMask":
-        """Make the mask of all pixels that are in any of some masks, at least one, of one shape."""
+        """Return the union of masks of one shape, at least one."""
         shown = [mask for mask in masks if mask]
         if len(shown) < 2:
             return shown[0] if shown else masks[0]
@@ -154,7 +154,7 @@ class SparseMask:
         return part
 
     def equals(self, other: "SparseMask") -> bool:
-        """Tell whether another mask has the same shape and the same pixels."""
+        """Return whether another mask has the same shape and the same pixels."""
         frame = (self.shape, self.origin_yx, self.extent_yx)
         return frame == (other.shape, other.origin_yx, other.extent_yx) and np.array_equal(
             self.bits, other.bits

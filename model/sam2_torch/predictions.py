@@ -1,4 +1,4 @@
-"""What the network answers: masks in image pixels with their scores."""
+"""Predictions: masks in image pixels with their scores."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,7 +33,7 @@ class MaskLogits:
 
     @classmethod
     def unknown(cls) -> "MaskLogits":
-        """Stand for logits that were not kept: 0 everywhere."""
+        """Return logits of 0 everywhere, for a mask without logits."""
         return cls(np.zeros((1, 1), np.int8), (0.0, 0.0), (1.0, 1.0))
 
     def at(self, rows: NDArray[Any], columns: NDArray[Any]) -> NDArray[np.float32]:

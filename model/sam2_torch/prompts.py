@@ -1,4 +1,4 @@
-"""What a user says about one object in one frame: clicks, a box, a mask.
+"""Prompts: clicks, a box or a mask of one object on one frame.
 
 Coordinates are image pixels, (row, column); the centre of the first pixel is (0, 0).
 """
@@ -15,7 +15,7 @@ from sam2_torch.masks import SparseMask
 
 @dataclass(frozen=True, eq=False)
 class PointPrompt:
-    """Clicks that are inside (1) or outside (0) of the object.
+    """Clicks inside (1) or outside (0) the object.
 
     Parameters
     ----------
@@ -129,12 +129,12 @@ class MaskPrompt:
 Prompt: TypeAlias = PointPrompt | BoxPrompt | MaskPrompt
 
 
-def extent(prompts: Sequence[Prompt]) -> tuple[float, float, float, float] | None:
-    """Find the box around all that is said to be inside of an object.
+def prompts_box(prompts: Sequence[Prompt]) -> tuple[float, float, float, float] | None:
+    """Find the bounding box of positive clicks, boxes and masks.
 
     Returns
     -------
-    (y0, x0, y1, x1) in image pixels; None if nothing is said to be inside.
+    (y0, x0, y1, x1) in image pixels; None if there are only negative clicks and empty masks.
     """
     places = [_inside(prompt) for prompt in prompts]
     points = np.concatenate([np.zeros((0, 2)), *places])

@@ -4,7 +4,7 @@ The methods know nothing of videos or sessions; a `VideoSession` decides which m
 an object sees.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -41,6 +41,10 @@ class ImageEmbedding(NamedTuple):
         """Bytes that the tensors take up."""
         return sum(tensor.nbytes for tensor in (self.features, *self.skips))
 
+    def map(self, function: Callable[[Tensor], Tensor]) -> "ImageEmbedding":
+        """Apply a function to each tensor."""
+        return ImageEmbedding(function(self.features), tuple(function(skip) for skip in self.skips))
+
 
 class Segmentation(NamedTuple):
     """The chosen mask of each of N objects.
@@ -64,7 +68,7 @@ class Segmentation(NamedTuple):
 
 
 class Memories(NamedTuple):
-    """What N objects remember; the same frames for all of them.
+    """Memories of N objects, of the same frames for all of them.
 
     Attributes
     ----------
@@ -151,11 +155,11 @@ class SAM2(nn.Module):
         return ImageEmbedding(pyramid.stride16, (pyramid.stride4, pyramid.stride8))
 
     def without_memory(self, features: Tensor) -> Tensor:
-        """Mark features (B, C, H, W) as those of a frame of which nothing is remembered."""
+        """Add the embedding of no memory to features (B, C, H, W)."""
         return features + self.no_mem_embed.reshape(1, -1, 1, 1)
 
     def attend_to_memory(self, features: Tensor, memories: Memories) -> Tensor:
-        """Condition one frame's features on what N objects remember.
+        """Condition one frame's features on the memories of N objects.
 
         Parameters
         ----------
@@ -179,7 +183,7 @@ class SAM2(nn.Module):
         return conditioned.transpose(1, 2).unflatten(2, features.shape[-2:])
 
     def _memory_tokens(self, memories: Memories) -> tuple[Tensor, Tensor, int]:
-        """Lay memories and pointers out as (N, L, memory_dim), positions as (1, L, memory_dim)."""
+        """Return memories and pointers as (N, L, memory_dim), positions as (1, L, memory_dim)."""
         spatial = torch.stack(list(memories.spatial), dim=1).to(self.dtype)  # (N, M, C, H, W)
         spatial = spatial.flatten(3).transpose(2, 3).flatten(1, 2)  # (N, M * HW, C)
         times = torch.stack([self.maskmem_tpos_enc[age - 1, 0] for age in memories.ages])
@@ -232,7 +236,7 @@ class SAM2(nn.Module):
         return self.sam_mask_decoder(pixels, grid, prompts, skips, multimask)
 
     def point_decoder(self, embedding: ImageEmbedding) -> PointDecoder:
-        """Get ready to decode many single clicks into one image."""
+        """Return a decoder for many single clicks on one image."""
         no_mask = self.sam_prompt_encoder.embed_mask(None)
         return PointDecoder(
             self.sam_mask_decoder,
@@ -347,7 +351,7 @@ class SAM2(nn.Module):
 
 
 def no_points(n: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Make what stands for the points of N objects that are only remembered."""
+    """Return the padding points of N objects without prompts."""
     points_xy = torch.zeros(n, 1, 2, device=device)
     return points_xy, torch.full((n, 1), PADDING, device=device)
 

@@ -3,7 +3,7 @@ import pytest
 
 from sam2_torch import BoxPrompt, MaskPrompt, PointPrompt
 from sam2_torch.masks import SparseMask
-from sam2_torch.prompts import extent
+from sam2_torch.prompts import prompts_box
 
 
 def test_points_keep_rows_and_columns():
@@ -49,5 +49,5 @@ def test_a_mask_of_a_large_image_takes_no_more_than_its_object():
     sparse = SparseMask.from_window((20_000, 20_000), disc, (15_000, 40))
     prompt = MaskPrompt(sparse)
     assert prompt.sparse is sparse and prompt.sparse.bits.nbytes < 100
-    assert extent([prompt]) == (15_001, 41, 15_018, 58)
-    assert extent([MaskPrompt(SparseMask.empty((20_000, 20_000)))]) is None
+    assert prompts_box([prompt]) == (15_001, 41, 15_018, 58)
+    assert prompts_box([MaskPrompt(SparseMask.empty((20_000, 20_000)))]) is None

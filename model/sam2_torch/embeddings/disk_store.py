@@ -1,4 +1,4 @@
-"""Embeddings on disk: found again after a restart, within a number of bytes."""
+"""Store embeddings on disk, within a number of bytes; they survive a restart."""
 
 import logging
 import os
@@ -25,15 +25,15 @@ ROOM = 0.9  # of the bytes, that a cleaning leaves
 
 
 def default_store_folder() -> Path:
-    """Give the folder in the user's cache; it need not be there."""
+    """Return the folder in the user's cache, which need not exist."""
     return cache_folder() / "embeddings"
 
 
 class EmbeddingStore:
     """A folder of image embeddings by fingerprint; several processes may share it.
 
-    It is a cache: a file that is broken or gone is as good as one that never was, and a disk
-    that is full costs time, not results.
+    It is a cache: a broken or missing file counts as absent, and a full disk costs time, not
+    results.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ class EmbeddingStore:
             )
 
     def clear(self) -> int:
-        """Delete all embeddings; give the bytes that this freed."""
+        """Delete all embeddings and return the bytes freed."""
         freed = 0
         for path, size, _ in self._entries():
             with suppress(FileNotFoundError):
@@ -134,7 +134,7 @@ class EmbeddingStore:
         return list(self.folder.glob(f"??/*{SUFFIX}"))
 
     def _entries(self) -> list[tuple[Path, int, float]]:
-        """List files with their sizes and when they were used last, the oldest first."""
+        """Return files with their sizes and times of last use, the oldest first."""
         entries = []
         for path in self._files():
             with suppress(OSError):  # another process has deleted it
@@ -143,7 +143,7 @@ class EmbeddingStore:
         return sorted(entries, key=lambda entry: entry[2])
 
     def _make_room(self, added: int) -> None:
-        """Delete what was not used for longest once there is too much."""
+        """Delete the least recently used embeddings once there are too many bytes."""
         if self._used_bytes is None:
             self._remove_old_parts()
             self._used_bytes = self.nbytes
@@ -162,9 +162,9 @@ class EmbeddingStore:
 
 
 def _as_laid_out(name: str, tensor: Tensor) -> dict[str, Tensor]:
-    """Turn a tensor so that its file has it as memory does, and say how it was turned.
+    """Permute a tensor to its order in memory, and add that order.
 
-    Results depend to the last bit on how the axes of what goes in lie in memory.
+    Results depend, to the last bit, on the order of the axes in memory.
     """
     order = sorted(range(tensor.ndim), key=tensor.stride, reverse=True)
     # a slice of a batch is written without the rest

@@ -1,4 +1,4 @@
-"""What an embedding depends on, as one short text."""
+"""Fingerprints of all that an embedding depends on."""
 
 import hashlib
 from typing import Any
@@ -28,12 +28,12 @@ def fingerprint_model(model: SAM2) -> str:
 
 
 def fingerprint_input(image: Tensor, model: str) -> str:
-    """Compute the fingerprint of what goes into a network, and of the network.
+    """Compute the fingerprint of an input and a network.
 
     Parameters
     ----------
     image
-        As `image_to_input` makes it: pixels, contrast, place and resolution are all in it.
+        As `image_to_input` returns it: pixels, contrast, crop and resolution are all in it.
     model
         The network's fingerprint.
     """

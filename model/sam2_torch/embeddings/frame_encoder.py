@@ -1,9 +1,11 @@
-"""Frames on their way to the network: read and sent ahead, encoded, kept for a while."""
+"""Encode frames: read and uploaded ahead on a thread, embeddings cached."""
 
 import logging
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cached_property
+from operator import itemgetter
 from threading import Lock
 from typing import Any
 
@@ -41,7 +43,7 @@ ENCODED_AT_ONCE = {"cuda": 4}  # elsewhere one: a batch is no faster there
 
 
 class FrameEncoder:
-    """Image embeddings of a movie's frames, the latest used of them kept.
+    """Image embeddings of a movie's frames; the most recently used are cached.
 
     Parameters
     ----------
@@ -86,7 +88,6 @@ class FrameEncoder:
         self._cache = EmbeddingCache(self.steps.copies, cache_bytes, host_bytes)
         self._most_at_once = ENCODED_AT_ONCE.get(model.device.type, 1)
         self.store = store
-        self._model_fingerprint: str | None = None
         self._order: range = range(0)
         self._ahead: dict[Part, Future[Pending[Tensor]]] = {}
         self._reader: ThreadPoolExecutor | None = None
@@ -95,18 +96,18 @@ class FrameEncoder:
         return len(self._frames)
 
     def __getitem__(self, frame: int) -> ImageEmbedding:
-        """Get a frame's embedding, encoding it (and some that follow) if need be."""
+        """Return a frame's embedding; encode it, and some that follow, if necessary."""
         return self.embedding(frame)
 
     def embedding(self, frame: int, crop: Crop | None = None) -> ImageEmbedding:
-        """Get the embedding of a frame, or of a part of it, encoding it if need be."""
+        """Return the embedding of a frame or a crop window; encode it if necessary."""
         part = frame, crop
         if part not in self._cache:
             self._encode(self._batch(part))
         return self._cache[part]
 
     def prepare(self, frame: int, crops: Iterable[Crop | None]) -> None:
-        """Encode some of the parts of a frame that will be asked for, together."""
+        """Encode the crop windows of a frame that are needed next in one batch."""
         parts = [(frame, crop) for crop in dict.fromkeys(crops)]
         missing = [part for part in parts if part not in self._cache]
         if len(missing) > 1 and self._most_at_once > 1:
@@ -117,7 +118,8 @@ class FrameEncoder:
 
         Yields
         ------
-        Each frame that is done. Closing the generator stops; what is done stays.
+        int
+            Each frame that is done. Closing the generator stops; what is done stays.
         """
         with self.reading_ahead(frames):
             for frame in frames:
@@ -130,11 +132,11 @@ class FrameEncoder:
                 yield frame
 
     def n_known(self, frames: Iterable[int]) -> int:
-        """Count those of some frames whose embeddings are there."""
+        """Count the frames whose embeddings are cached."""
         return sum((frame, None) in self._cache for frame in frames)
 
     def bytes_with(self, n_images: int) -> int:
-        """Estimate the bytes of the cache once so many images have been encoded."""
+        """Estimate the bytes of the cache after `n_images` images."""
         config = self.model.config
         # features of stride 16, and an eighth and a quarter of their width at 4 and 8
         numbers = config.embedding_size**2 * config.d_model * (1 + 16 / 8 + 4 / 4)
@@ -159,7 +161,7 @@ class FrameEncoder:
                 self._ahead.clear()
 
     def _batch(self, part: Part) -> list[Part]:
-        """Choose what to encode together with a part: the same of the frames that follow."""
+        """Return a part and the same part of the next frames, which are encoded in one batch."""
         frame, crop = part
         following = [(f, crop) for f in self._following(frame, self._most_at_once - 1)]
         return [part, *(other for other in following if other not in self._cache)]
@@ -180,21 +182,19 @@ class FrameEncoder:
         for part, fingerprint in fingerprints.items():
             found = self.store.get(fingerprint)
             if found is not None:
-                bring = self.steps.copies.upload
-                skips = bring(found.skips[0]), bring(found.skips[1])
-                self._cache[part] = ImageEmbedding(bring(found.features), skips)
+                self._cache[part] = found.map(self.steps.upload)
                 del inputs[part]
         for part, embedding in self._encode_together(inputs).items():
             self.store.put(fingerprints[part], embedding)
 
     def _encode_together(self, inputs: dict[Part, Tensor]) -> dict[Part, ImageEmbedding]:
-        """Encode and keep some images, in as many batches as the device's memory takes."""
+        """Encode and cache images, in as many batches as the device's memory allows."""
         done: dict[Part, ImageEmbedding] = {}
         waiting = list(inputs)
         while waiting:
             chunk = waiting[: self._most_at_once]
             try:
-                features, skips = self.steps.encode_image(torch.cat([inputs[p] for p in chunk]))
+                encoded = self.steps.encode_image(torch.cat([inputs[p] for p in chunk]))
             except torch.OutOfMemoryError:
                 if len(chunk) == 1:
                     raise
@@ -207,14 +207,14 @@ class FrameEncoder:
                 continue
             waiting = waiting[len(chunk) :]
             for i, part in enumerate(chunk):
-                one = slice(i, i + 1)
-                done[part] = ImageEmbedding(features[one], tuple(skip[one] for skip in skips))
-                self._cache[part] = done[part]
+                self._cache[part] = done[part] = encoded.map(itemgetter(slice(i, i + 1)))
         return done
 
+    @cached_property
+    def _model_fingerprint(self) -> str:
+        return fingerprint_model(self.model)
+
     def _fingerprint(self, image: Tensor) -> str:
-        if self._model_fingerprint is None:
-            self._model_fingerprint = fingerprint_model(self.model)
         return fingerprint_input(image, self._model_fingerprint)
 
     def _input(self, part: Part) -> Tensor:
@@ -224,7 +224,7 @@ class FrameEncoder:
         return pixels_to_input(sent.result(), self.contrast, self.model.config, content)
 
     def _read_on(self, part: Part) -> None:
-        """Read the same part of the frames that follow; an object may have moved on, though."""
+        """Begin to read the same part of the next frames, though an object may move out of it."""
         if self._reader is None:
             return
         frame, crop = part
@@ -234,7 +234,7 @@ class FrameEncoder:
                 self._ahead[other] = self._reader.submit(self._send, other)
 
     def _send(self, part: Part) -> Pending[Tensor]:
-        """Read a part and begin to bring it to the device."""
+        """Read a part and begin to copy it to the device."""
         return self.steps.copies.send(self._read(part))
 
     def _read(self, part: Part) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Embeddings in memory: the latest used on the device, older ones on the host."""
+"""Cache embeddings: the most recently used on the device, older ones on the host."""
 
 from collections import OrderedDict
 from typing import TYPE_CHECKING, TypeAlias
@@ -17,7 +17,7 @@ Part: TypeAlias = tuple[int, Crop | None]
 
 
 class EmbeddingCache:
-    """Keeps embeddings within two budgets, the latest used where they are needed.
+    """Keeps embeddings within two budgets, the most recently used on the device.
 
     Parameters
     ----------
@@ -41,18 +41,16 @@ class EmbeddingCache:
         return part in self._near.kept or part in self._far.kept
 
     def __getitem__(self, part: Part) -> ImageEmbedding:
-        """Get an embedding that is there, on the device.
+        """Return a cached embedding, on the device.
 
         Raises
         ------
         KeyError
-            If it is not there.
+            If it is not cached.
         """
         self._arrive()
         if part in self._far.kept:
-            features, skips = self._far.take(part)
-            bring = self._copies.upload
-            self[part] = ImageEmbedding(bring(features), (bring(skips[0]), bring(skips[1])))
+            self[part] = self._far.take(part).map(self._copies.upload)
         self._near.kept.move_to_end(part)
         return self._near.kept[part]
 
@@ -68,21 +66,21 @@ class EmbeddingCache:
         return self._near.used_bytes, self._far.used_bytes
 
     def _leave(self, part: Part, embedding: ImageEmbedding) -> None:
-        """Begin to bring an embedding to the host."""
+        """Begin to copy an embedding to the host."""
         now = self._copies.record()
         tensors = (embedding.features, *embedding.skips)
         self._leaving.append((part, [self._copies.fetch(tensor, now) for tensor in tensors]))
 
     def _arrive(self) -> None:
-        """Keep what has left the device, which was a frame ago, on the host."""
+        """Keep what left the device a frame ago on the host."""
         for part, arriving in self._leaving:
-            features, fine, middle = (pending.result() for pending in arriving)
-            self._far.keep(part, ImageEmbedding(features, (fine, middle)))
+            features, *skips = (pending.result() for pending in arriving)
+            self._far.keep(part, ImageEmbedding(features, tuple(skips)))
         self._leaving.clear()
 
 
 class _Budget:
-    """The latest used embeddings that fit into a number of bytes."""
+    """The most recently used embeddings that fit into a number of bytes."""
 
     def __init__(self, max_bytes: int) -> None:
         self.kept: OrderedDict[Part, ImageEmbedding] = OrderedDict()
@@ -90,13 +88,13 @@ class _Budget:
         self._max_bytes = max_bytes
 
     def has_room(self, embedding: ImageEmbedding) -> bool:
-        """Tell whether one fits at all."""
+        """Return whether an embedding fits at all."""
         return embedding.nbytes <= self._max_bytes
 
     def keep(
         self, part: Part, embedding: ImageEmbedding, at_least: int = 0
     ) -> list[tuple[Part, ImageEmbedding]]:
-        """Keep one; returns those that had to leave for it."""
+        """Keep an embedding, and return those that had to leave for it."""
         if part in self.kept:
             self.take(part)
         self.kept[part] = embedding
@@ -109,7 +107,7 @@ class _Budget:
         return gone
 
     def take(self, part: Part) -> ImageEmbedding:
-        """Take one out."""
+        """Remove and return an embedding."""
         embedding = self.kept.pop(part)
         self.used_bytes -= embedding.nbytes
         return embedding

@@ -1,7 +1,7 @@
-"""Which part of a large frame an object is looked for in: pure decisions.
+"""Choose the crop windows in which objects of large frames are segmented: pure decisions.
 
-Beyond the reference: a frame that is far larger than the network's input is not squeezed into
-it. Each object is seen in a square window that follows it, at a resolution of choice.
+Beyond the reference: a frame far larger than the network's input is not scaled down to it. Each
+object is segmented in a square window that moves along with it, at a chosen resolution.
 """
 
 import math
@@ -18,10 +18,10 @@ TOO_LARGE = 4  # times as large as it need be: then a window is made smaller aga
 
 @dataclass(frozen=True)
 class CropWindows:
-    """Windows on frames of one shape.
+    """Crop windows on frames of one shape.
 
     Windows have the sides `side`, 2 `side`, 4 `side` and so on, up to the whole frame, and lie
-    on a grid of a quarter of their side: so near objects share them.
+    on a grid of a quarter of their side, so that near objects share them.
 
     Parameters
     ----------
@@ -60,23 +60,24 @@ class CropWindows:
 
     @property
     def centre(self) -> Box:
-        """The middle of the frame, where to look for what was said to be nowhere."""
+        """The middle of the frame, for prompts that do not say where the object is."""
         y, x = self.frame_shape[0] / 2, self.frame_shape[1] / 2
         return y, x, y, x
 
     def around(self, box: Box, others: Iterable[Crop | None] = ()) -> Crop | None:
-        """Choose a window around a box, one that is there already if it will do.
+        """Choose a window around a box, one in use if it fits.
 
         Parameters
         ----------
         box
-            What is known of the object's extent.
+            The object's bounding box, as far as it is known.
         others
             Windows that are in use.
 
         Returns
         -------
-        The window; None for the whole frame.
+        Crop or None
+            None for the whole frame.
         """
         side = self._side(box)
         if side >= max(self.frame_shape):
@@ -94,9 +95,9 @@ class CropWindows:
         Parameters
         ----------
         last
-            The window of the last frame; it stays as long as the object is well inside.
+            The window of the last frame; it stays as long as the object is well inside it.
         box
-            Where the object was there; None if it was not seen.
+            The object's bounding box there; None if it is absent.
         others
             Windows that are in use in the next frame.
         """
@@ -110,11 +111,12 @@ class CropWindows:
         return self.around(box, others)
 
     def enlarged(self, crop: Crop | None, box: Box | None) -> Crop | None:
-        """Choose a larger window, or one that is better placed, if a mask is cut off by this one.
+        """Choose a larger window, or another place, if a window cuts a mask off.
 
         Returns
         -------
-        The new window, None for the whole frame; `crop` itself if nothing is cut off.
+        Crop or None
+            None for the whole frame; `crop` itself if nothing is cut off.
         """
         if crop is None or box is None or not self._is_cut_off(crop, box):
             return crop
@@ -137,7 +139,7 @@ class CropWindows:
         return side
 
     def _lay(self, side: int, box: Box) -> Crop:
-        """Lay a window of a side around the middle of a box, on the grid, within the frame."""
+        """Place a window of a side around the middle of a box, on the grid, within the frame."""
         step = max(1, side // 4)
         lengths = [min(side, n) for n in self.frame_shape]
         y, x = (
@@ -147,7 +149,7 @@ class CropWindows:
         return Crop((y, x), (lengths[0], lengths[1]))
 
     def _has_room(self, crop: Crop, box: Box) -> bool:
-        """Tell whether a box lies well inside of a window."""
+        """Return whether a box lies well inside a window."""
         return all(room >= MARGIN * max(crop.shape) for room in self._rooms(crop, box))
 
     def _is_cut_off(self, crop: Crop, box: Box) -> bool:
@@ -155,7 +157,7 @@ class CropWindows:
         return any(room < pixel for room in self._rooms(crop, box))
 
     def _rooms(self, crop: Crop, box: Box) -> list[float]:
-        """Measure what is free on each side of a box, where the frame does not end, too."""
+        """Return the margins between a box and those window sides that are inside the frame."""
         rooms = []
         for axis in (0, 1):
             first, n = crop.origin_yx[axis], self.frame_shape[axis]
@@ -168,7 +170,7 @@ class CropWindows:
 
 
 def join(one: Box, other: Box) -> Box:
-    """Find the smallest box around two."""
+    """Return the bounding box of two boxes."""
     return (
         min(one[0], other[0]),
         min(one[1], other[1]),
@@ -178,5 +180,5 @@ def join(one: Box, other: Box) -> Box:
 
 
 def middle(box: Box) -> tuple[float, float]:
-    """Find the row and column in the middle of a box."""
+    """Return the row and column in the middle of a box."""
     return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2

@@ -1,4 +1,4 @@
-"""Frames and parts of frames: what a movie must offer, and how little of it is read."""
+"""Frames and crops: what a sequence of frames must offer, and reading as little of it as needed."""
 
 import math
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ OVERSAMPLED = 8  # pixels read for one that is wanted, at most: the rest is skip
 
 @dataclass(frozen=True)
 class Crop:
-    """A part of a frame that goes to the network in place of the whole.
+    """A part of a frame that the network gets instead of the whole.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class Crop:
 
 
 def check_frame(frame: Any) -> NDArray[Any]:
-    """Make a frame an array of (H, W) or (H, W, 3).
+    """Return a frame as an array of (H, W) or (H, W, 3).
 
     Raises
     ------
@@ -75,7 +75,7 @@ def check_frame(frame: Any) -> NDArray[Any]:
 
 
 def shape_of_frames(frames: Frames) -> tuple[int, int]:
-    """Find (H, W) of the frames, without reading one if they say it.
+    """Return (H, W) of the frames, without reading one if they have a shape.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def shape_of_frames(frames: Frames) -> tuple[int, int]:
 
 
 def _is_array(frames: Frames) -> bool:
-    """Tell whether these are numpy, dask, zarr: (T, H, W) or (T, H, W, 3), cut by one index."""
+    """Return whether these are one array (numpy, dask, zarr) of (T, H, W) or (T, H, W, 3)."""
     shape: tuple[int, ...] = getattr(frames, "shape", ())
     return len(shape) == 3 or (len(shape) == 4 and shape[-1] in (3, 4))
 
@@ -128,7 +128,7 @@ def read_window(
 def choose_level(
     window: Window, size: tuple[int, int] | None, shapes: Sequence[tuple[int, int]]
 ) -> tuple[int, Window]:
-    """Choose where to read a window from: the lowest resolution that has enough pixels.
+    """Choose the lowest resolution with enough pixels to read a window from.
 
     Parameters
     ----------
@@ -141,8 +141,9 @@ def choose_level(
 
     Returns
     -------
-    The index of the level, and the rows and columns there; far more pixels than wanted are
-    thinned out by a step.
+    level, window
+        Index of the level, and rows and columns there; with a step where there are far more
+        pixels than needed.
     """
     if size is None:
         return 0, window
@@ -167,9 +168,9 @@ def _at_level(window: slice, n_full: int, n: int, wanted: int) -> slice:
 
 
 def sample_pixels(frames: Frames, frame: int) -> NDArray[Any]:
-    """Read some pixels that stand for a frame, (N,); of colours all.
+    """Read a sample of the pixels of a frame, (N,), of all colours.
 
-    A grid of pixels of the whole frame; of a large one a few patches, which alone are read.
+    A grid of pixels of the whole frame; of a large frame a few patches, and nothing else is read.
     """
     if not has_large_parts(frames):
         pixels = check_frame(frames[frame])
@@ -185,13 +186,13 @@ def sample_pixels(frames: Frames, frame: int) -> NDArray[Any]:
 
 
 def has_large_parts(frames: Frames) -> bool:
-    """Tell whether frames are large, and can be read in parts."""
+    """Return whether frames are large and can be read in parts."""
     in_parts = hasattr(frames, "window") or _is_array(frames)
     return in_parts and math.prod(shape_of_frames(frames)) > LARGE_FRAME_PX
 
 
 def _patches(length: int) -> list[slice]:
-    """Spread patches evenly over an axis."""
+    """Return patches that are evenly spread over an axis."""
     side = min(PATCH_PX, length)
     centres = [(2 * i + 1) * length // (2 * PATCHES) for i in range(PATCHES)]
     firsts = [min(max(centre - side // 2, 0), length - side) for centre in centres]
@@ -199,7 +200,7 @@ def _patches(length: int) -> list[slice]:
 
 
 def measure_contrast(frames: Frames) -> Contrast:
-    """Choose the intensities that become black and white, constant over a movie.
+    """Measure the intensities that become black and white, constant over a movie.
 
     The percentiles 0.1 and 99.9 of a few evenly spread frames, each sampled on a grid;
     over all colours together.
@@ -220,7 +221,7 @@ def measure_contrast(frames: Frames) -> Contrast:
 
 
 def contrast_of_frame(frames: Frames, frame: int) -> Contrast:
-    """Choose the intensities that become black and white in one frame; 0 and 1 if it has none."""
+    """Measure the intensities that become black and white in one frame; 0 and 1 without any."""
     return _percentiles(sample_pixels(frames, frame).astype(np.float64)) or (0.0, 1.0)
 
 

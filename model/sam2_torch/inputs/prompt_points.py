@@ -1,4 +1,4 @@
-"""What was said of one object on one frame so far, as the network hears it."""
+"""Clicks and box corners of one object on one frame as tensors in the network's input."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +34,16 @@ class PromptPoints:
         geometry: InputGeometry,
         before: "PromptPoints | None" = None,
     ) -> "PromptPoints":
-        """Add prompts to what was said before; a box or a mask starts anew.
+        """Make the clicks and corners of prompts, after earlier ones; a box or a mask drops these.
+
+        Parameters
+        ----------
+        prompts
+            Points, one box with or without points, or one mask, which has no points.
+        geometry
+            How the image lies in the network's input.
+        before
+            Earlier clicks and corners in the same input; None for none.
 
         Raises
         ------
@@ -62,7 +71,7 @@ class PromptPoints:
         )
 
     def moved(self, old: InputGeometry, new: InputGeometry) -> "PromptPoints":
-        """Say the same when another part of the image is seen."""
+        """Return the same clicks and corners in the input that shows another part of the image."""
         if old == new:
             return self
         return PromptPoints(new.to_input_xy(old.to_image_yx(self.points_xy)), self.labels)

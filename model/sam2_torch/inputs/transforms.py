@@ -1,4 +1,4 @@
-"""Between the image and the network: intensities, sizes, and the only axis flip (yx to xy)."""
+"""Transforms between image and network: intensities, sizes, the only axis flip (yx to xy)."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -15,8 +15,8 @@ from sam2_torch.inputs.frames import PERCENTILES as PERCENTILES
 from sam2_torch.inputs.frames import Box, Crop, Window, check_frame
 from sam2_torch.inputs.frames import Contrast as Contrast
 from sam2_torch.inputs.frames import measure_contrast as measure_contrast
-from sam2_torch.masks import SparseMask, extent
-from sam2_torch.predictions import LOGIT_STEP, MaskLogits
+from sam2_torch.masks import SparseMask, bounding_box
+from sam2_torch.predictions import LOGIT_STEP, MaskLogits, MaskPrediction
 from sam2_torch.prompts import MaskPrompt
 
 LogitsBox: TypeAlias = tuple[int, int, int, int]
@@ -29,20 +29,20 @@ FINER = 4  # how many pixels of a mask prompt stand for one of the input, at lea
 
 @dataclass(frozen=True)
 class InputGeometry:
-    """How an image, or a part of one, lies in the network's square input.
+    """Place of an image, or a crop of it, in the network's square input.
 
     Parameters
     ----------
     shape
-        (H, W) of what the network sees.
+        (H, W) of the crop, or of the image.
     size
         Side of the input.
     content
-        Height and width that it takes up in the input, from the top left corner.
+        Height and width of the crop in the input, from the top left corner.
     image_shape
         (H, W) of the whole image.
     origin_yx
-        First row and column of the image that the network sees.
+        First row and column of the crop in the image.
     """
 
     shape: tuple[int, int]
@@ -55,7 +55,7 @@ class InputGeometry:
     def fit(
         cls, image_shape: tuple[int, int], config: SAM2Config, crop: Crop | None = None
     ) -> "InputGeometry":
-        """Lay an image of (H, W), or a part of it, into a network's input."""
+        """Fit an image of (H, W), or a crop of it, into a network's input."""
         crop = crop or Crop((0, 0), image_shape)
         size, longest = config.image_size, max(crop.shape)
         content = (size, size)
@@ -76,7 +76,7 @@ class InputGeometry:
         return torch.from_numpy(np.ascontiguousarray(points[..., ::-1]))
 
     def shows(self, point_yx: tuple[float, float]) -> bool:
-        """Tell whether a point of the image is in what the network sees."""
+        """Return whether a point of the image is in the input."""
         return all(
             first <= place <= first + length
             for place, first, length in zip(point_yx, self.origin_yx, self.shape, strict=True)
@@ -95,7 +95,7 @@ class InputGeometry:
         return y + y0 / scale_y, x + x0 / scale_x, y + y1 / scale_y, x + x1 / scale_x
 
     def mask_to_input(self, prompt: MaskPrompt) -> Tensor:
-        """Bring a mask of the image to the input, (1, 1, size, size) float32 of 0 and 1.
+        """Resample a mask of the image to the input, (1, 1, size, size) float32 of 0 and 1.
 
         Raises
         ------
@@ -116,7 +116,7 @@ class InputGeometry:
 
 
 def _coverage(mask: SparseMask, window: Window, block: int) -> NDArray[np.float32]:
-    """Measure which share of each square of `block` pixels of a window a mask covers."""
+    """Return the share of each square of `block` pixels that a mask covers, 0 to 1."""
     if block == 1:
         return mask.part(*window).astype(np.float32)
     shape = tuple(-(-(part.stop - part.start) // block) for part in window)
@@ -153,7 +153,7 @@ def image_to_input(
     config: SAM2Config,
     content: tuple[int, int] | None = None,
 ) -> Tensor:
-    """Bring one image to the network's input, (1, 3, size, size) float32.
+    """Scale and normalise one image to the network's input, (1, 3, size, size) float32.
 
     Parameters
     ----------
@@ -176,12 +176,12 @@ def pixels_to_input(
     config: SAM2Config,
     content: tuple[int, int] | None = None,
 ) -> Tensor:
-    """Bring one image to the network's input where it is, as `image_to_input`.
+    """Scale and normalise one image on its device, as `image_to_input`.
 
     Parameters
     ----------
     pixels
-        (H, W) or (H, W, 3) float32, which are changed.
+        (H, W) or (H, W, 3) float32, changed in place.
     contrast, config, content
         As there.
     """
@@ -198,7 +198,7 @@ def pixels_to_input(
 
 @cache
 def _normalisation(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Make the mean and the deviation of each channel, (3, 1, 1)."""
+    """Return mean and standard deviation of each channel, (3, 1, 1)."""
     with torch.inference_mode(False):  # kept: training may ask for it next
         mean, std = (torch.tensor(value, device=device)[:, None, None] for value in (MEAN, STD))
     return mean, std
@@ -207,20 +207,20 @@ def _normalisation(device: torch.device) -> tuple[Tensor, Tensor]:
 def relay(
     maps: Tensor, old: InputGeometry, new: InputGeometry, moved_yx: tuple[float, float] = (0, 0)
 ) -> Tensor:
-    """Lay a map of what was seen of an image over another part of it.
+    """Resample a map of one crop of an image to another crop.
 
     Parameters
     ----------
     maps
-        (C, h, h) over the old part's input.
+        (C, h, h) over the input of the old crop.
     old, new
-        The parts.
+        The crops.
     moved_yx
         How far to move it on top of that, in image pixels.
 
     Returns
     -------
-    (C, h, h) over the new part's input; what was not seen is as at the border.
+    (C, h, h) over the input of the new crop; border values beyond the old one.
     """
     axes = []
     for axis in (1, 0):  # x before y, as grid_sample has it
@@ -235,6 +235,30 @@ def relay(
     return laid[0].to(maps.dtype)
 
 
+def make_prediction(
+    logits: Tensor,
+    geometry: InputGeometry,
+    iou: float,
+    object_score: float,
+    box: LogitsBox | None,
+) -> MaskPrediction:
+    """Return the mask of one object in image pixels, with its scores.
+
+    Parameters
+    ----------
+    logits
+        (h, w) float32 on the host.
+    geometry
+        How the image lies in the network's input.
+    iou, object_score
+        Of the prediction.
+    box
+        Rows and columns of the positive logits, (y0, x0, y1, x1), half open; None without any.
+    """
+    mask, coarse = logits_to_mask(logits, geometry, box), coarse_logits(logits, geometry, box)
+    return MaskPrediction(mask, logits, iou, object_score, coarse)
+
+
 def logits_to_masks(logits: Tensor, geometry: InputGeometry) -> list[SparseMask]:
     """Threshold (N, h, w) logits at image resolution, one mask each.
 
@@ -244,24 +268,27 @@ def logits_to_masks(logits: Tensor, geometry: InputGeometry) -> list[SparseMask]
     that the positive logits can reach is computed, which is the same and costs what the
     object covers.
     """
-    return [logits_to_mask(one, geometry, extent(one.numpy() > 0)) for one in logits.float().cpu()]
+    return [
+        logits_to_mask(one, geometry, bounding_box(one.numpy() > 0)) for one in logits.float().cpu()
+    ]
 
 
 def coarse_logits(
     logits: Tensor, geometry: InputGeometry, box: LogitsBox | None
 ) -> MaskLogits | None:
-    """Cut what is positive out of (h, w) logits, with where it lies in the image.
+    """Crop (h, w) logits to the positive ones, with their place in the image.
 
     Parameters
     ----------
     logits, geometry
         Of the host, and how they lie in the image.
     box
-        Rows and columns of what is positive, (y0, x0, y1, x1), half open; None if nothing is.
+        Rows and columns of the positive logits, (y0, x0, y1, x1), half open; None without any.
 
     Returns
     -------
-    None if nothing is.
+    MaskLogits or None
+        None without positive logits.
     """
     if box is None:
         return None
@@ -301,8 +328,11 @@ def _interpolation(
 ) -> tuple[int, Tensor, Tensor]:
     """Find the image pixels that the logits of a range reach, and how to interpolate them.
 
-    Returns the first pixel, the (2, P) neighbouring logits of each pixel and the (P,)
-    weight of the second.
+    Returns
+    -------
+    first, neighbours, weight
+        The first pixel, the (2, P) neighbouring logits of each pixel, the (P,) weight of the
+        second one.
     """
     first = max(0, int((reached[0] - 0.5) / scale) - 1)
     last = min(n_pixels, int((reached[1] + 1.5) / scale) + 2)

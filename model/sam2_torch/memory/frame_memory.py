@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from sam2_torch.inputs.frames import Crop
-from sam2_torch.masks import extent
+from sam2_torch.masks import bounding_box
 from sam2_torch.memory.packed_logits import PackedLogits
 from sam2_torch.runtime.host_copies import Copies
 from sam2_torch.runtime.pending import Pending
@@ -40,7 +40,7 @@ class FrameAnswer(NamedTuple):
         """Rows and columns of the mask on the grid of the logits, (y0, x0, y1, x1), half open."""
         if isinstance(self.logits, PackedLogits):
             return self.logits.box
-        return extent(self.logits.numpy() > 0)
+        return bounding_box(self.logits.numpy() > 0)
 
     def unpacked_logits(self) -> Tensor:
         """Return (h, w) float32 logits."""

@@ -1,9 +1,9 @@
-"""How much memory following objects takes, and how many fit at a time.
+"""Estimate the memory of tracking objects, and how many fit at a time.
 
 Notes
 -----
-Counted from the sizes of the largest tensors that are there at the same time, those of memory
-attention. On a CPU the growth of the process was within 30 % of it (`docs/architecture.md`).
+Counted from the largest tensors that exist at the same time, those of memory attention. On a CPU
+the growth of the process was within 30 % of it (`docs/architecture.md`).
 """
 
 import torch
@@ -21,7 +21,7 @@ POINTER_ITEM_BYTES = 2
 
 
 def objects_at_once(config: SAM2Config, device: torch.device, dtype: torch.dtype) -> int:
-    """Choose how many objects to follow in one batch, at least one."""
+    """Return how many objects to track in one batch, at least one."""
     most = AT_ONCE.get(device.type, AT_ONCE_ELSEWHERE)
     if device.type != "cuda":
         return most
@@ -30,7 +30,7 @@ def objects_at_once(config: SAM2Config, device: torch.device, dtype: torch.dtype
 
 
 def computing_bytes(config: SAM2Config, dtype: torch.dtype) -> int:
-    """Estimate the bytes of the device that computing takes for each object of a batch."""
+    """Estimate the device memory of computing, in bytes for each object of a batch."""
     places, width = config.embedding_size**2, config.d_model
     tokens = FULL_MEMORY * places + (RECENT_POINTERS + 1) * width // config.memory_dim
     keys = tokens * 2 * (config.memory_dim + width)
@@ -39,21 +39,21 @@ def computing_bytes(config: SAM2Config, dtype: torch.dtype) -> int:
 
 
 def memory_bytes(config: SAM2Config) -> int:
-    """Estimate the bytes of what is remembered of one object, on the device."""
+    """Estimate the device memory of one object's memories, in bytes."""
     return FULL_MEMORY * config.embedding_size**2 * config.memory_dim * MEMORY_ITEM_BYTES
 
 
 def kept_bytes(config: SAM2Config, n_objects: int, n_masks: int) -> int:
-    """Estimate the bytes of the host that results take.
+    """Estimate the host memory of results, in bytes.
 
     Parameters
     ----------
     config
         Sizes of the network.
     n_objects
-        How many objects are followed at the same time: their latest logits are not packed.
+        How many objects are tracked at the same time: their latest logits are not packed.
     n_masks
-        How many masks will be there, of all objects in all frames.
+        Masks of all objects in all frames.
     """
     recent = n_objects * FULL_MEMORY * config.logits_size**2 * LOGIT_ITEM_BYTES
     return recent + n_masks * (RECORD_BYTES + config.d_model * POINTER_ITEM_BYTES)

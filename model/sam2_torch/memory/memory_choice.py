@@ -1,6 +1,6 @@
 """Which memories of an object count on a frame, and which may leave the device."""
 
-from typing import Protocol
+from dataclasses import dataclass
 
 from sam2_torch.memory.memory_bank import MemoryBank
 from sam2_torch.memory.selection import (
@@ -13,24 +13,9 @@ from sam2_torch.memory.selection import (
 )
 
 
-class MemoryChoice(Protocol):
-    """Chooses memories along the axes of a movie."""
-
-    @property
-    def reach(self) -> int:
-        """How many frames back an object attends to at most, but for prompted ones."""
-
-    def select(
-        self, bank: MemoryBank, frame: int, direction: Direction, excluded: int | None = None
-    ) -> Selection:
-        """Select what an object attends to on a frame; `excluded` does not count."""
-
-    def release(self, bank: MemoryBank, frame: int) -> None:
-        """Drop from the device what is no longer recent at a frame, and pack what is older."""
-
-
+@dataclass(frozen=True)
 class RecentFrames:
-    """Memories along one axis, time or depth.
+    """The choice of memories along one axis, time or depth.
 
     Parameters
     ----------
@@ -40,22 +25,23 @@ class RecentFrames:
         How many prompted frames to attend to, the nearest; None for all.
     """
 
-    reach = RECENT_POINTERS
+    n_frames: int
+    max_prompted: int | None
 
-    def __init__(self, n_frames: int, max_prompted: int | None) -> None:
-        self._n_frames, self._max_prompted = n_frames, max_prompted
+    @property
+    def reach(self) -> int:
+        """How many frames back an object attends to at most, but for prompted ones."""
+        return RECENT_POINTERS
 
     def select(
         self, bank: MemoryBank, frame: int, direction: Direction, excluded: int | None = None
     ) -> Selection:
-        """Select as `select_memories` does."""
+        """Select what an object attends to on a frame; `excluded` does not count."""
         prompted, known = _without(bank, excluded)
-        return select_memories(
-            frame, direction, self._n_frames, prompted, known, self._max_prompted
-        )
+        return select_memories(frame, direction, self.n_frames, prompted, known, self.max_prompted)
 
     def release(self, bank: MemoryBank, frame: int) -> None:
-        """Keep 6 spatial memories and 15 pointers on each side."""
+        """Drop from the device what is no longer recent at a frame, and pack what is older."""
         for other, memory in {**bank.inherited, **bank.tracked.unpacked}.items():
             if abs(other - frame) > RECENT_MEMORIES:
                 memory.leave_device()
@@ -64,44 +50,46 @@ class RecentFrames:
         bank.tracked.pack(lambda other: abs(other - frame) > RECENT_POINTERS)
 
 
-class RecentPlanes:
-    """Memories in depth and time.
+@dataclass(frozen=True)
+class RecentPlanes(RecentFrames):
+    """The choice of memories in depth and time; frames are the planes of all time points.
 
     Parameters
     ----------
-    n_frames, max_prompted
-        As for `RecentFrames`; frames are the planes of all time points.
     n_planes
         Planes of each time point.
     """
 
-    def __init__(self, n_frames: int, n_planes: int, max_prompted: int | None) -> None:
-        self._n_frames, self._n_planes = n_frames, n_planes
-        self._max_prompted = max_prompted
-        self.reach = RECENT_POINTERS * n_planes
+    n_planes: int
+
+    @property
+    def reach(self) -> int:
+        """How many frames back an object attends to at most, but for prompted ones."""
+        return RECENT_POINTERS * self.n_planes
 
     def select(
         self, bank: MemoryBank, frame: int, direction: Direction, excluded: int | None = None
     ) -> Selection:
-        """Select as `select_plane_memories` does."""
+        """Select what an object attends to on a plane; the direction is that in depth."""
         prompted, known = _without(bank, excluded)
+        entry = bank.entries.get(frame // self.n_planes)
         return select_plane_memories(
             frame,
             direction,
-            self._n_frames,
+            self.n_frames,
             prompted,
             known,
-            self._n_planes,
-            bank.entries.get(frame // self._n_planes),
-            self._max_prompted,
+            self.n_planes,
+            entry,
+            self.max_prompted,
         )
 
     def release(self, bank: MemoryBank, frame: int) -> None:
-        """Keep this time point and the one that the object came from."""
-        time = frame // self._n_planes
+        """Pack all but this time point and the one that the object came from."""
+        time = frame // self.n_planes
         entry = bank.entries.get(time)
         kept = (time, time if entry is None else entry.source)
-        bank.tracked.pack(lambda other: other // self._n_planes not in kept)
+        bank.tracked.pack(lambda other: other // self.n_planes not in kept)
 
 
 def _without(bank: MemoryBank, excluded: int | None) -> tuple[list[int], MemoryBank | set[int]]:

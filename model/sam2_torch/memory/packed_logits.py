@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sam2_torch.masks import extent
+from sam2_torch.masks import bounding_box
 from sam2_torch.runtime.host_copies import Copies
 from sam2_torch.runtime.pending import Pending
 
@@ -46,16 +46,10 @@ class PackedLogits:
         """Pack (h, w) float32 logits of the host."""
         values = logits.numpy()
         height, width = values.shape
-        visible = extent(values > VISIBLE_LOGIT)
-        y0, x0, y1, x1 = (
-            (0, 0, 0, 0)
-            if visible is None
-            else (
-                max(visible[0] - 1, 0),
-                max(visible[1] - 1, 0),
-                min(visible[2] + 1, height),
-                min(visible[3] + 1, width),
-            )
+        y0, x0, y1, x1 = bounding_box(values > VISIBLE_LOGIT) or (1, 1, -1, -1)  # nothing at 0, 0
+        (y0, x0), (y1, x1) = (
+            (max(y0 - 1, 0), max(x0 - 1, 0)),
+            (min(y1 + 1, height), min(x1 + 1, width)),
         )
         window = values[y0:y1, x0:x1]
         outside = values.sum(dtype=np.float64) - window.sum(dtype=np.float64)
@@ -97,7 +91,7 @@ class PackedLogits:
     @property
     def box(self) -> tuple[int, int, int, int] | None:
         """Rows and columns of the mask, (y0, x0, y1, x1), half open; None if it is empty."""
-        box, (y, x) = extent(self.window > 0), self.origin
+        box, (y, x) = bounding_box(self.window > 0), self.origin
         return box and (y + box[0], x + box[1], y + box[2], x + box[3])
 
     def unpack(self) -> Tensor:

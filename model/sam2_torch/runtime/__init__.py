@@ -1,1 +1,1 @@
-"""How inference runs: devices, host copies, CUDA graphs, inference steps and interruption."""
+"""Runtime of inference: devices, host copies, CUDA graphs, inference steps and interruption."""

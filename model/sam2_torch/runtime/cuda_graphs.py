@@ -1,8 +1,8 @@
-"""Functions of tensors that a CUDA device replays, instead of being told each kernel anew.
+"""Record functions of tensors as CUDA graphs, and replay them.
 
-Following one object takes about a thousand short kernels for each frame, and telling a device of
-them takes longer than computing them. A graph is recorded once for each shape of the arguments,
-and then started as a whole. Nothing depends on it: where recording fails, functions are called.
+Tracking one object takes about a thousand short kernels for each frame, and launching them takes
+longer than computing them. A graph is recorded once for each shape of the arguments, and then
+launched as a whole. Where recording fails, the functions are called instead.
 """
 
 import logging
@@ -25,15 +25,16 @@ MOST_COUNTED = 128
 
 
 class Recorder(Protocol):
-    """Records what a function does on a device."""
+    """Records the work of a function on a device."""
 
     def record(self, function: Callable[[], R]) -> tuple[Replay, R]:
-        """Record a function, which need not run yet.
+        """Record a function; recording need not run it.
 
         Returns
         -------
-        What runs it again on the tensors that it was given, and what it returns: tensors that
-        each replay overwrites, and that hold nothing before the first one.
+        replay, result
+            A function that runs it again on the same tensors, and its result: tensors that
+            each replay overwrites, undefined before the first one.
 
         Raises
         ------
@@ -44,7 +45,7 @@ class Recorder(Protocol):
 
 
 class CudaRecorder:
-    """Records CUDA graphs, which share their memory: they never run at the same time."""
+    """Records CUDA graphs in one memory pool, as they never run at the same time."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -52,36 +53,36 @@ class CudaRecorder:
         self._pool = torch.cuda.graph_pool_handle()
 
     def record(self, function: Callable[[], R]) -> tuple[Replay, R]:
-        """Record a function as `Recorder.record` says."""
+        """Record a function; as `Recorder.record`."""
         graph, before = torch.cuda.CUDAGraph(), torch.cuda.current_stream(self._device)
-        # what other threads do with the device meanwhile, such as copies, does no harm
+        # "thread_local": other threads may use the device meanwhile, for example to copy
         capture = torch.cuda.graph(graph, self._pool, self._stream, "thread_local")
         try:
             with torch.cuda.device(self._device), capture:
                 result = function()
         finally:
-            torch.cuda.set_stream(before)  # a recording that breaks off leaves its own behind
+            torch.cuda.set_stream(before)  # a failed recording leaves its own stream set
         return graph.replay, result
 
 
 def recorder_for(device: torch.device) -> Recorder | None:
-    """Make what records on a device; None where nothing does."""
+    """Return a recorder for a device; None where there is none."""
     return CudaRecorder(device) if device.type == "cuda" else None
 
 
 class Graphs:
-    """Calls functions of tensors; replays those calls whose shapes have come often enough.
+    """Calls functions of tensors, and replays calls whose shapes were seen often enough.
 
     Arguments are tensors, tuples and lists of them, and hashable values. The functions must not
-    wait for the device, must not change their arguments, and must depend on nothing that changes
-    but these and the sources. Methods are those of one object.
+    wait for the device nor change their arguments, and must depend on nothing else that changes
+    but the sources. Methods must be those of one object.
 
     Parameters
     ----------
     recorder
-        Of the device; None to call the functions and do nothing else.
+        Of the device; None to call the functions and record nothing.
     sources
-        Tensors that the functions read beside their arguments: weights.
+        Tensors that the functions read besides their arguments: weights.
 
     Notes
     -----
@@ -100,7 +101,7 @@ class Graphs:
         if self._recorder is None or not torch.is_inference_mode_enabled():
             return function(*arguments)
         tensors: list[Tensor] = []
-        # of a method the plain function: whoever owns it is not to be kept for these graphs
+        # the function of a method: the key must not keep its object alive
         named = getattr(function, "__func__", function)
         key = (named, _signature(arguments, tensors), _state(self._sources))
         recording = self._recordings.get(key) or self._record(key, function, arguments)
@@ -112,7 +113,7 @@ class Graphs:
     def _record(
         self, key: Hashable, function: Callable[..., Any], arguments: tuple[Any, ...]
     ) -> "_Recording | None":
-        """Record a call if it is worth it and can be done; the calls before warmed it up."""
+        """Record a call if that pays and is possible; earlier calls warmed it up."""
         if not self._is_worth_it(key):
             return None
         assert self._recorder is not None
@@ -121,7 +122,7 @@ class Graphs:
         try:
             held = _each(arguments, torch.clone)
             replay, result = self._recorder.record(lambda: function(*held))
-        except RuntimeError as error:  # that the memory is full among them
+        except RuntimeError as error:  # also when the memory is full
             self._give_up(error)
             return None
         inputs: list[Tensor] = []
@@ -139,7 +140,7 @@ class Graphs:
         return False
 
     def _call_plainly(self, function: Callable[..., R], arguments: tuple[Any, ...]) -> R:
-        """Call a function; if there is no room for it, in the room that the graphs take."""
+        """Call a function; if the memory is full, free that of the graphs."""
         try:
             return function(*arguments)
         except torch.OutOfMemoryError as error:
@@ -149,7 +150,7 @@ class Graphs:
         return function(*arguments)
 
     def _give_up(self, error: RuntimeError) -> None:
-        """Go on without graphs, for good."""
+        """Stop using graphs."""
         self._recorder = None
         self._recordings.clear()
         self._calls.clear()
@@ -175,7 +176,7 @@ class _Recording(NamedTuple):
 
 
 def _signature(value: Any, tensors: list[Tensor]) -> Hashable:
-    """Describe a value but for the numbers of its tensors, and collect those."""
+    """Describe a value without the contents of its tensors, and collect these."""
     if isinstance(value, Tensor):
         tensors.append(value)
         return value.shape, value.stride(), value.dtype, value.device
@@ -185,7 +186,7 @@ def _signature(value: Any, tensors: list[Tensor]) -> Hashable:
 
 
 def _each(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """Change each tensor of a value, and keep everything else."""
+    """Apply a function to each tensor of a value, and keep everything else."""
     if isinstance(value, Tensor):
         return change(value)
     if isinstance(value, tuple | list):
@@ -195,9 +196,9 @@ def _each(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 
 def _state(sources: Sequence[Tensor]) -> tuple[int, int]:
-    """Tell where tensors are, which are moved together, and how often they were changed.
+    """Return where tensors are, which are moved together, and how often they were changed.
 
-    As far as PyTorch counts changes; it is asked before each call, so it has to be quick.
+    As far as PyTorch counts changes. Called before each call, so it has to be fast.
     """
     place = sources[0].data_ptr() if sources else 0
     return place, sum(source._version for source in sources)

@@ -1,4 +1,4 @@
-"""Which device runs the network, and in which precision."""
+"""Devices and precisions: choose and describe them."""
 
 import ctypes
 import os
@@ -13,18 +13,18 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class DeviceDescription:
-    """What there is to know of one device.
+    """Description of one device.
 
     Parameters
     ----------
     name
         As `choose_device` takes it: "cuda:1", "mps", "cpu".
     product
-        For people.
+        Name of the product.
     memory_bytes, free_bytes
-        Of its own memory; None where it has none or does not say.
+        Of its own memory; None where it has none or does not report it.
     dtype
-        The precision that it is fastest in, `fast_dtype`.
+        Its fastest precision, `fast_dtype`.
     """
 
     name: str
@@ -43,7 +43,7 @@ class DeviceDescription:
 
 
 def choose_device(device: str | torch.device = "auto") -> torch.device:
-    """Resolve "auto" and check that the device is there.
+    """Resolve "auto" and check that the device exists.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def choose_device(device: str | torch.device = "auto") -> torch.device:
     Raises
     ------
     ValueError
-        If it is not there.
+        If it does not exist.
     """
     counts = _counts()
     if device == "auto":
@@ -73,7 +73,7 @@ def choose_device(device: str | torch.device = "auto") -> torch.device:
 
 
 def choose_dtype(device: torch.device) -> torch.dtype:
-    """Choose the usual precision of a device: bfloat16 on cards that have it, else float32.
+    """Return the default precision of a device: bfloat16 on GPUs that support it, else float32.
 
     The range of float16, which older cards and MPS have, is too small to be safe.
     """
@@ -85,10 +85,10 @@ def choose_dtype(device: torch.device) -> torch.dtype:
 
 
 def fast_dtype(device: torch.device) -> torch.dtype:
-    """Choose the precision that a device is fastest in.
+    """Return the fastest precision of a device.
 
-    As `choose_dtype`, and bfloat16 on CPUs that multiply it themselves (AVX-512 BF16, AMX):
-    twice as fast there, and masks are as good, though not the same in every pixel.
+    As `choose_dtype`, and bfloat16 on CPUs with instructions for it (AVX-512 BF16, AMX): twice
+    as fast there, and masks are as good, though not the same in every pixel.
     """
     if device.type == "cpu" and any(_cpu_has(unit) for unit in ("avx512_bf16", "amx_tile")):
         return torch.bfloat16
@@ -101,12 +101,12 @@ def _cpu_has(unit: str) -> bool:
 
 
 def describe_devices() -> list[DeviceDescription]:
-    """Describe the devices of this machine, the one that "auto" takes first."""
+    """Describe the devices of this machine; the first one is that of "auto"."""
     return [describe_device(torch.device(name)) for name in _names(_counts())]
 
 
 def describe_device(device: torch.device) -> DeviceDescription:
-    """Describe a device that is there."""
+    """Describe an existing device."""
     product, total, free = f"{os.cpu_count()} cores", None, None
     if device.type == "cuda":
         product = torch.cuda.get_device_name(device)
@@ -119,11 +119,10 @@ def describe_device(device: torch.device) -> DeviceDescription:
 
 
 def release_freed_memory() -> None:
-    """Give the host's freed memory back to the system; nothing happens beside glibc.
+    """Return freed host memory to the system; does nothing without glibc.
 
-    glibc keeps freed blocks for later, and results, which are small and stay, come to lie
-    among them: without this a process grows by what it frees, hundreds of MB in a long run.
-    It takes some milliseconds.
+    glibc keeps freed blocks, and results, which are small and stay, are placed among them:
+    without this a process grows by hundreds of MB in a long propagation. It takes milliseconds.
     """
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)

@@ -1,6 +1,6 @@
-"""What the network does for each frame, as steps that a device can replay.
+"""The network's work on a frame, as steps that a device can replay.
 
-The steps never wait: their arguments are on the device, and so are their results.
+Steps never wait for the device: their arguments and results stay there.
 """
 
 from typing import NamedTuple
@@ -56,11 +56,12 @@ class InferenceSteps:
     def encode_image(self, images: Tensor) -> ImageEmbedding:
         """Encode (B, 3, S, S) normalised images."""
         on_device = images.to(self.model.device, self.model.dtype)
-        return self._graphs.call(self._encode_image, on_device)
+        return self._graphs.call(self.model.encode_image, on_device)
 
     def attend(self, embedding: ImageEmbedding, memories: Memories) -> Tensor:
         """Condition a frame's features on the memories of N objects, (N, C, H, W)."""
-        return self._graphs.call(self._attend, embedding.features, self._placed(memories))
+        features, placed = embedding.features, self._placed(memories)
+        return self._graphs.call(self.model.attend_to_memory, features, placed)
 
     def answer(self, embedding: ImageEmbedding, prompts: PromptTensors) -> tuple[Segmentation, ...]:
         """Answer prompts: all candidates, the best first.
@@ -102,12 +103,6 @@ class InferenceSteps:
         """Copy the ages of pointers, which differ from frame to frame, to the device."""
         ages = torch.as_tensor(memories.pointer_ages, dtype=torch.float32)
         return memories._replace(pointer_ages=self.upload(ages))
-
-    def _encode_image(self, images: Tensor) -> ImageEmbedding:
-        return self.model.encode_image(images)
-
-    def _attend(self, features: Tensor, memories: Memories) -> Tensor:
-        return self.model.attend_to_memory(features, memories)
 
     def _answer(
         self, embedding: ImageEmbedding, prompts: PromptTensors

@@ -1,4 +1,4 @@
-"""Break off what a network is doing, between two of its layers."""
+"""Interrupt a network between two of its layers."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,24 +8,24 @@ from torch import nn
 
 
 class Interrupted(Exception):
-    """What the network was doing was broken off; nothing came of it."""
+    """The network was interrupted and returned nothing."""
 
 
 @contextmanager
 def interruptible(model: nn.Module, stop: Callable[[], bool]) -> Iterator[None]:
-    """Let the network ask before each layer whether to go on.
+    """Let the network check before each layer whether to stop.
 
     Parameters
     ----------
     model
-        The network; it is as before when the context ends.
+        The network; unchanged when the context ends.
     stop
-        Asked often, on the thread that calls the network.
+        Called often, on the thread that calls the network.
 
     Raises
     ------
     Interrupted
-        Within the context, as soon as `stop` says so.
+        Within the context, as soon as `stop` returns True.
     """
 
     def ask(module: nn.Module, arguments: Any) -> None:

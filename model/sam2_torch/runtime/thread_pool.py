@@ -1,8 +1,8 @@
-"""Do many small pieces of work at once on a CPU, each piece on one core.
+"""Do many small pieces of work at once on a CPU, each on one core.
 
-PyTorch would share out each operation between the cores and let them wait for each other
-after it. Where operations are small and pieces are many, a core for each piece is faster, and
-a core that something else keeps busy holds up its own piece only.
+PyTorch distributes each operation over the cores, which then wait for each other. For many
+small operations one core per piece is faster, and a core that is busy elsewhere delays its own
+piece only.
 """
 
 from collections import deque
@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 
 def count_at_once(device: torch.device) -> int:
-    """Tell how many pieces of work are done at once on a device."""
+    """Return how many pieces of work are done at once on a device."""
     return torch.get_num_threads() if device.type == "cpu" else 1
 
 

@@ -1,6 +1,6 @@
-"""One image: the verbs of a session without time."""
+"""Segment objects in one image."""
 
-from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
@@ -8,8 +8,8 @@ from torch import Tensor
 
 from sam2_torch.embeddings.frame_encoder import FrameEncoder
 from sam2_torch.inputs.prompt_points import PromptPoints
-from sam2_torch.inputs.transforms import Contrast, coarse_logits, logits_to_masks
-from sam2_torch.masks import extent
+from sam2_torch.inputs.transforms import Contrast, make_prediction
+from sam2_torch.masks import bounding_box
 from sam2_torch.predictions import MaskPrediction
 from sam2_torch.prompts import MaskPrompt, Prompt
 from sam2_torch.runtime.inference_steps import PromptTensors
@@ -99,21 +99,11 @@ class ImageSession:
         decoded = self._embeddings.steps.decode(self._embeddings[0], tensors)
         order = decoded.ious[0].argsort(descending=True)
         logits = decoded.logits[0, order].float().cpu()
-        ious = decoded.ious[0, order].tolist()
-        return self._predictions(logits, ious, float(decoded.object_scores[0, 0]))
-
-    def _predictions(
-        self, logits: Tensor, ious: Sequence[float], object_score: float
-    ) -> list[MaskPrediction]:
-        geometry = self._embeddings.geometry
-        masks = logits_to_masks(logits, geometry)
+        score = float(decoded.object_scores[0, 0])
+        predictions = [
+            make_prediction(one, geometry, iou, score, bounding_box(one.numpy() > 0))
+            for one, iou in zip(logits, decoded.ious[0, order].tolist(), strict=True)
+        ]
         return [
-            MaskPrediction(
-                mask,
-                one.clamp(-MAX_LOGIT, MAX_LOGIT),
-                iou,
-                object_score,
-                coarse_logits(one, geometry, extent(one.numpy() > 0)),
-            )
-            for mask, one, iou in zip(masks, logits, ious, strict=True)
+            replace(each, logits=each.logits.clamp(-MAX_LOGIT, MAX_LOGIT)) for each in predictions
         ]

@@ -13,7 +13,7 @@ from sam2_torch.inputs.prompt_points import PromptPoints
 from sam2_torch.masks import SparseMask
 from sam2_torch.memory.frame_memory import FrameMemory
 from sam2_torch.memory.memory_bank import MemoryBank
-from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, extent
+from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, prompts_box
 from sam2_torch.sessions.prompt_changes import prompt_change
 from sam2_torch.sessions.tracker import Tracker
 
@@ -161,7 +161,7 @@ class PromptAnswers:
         """
         previous = bank.unprompted(frame) if before is None else before.memory
         excluded = frame if before is None else excluded
-        crop = self._tracker.choose_crop(extent(prompts), previous, in_use)
+        crop = self._tracker.choose_crop(prompts_box(prompts), previous, in_use)
         tries: list[tuple[PromptPoints, list[FrameMemory]]] = []
         for _ in range(MAX_TRIES):
             points = self._points(before, prompts, crop)

@@ -15,6 +15,8 @@ class PromptedObjects:
     ----------
     banks
         Memory banks by object id, in the order in which objects were first prompted.
+    frames
+        Prompts by object id and frame.
     changed
         Frames by object id whose prompts no propagation has taken up yet.
     """
@@ -22,7 +24,7 @@ class PromptedObjects:
     def __init__(self) -> None:
         self.banks: dict[int, MemoryBank] = {}
         self.changed: dict[int, set[int]] = {}
-        self._frames: dict[tuple[int, int], PromptedFrame] = {}
+        self.frames: dict[tuple[int, int], PromptedFrame] = {}
 
     def bank(self, object_id: int) -> MemoryBank:
         """Return the memory bank of an object.
@@ -47,13 +49,9 @@ class PromptedObjects:
             If there is no such object, or it has no prompt on this frame.
         """
         self.bank(object_id)
-        if (object_id, frame) not in self._frames:
+        if (object_id, frame) not in self.frames:
             raise KeyError(f"object {object_id} has no prompt on frame {frame}")
-        return self._frames[object_id, frame]
-
-    def find(self, object_id: int, frame: int) -> PromptedFrame | None:
-        """Return the prompts of an object on a frame; None if it has none."""
-        return self._frames.get((object_id, frame))
+        return self.frames[object_id, frame]
 
     def prompted(self, object_ids: Iterable[int]) -> dict[int, list[int]]:
         """Return the prompted frames of those objects that have any, in order."""
@@ -62,7 +60,7 @@ class PromptedObjects:
 
     def given_mask(self, object_id: int, frame: int) -> SparseMask | None:
         """Return the mask that the user gave of an object on a frame; None if there is none."""
-        found = self._frames.get((object_id, frame))
+        found = self.frames.get((object_id, frame))
         return None if found is None else found.given_mask
 
     def is_unchanged(self, object_id: int) -> bool:
@@ -76,8 +74,8 @@ class PromptedObjects:
 
     def put(self, object_id: int, frame: int, found: PromptedFrame) -> None:
         """Keep the answer to prompts; an unknown object becomes a new one."""
-        before = self._frames.get((object_id, frame))
-        self._frames[object_id, frame] = found
+        before = self.frames.get((object_id, frame))
+        self.frames[object_id, frame] = found
         if before is not None and found.memory is before.memory:
             return
         bank = self.banks.setdefault(object_id, MemoryBank())
@@ -89,7 +87,7 @@ class PromptedObjects:
     def remove_prompts(self, object_id: int, frame: int) -> None:
         """Remove the prompts of an object on a frame; its mask there stays as if tracked."""
         self.bank(object_id).remove_prompts(frame)
-        self._frames.pop((object_id, frame), None)
+        self.frames.pop((object_id, frame), None)
         self._note_change(object_id, [frame])
 
     def forget_tracked(self, object_id: int) -> None:
@@ -110,14 +108,14 @@ class PromptedObjects:
         self.bank(object_id)
         del self.banks[object_id]
         self.changed.pop(object_id, None)
-        for place in [place for place in self._frames if place[0] == object_id]:
-            del self._frames[place]
+        for place in [place for place in self.frames if place[0] == object_id]:
+            del self.frames[place]
 
     def clear(self) -> None:
         """Remove all objects."""
         self.banks.clear()
         self.changed.clear()
-        self._frames.clear()
+        self.frames.clear()
 
     def take_changes(self, object_ids: Iterable[int] | None = None) -> dict[int, set[int]]:
         """Return and clear the changed frames of prompted objects, of all by default."""

@@ -12,7 +12,7 @@ from sam2_torch.predictions import FrameResult
 from sam2_torch.runtime.devices import release_freed_memory
 from sam2_torch.sessions.object_ends import ObjectEnds
 from sam2_torch.sessions.prompted_objects import PromptedObjects
-from sam2_torch.sessions.propagation_plan import PropagationPlan, Run
+from sam2_torch.sessions.propagation_plan import Run
 from sam2_torch.sessions.tracker import Tracker
 
 REJOINED_FRAMES = 3  # in a row
@@ -32,9 +32,9 @@ class Propagation:
         Segments.
     embeddings
         Of the frames.
-    depth
-        Gives the bounds of the stack of a frame, where objects end in depth; None where they
-        do not end.
+    stack_bounds
+        Returns the first and last plane of the stack that a frame is in, where objects end in
+        depth; None where they do not end.
     """
 
     def __init__(
@@ -42,10 +42,10 @@ class Propagation:
         objects: PromptedObjects,
         tracker: Tracker,
         embeddings: FrameEncoder,
-        depth: PropagationPlan | None,
+        stack_bounds: Callable[[int], tuple[int, int]] | None,
     ) -> None:
         self._objects, self._tracker, self._embeddings = objects, tracker, embeddings
-        self._depth = depth
+        self._stack_bounds = stack_bounds
         # where results can be on their way while the next frame is computed
         self._overlap = embeddings.steps.copies.overlap
 
@@ -96,9 +96,9 @@ class Propagation:
 
     def _ends_of(self, run: Run) -> ObjectEnds | None:
         """Apply the rule for ends to a run in depth."""
-        if self._depth is None or not run.order():
+        if self._stack_bounds is None or not run.order():
             return None
-        first, last = self._depth.bounds(run.order()[0])
+        first, last = self._stack_bounds(run.order()[0])
         prompted = {
             i: [f for f in self._objects.bank(i).prompted_frames() if first <= f <= last]
             for i in run.frames

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
 from sam2_torch.memory.selection import Direction
 from sam2_torch.sessions.prompted_objects import PromptedObjects
@@ -37,79 +37,44 @@ class Run:
         return [object_id for object_id, frames in self.frames.items() if frame in frames]
 
 
-class PropagationPlan(Protocol):
-    """The order in which objects are propagated along the axes of a movie."""
-
-    def runs(
-        self,
-        objects: PromptedObjects,
-        object_ids: Iterable[int],
-        direction: PropagationDirection,
-        span: tuple[int, int],
-        start: int | None = None,
-    ) -> Iterator[Run]:
-        """Plan the runs of a propagation; later ones may depend on the masks of earlier ones."""
-
-    def corrections(
-        self, objects: PromptedObjects, changed: Mapping[int, Iterable[int]]
-    ) -> Iterator[Run]:
-        """Plan to run again what changed prompts can have changed."""
-
-    def estimate(
-        self,
-        objects: PromptedObjects,
-        object_ids: Iterable[int],
-        direction: PropagationDirection,
-        span: tuple[int, int],
-        *,
-        with_empty: bool,
-    ) -> list[Run]:
-        """Estimate the runs of a propagation, planes beyond the ends of objects included or not."""
-
-    def bounds(self, frame: int) -> tuple[int, int]:
-        """Return the first and last frame on the axis along which a frame's neighbours lie."""
-
-
 class FrameByFrame:
-    """Propagation along one axis, time or depth.
+    """The order of a propagation along one axis, time or depth.
 
     Parameters
     ----------
+    objects
+        Prompts and memories of the movie.
     n_frames
         Length of the movie.
     """
 
-    def __init__(self, n_frames: int) -> None:
-        self._n_frames = n_frames
+    def __init__(self, objects: PromptedObjects, n_frames: int) -> None:
+        self._objects, self._n_frames = objects, n_frames
 
     def runs(
         self,
-        objects: PromptedObjects,
         object_ids: Iterable[int],
         direction: PropagationDirection,
         span: tuple[int, int],
         start: int | None = None,
-    ) -> Iterator[Run]:
+    ) -> Iterable[Run]:
         """Plan as `whole_runs` does."""
-        yield from whole_runs(direction, objects.prompted(object_ids), span, start)
+        return whole_runs(direction, self._objects.prompted(object_ids), span, start)
 
-    def corrections(
-        self, objects: PromptedObjects, changed: Mapping[int, Iterable[int]]
-    ) -> Iterator[Run]:
+    def corrections(self, changed: Mapping[int, Iterable[int]]) -> Iterable[Run]:
         """Plan as `correction_runs` does."""
-        yield from correction_runs(changed, self._n_frames)
+        return correction_runs(changed, self._n_frames)
 
     def estimate(
         self,
-        objects: PromptedObjects,
         object_ids: Iterable[int],
         direction: PropagationDirection,
         span: tuple[int, int],
         *,
-        with_empty: bool,
+        with_empty: bool,  # no frame is known to be empty beforehand
     ) -> list[Run]:
         """Return the runs, which are known beforehand."""
-        return list(self.runs(objects, object_ids, direction, span))
+        return list(self.runs(object_ids, direction, span))
 
     def bounds(self, frame: int) -> tuple[int, int]:
         """Return the first and last frame."""

@@ -1,4 +1,4 @@
-"""What following objects will take, before it is done: time and memory."""
+"""Estimate time and memory of a propagation beforehand."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ class Estimate:
     seconds
         None where the speed of the network on this device is not known.
     device_bytes
-        On the network's device at the most: weights, kept embeddings, memories, computing.
+        Peak on the network's device: weights, cached embeddings, memories, computing.
     host_bytes
-        Of what is kept on the host, results above all.
+        On the host, mostly results.
     """
 
     seconds: float | None
@@ -43,7 +43,7 @@ class Estimate:
 
 
 def known_speed(model: SAM2) -> Speed | None:
-    """Look up what was measured of a network where it is, in its precision; None if nothing."""
+    """Return the measured speed of a network on its device in its precision; None without one."""
     dtype = str(model.dtype).removeprefix("torch.")
     for speed in read_speeds(model.config):
         if (speed.device, speed.dtype) == (str(model.device), dtype):
@@ -59,7 +59,7 @@ def estimate_propagation(
     object_ids: Iterable[int] | None = None,
     speed: Speed | None = None,
 ) -> Estimate:
-    """Estimate what `VideoSession.propagate` will take, without doing it.
+    """Estimate time and memory of `VideoSession.propagate`.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def estimate_propagation(
     direction, frames, object_ids
         As for `propagate`.
     speed
-        Of this network on this device (see `speeds`); without it the time is not told.
+        Of this network on this device (see `speed_records`); without it the time is None.
 
     Raises
     ------
@@ -77,8 +77,7 @@ def estimate_propagation(
 
     Notes
     -----
-    Where objects are seen in windows of their own, each is taken to have its own, and time
-    and memory are upper limits.
+    With crop windows each object is taken to have its own, so time and memory are upper limits.
     """
     model, embeddings = session.model, session.embeddings
     runs = session.runs(direction, frames=frames, object_ids=object_ids)
@@ -105,14 +104,14 @@ def _seconds(
     for run in runs:
         prompted = {i: set(session.prompted_frames(i)) for i in run.frames}
         for frame in run.order():
-            following = [i for i, its in run.frames.items() if frame in its]
-            steps = [run.frames[i].index(frame) for i in following if frame not in prompted[i]]
+            tracked = [i for i in run.objects_at(frame) if frame not in prompted[i]]
+            steps = [run.frames[i].index(frame) for i in tracked]
             seconds += _step_seconds(steps, speed)
     return seconds
 
 
 def _step_seconds(steps: Sequence[int], speed: Speed) -> float:
-    """Estimate one frame's time from how many frames each object has been followed."""
+    """Estimate the time of one frame, given how many frames each object was tracked."""
     if not steps:
         return 0.0
     fullness = sum(min(1.0, step / FULL_MEMORY) for step in steps) / len(steps)

@@ -1,4 +1,4 @@
-"""Measure how fast a network is where it is."""
+"""Measure the speed of a network on its device."""
 
 import time
 from collections.abc import Iterator
@@ -16,22 +16,25 @@ from sam2_torch.sessions.image_session import ImageSession
 
 _SIDE = 512
 _LONG_ENOUGH_S = 1.0
-_TOGETHER = {"cuda": 16}  # objects; elsewhere one is enough work for the device, more cost as much
+_TOGETHER = {
+    "cuda": 16
+}  # objects; elsewhere one object keeps the device busy, and more cost as much each
 
 
 def measure_speed(model: SAM2) -> Speed:
-    """Time a network; a second, or as long as two rounds take."""
+    """Measure a network for a second, or for two rounds if these take longer."""
     *_, speed = speed_rounds(model)
     assert speed is not None, "only the first round has no result"
     return speed
 
 
 def speed_rounds(model: SAM2) -> Iterator[Speed | None]:
-    """Time a network, round by round: between two of them it is free for other work.
+    """Measure a network round by round; between two rounds it is free for other work.
 
     Yields
     ------
-    The best of the rounds so far; None after the first one, which only warms up.
+    Speed or None
+        The best of the rounds so far; None after the first one, which only warms up.
     """
     device = describe_device(model.device)
     dtype = str(model.dtype).removeprefix("torch.")
@@ -45,7 +48,7 @@ def speed_rounds(model: SAM2) -> Iterator[Speed | None]:
 
 
 def _time_round(model: SAM2) -> tuple[float, ...]:
-    """Time what a network does, in seconds, in the order of the fields of `Speed`."""
+    """Measure seconds in the order of the fields of `Speed`."""
     first, alone = _time_following(model, 1, 1), _time_following(model, 1, FULL_MEMORY)
     more, together = alone, _TOGETHER.get(model.device.type, 1)
     if together > 1:
@@ -55,7 +58,7 @@ def _time_round(model: SAM2) -> tuple[float, ...]:
 
 
 def _time_image(model: SAM2) -> tuple[float, float]:
-    """Time the embedding of an image and a click on it, in seconds."""
+    """Measure the embedding of an image and a click on it, in seconds."""
     y, x = np.mgrid[:_SIDE, :_SIDE]
     image = 200.0 * ((y - 200) ** 2 + (x - 300) ** 2 < 40**2) + 20 * np.sin(y / 9) * np.cos(x / 7)
     session = ImageSession(model, image)
@@ -63,7 +66,7 @@ def _time_image(model: SAM2) -> tuple[float, float]:
     seconds = []
     for _ in range(2):
         start = time.perf_counter()
-        session.predict(click)  # its answer is on the host: the device is done
+        session.predict(click)  # the mask is on the host: the device is done
         seconds.append(time.perf_counter() - start)
     whole, click_s = seconds
     return max(whole - click_s, 0.0), click_s
@@ -71,7 +74,7 @@ def _time_image(model: SAM2) -> tuple[float, float]:
 
 @torch.inference_mode()
 def _time_following(model: SAM2, n_objects: int, n_memories: int) -> float:
-    """Time one more frame of some objects that remember some frames, its embedding given."""
+    """Measure one frame of N objects with M memories, without its embedding, in seconds."""
     size, config = model.config.embedding_size, model.config
     zeros = partial(torch.zeros, device=model.device, dtype=model.dtype)
     embedding = ImageEmbedding(

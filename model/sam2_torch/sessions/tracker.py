@@ -9,12 +9,12 @@ from sam2_torch.embeddings.frame_encoder import FrameEncoder
 from sam2_torch.inputs.crop_windows import CropWindows, join
 from sam2_torch.inputs.frames import Box, Crop
 from sam2_torch.inputs.prompt_points import PromptPoints
-from sam2_torch.inputs.transforms import coarse_logits, logits_to_mask
+from sam2_torch.inputs.transforms import make_prediction
 from sam2_torch.masks import SparseMask
 from sam2_torch.memory.frame_memory import FrameMemory, fetch_answers
 from sam2_torch.memory.memory_bank import MemoryBank
 from sam2_torch.memory.memory_budget import objects_at_once
-from sam2_torch.memory.memory_choice import MemoryChoice
+from sam2_torch.memory.memory_choice import RecentFrames
 from sam2_torch.memory.memory_gathering import MemoryGatherer
 from sam2_torch.memory.selection import Direction, Selection
 from sam2_torch.predictions import MaskPrediction
@@ -46,7 +46,7 @@ class Tracker:
         self,
         steps: InferenceSteps,
         embeddings: FrameEncoder,
-        choice: MemoryChoice,
+        choice: RecentFrames,
         crops: CropWindows | None = None,
     ) -> None:
         self.model = steps.model
@@ -204,12 +204,12 @@ class Tracker:
     @torch.inference_mode()
     def prediction(self, memory: FrameMemory, mask: SparseMask | None = None) -> MaskPrediction:
         """Make the mask of a frame in image pixels, or take the one that the user gave."""
-        answer, geometry = memory.result(), self._embeddings.geometry_of(memory.crop)
-        logits, box, coarse = answer.unpacked_logits(), answer.box, None
-        if mask is None:
-            mask = logits_to_mask(logits, geometry, box)
-            coarse = coarse_logits(logits, geometry, box)
-        return MaskPrediction(mask, logits, answer.iou, answer.object_score, coarse)
+        answer = memory.result()
+        logits, scores = answer.unpacked_logits(), (answer.iou, answer.object_score)
+        if mask is not None:
+            return MaskPrediction(mask, logits, *scores)
+        geometry = self._embeddings.geometry_of(memory.crop)
+        return make_prediction(logits, geometry, *scores, answer.box)
 
     def absent(self) -> MaskPrediction:
         """Make the mask of an object that is not looked for."""

@@ -11,7 +11,7 @@ from sam2_torch.embeddings.frame_encoder import CACHE_BYTES, FrameEncoder
 from sam2_torch.inputs.crop_windows import CropWindows
 from sam2_torch.inputs.frames import Contrast, Frames
 from sam2_torch.memory.memory_bank import MemoryBank
-from sam2_torch.memory.memory_choice import MemoryChoice, RecentFrames, RecentPlanes
+from sam2_torch.memory.memory_choice import RecentFrames, RecentPlanes
 from sam2_torch.predictions import FrameResult, MaskPrediction
 from sam2_torch.prompts import Prompt
 from sam2_torch.runtime.interruption import Interrupted, interruptible
@@ -22,7 +22,6 @@ from sam2_torch.sessions.propagation import Propagation
 from sam2_torch.sessions.propagation_plan import (
     FrameByFrame,
     PropagationDirection,
-    PropagationPlan,
     Run,
     frames_around,
     single_directions,
@@ -128,25 +127,24 @@ class VideoSession:
             size = model.config.image_size
             self.crops = CropWindows.at_resolution(resolution, self.frame_shape, size)
         n, n_planes = self.n_frames, None if depth is None else depth.n_planes
-        self._choice: MemoryChoice = RecentFrames(n, max_prompted)
+        if n_planes is not None and (n_planes < 1 or n % n_planes):
+            raise ValueError(
+                f"n_planes: expected a number of planes that {n} frames are a multiple of, "
+                f"found {n_planes}"
+            )
+        steps, objects = self.embeddings.steps, PromptedObjects()
+        choice = RecentFrames(n, max_prompted)
         if n_planes is not None:
-            if n_planes < 1 or n % n_planes:
-                raise ValueError(
-                    f"n_planes: expected a number of planes that {n} frames are a multiple of, "
-                    f"found {n_planes}"
-                )
-            self._choice = RecentPlanes(n, n_planes, max_prompted)
-        steps = self.embeddings.steps
-        self._tracker = Tracker(steps, self.embeddings, self._choice, self.crops)
-        self._plan: PropagationPlan = FrameByFrame(n)
+            choice = RecentPlanes(n, max_prompted, n_planes)
+        tracker = Tracker(steps, self.embeddings, choice, self.crops)
+        self._plan: FrameByFrame | StackByStack = FrameByFrame(objects, n)
         if depth is not None and n_planes is not None:
-            box_in_image = self._tracker.box_in_image
-            self._plan = StackByStack(n_planes, n, depth.plane_step_px, box_in_image)
-        self._answers = PromptAnswers(self._tracker, self.embeddings)
-        self._objects = PromptedObjects()
-        self._propagation = Propagation(
-            self._objects, self._tracker, self.embeddings, self._plan if depth else None
-        )
+            step = depth.plane_step_px
+            self._plan = StackByStack(objects, n, n_planes, step, tracker.box_in_image)
+        bounds = None if depth is None else self._plan.bounds
+        self._objects, self._tracker, self._reach = objects, tracker, choice.reach
+        self._answers = PromptAnswers(tracker, self.embeddings)
+        self._propagation = Propagation(objects, tracker, self.embeddings, bounds)
 
     @property
     def n_frames(self) -> int:
@@ -214,7 +212,7 @@ class VideoSession:
         self._check_place(object_id, frame)
         prompts = tuple(prompt) if isinstance(prompt, Sequence) else (prompt,)
         bank = self._objects.banks.get(object_id) or MemoryBank()
-        before = None if replace else self._objects.find(object_id, frame)
+        before = None if replace else self._objects.frames.get((object_id, frame))
         crops = self._objects.crops_in_use(frame)
         return self._accept(
             object_id, frame, self._answers.add(bank, frame, before, prompts, crops)
@@ -278,7 +276,7 @@ class VideoSession:
         After an error everything is as before the call.
         """
         self._check_place(object_id, frame)
-        before = self._objects.find(object_id, frame)
+        before = self._objects.frames.get((object_id, frame))
         if not prompts:
             if before is not None:
                 self._objects.remove_prompts(object_id, frame)
@@ -382,7 +380,7 @@ class VideoSession:
             If the frame is outside the movie.
         """
         self._check_frame(frame)
-        self._objects.inherit(mother, frame, daughters, self._choice.reach)
+        self._objects.inherit(mother, frame, daughters, self._reach)
 
     def remove_object(self, object_id: int) -> None:
         """Remove an object; also while it is propagated.
@@ -475,7 +473,7 @@ class VideoSession:
             targets = wanted
             while targets:
                 self._objects.take_changes(targets)
-                yield from self._plan.runs(self._objects, targets, direction, span, start)
+                yield from self._plan.runs(targets, direction, span, start)
                 changed = self._objects.changed if later is None else later
                 targets = list(self._objects.prompted(set(changed) & set(self._objects.changed)))
 
@@ -505,7 +503,7 @@ class VideoSession:
 
         def runs() -> Iterator[Run]:
             while changed := self._objects.take_changes(wanted):
-                yield from self._plan.corrections(self._objects, changed)
+                yield from self._plan.corrections(changed)
 
         return self._results(runs())
 
@@ -572,7 +570,7 @@ class VideoSession:
         planes where they were prompted.
         """
         ids, span = self._wanted(object_ids), self._check_span(frames)
-        runs = self._plan.estimate(self._objects, ids, direction, span, with_empty=True)
+        runs = self._plan.estimate(ids, direction, span, with_empty=True)
         return sum(len(run.order()) for run in runs)
 
     def runs(
@@ -584,7 +582,7 @@ class VideoSession:
     ) -> list[Run]:
         """Estimate which objects `propagate` will take the network through, on which frames."""
         ids, span = self._wanted(object_ids), self._check_span(frames)
-        return self._plan.estimate(self._objects, ids, direction, span, with_empty=False)
+        return self._plan.estimate(ids, direction, span, with_empty=False)
 
     def _results(self, runs: Iterator[Run]) -> Iterator[FrameResult]:
         for run in runs:

@@ -6,8 +6,7 @@ found again, each attending to its neighbour and to itself at the time before.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from sam2_torch.inputs.frames import Box
 from sam2_torch.memory.frame_memory import FrameMemory
@@ -18,12 +17,6 @@ from sam2_torch.sessions.prompted_objects import PromptedObjects
 from sam2_torch.sessions.propagation_plan import PropagationDirection, Run, whole_runs
 
 
-class BoxInImage(Protocol):
-    """Finds the bounding box of a mask in image pixels."""
-
-    def __call__(self, memory: FrameMemory) -> Box | None: ...
-
-
 class StackByStack:
     """Propagation in depth and time; a frame's number is time * n_planes + plane.
 
@@ -31,26 +24,33 @@ class StackByStack:
 
     Parameters
     ----------
-    n_planes
-        Planes of each time point.
+    objects
+        Prompts and memories of the movie.
     n_frames
         Planes of all time points.
+    n_planes
+        Planes of each time point.
     plane_step_px
         How many pixels two planes are apart; None if unknown.
     box_in_image
-        Finds bounding boxes.
+        Finds the bounding box of a mask in image pixels.
     """
 
     def __init__(
-        self, n_planes: int, n_frames: int, plane_step_px: float | None, box_in_image: BoxInImage
+        self,
+        objects: PromptedObjects,
+        n_frames: int,
+        n_planes: int,
+        plane_step_px: float | None,
+        box_in_image: Callable[[FrameMemory], Box | None],
     ) -> None:
+        self._objects = objects
         self._n_planes, self._n_frames = n_planes, n_frames
         self._plane_step_px = plane_step_px
         self._box_in_image = box_in_image
 
     def runs(
         self,
-        objects: PromptedObjects,
         object_ids: Iterable[int],
         direction: PropagationDirection,
         span: tuple[int, int],
@@ -62,25 +62,22 @@ class StackByStack:
         out one by one.
         """
         first = None if start is None else start // self._n_planes
-        for through_time, time in self._times(objects, object_ids, direction, span, first):
+        for through_time, time in self._times(object_ids, direction, span, first):
             begins = {}
             for object_id in through_time.objects_at(time):
-                if objects.is_unchanged(object_id):
-                    bank = objects.bank(object_id)
+                if self._objects.is_unchanged(object_id):
+                    bank = self._objects.bank(object_id)
                     bank.commit()
                     is_start = time == through_time.frames[object_id].start
                     begins[object_id] = self._begin(bank, time, through_time.direction, is_start)
             yield from self._up_and_down(time, begins, {})
 
-    def corrections(
-        self, objects: PromptedObjects, changed: Mapping[int, Iterable[int]]
-    ) -> Iterator[Run]:
+    def corrections(self, changed: Mapping[int, Iterable[int]]) -> Iterable[Run]:
         """Plan to propagate the changed objects again through all time points."""
-        yield from self.runs(objects, changed, "both", (0, self._n_frames))
+        return self.runs(changed, "both", (0, self._n_frames))
 
     def estimate(
         self,
-        objects: PromptedObjects,
         object_ids: Iterable[int],
         direction: PropagationDirection,
         span: tuple[int, int],
@@ -93,9 +90,9 @@ class StackByStack:
         between planes is known and empty planes do not count, to be as deep as it is wide there.
         """
         runs: list[Run] = []
-        for through_time, time in self._times(objects, object_ids, direction, span, None):
+        for through_time, time in self._times(object_ids, direction, span, None):
             ranges = {
-                i: self._expected_range(objects.bank(i), time, with_empty)
+                i: self._expected_range(self._objects.bank(i), time, with_empty)
                 for i in through_time.objects_at(time)
             }
             begins = {i: begin for i, (_, begin, _) in ranges.items()}
@@ -109,7 +106,6 @@ class StackByStack:
 
     def _times(
         self,
-        objects: PromptedObjects,
         object_ids: Iterable[int],
         direction: PropagationDirection,
         span: tuple[int, int],
@@ -119,7 +115,7 @@ class StackByStack:
         n = self._n_planes
         times = {
             i: sorted({frame // n for frame in frames})
-            for i, frames in objects.prompted(object_ids).items()
+            for i, frames in self._objects.prompted(object_ids).items()
         }
         for run in whole_runs(direction, times, (span[0] // n, -(-span[1] // n)), start):
             for time in run.order():
@@ -145,14 +141,14 @@ class StackByStack:
         if prompted and is_start:
             bank.entries.pop(time, None)
             return prompted[0]
-        plane = prompted[0] if prompted else self.largest_plane(bank, source)
+        plane = prompted[0] if prompted else self._largest_plane(bank, source)
         if plane is None:  # lost: stay where it was
             lost_in = bank.entries.get(source)
             plane = self._n_planes // 2 if lost_in is None else lost_in.plane
         bank.entries[time] = Entry(source, plane)
         return plane
 
-    def largest_plane(self, bank: MemoryBank, time: int) -> int | None:
+    def _largest_plane(self, bank: MemoryBank, time: int) -> int | None:
         """Find the plane in which an object is largest; None if it is absent from all."""
         areas = [_area(bank.get(time * self._n_planes + z)) for z in range(self._n_planes)]
         largest = max(areas)

@@ -16,7 +16,7 @@ from sam2_torch.inputs.transforms import (
     measure_contrast,
     relay,
 )
-from sam2_torch.masks import SparseMask, extent
+from sam2_torch.masks import SparseMask, bounding_box
 from sam2_torch.predictions import LOGIT_STEP
 
 TINY = RELEASED["sam2.1_hiera_tiny"]
@@ -135,7 +135,7 @@ def test_windowed_masks_equal_the_whole_interpolation(config, shape):
         np.testing.assert_array_equal(mask.to_dense()[~unsure], (expected > 0).numpy()[~unsure])
     for logits, expected in zip(smooth, whole, strict=True):
         coarse, inside = (
-            coarse_logits(logits, geometry, extent(logits.numpy() > 0)),
+            coarse_logits(logits, geometry, bounding_box(logits.numpy() > 0)),
             np.nonzero((expected > 1e-4).numpy()),
         )
         if coarse is None:
@@ -152,7 +152,7 @@ def test_logits_of_a_window_lie_where_the_window_lies():
     logits[20:40, 50:70] = torch.arange(1, 21).float()  # rises from left to right
     (mask,) = logits_to_masks(logits[None], geometry)
     rows, columns = np.nonzero(mask.to_dense())
-    found = coarse_logits(logits, geometry, extent(logits.numpy() > 0)).at(rows, columns)
+    found = coarse_logits(logits, geometry, bounding_box(logits.numpy() > 0)).at(rows, columns)
     left, right = found[columns < np.median(columns)], found[columns > np.median(columns)]
     assert found.min() > -LOGIT_STEP
     assert left.mean() + 5 < right.mean()

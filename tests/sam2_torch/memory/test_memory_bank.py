@@ -64,7 +64,7 @@ def test_frames_that_are_no_longer_recent_leave_the_device():
 
 
 def test_of_stacks_this_time_point_and_the_one_before_stay():
-    bank, choice = bank_with([2], [0, 1, 3, 4, 5, 6, 7, 8, 9]), RecentPlanes(15, 5, None)
+    bank, choice = bank_with([2], [0, 1, 3, 4, 5, 6, 7, 8, 9]), RecentPlanes(15, None, 5)
     bank.tracked[12] = memory()
     bank.entries[2] = Entry(1, 2)
     choice.release(bank, 12)

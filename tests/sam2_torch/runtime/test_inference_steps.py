@@ -99,9 +99,9 @@ def memories(n, side):
 LOGITS = on_meta(1, 1, 32, 32)
 POINTS = on_meta(1, 2, 2), on_meta(1, 2, dtype=torch.int32)
 CALLS = {
-    "images": lambda own, image: own._encode_image(on_meta(2, 3, 128, 128)),
+    "images": lambda own, image: own.model.encode_image(on_meta(2, 3, 128, 128)),
     "follow": lambda own, image: own._track(image, memories(3, 8)),
-    "attend": lambda own, image: own._attend(image.features, memories(3, 8)),
+    "attend": lambda own, image: own.model.attend_to_memory(image.features, memories(3, 8)),
     "click": lambda own, image: own._answer(image, PromptTensors(POINTS, None, True)),
     "refine": lambda own, image: own._answer(image, PromptTensors(POINTS, LOGITS, False)),
     "decode": lambda own, image: own._decode(image, PromptTensors(POINTS, None, True)),
@@ -115,7 +115,7 @@ CALLS = {
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_no_step_makes_the_host_wait(network, call):
     with torch.inference_mode():
-        image = network._encode_image(on_meta(1, 3, 128, 128))
+        image = network.model.encode_image(on_meta(1, 3, 128, 128))
         call(network, image)  # tables that are made once are made
         with NothingWaits():
             call(network, image)
