@@ -47,7 +47,18 @@ def _run(argv: Sequence[str] | None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from napari_sam2.cli import auto, demo, doctor, embed, export, link, models, track, train
+    from napari_sam2.cli import (
+        auto,
+        demo,
+        doctor,
+        embed,
+        export,
+        link,
+        models,
+        segment,
+        track,
+        train,
+    )
 
     parser = argparse.ArgumentParser(
         prog="napari-sam2",
@@ -60,6 +71,16 @@ def _parser() -> argparse.ArgumentParser:
         "--traceback", action="store_true", help="after an error, print where it came from"
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (track, auto, link, train, embed, export, models, demo, doctor):
-        module.add_commands(commands)
+    for module in (track, segment, auto, link, train, embed, export, models, demo, doctor):
+        command = commands.add_parser(
+            module.__name__.rpartition(".")[2],
+            help=module.HELP,
+            description=module.DESCRIPTION,
+            epilog=module.EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter
+            if module.EPILOG
+            else argparse.HelpFormatter,
+        )
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
     return parser

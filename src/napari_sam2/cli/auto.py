@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from sam2_torch import SAM2, EverythingOptions
     from sam2_torch.automatic import TrackOptions
 
-_EPILOG = """\
+HELP = "find all objects without prompts, and follow them"
+DESCRIPTION = "Segment everything in images, movies or stacks, or track everything."
+
+EPILOG = """\
 Without --track every frame is segmented on its own, and objects are numbered anew in each one.
 With it objects are found in the seed frames, followed through all others, and keep their number.
 
@@ -42,21 +45,13 @@ _SCORE_COLUMNS = ("object", "frame", "score")
 _DIVISION_COLUMNS = ("frame", "mother", "daughter1", "daughter2", "score")
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command to the parser."""
-    parser = commands.add_parser(
-        "auto",
-        help="find all objects without prompts, and follow them",
-        description="Segment everything in images, movies or stacks, or track everything.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     add_input(parser)
     _add_objects(parser)
     _add_tracking(parser)
     add_appearance(parser)
     add_model(parser)
-    parser.set_defaults(run=run)
 
 
 def _add_objects(parser: argparse.ArgumentParser) -> None:

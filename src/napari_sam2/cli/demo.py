@@ -26,23 +26,23 @@ from sam2_torch.prompts import PointPrompt
 
 _MOST_CELLS = 40
 
+HELP = "track a synthetic movie, or your own, and draw a picture of it"
+DESCRIPTION = (
+    "Click once in each cell of the first frame, follow the cells, and leave movie.tif (if "
+    "none is given), prompts.csv, labels.tif and outlines.png in a folder. In your own movie,"
+    " the cells are what is brighter than the background."
+)
+EPILOG = ""
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command to the parser."""
-    parser = commands.add_parser(
-        "demo",
-        help="track a synthetic movie, or your own, and draw a picture of it",
-        description="Click once in each cell of the first frame, follow the cells, and leave "
-        "movie.tif (if none is given), prompts.csv, labels.tif and outlines.png in a folder. In "
-        "your own movie, the cells are what is brighter than the background.",
-    )
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     parser.add_argument("movie", metavar="MOVIE", nargs="?", help="synthetic nuclei if left out")
     parser.add_argument("-o", "--output", metavar="FOLDER", required=True)
     add_overwrite(parser)
     parser.add_argument("--axes", help="of MOVIE, for example TYX or ZYX")
     parser.add_argument("--channel", metavar="C", type=channels, help="of MOVIE (default: 0)")
     add_model(parser)
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -22,16 +22,14 @@ _FIXES = {
     "imagecodecs": "only for TIFFs compressed with LZW, JPEG and the like: pip install imagecodecs",
 }
 
+HELP = "say what is installed, what would compute, how fast, and what is missing"
+DESCRIPTION = "Print versions, devices, a short speed check and what is missing."
+EPILOG = ""
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command to the parser."""
-    parser = commands.add_parser(
-        "doctor",
-        help="say what is installed, what would compute, how fast, and what is missing",
-        description="Print versions, devices, a short speed check and what is missing.",
-    )
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default: auto)")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

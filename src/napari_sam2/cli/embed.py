@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
     from sam2_torch import SAM2, EmbeddingStore
 
-_HELP = """\
+HELP = "encode movies ahead of time, so that clicks and runs need not wait for it"
+DESCRIPTION = "Write the image embeddings of movies to disk, or delete them."
+
+EPILOG = """\
 Embeddings are what the network makes of a frame before it knows of any object; that takes most of
 the time. They are found again by the pixels and by the network, here and in the widget (Model >
 More > Keep embeddings on disk), and by `napari-sam2 track --embeddings`. What is there already is
@@ -35,15 +38,8 @@ holds at most 20 GB: what was not used for longest makes room.
 """
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command to the parser."""
-    parser = commands.add_parser(
-        "embed",
-        help="encode movies ahead of time, so that clicks and runs need not wait for it",
-        description="Write the image embeddings of movies to disk, or delete them.",
-        epilog=_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     parser.add_argument("inputs", metavar="IN", nargs="*", help="movies, stacks or images")
     add_store(parser)
     parser.add_argument("--clear", action="store_true", help="delete all that is in the folder")
@@ -52,10 +48,9 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--channel", metavar="C", type=channels, help="which (default: 0)")
     add_appearance(parser)
     add_model(parser)
-    parser.set_defaults(run=run_embed)
 
 
-def run_embed(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Run `napari-sam2 embed`."""
     if not arguments.inputs and not arguments.clear:
         raise ValueError("embed: expected a movie, or --clear, found neither")

@@ -16,7 +16,10 @@ from napari_sam2.io.tracks.formats import (
     read_tracked,
 )
 
-_HELP = (
+HELP = "write masks and tracks in the formats of other programs"
+DESCRIPTION = "Read masks, tracks and divisions, and write them in other formats."
+
+EPILOG = (
     "formats of OUT, by its suffix:\n"
     + "".join(f"  {suffix:<10} {one.name}\n" for suffix, one in FORMATS.items())
     + """
@@ -26,15 +29,8 @@ intensities, and .mp4 shows the image, where --movie says what the masks lie on.
 )
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command to the parser."""
-    parser = commands.add_parser(
-        "export",
-        help="write masks and tracks in the formats of other programs",
-        description="Read masks, tracks and divisions, and write them in other formats.",
-        epilog=_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     parser.add_argument(
         "input",
         metavar="IN",
@@ -57,10 +53,9 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="what .mp4 shows of the movie (default: 0); tables have the intensities of all",
     )
     add_overwrite(parser)
-    parser.set_defaults(run=run_export)
 
 
-def run_export(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Run `napari-sam2 export`."""
     outputs = [checked_file(Path(output)) for output in arguments.output]
     written = [file for output in outputs for file in find_format(output).files(output)]

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
     from sam2_torch import SAM2
 
-_HELP = """\
+HELP = "track the objects of a label movie that has no identities"
+DESCRIPTION = "Give the objects of a label movie identities through time."
+
+EPILOG = """\
 The network says where each frame's objects are in the next frame, and the labels there that fit
 best become the same objects; two that take the place of one are its daughters. Masks stay as
 they are. For the output of Cellpose, StarDist and the like.
@@ -25,15 +28,8 @@ Several inputs, or a pattern in quotes: -o is a folder that gets one output for 
 """
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command to the parser."""
-    parser = commands.add_parser(
-        "link",
-        help="track the objects of a label movie that has no identities",
-        description="Give the objects of a label movie identities through time.",
-        epilog=_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     parser.add_argument("inputs", metavar="MOVIE", nargs="+", help="the pixels")
     parser.add_argument(
         "--labels", metavar="L", required=True, help="label movie: labels of each frame by itself"
@@ -43,10 +39,9 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--axes", help="of the movie, for example TYX (default: what it says)")
     parser.add_argument("--channel", metavar="C", type=channels, help="of the movie (default: 0)")
     add_model(parser)
-    parser.set_defaults(run=run_link)
 
 
-def run_link(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Run `napari-sam2 link`."""
     jobs = plan_jobs(arguments.inputs, arguments.labels, arguments.output, arguments.overwrite)
     model = cache(lambda: load_model(arguments))

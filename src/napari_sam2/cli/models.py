@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from sam2_torch.models.model_entry import ModelEntry
     from sam2_torch.models.model_list import ModelStatus
 
-_EPILOG = f"""\
+HELP = "list, download, verify and remove models"
+DESCRIPTION = "Models that can be had by name, and what of them is on this machine."
+
+EPILOG = f"""\
 list            all models, and which of them are on this machine (the default)
 download NAME   fetch models now, for a machine or a time without network
 path NAME       print where a model's file is, fetching it if need be
@@ -32,20 +35,12 @@ or entry points of the group {ENTRY_POINTS}; see docs/models.md.
 _HEADER = ("name", "parameters", "size", "licence", "where", "speed", "description")
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command to the parser."""
-    parser = commands.add_parser(
-        "models",
-        help="list, download, verify and remove models",
-        description="Models that can be had by name, and what of them is on this machine.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     parser.add_argument("action", metavar="ACTION", nargs="?", choices=_ACTIONS, default="list")
     parser.add_argument("names", metavar="NAME", nargs="*", help="of models")
     parser.add_argument("--device", default="auto", help="to measure on (default: auto)")
     parser.add_argument("--local-only", action="store_true", help="never touch the network")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

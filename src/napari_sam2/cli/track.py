@@ -1,4 +1,4 @@
-"""`napari-sam2 track` and `napari-sam2 segment`."""
+"""`napari-sam2 track`, and what `napari-sam2 segment` shares with it."""
 
 import argparse
 from collections.abc import Callable
@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from sam2_torch import SAM2
     from sam2_torch.sessions.run_estimate import Estimate
 
-_PROMPTS_HELP = """\
+HELP = "follow prompted objects through movies or stacks"
+DESCRIPTION = "Follow objects through a movie or stack from prompts on any frame."
+
+EPILOG = """\
 prompts: a CSV file with the header
   object,frame,kind,y,x,label,y1,x1
   1,0,point,120,85,1,,              label 1: inside, 0: outside
@@ -47,37 +50,20 @@ Outputs that are there already are skipped.
 """
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the commands to the parser."""
-    track = commands.add_parser(
-        "track",
-        help="follow prompted objects through movies or stacks",
-        description="Follow objects through a movie or stack from prompts on any frame.",
-        epilog=_PROMPTS_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    _add_files(track)
-    track.add_argument(
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    add_files(parser)
+    parser.add_argument(
         "--direction",
         choices=("forward", "backward", "both"),
         default="both",
         help="which way from each object's own prompted frames (default: both)",
     )
-    add_store(track)
-    track.set_defaults(run=run_track)
-    segment = commands.add_parser(
-        "segment",
-        help="segment prompted objects of single images",
-        description="Segment objects of an image, or of a movie's prompted frames, each on its "
-        "own.",
-        epilog=_PROMPTS_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    _add_files(segment)
-    segment.set_defaults(run=run_segment, single_images=True)
+    add_store(parser)
 
 
-def _add_files(parser: argparse.ArgumentParser) -> None:
+def add_files(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments for inputs, prompts, outputs and the network."""
     add_input(parser)
     parser.add_argument("--prompts", metavar="P", required=True, help="see below")
     add_appearance(parser)
@@ -85,7 +71,7 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(model=None, precision=None)  # a session's, or the usual
 
 
-def run_track(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Run `napari-sam2 track`."""
     verb = partial(
         prompted.track,
@@ -93,15 +79,11 @@ def run_track(arguments: argparse.Namespace) -> int:
         announce=_announce,
         embeddings=store_of(arguments),
     )
-    return _run(arguments, verb)
+    return run_verb(arguments, verb)
 
 
-def run_segment(arguments: argparse.Namespace) -> int:
-    """Run `napari-sam2 segment`."""
-    return _run(arguments, prompted.segment)
-
-
-def _run(arguments: argparse.Namespace, verb: Callable[..., Masklets]) -> int:
+def run_verb(arguments: argparse.Namespace, verb: Callable[..., Masklets]) -> int:
+    """Run a function of the API that takes prompts on all inputs."""
     jobs = plan_jobs(arguments.inputs, arguments.prompts, arguments.output, arguments.overwrite)
     model = lru_cache(maxsize=1)(partial(_load_named, arguments))
     return run_all(jobs, partial(_run_job, arguments=arguments, verb=verb, model=model))

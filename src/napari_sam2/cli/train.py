@@ -31,7 +31,10 @@ RATES = {"decoder": 1e-4, "everything": 2e-4, "adapters": 5e-4}
 HOLD_OUT = 0.2
 NO_LIMIT = 1_000_000  # of steps, where minutes limit the run
 
-_EPILOG = f"""\
+HELP = "tune a model to images with labels"
+DESCRIPTION = "Tune a model to your own images with labels, and measure what it gained."
+
+EPILOG = f"""\
 DATA: {FORM}.
 Each object has a number of its own, 0 is background; a movie's labels are a movie in which an
 object keeps its number.
@@ -43,15 +46,8 @@ torchrun --nproc-per-node=4 -m napari_sam2.cli train ...
 """
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command to the parser."""
-    parser = commands.add_parser(
-        "train",
-        help="tune a model to images with labels",
-        description="Tune a model to your own images with labels, and measure what it gained.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     parser.add_argument("data", metavar="DATA", nargs="+", type=Path, help="folders, see below")
     parser.add_argument("--name", required=True, help="of the new model, for model menus")
     parser.add_argument(
@@ -70,7 +66,6 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     _add_length(parser)
     _add_details(parser)
-    parser.set_defaults(run=run)
 
 
 def _add_length(parser: argparse.ArgumentParser) -> None:
