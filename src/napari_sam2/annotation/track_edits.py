@@ -136,7 +136,7 @@ def divide_into(
     return changes
 
 
-def adopt(
+def divide_between(
     values: Values, mother: int, frame: int, daughters: tuple[int, int], shape: tuple[int, int]
 ) -> Changes:
     """Divide an object into two existing objects.

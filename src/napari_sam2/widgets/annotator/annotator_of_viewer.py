@@ -57,7 +57,7 @@ def annotator_of(viewer: "ViewerModel", owner: SessionOwner | None = None) -> An
 
 
 class _TabInCanvas(QObject):
-    """Brings Tab in the canvas to the Annotator: Qt would go on to the next widget instead."""
+    """Passes Tab in the canvas to the Annotator; Qt would move the focus instead."""
 
     def __init__(self, canvas: QWidget, annotator: Annotator) -> None:
         super().__init__(canvas)
@@ -66,7 +66,7 @@ class _TabInCanvas(QObject):
         annotator.closed.connect(self.deleteLater)  # which ends the filter, too
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Take Tab where there is anything to choose among."""
+        """Handle Tab where prompts can have candidates."""
         if not isinstance(event, QKeyEvent) or event.type() != QEvent.Type.KeyPress:
             return False
         workspace = self._annotator.workspace
@@ -77,7 +77,7 @@ class _TabInCanvas(QObject):
 
 
 class _EndWithWindow(QObject):
-    """Closes the Annotator when its window has closed."""
+    """Closes the Annotator when its window closes."""
 
     def __init__(self, window: Any, annotator: Annotator) -> None:
         super().__init__(window)
@@ -86,7 +86,7 @@ class _EndWithWindow(QObject):
         annotator.closed.connect(self._release)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Let the window take the event first: the user may decide to stay."""
+        """Let the window handle the event first: the user may decide to stay."""
         if watched is None or event is None or event.type() != QEvent.Type.Close:
             return False
         watched.event(event)
@@ -102,15 +102,15 @@ class _EndWithWindow(QObject):
 
 
 class ModelWarnings(QObject):
-    """Passes the warnings of `sam2_torch` on as notices, from whichever thread they come.
+    """Passes warnings of `sam2_torch` on as notices, from any thread.
 
-    One is that the device's memory was full, and that the run goes on with fewer objects at a
-    time.
+    One is that the device was out of memory, and that the propagation continues with fewer
+    objects at a time.
 
     Parameters
     ----------
     annotator
-        Who notices; warnings are listened to until it is closed.
+        Emits the notices until it is closed.
     """
 
     _warned = Signal(str)
@@ -119,11 +119,11 @@ class ModelWarnings(QObject):
         super().__init__(annotator)
         self._annotator = annotator
         self._handler = _Handler(self._warned.emit)
-        self._warned.connect(self._tell)
+        self._warned.connect(self._notice)
         logging.getLogger(LOGGER).addHandler(self._handler)
         annotator.closed.connect(self._release)
 
-    def _tell(self, sentence: str) -> None:
+    def _notice(self, sentence: str) -> None:
         self._annotator.noticed.emit(sentence)
 
     def _release(self) -> None:
@@ -131,7 +131,7 @@ class ModelWarnings(QObject):
 
 
 class _Handler(logging.Handler):
-    """Hands warnings to a signal: it takes them to the GUI's thread."""
+    """Passes warnings to a signal, which delivers them on the GUI thread."""
 
     def __init__(self, warn: Callable[[str], None]) -> None:
         super().__init__(logging.WARNING)

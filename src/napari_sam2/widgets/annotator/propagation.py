@@ -28,7 +28,7 @@ class LiveView(QObject):
 
     Attributes
     ----------
-    follow
+    shows_newest
         Whether the viewer goes to the newest frame, as long as the user stays there.
 
     Signals
@@ -44,7 +44,7 @@ class LiveView(QObject):
 
     def __init__(self) -> None:
         super().__init__()
-        self.follow = True
+        self.shows_newest = True
         self._workspace: Workspace | None = None
         self._newest: Progress | None = None
         self._done: defaultdict[int, set[int]] = defaultdict(set)  # objects by frame
@@ -102,7 +102,7 @@ class LiveView(QObject):
         if not workspace.outputs.show(ids.intersection(workspace.objects.ids)):
             self.noticed.emit(ONE_LAYER_FOR_ALL)
         shown = workspace.shown_frame
-        if self.follow and shown == self._shown_by_us != progress.frame:
+        if self.shows_newest and shown == self._shown_by_us != progress.frame:
             self._shown_by_us = progress.frame
             with workspace.outputs.left_out():
                 workspace.go_to(progress.frame)

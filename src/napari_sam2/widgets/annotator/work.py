@@ -238,14 +238,16 @@ class Work(QObject):
         """
         there = {i: masks for i, masks in seeds.items() if i in self.workspace.objects.ids}
         gone = list(withdrawn)
-        changes: dict[Key, Value | None] = {Key(Kind.MASK, *place): None for place in gone}
-        changes |= {Key(Kind.OBJECT, i): None for i, _ in gone if i not in seeds}
+        wrong: dict[Key, Value | None] = {Key(Kind.MASK, *place): None for place in gone}
+        changes: dict[Key, Value | None] = {
+            Key(Kind.OBJECT, i): None for i, _ in gone if i not in seeds
+        }
         changes |= self._added(there, {})
-        self.history.extend(step, changes)
+        self.history.extend(step, wrong | changes)
         self.history.drop_empty()
-        self.apply(changes)
+        self.apply(changes)  # the session withdrew its wrong masks itself
 
-    def carry_out(
+    def perform(
         self, action: Action, changes: Changes, about: str, object_ids: Sequence[int] = ()
     ) -> None:
         """Record changed values as one step, with the masks that follow from them.

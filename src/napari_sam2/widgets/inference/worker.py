@@ -79,6 +79,11 @@ class SessionWorker(QObject):
         return self._open > 0
 
     @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
     def is_streaming(self) -> bool:
         """Whether a stream runs or waits."""
         return bool(self._streams)
@@ -170,7 +175,6 @@ class SessionWorker(QObject):
         self.clear()
         if self._thread is not None:
             self._thread.join(timeout_s)
-            self._thread = None
 
     def _enqueue(self, queue: deque[_Request], request: _Request) -> None:
         if self._closing:

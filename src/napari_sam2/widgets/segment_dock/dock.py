@@ -300,7 +300,7 @@ class SegmentAndTrack(QWidget):
         return [i for i in self.objects.table.selected_ids if i in drawn]
 
     def _follow_toggled(self, follow: bool) -> None:
-        self.annotator.propagation.view.follow = follow
+        self.annotator.propagation.view.shows_newest = follow
 
     def _propagation_ended(self, completed: bool) -> None:
         self.propagation.show_end("Done." if completed else "Stopped; what was done is kept.")

@@ -198,7 +198,7 @@ class TrackEdits:
         unused = workspace.objects.next_id()
         changes = track_edits.bring_in(workspace.history.values, tracked, unused)
         n = len(tracked.tracks)
-        self._annotator.work.carry_out(Action.OPEN, changes, f"{n} object{'s' * (n != 1)}")
+        self._annotator.work.perform(Action.OPEN, changes, f"{n} object{'s' * (n != 1)}")
 
     def accept(self, suggestion: Suggestion) -> None:
         """Do what a suggestion says."""
@@ -223,7 +223,8 @@ class TrackEdits:
         workspace = self._workspace()
         values, shape = workspace.history.values, workspace.geometry.frame_shape
         if len(others) > 1:
-            changes = track_edits.adopt(values, mother, frame, (others[0], others[1]), shape)
+            daughters = (others[0], others[1])
+            changes = track_edits.divide_between(values, mother, frame, daughters, shape)
         else:
             daughters = (workspace.objects.next_id(), others[0])
             changes = track_edits.divide_into(values, mother, frame, daughters, shape)
@@ -250,4 +251,4 @@ class TrackEdits:
         about = self._workspace().objects.name(object_id)
         if frame is not None:
             about += f", frame {frame}"
-        self._annotator.work.carry_out(action, changes, about, follow)
+        self._annotator.work.perform(action, changes, about, follow)

@@ -387,10 +387,10 @@ def test_closing_while_running(annotator, viewer, points, settle, slow):
     settle()
     go = slow()
     annotator.work.propagate("forward", None)
-    thread = annotator.worker._thread
+    assert annotator.worker.is_alive
     go.release(9)
     annotator.close()
-    assert not thread.is_alive()
+    assert not annotator.worker.is_alive
     points.add((0, 1, 1))
     viewer.layers.remove(points)
 

@@ -49,10 +49,11 @@ def test_it_ends_with_the_window(viewer, qtbot, stub_owner):
     annotator.choose_image(viewer.layers["movie"])
     annotator.open(("cells_nano", "cpu"))
     settle(qtbot, annotator)
-    thread, zoom = annotator.worker._thread, viewer.scene.camera.events.zoom
+    zoom = viewer.scene.camera.events.zoom
+    assert annotator.worker.is_alive
     assert "_fit_points" in str(zoom.callbacks)
     viewer.close()
-    assert annotator.is_closed and not thread.is_alive()
+    assert annotator.is_closed and not annotator.worker.is_alive
     assert "_fit_points" not in str(zoom.callbacks)
 
 

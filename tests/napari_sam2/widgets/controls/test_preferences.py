@@ -46,7 +46,7 @@ def test_the_dock_begins_with_them(start, make_napari_viewer, stub_owner, qtbot)
     viewer.window.add_dock_widget(dock)
     assert dock.annotator.network.model == ("cells_nano", "cpu")
     assert dock.propagation.chosen_direction == "forward"
-    assert not dock.annotator.propagation.view.follow
+    assert not dock.annotator.propagation.view.shows_newest
     dock.prompts.points.click()
     viewer.layers["movie clicks"].add((0, 12, 33))
     qtbot.waitUntil(lambda: "movie objects" in viewer.layers)

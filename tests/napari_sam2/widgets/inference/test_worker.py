@@ -165,12 +165,12 @@ def test_closing_ends_the_thread_and_tells_nothing_more(qapp, qtbot):
     worker.stream(steps, each=got.append, then=got.append)
     worker.submit(lambda: gate("running"), then=got.append)
     assert gate.entered.wait(5)
-    thread = worker._thread
+    assert worker.is_alive
     threading.Timer(0.05, gate.opened.set).start()
     got.clear()
     worker.close()
     qapp.processEvents()
-    assert not thread.is_alive()
+    assert not worker.is_alive
     assert got == []
     assert closed in ([], [1])  # the generator may not have begun
     worker.submit(lambda: got.append(1))
