@@ -7,10 +7,14 @@ from typing import Any
 import numpy as np
 
 from napari_sam2.io.files import replacing
+from napari_sam2.io.optional import library
 from napari_sam2.io.outputs import MARK
 from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.tracks.tracked_movie import Tracked
 from sam2_torch.masks import SparseMask
+
+LIBRARY = ("pycocotools.mask", "pycocotools")
+"""What encodes masks, as (module, package)."""
 
 _CATEGORY = {"id": 1, "name": "object", "supercategory": "object"}
 
@@ -30,6 +34,8 @@ def write_coco(path: Path, tracked: Tracked, progress: Progress = silent) -> Non
     ------
     ValueError
         If it is a movie of stacks.
+    ImportError
+        If pycocotools is missing.
     """
     tracked.require_flat("COCO")
     height, width = tracked.masklets.frame_shape
@@ -92,38 +98,24 @@ def _calibration(tracked: Tracked) -> dict[str, Any]:
     }
 
 
-def run_lengths(mask: SparseMask) -> list[int]:
-    """Count pixels column by column: outside, inside, outside, and so on."""
+def _run_lengths(mask: SparseMask) -> list[int]:
+    """Count pixels column by column: outside, inside, outside, and so on.
+
+    pycocotools only encodes whole frames: 700 times slower for a small object in 2048 x 2048.
+    """
     height, width = mask.shape
     columns, rows = np.nonzero(mask.window().T)
     inside = (columns + mask.origin_yx[1]) * height + rows + mask.origin_yx[0]
-    if not inside.size:
-        return [height * width]
-    breaks = np.flatnonzero(np.diff(inside) > 1)
-    begins = np.concatenate([inside[:1], inside[breaks + 1]])
-    stops = np.concatenate([inside[breaks], inside[-1:]]) + 1
+    is_end = np.diff(inside, append=-1) != 1
+    begins, stops = inside[np.roll(is_end, 1)], inside[is_end] + 1
     edges = np.column_stack([begins, stops]).ravel()
-    counts = np.diff(edges, prepend=0, append=height * width).tolist()
-    return counts if counts[-1] else counts[:-1]
+    counts = np.diff(edges, prepend=0, append=height * width)
+    return np.trim_zeros(counts, "b").tolist()
 
 
 def compressed_rle(mask: SparseMask) -> str:
-    """Encode a mask as COCO's compressed counts.
-
-    Notes
-    -----
-    Each count from the fourth on is the difference to the one two before; five bits to a
-    character from "0" on, the lowest first, the sixth bit for "more follows", as
-    `pycocotools` decodes it.
-    """
-    counts = run_lengths(mask)
-    characters = []
-    for place, count in enumerate(counts):
-        value = count - counts[place - 2] if place > 2 else count
-        more = True
-        while more:
-            bits = value & 0x1F
-            value >>= 5
-            more = value != (-1 if bits & 0x10 else 0)
-            characters.append(chr(48 + bits + 32 * more))
-    return "".join(characters)
+    """Encode a mask as COCO's compressed run lengths."""
+    height, width = size = mask.shape
+    runs = {"size": list(size), "counts": _run_lengths(mask)}
+    encoded = library(*LIBRARY, "a COCO .json").frPyObjects(runs, height, width)
+    return str(encoded["counts"], "ascii")

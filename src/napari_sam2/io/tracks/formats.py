@@ -16,8 +16,7 @@ from napari_sam2.io.outputs import check_replaceable
 from napari_sam2.io.read import named, read_labels
 from napari_sam2.io.sessions.session_files import SUFFIX
 from napari_sam2.io.sessions.session_tracks import read_tracked_session
-from napari_sam2.io.tracks import ctc
-from napari_sam2.io.tracks.coco import write_coco
+from napari_sam2.io.tracks import coco, ctc
 from napari_sam2.io.tracks.geff import read_geff, write_geff
 from napari_sam2.io.tracks.imagej_rois import write_rois
 from napari_sam2.io.tracks.label_movies import tracked_labels
@@ -86,7 +85,7 @@ FORMATS: Mapping[str, Format] = {
     ".ctc": Format("Cell Tracking Challenge", ctc.write_ctc, largest_id=ctc.LARGEST_ID),
     ".geff": Format("GEFF (graph of tracks)", write_geff, library=("geff", "geff")),
     ".xml": Format("TrackMate", write_trackmate),
-    ".json": Format("COCO for videos", write_coco, holds_stacks=False),
+    ".json": Format("COCO for videos", coco.write_coco, holds_stacks=False, library=coco.LIBRARY),
     ".zip": Format("ImageJ ROIs", write_rois),
     ".csv": Format("Measurements (CSV)", write_measurements, tables_of),
     ".parquet": Format(

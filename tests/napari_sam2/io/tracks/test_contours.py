@@ -23,7 +23,7 @@ def test_outlines_turn_at_each_point_and_holes_go_the_other_way() -> None:
     pixels = np.ones((3, 4), bool)
     pixels[1, 1:3] = False
     outer, hole = outlines(SparseMask.from_window((10, 10), pixels, (2, 3)))
-    assert outer.tolist() == [[2, 3], [2, 7], [5, 7], [5, 3]]
+    assert outer.tolist() == [[5, 3], [2, 3], [2, 7], [5, 7]]
     assert signed_area(outer) == 12 and signed_area(hole) == -2
 
 

@@ -261,12 +261,13 @@ def test_what_does_not_fit_is_told(tracked: Tracked, tmp_path: Path) -> None:
         read_tracked(tmp_path / "x.ctc", other)
 
 
+@pytest.mark.parametrize(("suffix", "package"), [(".geff", "geff"), (".json", "pycocotools")])
 def test_a_missing_library_is_named(
-    tracked: Tracked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tracked: Tracked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, package: str
 ) -> None:
     def missing(name: str) -> Callable[[], None]:
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
     monkeypatch.setattr("napari_sam2.io.optional.import_module", missing)
-    with pytest.raises(ImportError, match='pip install "geff"'):
-        export(tmp_path / "x.geff", tracked)
+    with pytest.raises(ImportError, match=f'pip install "{package}"'):
+        export(tmp_path / f"x{suffix}", tracked)
