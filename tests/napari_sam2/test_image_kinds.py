@@ -122,7 +122,7 @@ def wrong_inputs(folder):
         ("words.npy", [], "expected pixels that are real numbers"),
         ("objects.npy", [], "objects.npy: expected"),
         ("cut.npy", [], "cut.npy: expected"),
-        ("five.npy", [], "say which axis is which"),
+        ("five.npy", [], "give the axes, for example"),
         ("good.npy", ["--axes", "CYX", "--channel", "3"], "channel 3: expected 0..2"),
         ("good.npy", ["--axes", "TZ"], "with Y and X"),
         ("line.zarr", [], "expected an image (Y, X)"),

@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
 
     parser = argparse.ArgumentParser(
         prog="napari-sam2",
-        description="Segment objects in microscopy images and follow them through movies "
+        description="Segment objects in microscopy images and track them through movies "
         "and stacks with SAM 2.",
         epilog="Exit codes: 0 done, 2 wrong use or unreadable input, 1 failed.",
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_sam2.api.automatic import AutomaticResult, in_pixels, segment_all, track_all
-from napari_sam2.cli.jobs import Job, plan_jobs, progress_bar, run_all, tell, write_output
+from napari_sam2.cli.jobs import Job, plan_jobs, print_status, progress_bar, run_all, write_output
 from napari_sam2.cli.options import (
     add_appearance,
     add_input,
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from sam2_torch import SAM2, EverythingOptions
     from sam2_torch.automatic import TrackOptions
 
-HELP = "find all objects without prompts, and follow them"
+HELP = "segment all objects without prompts, and track them"
 DESCRIPTION = "Segment everything in images, movies or stacks, or track everything."
 
 EPILOG = """\
-Without --track every frame is segmented on its own, and objects are numbered anew in each one.
-With it objects are found in the seed frames, followed through all others, and keep their number.
+Without --track every frame is segmented on its own, and objects get new numbers in each.
+With it objects are found in the seed frames, propagated to all others, and keep their number.
 
-Diameters are in the unit of the file's pixel size (for example um), or in pixels if the file
-says nothing of it; the diameter is that of a disc of an object's area.
+Diameters are in the unit of the file's pixel size (for example um), or in pixels if it is
+unknown; the diameter is that of a disc of an object's area.
 
 Several inputs, or a pattern in quotes: -o is a folder that gets one output for each input, named
 like it. Outputs that are there already are skipped.
@@ -94,13 +94,13 @@ def _add_objects(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_tracking(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--track", action="store_true", help="follow what is found")
+    parser.add_argument("--track", action="store_true", help="track what is found")
     parser.add_argument(
         "--seed-frames",
         choices=("first", "every", "coverage"),
         default="every",
         help="look for new objects in the first frame only, in every N-th one, or of these where "
-        "the followed objects cover less than before (default: every)",
+        "the tracked objects cover less than before (default: every)",
     )
     parser.add_argument(
         "--every", metavar="N", type=int, default=10, help="distance of seed frames (default: 10)"
@@ -152,7 +152,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.overwrite,
         partial(_tables, arguments=arguments),
     )
-    _options(arguments, Calibration())  # wrong ones are told before a model is loaded
+    _options(arguments, Calibration())  # wrong ones are found before a model is loaded
     appearance_of(arguments)
     model = cache(lambda: load_model(arguments))
     return run_all(jobs, partial(_run_job, arguments=arguments, model=model))
@@ -164,16 +164,16 @@ def _run_job(
     movie = read_movie(job.source, arguments.axes, arguments.channel)
     check_holds(job.output, movie.layout.label_axes)
     frames = resolved_frames(arguments.frames, movie)
-    tell(f"{which}{job.source}: {movie}")
+    print_status(f"{which}{job.source}: {movie}")
     options = _options(arguments, movie.calibration)
     look = appearance_of(arguments)
     network = model()
     job.output.parent.mkdir(parents=True, exist_ok=True)
     if arguments.track:
         with progress_bar() as progress:
-            follow = _track_options(arguments, options)
+            track_options = _track_options(arguments, options)
             found = track_all(
-                network, movie, follow, frames=frames, progress=progress, appearance=look
+                network, movie, track_options, frames=frames, progress=progress, appearance=look
             )
     else:
         with progress_bar("seed") as progress:
@@ -184,7 +184,7 @@ def _run_job(
 
 
 def _tables(path: Path, arguments: argparse.Namespace) -> list[Path]:
-    """List the files of --scores: scores, and divisions with --track."""
+    """Return the files of --scores: scores, and divisions with --track."""
     kinds = ["scores"] * arguments.scores + ["divisions"] * (arguments.scores and arguments.track)
     return [path.with_name(f"{stem(path)}.{kind}.csv") for kind in kinds]
 

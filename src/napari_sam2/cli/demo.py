@@ -10,7 +10,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from napari_sam2 import sample_data
 from napari_sam2.api import prompted
-from napari_sam2.cli.jobs import progress_bar, tell
+from napari_sam2.cli.jobs import print_status, progress_bar
 from napari_sam2.cli.options import add_model, add_overwrite, channels, load_model
 from napari_sam2.io.files import stem
 from napari_sam2.io.images.tiff import write_tiff
@@ -28,9 +28,9 @@ _MOST_CELLS = 40
 
 HELP = "track a synthetic movie, or your own, and draw a picture of it"
 DESCRIPTION = (
-    "Click once in each cell of the first frame, follow the cells, and leave movie.tif (if "
-    "none is given), prompts.csv, labels.tif and outlines.png in a folder. In your own movie,"
-    " the cells are what is brighter than the background."
+    "Click once in each cell of the first frame, track the cells, and write movie.tif (if none "
+    "is given), prompts.csv, labels.tif and outlines.png to a folder. In your own movie, the "
+    "cells are what is brighter than the background."
 )
 EPILOG = ""
 
@@ -58,15 +58,15 @@ def run(arguments: argparse.Namespace) -> int:
         layout = movie.layout
         write_tiff(movie_path, movie, layout.label_shape, layout.label_axes, movie.calibration)
     write_prompts_csv(folder / "prompts.csv", prompts)
-    tell(f"{movie_path}: {movie}, one click in each of {len(prompts)} cells of frame 0")
+    print_status(f"{movie_path}: {movie}, one click in each of {len(prompts)} cells of frame 0")
     model = load_model(arguments)
     with progress_bar() as progress:
         masklets = prompted.track(model, movie, prompts, progress=progress)
     write_labels(folder / "labels.tif", masklets, movie.layout, movie.calibration)
     write_outlines(folder / "outlines.png", movie, masklets)
     print(f"{folder / 'labels.tif'}: the label movie\n{folder / 'outlines.png'}: a picture of it")
-    tell(
-        "the same again: napari-sam2 track "
+    print_status(
+        "the same by hand: napari-sam2 track "
         f"{movie_path} --prompts {folder / 'prompts.csv'} -o {stem(movie_path)}_labels.tif"
     )
     return 0
@@ -92,7 +92,7 @@ def _given(arguments: argparse.Namespace) -> tuple[Movie, list[ObjectPrompts]]:
 
 
 def bright_cells(frame: NDArray[Any]) -> NDArray[np.intp]:
-    """Find where to click on what is brighter than the background: the deepest places inside.
+    """Return the deepest points inside bright cells, to be clicked on.
 
     Parameters
     ----------

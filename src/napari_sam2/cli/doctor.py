@@ -22,7 +22,7 @@ _FIXES = {
     "imagecodecs": "only for TIFFs compressed with LZW, JPEG and the like: pip install imagecodecs",
 }
 
-HELP = "say what is installed, what would compute, how fast, and what is missing"
+HELP = "print versions, devices, speed and missing packages"
 DESCRIPTION = "Print versions, devices, a short speed check and what is missing."
 EPILOG = ""
 
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     works = not missing
     if "torch" not in missing:
         works &= _print_section("devices", lambda: _devices(arguments.device))
-        _print_section("models (`napari-sam2 models` tells more)", _models)
+        _print_section("models (details: `napari-sam2 models`)", _models)
         works &= _print_section("cells_nano, the embedded model", lambda: _speed(arguments.device))
     fixes = [f"{name}: pip install {name}" for name in missing]
     fixes += [f"{name}: {fix}" for name, fix in _FIXES.items() if not _found(name)]
@@ -72,7 +72,7 @@ def _print_versions() -> None:
 
 
 def _print_section(title: str, lines: Callable[[], Iterator[str]]) -> bool:
-    """Print some findings and say whether all went well."""
+    """Print a section and return whether it succeeded."""
     print(title)
     try:
         for line in lines():
@@ -103,7 +103,7 @@ def _devices(wanted: str) -> Iterator[str]:
 
 def _why(wanted: str, chosen: "torch.device") -> str:
     if wanted != "auto":
-        return "as --device says"
+        return "as given by --device"
     if chosen.type == "cpu":
         return "as neither CUDA nor MPS is there"
     return "as it is the fastest that is there"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_sam2.api import prompted
 from napari_sam2.cli.errors import DONE, EXPECTED, report
-from napari_sam2.cli.jobs import expand_inputs, progress_bar, tell
+from napari_sam2.cli.jobs import expand_inputs, print_status, progress_bar
 from napari_sam2.cli.options import (
     add_appearance,
     add_model,
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
     from sam2_torch import SAM2, EmbeddingStore
 
-HELP = "encode movies ahead of time, so that clicks and runs need not wait for it"
+HELP = "compute embeddings of movies ahead of time, so that clicks and runs are faster"
 DESCRIPTION = "Write the image embeddings of movies to disk, or delete them."
 
 EPILOG = """\
-Embeddings are what the network makes of a frame before it knows of any object; that takes most of
-the time. They are found again by the pixels and by the network, here and in the widget (Model >
-More > Keep embeddings on disk), and by `napari-sam2 track --embeddings`. What is there already is
-not made again; stop with Ctrl-C and go on later. The folder, in the user's cache if none is given,
-holds at most 20 GB: what was not used for longest makes room.
+Embeddings are the image encoder's features of a frame, which take most of the time. They are found
+again by the pixels and the model, here, by `napari-sam2 track --embeddings` and in the widget
+(Model > More > Keep embeddings on disk). Those that exist are not computed again: stop with Ctrl-C
+and continue later. The folder (default: in the user's cache) holds at most 20 GB; what was not used
+for the longest time is deleted first.
 """
 
 
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_store(parser)
     parser.add_argument("--clear", action="store_true", help="delete all that is in the folder")
     parser.add_argument("--frames", metavar="A:B", type=frame_range, help="only these")
-    parser.add_argument("--axes", help="of the input (default: what the file says)")
+    parser.add_argument("--axes", help="of the input (default: those of the file)")
     parser.add_argument("--channel", metavar="C", type=channels, help="which (default: 0)")
     add_appearance(parser)
     add_model(parser)
@@ -80,7 +80,7 @@ def _embed(
     movie = read_movie(source, arguments.axes, arguments.channel)
     frames = resolved_frames(arguments.frames, movie)
     look = appearance_of(arguments)
-    tell(f"{source}: {movie}")
+    print_status(f"{source}: {movie}")
     network = model()
     with progress_bar() as progress:
         n = prompted.embed(network, movie, store, frames=frames, progress=progress, appearance=look)

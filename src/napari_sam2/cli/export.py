@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from napari_sam2.cli.errors import DONE
-from napari_sam2.cli.jobs import checked_file, progress_bar, tell
+from napari_sam2.cli.jobs import checked_file, print_status, progress_bar
 from napari_sam2.cli.options import add_overwrite, channels
 from napari_sam2.io.outputs import check_outputs
 from napari_sam2.io.read import read_movie
@@ -24,7 +24,7 @@ EPILOG = (
     + "".join(f"  {suffix:<10} {one.name}\n" for suffix, one in FORMATS.items())
     + """
 .csv and .parquet are two tables: objects by frame, and <name>_tracks for the tracks. They have
-intensities, and .mp4 shows the image, where --movie says what the masks lie on.
+intensities, and .mp4 shows the image, if --movie gives the movie of the masks.
 """
 )
 
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="see below; may be given several times",
     )
     parser.add_argument("--movie", metavar="M", help="the movie that the masks lie on")
-    parser.add_argument("--axes", help="of the movie, for example TYX (default: what it says)")
+    parser.add_argument("--axes", help="of the movie, for example TYX (default: those of the file)")
     parser.add_argument(
         "--channel",
         metavar="C",
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     for output in outputs:
         check_holds(output, tracked.axes, tracked.tracks.object_ids)
     n = len(tracked.tracks)
-    tell(f"{arguments.input}: {n} object{'s' * (n != 1)} in {tracked.n_frames} frames")
+    print_status(f"{arguments.input}: {n} object{'s' * (n != 1)} in {tracked.n_frames} frames")
     for output in outputs:
         with progress_bar("step") as progress:
             export(output, tracked, progress)

@@ -51,7 +51,7 @@ def plan_jobs(
     overwrite: bool = False,
     beside: Callable[[Path], Sequence[Path]] = lambda _: (),
 ) -> list[Job]:
-    """Decide which output is made of which input, and check that all can be written.
+    """Return the jobs of a command, after checking that all outputs can be written.
 
     One input and an output file make one job. Several inputs, a pattern, or an output folder
     make a job for each input, with an output of its stem in the folder; finished ones are marked.
@@ -106,7 +106,7 @@ def plan_jobs(
 
 
 def expand_inputs(text: str) -> list[Path]:
-    """Find the files that a path or a pattern stands for.
+    """Return the files that a path or a pattern stands for.
 
     Raises
     ------
@@ -171,7 +171,7 @@ def _prompts_for(source: Path, prompts: Path) -> Path:
 
 
 def run_all(jobs: Sequence[Job], run: Callable[[Job, str], None]) -> int:
-    """Do all jobs; where there are several, one that fails does not stop the others.
+    """Run all jobs; of several, one that fails does not stop the others.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def run_all(jobs: Sequence[Job], run: Callable[[Job, str], None]) -> int:
     for number, job in enumerate(jobs, start=1):
         which = f"[{number}/{len(jobs)}] " if len(jobs) > 1 else ""
         if job.finished:
-            tell(f"{which}{job.output} is there already: skipped (--overwrite makes it again)")
+            print_status(f"{which}{job.output} exists: skipped (--overwrite makes it again)")
             continue
         try:
             run(job, which)
@@ -200,7 +200,7 @@ def run_all(jobs: Sequence[Job], run: Callable[[Job, str], None]) -> int:
 
 
 def write_output(job: Job, tracked: Tracked) -> None:
-    """Write the result of a job; if that fails, keep it as a session and say where.
+    """Write the result of a job; if that fails, keep it as a session and print where.
 
     Parameters
     ----------
@@ -214,7 +214,7 @@ def write_output(job: Job, tracked: Tracked) -> None:
     except (*EXPECTED, KeyboardInterrupt):
         kept = _keep(job, tracked)
         if kept is not None:
-            tell(
+            print_status(
                 f"{job.output} could not be written; the masks are kept in {kept}, to be opened in "
                 f"the plugin or by: napari-sam2 export {kept} --movie {job.source} -o OUT"
             )
@@ -237,7 +237,7 @@ def _keep(job: Job, tracked: Tracked) -> Path | None:
     return None
 
 
-def tell(text: str) -> None:
+def print_status(text: str) -> None:
     """Print on stderr what is going on: stdout is for results."""
     print(text, file=sys.stderr, flush=True)
 

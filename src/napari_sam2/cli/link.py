@@ -5,7 +5,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from napari_sam2.api.linking import link_labels
-from napari_sam2.cli.jobs import Job, plan_jobs, progress_bar, run_all, tell, write_output
+from napari_sam2.cli.jobs import Job, plan_jobs, print_status, progress_bar, run_all, write_output
 from napari_sam2.cli.options import add_model, add_output, channels, load_model
 from napari_sam2.io.read import read_movie
 from napari_sam2.io.tracks.formats import check_holds, read_tracked
@@ -19,9 +19,9 @@ HELP = "track the objects of a label movie that has no identities"
 DESCRIPTION = "Give the objects of a label movie identities through time."
 
 EPILOG = """\
-The network says where each frame's objects are in the next frame, and the labels there that fit
-best become the same objects; two that take the place of one are its daughters. Masks stay as
-they are. For the output of Cellpose, StarDist and the like.
+The network propagates each frame's objects to the next frame, and the labels there that overlap
+best become the same objects; two that replace one are its daughters. Masks are not changed. For
+the output of Cellpose, StarDist and similar programs.
 
 Several inputs, or a pattern in quotes: -o is a folder that gets one output for each input, and
 --labels a folder with one file for each, named like it.
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_output(parser)
     parser.add_argument("--no-divisions", action="store_true", help="no object becomes two")
-    parser.add_argument("--axes", help="of the movie, for example TYX (default: what it says)")
+    parser.add_argument("--axes", help="of the movie, for example TYX (default: those of the file)")
     parser.add_argument("--channel", metavar="C", type=channels, help="of the movie (default: 0)")
     add_model(parser)
 
@@ -55,7 +55,7 @@ def _run_job(
     assert job.prompts is not None, "plan_jobs was given labels"
     labels = read_tracked(job.prompts, movie)
     check_holds(job.output, movie.layout.label_axes, labels.masklets.object_ids)
-    tell(f"{which}{job.source}: {movie}")
+    print_status(f"{which}{job.source}: {movie}")
     network = model()
     job.output.parent.mkdir(parents=True, exist_ok=True)
     with progress_bar() as progress:

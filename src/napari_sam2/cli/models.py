@@ -159,7 +159,7 @@ def _speed(arguments: argparse.Namespace) -> int:
 
 
 def _chosen(arguments: argparse.Namespace, default: bool = False) -> "list[ModelEntry]":
-    """Look up the named models, or all of them where none is named and that is meant."""
+    """Return the named models, or all of them if none is named and the action allows that."""
     if not arguments.names and not default:
         raise ValueError(f"models {arguments.action}: expected the name of a model, found none")
     names = arguments.names or read_registry().entries

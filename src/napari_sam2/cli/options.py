@@ -1,11 +1,11 @@
-"""Options that several commands share, and what they stand for."""
+"""Options that several commands share, and their values."""
 
 import argparse
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from napari_sam2.cli.jobs import tell
+from napari_sam2.cli.jobs import print_status
 from napari_sam2.cli.models import download_bar
 from napari_sam2.io.tracks.formats import FORMATS
 from napari_sam2.movies.appearance import USUAL, Appearance, Resolution
@@ -23,7 +23,7 @@ AUTO = "auto"
 
 
 def add_input(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say what is read, which part of it, and what is written."""
+    """Add the options for inputs, the part of them that is read, and outputs."""
     parser.add_argument(
         "inputs",
         metavar="IN",
@@ -32,16 +32,16 @@ def add_input(parser: argparse.ArgumentParser) -> None:
     )
     add_output(parser)
     parser.add_argument(
-        "--frames", metavar="A:B", type=frame_range, help="from frame A up to, without, frame B"
+        "--frames", metavar="A:B", type=frame_range, help="frames A to B, without B"
     )
     parser.add_argument(
-        "--axes", help="of the input, for example TYX, ZYX or TZCYX (default: what the file says)"
+        "--axes", help="of the input, for example TYX, ZYX or TZCYX (default: those of the file)"
     )
     parser.add_argument(
         "--channel",
         metavar="C",
         type=channels,
-        help="which channel (default: 0), or two or three to be red, green and blue: 2,0,1",
+        help="channel (default: 0), or two or three that become red, green and blue: 2,0,1",
     )
 
 
@@ -64,7 +64,7 @@ def add_overwrite(parser: argparse.ArgumentParser) -> None:
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say what computes, and where."""
+    """Add the options for the model and the device."""
     parser.add_argument(
         "--model", default="cells_nano", help="name or checkpoint file (default: cells_nano)"
     )
@@ -141,7 +141,7 @@ def load_model(arguments: argparse.Namespace) -> "SAM2":
             progress=progress,
         )
     precision = str(model.dtype).removeprefix("torch.")
-    tell(f"model {arguments.model} on {model.device} in {precision}")
+    print_status(f"model {arguments.model} on {model.device} in {precision}")
     return model
 
 
@@ -182,14 +182,14 @@ def add_appearance(parser: argparse.ArgumentParser) -> None:
 
 
 def appearance_of(arguments: argparse.Namespace, usual: Appearance = USUAL) -> Appearance:
-    """Gather the options.
+    """Return the appearance that the options describe.
 
     Parameters
     ----------
     arguments
         Of the command line.
     usual
-        What holds for the options that are not given: that of a session, say.
+        Values of the options that are not given: those of a session, for example.
 
     Raises
     ------
@@ -252,7 +252,7 @@ def resolution(text: str) -> Resolution:
 
 
 def add_store(parser: argparse.ArgumentParser) -> None:
-    """Add the option that says where embeddings are kept."""
+    """Add the option for the folder of embeddings."""
     parser.add_argument(
         "--embeddings",
         metavar="FOLDER",

@@ -7,7 +7,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from napari_sam2.api import prompted
-from napari_sam2.cli.jobs import Job, plan_jobs, progress_bar, run_all, tell, write_output
+from napari_sam2.cli.jobs import Job, plan_jobs, print_status, progress_bar, run_all, write_output
 from napari_sam2.cli.options import (
     add_appearance,
     add_input,
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from sam2_torch import SAM2
     from sam2_torch.sessions.run_estimate import Estimate
 
-HELP = "follow prompted objects through movies or stacks"
-DESCRIPTION = "Follow objects through a movie or stack from prompts on any frame."
+HELP = "track prompted objects through movies or stacks"
+DESCRIPTION = "Track objects through a movie or stack from prompts on any frame."
 
 EPILOG = """\
 prompts: a CSV file with the header
@@ -41,8 +41,8 @@ prompts: a CSV file with the header
 in pixels (the centre of the first one is 0, 0), frames counted from 0 (a movie of stacks needs
 a column z, too, for the plane); or a label image, of
 which each label on a frame is the mask of an object; or a session of the plugin (.jsonl), whose
-prompts are replayed on this movie, with its network and as it was seen there; each option that is
-given holds in place of what the session says.
+prompts are replayed on this movie, with its network and appearance; each option that is
+given replaces that of the session.
 
 Several inputs, or a pattern in quotes: -o is a folder that gets one output for each input, named
 like it. --prompts is then one file for all, or a folder with one file for each, named like it.
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--direction",
         choices=("forward", "backward", "both"),
         default="both",
-        help="which way from each object's own prompted frames (default: both)",
+        help="direction of propagation from each object's own prompted frames (default: both)",
     )
     add_store(parser)
 
@@ -104,9 +104,9 @@ def _run_job(
     check_holds(job.output, movie.layout.label_axes, ids)
     frames = resolved_frames(arguments.frames, movie)
     settings = settings_of(job.prompts)
-    # channels are those of a layer; here --channel says which ones are read
+    # channels are those of a layer; here --channel selects them
     look = appearance_of(arguments, replace(Appearance(**settings.appearance), channels=None))
-    tell(f"{which}{job.source}: {movie}")
+    print_status(f"{which}{job.source}: {movie}")
     network = model(settings.model, settings.precision)
     job.output.parent.mkdir(parents=True, exist_ok=True)
     with progress_bar() as progress:
@@ -117,10 +117,10 @@ def _run_job(
 
 
 def _announce(estimate: "Estimate") -> None:
-    """Say what is to come."""
-    tell(str(estimate))
+    """Print the estimate of a run."""
+    print_status(str(estimate))
     if estimate.seconds is None:
-        tell("(how long, is told once `napari-sam2 models speed MODEL` has measured it)")
+        print_status("(for an estimate of the time run `napari-sam2 models speed MODEL` once)")
 
 
 def _load_named(arguments: argparse.Namespace, name: str, precision: str) -> "SAM2":

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from napari_sam2.cli.errors import DONE
-from napari_sam2.cli.jobs import tell
-from napari_sam2.io.training_data import FORM, read_labelled
+from napari_sam2.cli.jobs import print_status
+from napari_sam2.io.training_data import DATA, read_labelled
 
 if TYPE_CHECKING:
     import torch
@@ -35,13 +35,13 @@ HELP = "tune a model to images with labels"
 DESCRIPTION = "Tune a model to your own images with labels, and measure what it gained."
 
 EPILOG = f"""\
-DATA: {FORM}.
+DATA: {DATA}.
 Each object has a number of its own, 0 is background; a movie's labels are a movie in which an
 object keeps its number.
 
 A part is held out to measure on: whole movies or images, or the last frames of a single movie.
 Ctrl+C ends the training after the step that it is at and saves the model as it is then; the same
-command goes on from there, unless --name is another one. On several GPUs:
+command continues from there, unless --name differs. On several GPUs:
 torchrun --nproc-per-node=4 -m napari_sam2.cli train ...
 """
 
@@ -72,7 +72,7 @@ def _add_length(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, help="length of the training (default: 10)")
     parser.add_argument("--steps", type=int, help="length in steps, beside or instead of minutes")
     parser.add_argument(
-        "--slice", metavar="MINUTES", type=float, help="pause after so many; run again to go on"
+        "--slice", metavar="MINUTES", type=float, help="pause after so many; run again to continue"
     )
     parser.add_argument(
         "--hold-out",
@@ -123,7 +123,7 @@ def run(arguments: argparse.Namespace) -> int:
     workshop = Workshop(folder, str(device), workers, arguments.tensorboard)
     product = NewModel(product_path, arguments.name, arguments.licence, arguments.notes)
     if not arguments.json:
-        tell(_plan(split, config, workshop))
+        print_status(_plan(split, config, workshop))
     with _stopping() as should_stop, _watcher(arguments.json) as watcher:
         budget = Budget(arguments.slice, started, should_stop)
         try:
@@ -133,13 +133,13 @@ def run(arguments: argparse.Namespace) -> int:
     if result.ending == "finished":
         from sam2_torch.training.run_state import STATE_FILE
 
-        (folder / STATE_FILE).unlink(missing_ok=True)  # there is nothing to go on with
+        (folder / STATE_FILE).unlink(missing_ok=True)  # there is nothing to continue
     _report(result, folder, arguments.json)
     return DONE
 
 
 def choose_config(arguments: argparse.Namespace, device: "torch.device") -> "TrainingConfig":
-    """Choose sizes that suit the device: a CPU makes some clips in a minute, a GPU hundreds."""
+    """Return sizes that suit the device: a CPU makes some clips in a minute, a GPU hundreds."""
     import torch
 
     from sam2_torch.runtime.devices import fast_dtype
@@ -172,7 +172,7 @@ def choose_config(arguments: argparse.Namespace, device: "torch.device") -> "Tra
 
 
 def _places(arguments: argparse.Namespace) -> tuple[Path, Path]:
-    """Say where the model and the run go, and refuse what would overwrite another model."""
+    """Return the files of the model and of the run; refuse to overwrite another model."""
     from sam2_torch.models.registry import models_folder, read_registry
     from sam2_torch.models.user_models import NAME, SUFFIX
 
@@ -207,12 +207,12 @@ def _split(movies: "list[LabelledMovie]", wanted: str) -> "Split":
 
 
 def _workers(device_type: str) -> int:
-    """Choose how many processes make clips; on a CPU the network itself wants the cores."""
+    """Return how many processes make clips; on a CPU the network itself needs the cores."""
     return 0 if device_type == "cpu" else max(1, min(16, (os.cpu_count() or 2) - 1))
 
 
 def _make_way() -> None:
-    """Let other programs go first, napari among them."""
+    """Set a low priority, so that other programs, napari among them, run first."""
     import torch
 
     if hasattr(os, "nice"):
@@ -232,14 +232,14 @@ def _plan(split: "Split", config: "TrainingConfig", workshop: "Workshop") -> str
 
 @contextmanager
 def _stopping() -> Iterator[Callable[[], bool]]:
-    """Let the first Ctrl+C end the training after its step, and the second one at once."""
+    """Handle Ctrl+C: the first ends the training after its step, the second at once."""
     pressed: list[int] = []
 
     def press(number: int, frame: Any) -> None:
         if pressed:
             raise KeyboardInterrupt
         pressed.append(number)
-        tell("\nstopping after this step; once more to give up at once")
+        print_status("\nstopping after this step; once more to give up at once")
 
     before = signal.signal(signal.SIGINT, press)
     try:
@@ -254,8 +254,8 @@ def _watcher(as_json: bool) -> "Iterator[Watcher]":
 
     if as_json:
         yield Watcher(
-            lambda stage: _say({"event": "stage", **asdict(stage)}),
-            lambda step: _say({"event": "step", **asdict(step)}),
+            lambda stage: _print_event({"event": "stage", **asdict(stage)}),
+            lambda step: _print_event({"event": "step", **asdict(step)}),
         )
         return
     bars: list[tqdm[Any]] = []
@@ -280,14 +280,14 @@ def _watcher(as_json: bool) -> "Iterator[Watcher]":
             bar.close()
 
 
-def _say(event: dict[str, Any]) -> None:
+def _print_event(event: dict[str, Any]) -> None:
     print(json.dumps(event), flush=True)
 
 
 def _report(result: "Result", folder: Path, as_json: bool) -> None:
     if as_json:
         values = {**asdict(result), "checkpoint": str(result.checkpoint), "folder": str(folder)}
-        _say({"event": "result", **values})
+        _print_event({"event": "result", **values})
         return
     print(f"{'mean IoU on the held-out part':32s} {'before':>8s} {'after':>8s}")
     for key, before in result.before.items():

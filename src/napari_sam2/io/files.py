@@ -36,7 +36,7 @@ def listed(numbers: Sequence[object], most: int = 5) -> str:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Make a file to write beside `path` that takes its place when it is whole.
+    """Yield a file to write beside `path` that replaces it when it is complete.
 
     After a failure, what was at `path` is still there, and nothing else.
 

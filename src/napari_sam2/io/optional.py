@@ -1,4 +1,4 @@
-"""Libraries that only some formats need: told by name where one is missing."""
+"""Optional libraries of some formats; errors name the package that is missing."""
 
 from importlib import import_module
 from types import ModuleType

@@ -9,8 +9,8 @@ from pathlib import Path
 from napari_sam2.io.files import check_folder, listed, suffix
 from sam2_torch.models import local_files
 
-MARK = "written by napari-sam2"
-"""Text by which files that were written here are known again."""
+SIGNATURE = "written by napari-sam2"
+"""Text in all files that were written here."""
 
 FOLDER_CONTENTS = {
     ".ome.zarr": re.compile(r"\.zattrs|\.zgroup|0"),
@@ -34,7 +34,7 @@ def check_outputs(
     outputs
         All files and folders that will be written.
     inputs
-        All that is read; never written to, whatever `overwrite` says.
+        All that is read; never written to, even with `overwrite`.
     overwrite
         Replace files that were not written by napari-sam2. Folders, Zarr stores among them, are
         replaced only where they were.
@@ -97,7 +97,7 @@ def check_replaceable(output: Path, overwrite: bool = False) -> None:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """Make a folder to fill beside `path` that takes its place when it is whole.
+    """Yield a folder to fill beside `path` that replaces it when it is complete.
 
     After a failure, what was at `path` is still there, and nothing else.
 
@@ -127,7 +127,7 @@ def check_apart(output: Path, inputs: Sequence[Path]) -> None:
     output
         A file or folder that will be written.
     inputs
-        Files and folders that are read, all of which are there.
+        Files and folders that are read; they exist.
 
     Raises
     ------
@@ -169,7 +169,7 @@ def _foreign_contents(folder: Path) -> str:
 
 
 def _is_own_file(path: Path) -> bool:
-    """Return whether a file was written here (its head or its tail says so) or is empty."""
+    """Return whether a file was written here (by a mark in its head or tail) or is empty."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -177,7 +177,7 @@ def _is_own_file(path: Path) -> bool:
         file.seek(max(0, path.stat().st_size - _LOOKED_AT))
         tail = file.read()
     # tables have no place for the mark; prompts have a header of their own
-    return not head or MARK.encode() in head + tail or head.startswith(_TABLES)
+    return not head or SIGNATURE.encode() in head + tail or head.startswith(_TABLES)
 
 
 def _check_writable(output: Path) -> None:

@@ -41,7 +41,7 @@ def read_movie(path: str | Path, axes: str | None = None, channel: Channel | Non
         TIFF, NPY, PNG, JPEG or video file, a Zarr or OME-Zarr store, or a folder of images.
     axes
         One letter for each axis, of time, depth, channel, row, column and RGB: TZCYXS.
-        None for what the file says or its shape suggests.
+        None for those of the file, or a guess by its shape.
     channel
         Which channel to take: the first by default; of RGB all. Two or three become red,
         green and blue.
@@ -49,7 +49,7 @@ def read_movie(path: str | Path, axes: str | None = None, channel: Channel | Non
     Raises
     ------
     FileNotFoundError
-        If there is nothing.
+        If it does not exist.
     ValueError
         If it cannot be read or the axes do not fit.
     """
@@ -75,7 +75,7 @@ def read_labels(path: str | Path) -> Movie:
     Raises
     ------
     FileNotFoundError
-        If there is nothing.
+        If it does not exist.
     ValueError
         If it cannot be read, is in colour, or is an image that has label images inside.
     """
@@ -146,7 +146,7 @@ def read_prompts(path: str | Path, movie: Movie) -> Iterable[ObjectPrompts]:
     Raises
     ------
     FileNotFoundError
-        If there is nothing.
+        If it does not exist.
     ValueError
         If they cannot be read or do not fit the movie.
     """

@@ -1,4 +1,4 @@
-"""Labelled data to tune a model on: out of folders and sessions, and back into a folder."""
+"""Labelled data to fine-tune a model: read from folders and sessions, written to a folder."""
 
 import csv
 import os
@@ -25,9 +25,9 @@ from sam2_torch.training.data.labelled_movies import (
 
 IMAGE_FOLDERS, LABEL_FOLDERS = ("images", "image", "raw"), ("labels", "label", "masks", "mask")
 MAX_LABEL = np.iinfo(np.uint16).max
-FORM = f"""\
-a folder with {MANIFEST} (benchmarks' form), with the folders images and labels in which files
-have the same names, or with files in pairs such as a.tif and a_labels.tif"""
+DATA = f"""\
+a folder with {MANIFEST} (the format of the benchmarks), with the folders images and labels that
+have files of the same names, or with files in pairs such as a.tif and a_labels.tif"""
 
 
 def read_labelled(folder: Path) -> list[LabelledMovie]:
@@ -48,17 +48,17 @@ def read_labelled(folder: Path) -> list[LabelledMovie]:
         If there is no such folder.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: expected {FORM}; found no such folder")
+        raise FileNotFoundError(f"{folder}: expected {DATA}; found no such folder")
     if (folder / MANIFEST).is_file():
         return read_dataset(folder)
     pairs = list(_paired_folders(folder)) or list(_paired_files(folder))
     if not pairs:
-        raise DataError(f"{folder}: expected {FORM}; found none of these")
+        raise DataError(f"{folder}: expected {DATA}; found none of these")
     return [_read_pair(image, labels) for image, labels in pairs]
 
 
 def _paired_folders(folder: Path) -> Iterator[tuple[Path, Path]]:
-    """Find the files of equal names in the two subfolders."""
+    """Yield the files of equal names in the two subfolders."""
     images, labels = (
         next((folder / name for name in names if (folder / name).is_dir()), None)
         for names in (IMAGE_FOLDERS, LABEL_FOLDERS)
@@ -78,7 +78,7 @@ def _paired_folders(folder: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _paired_files(folder: Path) -> Iterator[tuple[Path, Path]]:
-    """Find the files that are named like others, with an ending for labels."""
+    """Yield the pairs of files of which one has an ending for labels."""
     paths = sorted(folder.iterdir(), key=natural_key)
     labels = {bare_stem(path): path for path in paths if bare_stem(path) != stem(path)}
     for path in paths:
@@ -134,11 +134,10 @@ def _frames_of(movie: Movie) -> NDArray[Any]:
 def session_movies(
     name: str, frames: Sequence[NDArray[Any]], masklets: Masklets, kind: Kind = "time"
 ) -> list[LabelledMovie]:
-    """Make what was segmented in a session labelled movies.
+    """Return the frames of a session with masks as labelled movies.
 
-    Frames are used where something is known. Consecutive frames of which the same objects are
-    known become one movie: elsewhere nobody could tell an object that is not there from one
-    that was not looked for.
+    Frames with masks are used. Consecutive frames with masks of the same objects become one
+    movie: elsewhere an object that is absent cannot be distinguished from one without a mask yet.
 
     Parameters
     ----------
@@ -175,7 +174,7 @@ def write_dataset(folder: Path, movies: Sequence[LabelledMovie]) -> None:
     Raises
     ------
     DataError
-        If a movie has more labels than 16 bits can tell apart.
+        If a movie has more labels than 16 bits can hold.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rows = [("file", "kind", "modality")]

@@ -1,4 +1,4 @@
-"""What the network sees of a movie: contrast, gamma, and how large."""
+"""Appearance: contrast, gamma and resolution of what the network sees."""
 
 import math
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class MovieFrames(Protocol):
 
     @property
     def n_planes(self) -> int:
-        """Planes of each time point of a movie of stacks; 1 for all else."""
+        """Number of planes of each time point of a movie of stacks; 1 otherwise."""
 
     def __len__(self) -> int: ...
 
@@ -48,7 +48,7 @@ class MovieFrames(Protocol):
 
 @dataclass(frozen=True)
 class Appearance:
-    """What the network sees of a movie.
+    """Contrast, gamma and resolution of what the network sees.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ class Appearance:
         return self.gamma == 1 and not self.per_frame
 
     def input_pixels(self, frame_shape: tuple[int, int]) -> float | None:
-        """Decide how many pixels of the input stand for one of the image; None for whole frames."""
+        """Return the pixels of the input for one of the image; None for whole frames."""
         if self.resolution == "whole":
             return None
         if self.resolution == "auto":
@@ -107,7 +107,7 @@ class Appearance:
         return float(self.resolution)
 
     def show(self, frames: MovieFrames) -> "Shown":
-        """Decide what a session gets."""
+        """Return the input of a session."""
         resolution = self.input_pixels(shape_of_frames(frames))  # type: ignore[arg-type]
         if self.is_plain:  # the session measures the contrast itself unless it is given
             return Shown(frames, self.contrast, resolution)
@@ -124,7 +124,7 @@ def preview(
     appearance: Appearance,
     side: int,
 ) -> tuple[NDArray[np.float32], str]:
-    """Make a picture of what the network sees of a frame, and say how much that is.
+    """Return a picture of what the network sees of a frame, and a description of it.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def preview(
 
 
 class Shown(NamedTuple):
-    """What a session gets: frames, what is black and white in them, and the resolution."""
+    """Input of a session: frames, their contrast and the resolution."""
 
     frames: Any
     contrast: Contrast | None
@@ -169,7 +169,7 @@ class Shown(NamedTuple):
 
     @property
     def options(self) -> dict[str, Any]:
-        """Name what is not the usual."""
+        """Return the settings that differ from the defaults."""
         options = {"contrast": self.contrast, "resolution": self.resolution}
         return {name: choice for name, choice in options.items() if choice is not None}
 
@@ -232,7 +232,7 @@ def open_session(
     appearance: Appearance | None = None,
     embeddings: "EmbeddingStore | None" = None,
 ) -> "VideoSession":
-    """Start the session that fits a movie: of frames, of the planes of a stack, or of stacks.
+    """Create the session that fits a movie: of frames, of the planes of a stack, or of stacks.
 
     Parameters
     ----------

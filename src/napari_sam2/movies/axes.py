@@ -1,4 +1,4 @@
-"""Which axis of an array is which, and how it is cut into frames: pure decisions."""
+"""Axes of an array, and its layout as frames: pure decisions."""
 
 import math
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ Channel: TypeAlias = int | tuple[int, ...]
 
 @dataclass(frozen=True)
 class FrameLayout:
-    """How an array is cut into frames.
+    """Layout of an array as frames.
 
     Parameters
     ----------
@@ -62,12 +62,12 @@ class FrameLayout:
 
     @property
     def n_frames(self) -> int:
-        """Count the frames; in a movie of stacks, the planes of all time points."""
+        """Number of frames; in a movie of stacks, the planes of all time points."""
         return math.prod(self.grid)
 
     @property
     def n_planes(self) -> int:
-        """Count the planes of each time point of a movie of stacks; 1 for all else."""
+        """Number of planes of each time point of a movie of stacks; 1 otherwise."""
         return self.grid[1] if len(self.grid) == 2 else 1
 
     @property
@@ -86,11 +86,11 @@ class FrameLayout:
         return (*self.grid, *self.frame_shape)
 
     def place(self, frame: int) -> tuple[int, ...]:
-        """Say where a frame lies on the axes that the frames follow: (), (t,), (z,) or (t, z)."""
+        """Return a frame's place on the axes that the frames follow: (), (t,), (z,) or (t, z)."""
         return tuple(int(place) for place in np.unravel_index(frame, self.grid))
 
     def parts(self, frame: int, rows: slice = _ALL, columns: slice = _ALL) -> list[Index]:
-        """Say which parts of the array are one frame: one part, or one for each colour.
+        """Return the parts of the array that make one frame: one, or one for each colour.
 
         Parameters
         ----------
@@ -114,7 +114,7 @@ class FrameLayout:
         return [(*index[:axis], colour, *index[axis + 1 :]) for colour in self.colours]
 
     def arrange(self, parts: list[NDArray[Any]]) -> NDArray[Any]:
-        """Put what `parts` has cut out into the order (Y, X) or (Y, X, S)."""
+        """Return the pixels of `parts` in the order (Y, X) or (Y, X, S)."""
         if len(parts) == 1 and self.colour_axis is not None:
             order = [i for i, a in enumerate(self.axes) if a in "YX" or i == self.colour_axis]
             wanted = [self.axes.index("Y"), self.axes.index("X"), self.colour_axis]
@@ -153,7 +153,7 @@ def letters_of(names: Sequence[Any], kinds: Sequence[Any] = ()) -> str | None:
 
 
 def guess_axes(shape: tuple[int, ...]) -> str:
-    """Guess the axes of an array that says nothing about them.
+    """Guess the axes of an array without metadata.
 
     (Y, X); (T, Y, X); either with a last axis of 3 or 4 as RGB, or of 1 or 2 as grey.
 
@@ -168,7 +168,7 @@ def guess_axes(shape: tuple[int, ...]) -> str:
         raise ValueError(
             f"expected an image (Y, X) or a movie (T, Y, X), found the shape {tuple(shape)}; "
             + (
-                "say which axis is which, for example with the axes TCYX or TZYX"
+                "give the axes, for example TCYX or TZYX"
                 if grey > 3
                 else "an image needs rows and columns"
             )
@@ -179,7 +179,7 @@ def guess_axes(shape: tuple[int, ...]) -> str:
 def resolve_layout(
     shape: tuple[int, ...], axes: str | None = None, channel: Channel | None = None
 ) -> FrameLayout:
-    """Decide which axes the frames follow and what is taken of the others.
+    """Return the layout of an array: which axes the frames follow, and the places on the others.
 
     Parameters
     ----------
@@ -228,7 +228,7 @@ def _checked_axes(axes: str, shape: tuple[int, ...]) -> str:
 def _colours(
     letters: str, shape: tuple[int, ...], channel: Channel | None
 ) -> tuple[int | None, tuple[int, ...]]:
-    """Decide which axis is red, green and blue, and which places on it are."""
+    """Return the axis of red, green and blue, and their places on it."""
     if isinstance(channel, tuple):
         axis, count = _channel_axis(letters, shape)
         if not 2 <= len(channel) <= 3 or not all(0 <= c < count for c in channel) or axis is None:
@@ -245,7 +245,7 @@ def _colours(
 
 
 def _channel_axis(letters: str, shape: tuple[int, ...]) -> tuple[int | None, int]:
-    """Find the axis of the channels (of C and S the one that varies) and its length."""
+    """Return the axis of the channels (of C and S the one that varies) and its length."""
     varying = [i for i, a in enumerate(letters) if a in "CS" and shape[i] > 1]
     return (varying[0], shape[varying[0]]) if varying else (None, 1)
 

@@ -1,4 +1,4 @@
-"""Threads beside the interface, and what they do so that it need not wait for them."""
+"""Background threads, which do not block the interface."""
 
 import ctypes
 import gc
@@ -15,7 +15,7 @@ NICE = 5  # a third of the share of a program beside it that wants all there is
 
 
 def background_thread(run: Callable[[], object], name: str) -> Thread:
-    """Make a thread for work that the interface need not wait for; it is yet to be started.
+    """Return a thread for work in the background; it is not started yet.
 
     It, and the threads that it starts in its turn (PyTorch's among them), have a lower priority
     than the interface: where they share a few cores, it is the interface that must not wait. On
@@ -38,11 +38,11 @@ def _let_others_go_first() -> None:
 
 @contextmanager
 def garbage_collected_afterwards() -> Iterator[None]:
-    """Let Python's garbage collector wait for the end of something, and then run once.
+    """Disable Python's garbage collector for a while, and run it once afterwards.
 
     An import like PyTorch's leaves some hundred thousand objects behind. On the way the collector
     would go through all that there are several times, the last time somewhere later: each time a
-    tenth of a second or longer, in which no thread goes on.
+    tenth of a second or longer, in which no other thread runs.
     """
     was_on = gc.isenabled()
     gc.disable()
@@ -56,12 +56,12 @@ def garbage_collected_afterwards() -> Iterator[None]:
 
 @cache
 def load_torch_libraries() -> bool:
-    """Load PyTorch's libraries while other threads go on; tells whether it was possible.
+    """Load PyTorch's libraries while other threads run; return whether that was possible.
 
     `import torch` does the same, but keeps the interpreter for itself meanwhile, for half a second
     or longer, in which a window stands still. What cannot be loaded here, the import will report.
     """
-    if sys.platform not in ("linux", "darwin"):  # on Windows the import itself lets others go on
+    if sys.platform not in ("linux", "darwin"):  # on Windows the import itself does not block
         return False
     torch = importlib.util.find_spec("torch")
     if torch is None or torch.origin is None:

@@ -1,4 +1,4 @@
-"""What a pixel and a step from frame to frame are in the world."""
+"""Calibration: pixel size, plane distance and frame interval."""
 
 import math
 from collections.abc import Mapping
@@ -69,14 +69,14 @@ class Calibration:
 
     @classmethod
     def of_axes(cls, axes: Mapping[str, AxisScale]) -> "Calibration":
-        """Put together what a file says of each axis, in one unit of length.
+        """Create a calibration from that of each axis, with one unit of length.
 
         Parameters
         ----------
         axes
             By letter (T, Z, Y, X); units under any name. Steps that are 0 or no number are
             unknown, and so are those in a unit of something else, or that cannot be converted
-            to that of x. Steps of 1 in no unit say nothing.
+            to that of x. Steps of 1 without a unit mean nothing.
         """
         known = {letter: _checked(letter, axis) for letter, axis in axes.items()}
         space = {letter: known[letter] for letter in "XYZ" if _is_known(known, letter)}
@@ -133,7 +133,7 @@ def _is_known(axes: Mapping[str, AxisScale], letter: str) -> bool:
 
 
 def _checked(letter: str, axis: AxisScale) -> AxisScale:
-    """Name the unit by its symbol; drop a step in a unit of something else."""
+    """Return an axis with the symbol of its unit, without a step in a unit of something else."""
     unit = find_unit(axis.unit or "")
     if unit is not None and (unit.dimension == "time") != (letter == "T"):
         return AxisScale()

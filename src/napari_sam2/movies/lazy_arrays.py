@@ -1,4 +1,4 @@
-"""Arrays whose slices are views: pixels are made or read when they are asked for."""
+"""Arrays whose slices are views: pixels are read on access."""
 
 from typing import Any, Protocol
 
@@ -8,7 +8,7 @@ from numpy.typing import DTypeLike, NDArray
 
 
 class Pixels(Protocol):
-    """Where pixels come from: zarr, the tiles of an overview, masks."""
+    """Sources of pixels: zarr, the tiles of an overview, masks."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -23,7 +23,7 @@ class Pixels(Protocol):
 
 
 class LazyArray(NDArrayOperatorsMixin):
-    """A part of an array, which is read by `numpy.asarray` and by integers alone.
+    """A part of an array, which is read by `numpy.asarray` and by integer indices.
 
     Parameters
     ----------
@@ -45,24 +45,24 @@ class LazyArray(NDArrayOperatorsMixin):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Give the length of each axis."""
+        """Length of each axis."""
         return tuple(len(axis) for axis in self._axes)
 
     @property
     def ndim(self) -> int:
-        """Count the axes."""
+        """Number of axes."""
         return len(self._axes)
 
     @property
     def size(self) -> int:
-        """Count the pixels."""
+        """Number of pixels."""
         return int(np.prod(self.shape))
 
     def __len__(self) -> int:
         return len(self._axes[0])
 
     def __getitem__(self, key: Any) -> "LazyArray | NDArray[Any] | np.generic":
-        """Slices with steps forward make another view, all else the pixels."""
+        """Return another view for slices with positive steps, pixels otherwise."""
         keys = key if isinstance(key, tuple) else (key,)
         if len(keys) <= self.ndim and all(_is_forward(k) for k in keys):
             rest = self._axes[len(keys) :]

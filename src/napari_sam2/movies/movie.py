@@ -1,4 +1,4 @@
-"""A movie or a stack as a sequence of frames, read one at a time."""
+"""Movies and stacks as sequences of frames, read one at a time."""
 
 import math
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from sam2_torch.inputs.frames import choose_level, sample_pixels
 
 
 class ArraySource(Protocol):
-    """Anything that is cut into frames: numpy, memmap, zarr, dask, the pages of a tiff."""
+    """Sources of frames: numpy, memmap, zarr, dask, the pages of a TIFF."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -28,7 +28,7 @@ class ArraySource(Protocol):
 
 
 class Movie(Sequence[NDArray[Any]]):
-    """A movie, a stack or an image as a sequence of frames, read when asked for.
+    """A movie, a stack or an image as a sequence of frames, read on access.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class Movie(Sequence[NDArray[Any]]):
 
     @property
     def n_frames(self) -> int:
-        """Count the frames."""
+        """Number of frames."""
         return self.layout.n_frames
 
     @property
@@ -77,12 +77,12 @@ class Movie(Sequence[NDArray[Any]]):
 
     @property
     def n_planes(self) -> int:
-        """Count the planes of each time point of a movie of stacks; 1 for all else."""
+        """Number of planes of each time point of a movie of stacks; 1 otherwise."""
         return self.layout.n_planes
 
     @property
     def plane_step_px(self) -> float | None:
-        """How many pixels two planes are apart; None if unknown."""
+        """Distance of two planes in pixels; None if unknown."""
         step, pixel = self.calibration.z_step, self.calibration.pixel_size_yx
         return abs(step) / math.sqrt(abs(pixel[0] * pixel[1])) if step and pixel else None
 
@@ -93,12 +93,12 @@ class Movie(Sequence[NDArray[Any]]):
 
     @property
     def is_rgb(self) -> bool:
-        """Say whether a frame is (H, W, 3)."""
+        """Whether a frame is (H, W, 3)."""
         return self.layout.colour_axis is not None
 
     @property
     def n_channels(self) -> int:
-        """Count the channels; 1 where there is no axis of them."""
+        """Number of channels; 1 without an axis of them."""
         axes = self.layout.axes
         return self.layout.shape[axes.index("C")] if "C" in axes else 1
 
@@ -130,7 +130,7 @@ class Movie(Sequence[NDArray[Any]]):
         return first * self.n_planes, stop * self.n_planes
 
     def with_channel(self, channel: int) -> "Movie":
-        """Make the same movie of another of its channels."""
+        """Return the movie of another channel."""
         axes, levels = self.layout.axes, self._levels
         return Movie(levels[0], axes, channel, self.calibration, levels[1:])
 
@@ -198,7 +198,7 @@ class Movie(Sequence[NDArray[Any]]):
         return f"{frames} of {h} x {w} {self.dtype} (axes {self.layout.axes})"
 
     def check_finite(self) -> None:
-        """Look into the first, the middle and the last frame for a number.
+        """Check that the first, the middle or the last frame has a finite pixel.
 
         Raises
         ------

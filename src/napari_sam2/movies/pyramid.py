@@ -1,4 +1,4 @@
-"""Large frames at lower resolutions, made tile by tile in the background where they are shown."""
+"""Overviews of large frames, computed tile by tile in the background where they are shown."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -60,7 +60,7 @@ class Overview:
 
     @property
     def steps(self) -> list[int]:
-        """Every how many pixels each level takes one; empty for frames that need no overview."""
+        """Step in pixels of each level; empty for frames that need no overview."""
         side = max(self._frame_shape)
         steps: list[int] = []
         while side > COARSEST_PX * (steps[-1] if steps else 1):
@@ -69,11 +69,11 @@ class Overview:
 
     @property
     def is_idle(self) -> bool:
-        """Whether all that was asked for is there."""
+        """Whether all requested tiles are computed."""
         return not self._is_running
 
     def levels(self) -> list[LazyArray]:
-        """Give the levels, finest first, to be shown below the source itself."""
+        """Return the levels, finest first, to be shown below the source itself."""
         steps = self.steps
         if not steps:
             return []
@@ -83,7 +83,7 @@ class Overview:
         return [LazyArray(OverviewLevel(self, step)) for step in (*steps, thumbnail)]
 
     def shape_at(self, step: int) -> tuple[int, ...]:
-        """Give the shape of a level."""
+        """Return the shape of a level."""
         return (*self._leading, *(-(-n // step) for n in self._frame_shape), *self._colours)
 
     def read(self, step: int, place: Place, rows: range, columns: range) -> NDArray[Any]:
@@ -109,12 +109,12 @@ class Overview:
         return known[:: ratio * rows.step, :: ratio * columns.step]
 
     def stop(self) -> None:
-        """Make no more tiles than the one that is being made."""
+        """Stop after the current tile."""
         with self._lock:
             self._wanted.clear()
 
     def _known(self, level: int, place: Place, rows: range, columns: range) -> NDArray[Any]:
-        """Put together what is there of a part, from coarser levels where need be."""
+        """Return a part as far as it is computed, from coarser levels if necessary."""
         steps = self.steps
         step = steps[level]
         with self._lock:
@@ -184,14 +184,14 @@ class Overview:
             ]
             try:
                 part[...] = self.source[(*place, *window, *(slice(0, n) for n in self._colours))]
-            except (ValueError, OSError):  # damaged: what reads the pixels themselves says so
+            except (ValueError, OSError):  # damaged: reported where the pixels themselves are read
                 self.stop()
                 return None
         return pixels
 
 
 class OverviewLevel:
-    """The pixels of one level of an overview: what is known of them.
+    """One level of an overview, as far as it is computed.
 
     Parameters
     ----------
@@ -208,11 +208,11 @@ class OverviewLevel:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Give the length of each axis."""
+        """Length of each axis."""
         return self.overview.shape_at(self._step)
 
     def __getitem__(self, key: Sequence[slice]) -> NDArray[Any]:
-        """Give what is known of a part, and have the rest made."""
+        """Return a part as far as it is computed, and request the rest."""
         axes = [range(n)[k] for n, k in zip(self.shape, key, strict=True)]
         n = len(axes) - 2 - len(self.overview._colours)
         part = np.zeros([len(axis) for axis in axes], self.dtype)
@@ -224,7 +224,7 @@ class OverviewLevel:
 
 
 def overview_of(data: Any) -> Overview | None:
-    """Find the overview among the levels of a layer's data; None if there is none."""
+    """Return the overview among the levels of a layer's data; None if there is none."""
     for level in data if isinstance(data, Sequence) else ():
         source = getattr(level, "source", None)
         if isinstance(source, OverviewLevel):
@@ -233,7 +233,7 @@ def overview_of(data: Any) -> Overview | None:
 
 
 def true_levels(levels: Sequence[Any]) -> list[Any]:
-    """Leave out the levels that are for the eye, and may be black where nobody has looked."""
+    """Return the levels without those of an overview, which may be incomplete."""
     return [
         level for level in levels if not isinstance(getattr(level, "source", None), OverviewLevel)
     ]
@@ -244,7 +244,7 @@ def _tiles_of(axis: range) -> range:
 
 
 def _lay(tile: NDArray[Any], at_yx: tuple[int, int], part: NDArray[Any]) -> None:
-    """Lay a tile over a part whose first pixel is at (0, 0)."""
+    """Copy a tile into a part whose first pixel is at (0, 0)."""
     to, of = [], []
     for first, n_tile, n_part in zip(at_yx, tile.shape, part.shape, strict=False):
         start, stop = max(first, 0), min(first + n_tile, n_part)

@@ -50,7 +50,7 @@ def _registry() -> "pint.UnitRegistry[float]":
 
 @cache
 def find_unit(text: str) -> Unit | None:
-    """Look up a unit by any of its names or symbols.
+    """Return a unit by any of its names or symbols.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ STACK_VOXEL_ZYX_UM = stack.VOXEL_ZYX_UM
 
 
 def dividing_nuclei_with_truth(seed: int = 3) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
-    """Make a fluorescence time-lapse of nuclei of which two divide, and its labels.
+    """Return a synthetic fluorescence time-lapse of nuclei, two of them dividing, and its labels.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def dividing_nuclei_with_truth(seed: int = 3) -> tuple[NDArray[np.uint16], NDArr
 def coming_and_going_nuclei_with_truth(
     seed: int,
 ) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
-    """Make a time-lapse as `dividing_nuclei_with_truth` in which some also leave, come and die.
+    """Return a time-lapse as `dividing_nuclei_with_truth` in which some also leave, come and die.
 
     Two nuclei divide, two leave over the border, two die (they shrink and fade), and two come in
     over the border.
@@ -58,7 +58,7 @@ def coming_and_going_nuclei_with_truth(
 
 
 def embryo_nuclei_with_truth(seed: int = 1) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
-    """Make a confocal stack of an early embryo's nuclei, dimmer with depth, and its labels.
+    """Return a confocal stack of an early embryo's nuclei, dimmer with depth, and its labels.
 
     Returns
     -------
@@ -71,17 +71,17 @@ def embryo_nuclei_with_truth(seed: int = 1) -> tuple[NDArray[np.uint16], NDArray
 
 
 def dividing_nuclei(seed: int = 3) -> NDArray[np.uint16]:
-    """Make the movie of `dividing_nuclei_with_truth` alone, (T, Y, X) uint16."""
+    """Return the movie of `dividing_nuclei_with_truth` alone, (T, Y, X) uint16."""
     return time_lapse.make(seed)[0]
 
 
 def embryo_nuclei(seed: int = 1) -> NDArray[np.uint16]:
-    """Make the stack of `embryo_nuclei_with_truth` alone, (Z, Y, X) uint16."""
+    """Return the stack of `embryo_nuclei_with_truth` alone, (Z, Y, X) uint16."""
     return stack.make(seed)[0]
 
 
 def sample_dividing_nuclei() -> list[LayerData]:
-    """Give napari the dividing nuclei as an image layer."""
+    """Return the dividing nuclei as layer data for napari."""
     settings = {
         "name": "dividing nuclei",
         "scale": (1.0, TIME_LAPSE_PIXEL_UM, TIME_LAPSE_PIXEL_UM),
@@ -93,7 +93,7 @@ def sample_dividing_nuclei() -> list[LayerData]:
 
 
 def sample_embryo_nuclei() -> list[LayerData]:
-    """Give napari the embryo's nuclei as an image layer."""
+    """Return the embryo's nuclei as layer data for napari."""
     settings = {
         "name": "embryo nuclei",
         "scale": STACK_VOXEL_ZYX_UM,

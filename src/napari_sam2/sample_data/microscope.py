@@ -1,4 +1,4 @@
-"""What nuclei look like in a microscope: chromatin, and a camera that counts photons."""
+"""Appearance of nuclei in a microscope: chromatin, and a camera that counts photons."""
 
 from dataclasses import dataclass
 
@@ -33,7 +33,7 @@ class Chromatin:
         return cls(waves, np.column_stack([places, rng.uniform(0.2, 0.5, count)]))
 
     def brightness(self, v: Image, u: Image) -> Image:
-        """Get the brightness, about 1, at places of a nucleus whose rim has the radius 1."""
+        """Return the brightness, about 1, at places of a nucleus whose rim has the radius 1."""
         value = np.ones(np.broadcast_shapes(v.shape, u.shape))
         for fv, fu, phase, amplitude in self.waves:
             value += amplitude * np.cos(fv * v + fu * u + phase)
@@ -43,7 +43,7 @@ class Chromatin:
 
 
 def photograph(rng: Generator, light: Image) -> NDArray[np.uint16]:
-    """Count the photons of some light and read them out."""
+    """Return the camera's counts of some light: photons and read-out noise."""
     photons = rng.poisson(light.clip(0) / _COUNTS_PER_PHOTON)
     counts = _OFFSET + _COUNTS_PER_PHOTON * photons + rng.normal(0, _READ_NOISE, light.shape)
     return counts.clip(0, 65535).astype(np.uint16)

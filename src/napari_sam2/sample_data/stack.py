@@ -32,7 +32,7 @@ def _places(rng: Generator) -> list[Image]:
 
 
 def _window(centre: Image, reach: float) -> tuple[tuple[slice, ...], list[Image]]:
-    """Cut out the surroundings of a nucleus: where, and the distances along z, y and x in um."""
+    """Return the surroundings of a nucleus: slices, and the distances along z, y and x in um."""
     where, distances = [], []
     for c, n, size in zip(centre, SHAPE, VOXEL_ZYX_UM, strict=True):
         first, stop = max(0, int((c - reach) / size)), min(n, int((c + reach) / size) + 2)
@@ -57,7 +57,7 @@ def _nucleus(rng: Generator, distances: list[Image], radius: float) -> tuple[Ima
 
 
 def _embryo_depth() -> Image:
-    """Say how deep each voxel lies in the embryo: 1 in the middle, < 0 outside."""
+    """Return the depth of each voxel in the embryo: 1 in the middle, < 0 outside."""
     steps = [
         (np.arange(n) * size - length / 2) / radius
         for n, size, length, radius in zip(
@@ -69,7 +69,7 @@ def _embryo_depth() -> Image:
 
 
 def _through_the_tissue(light: Image) -> Image:
-    """Dim and blur light with the depth (z) that it comes from."""
+    """Return light that is dimmed and blurred with its depth (z)."""
     seen = np.empty_like(light)
     for band in range(_BANDS):
         planes = slice(band * SHAPE[0] // _BANDS, (band + 1) * SHAPE[0] // _BANDS)
@@ -79,7 +79,7 @@ def _through_the_tissue(light: Image) -> Image:
 
 
 def make(seed: int) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
-    """Make the stack and its labels, both (Z, Y, X) uint16."""
+    """Return the stack and its labels, both (Z, Y, X) uint16."""
     rng = np.random.default_rng(seed)
     light, deepest = np.zeros(SHAPE), np.zeros(SHAPE)
     labels = np.zeros(SHAPE, np.uint16)

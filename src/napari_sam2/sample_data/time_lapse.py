@@ -71,11 +71,11 @@ class _Nucleus:
 
     @property
     def is_in_sight(self) -> bool:
-        """Whether anything of it may be in the frame."""
+        """Return whether any of it may be in the frame."""
         return bool(np.all(np.abs(self.centre_yx - _MIDDLE) < _MIDDLE + _REACH - 1))
 
     def grown(self, rng: Generator, push_yx: Image) -> "_Nucleus":
-        """Get it one frame later."""
+        """Return the nucleus one frame later."""
         velocity = 0.8 * self.velocity_yx + rng.normal(0, 0.65, 2)
         growth, fading = (1.06, 0.94) if self.age < _YOUNG else (1.0, 1.0)
         bumps = self.bumps + rng.normal(0, 1, self.bumps.shape) * (0.012, 0.12)
@@ -92,18 +92,18 @@ class _Nucleus:
         )
 
     def dying(self) -> "_Nucleus":
-        """Get it a frame later of its dying: smaller and dimmer."""
+        """Return the dying nucleus one frame later: smaller and dimmer."""
         radii = (self.radii[0] * _SHRINKING, self.radii[1] * _SHRINKING)
         return replace(self, radii=radii, brightness=self.brightness * _FADING)
 
     def condensed(self, frames_left: int) -> "_Nucleus":
-        """Get it shortly before its division: round and bright, at last a narrow plate."""
+        """Return the nucleus shortly before division: round and bright, at last a narrow plate."""
         radii, gain = ((5.0, 12.0), 1.45) if frames_left == 1 else ((10.0, 11.0), 1.35)
         bumps = self.bumps * (0.3, 1)
         return replace(self, radii=radii, brightness=gain * self.brightness, bumps=bumps)
 
     def daughter(self, rng: Generator, label: int, side: int) -> "_Nucleus":
-        """Get the daughter that leaves the plate on one side (-1 or 1)."""
+        """Return the daughter that leaves the plate on one side (-1 or 1)."""
         across = side * np.array([np.cos(self.angle), -np.sin(self.angle)])
         return replace(
             self,
@@ -141,7 +141,7 @@ def _seeded(rng: Generator) -> list[_Nucleus]:
 
 
 def _push(nucleus: _Nucleus, others: list[_Nucleus]) -> Image:
-    """Say where a nucleus is pushed by its neighbours, and gently to the middle."""
+    """Return the displacement of a nucleus by its neighbours, and gently to the middle."""
     push = np.asarray(0.004 * (_MIDDLE - nucleus.centre_yx))
     for other in others:
         away = nucleus.centre_yx - other.centre_yx
@@ -153,7 +153,7 @@ def _push(nucleus: _Nucleus, others: list[_Nucleus]) -> Image:
 
 
 def _fated(rng: Generator, nuclei: list[_Nucleus]) -> list[_Nucleus]:
-    """Decide who leaves (those near the border) and who dies, and add those that will come."""
+    """Return the nuclei with their fates: leaving (near the border), dying or yet to come."""
     mothers = _DIVISIONS.values()
     others = [nucleus for nucleus in nuclei if nucleus.label not in mothers]
     others.sort(key=lambda nucleus: float(_to_border(nucleus)[0]))
@@ -168,7 +168,7 @@ def _fated(rng: Generator, nuclei: list[_Nucleus]) -> list[_Nucleus]:
 
 
 def _to_border(nucleus: _Nucleus) -> tuple[float, Image]:
-    """Find the nearest border: how far it is, and the direction to it."""
+    """Return the distance of the nearest border, and the direction to it."""
     room = _MIDDLE - np.abs(nucleus.centre_yx - _MIDDLE)
     axis = int(room.argmin())
     towards = np.zeros(2)
@@ -177,7 +177,7 @@ def _to_border(nucleus: _Nucleus) -> tuple[float, Image]:
 
 
 def _outside(rng: Generator, nucleus: _Nucleus) -> _Nucleus:
-    """Put another nucleus like this one outside of the frame, to come in later."""
+    """Return another nucleus like this one outside of the frame, which comes in later."""
     axis, side = rng.integers(0, 2), rng.choice((-1, 1))
     place = _MIDDLE * rng.uniform(0.4, 1.6, 2)
     place[axis] = _MIDDLE[axis] + side * (_MIDDLE[axis] + rng.uniform(25, 50))
@@ -192,7 +192,7 @@ def _outside(rng: Generator, nucleus: _Nucleus) -> _Nucleus:
 
 
 def _drift(nucleus: _Nucleus, frame: int) -> Image:
-    """Say how far a nucleus goes in a frame because it leaves or comes."""
+    """Return the displacement of a nucleus that leaves or comes."""
     room, towards = _to_border(nucleus)
     if nucleus.fate is _Fate.LEAVES and frame >= nucleus.fated:
         return _SPEED * towards
@@ -200,7 +200,7 @@ def _drift(nucleus: _Nucleus, frame: int) -> Image:
 
 
 def _one_frame_later(rng: Generator, nuclei: list[_Nucleus], frame: int) -> list[_Nucleus]:
-    """Move all nuclei on to a frame, dividing those whose time has come."""
+    """Return all nuclei one frame later, with those divided whose time has come."""
     later: list[_Nucleus] = []
     label = max(nucleus.label for nucleus in nuclei)
     for nucleus in nuclei:
@@ -232,14 +232,14 @@ def _drawn(nuclei: list[_Nucleus]) -> tuple[Image, NDArray[np.uint16]]:
 
 
 def _background(rng: Generator) -> Image:
-    """Make an uneven background: a slope and faint clouds."""
+    """Return an uneven background: a slope and faint clouds."""
     y, x = np.mgrid[-1 : 1 : SHAPE[0] * 1j, -1 : 1 : SHAPE[1] * 1j]
     clouds = gaussian_filter(rng.normal(0, 1, SHAPE), 22)
     return np.asarray(48 + 15 * x - 9 * y - 10 * (x**2 + y**2) + 6 * clouds / clouds.std())
 
 
 def make(seed: int, *, with_fates: bool = False) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
-    """Make the movie and its labels, both (T, Y, X) uint16.
+    """Return the movie and its labels, both (T, Y, X) uint16.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ def quick(monkeypatch, make_session):
     """No network: sessions that draw discs."""
     model = SimpleNamespace(device="cpu", dtype="float32")
     monkeypatch.setattr(prompted, "estimate_run", lambda *_: Estimate(None, 10**9, 10**8))
-    monkeypatch.setitem(vars(sam2_torch), "load_sam2", lambda *_, **__: model)
+    monkeypatch.setattr("sam2_torch.checkpoints.loading.load_sam2", lambda *_, **__: model)
     monkeypatch.setitem(vars(sam2_torch), "VideoSession", lambda _, frames: make_session(frames))
 
 
@@ -38,7 +38,7 @@ def test_the_synthetic_demo(tmp_path, capsys):
 def test_the_demo_tells_a_command_that_gives_the_same(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     main(["demo", "-o", "demo"])
-    command = capsys.readouterr().err.partition("the same again: napari-sam2 ")[2]
+    command = capsys.readouterr().err.partition("the same by hand: napari-sam2 ")[2]
     assert main(command.split()) == 0
     again = np.stack(list(read_movie(tmp_path / "movie_labels.tif")))
     np.testing.assert_array_equal(again, np.stack(list(read_movie(tmp_path / "demo/labels.tif"))))

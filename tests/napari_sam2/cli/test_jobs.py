@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from napari_sam2.cli.jobs import plan_jobs
-from napari_sam2.io.outputs import MARK
+from napari_sam2.io.outputs import SIGNATURE
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def test_a_file_of_others_is_replaced_only_if_that_is_asked_for():
     with pytest.raises(FileExistsError, match=r"out\.tif: expected nothing, or a file that"):
         plan_jobs(["m2.tif"], "all.csv", "out.tif")
     assert not plan_jobs(["m2.tif"], "all.csv", "out.tif", overwrite=True)[0].finished
-    Path("out.tif").write_text(MARK)
+    Path("out.tif").write_text(SIGNATURE)
     assert not plan_jobs(["m2.tif"], "all.csv", "out.tif")[0].finished
 
 

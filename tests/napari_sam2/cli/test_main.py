@@ -31,7 +31,8 @@ def quick(monkeypatch, make_session):
         return SimpleNamespace(device=device, dtype="float32")
 
     monkeypatch.setattr(prompted, "estimate_run", lambda *_: Estimate(61.0, 2 * 10**9, 10**8))
-    monkeypatch.setitem(vars(sam2_torch), "load_sam2", load)
+    monkeypatch.setattr("sam2_torch.checkpoints.loading.load_sam2", load)
+    monkeypatch.setattr("sam2_torch.checkpoints.loading.load_model", load)
     monkeypatch.setitem(
         vars(sam2_torch), "VideoSession", lambda _, frames, **options: make_session(frames)
     )
@@ -100,7 +101,7 @@ def test_several_inputs(folder, capsys, quick):
     assert main(["track", "*.npy", "--prompts", "prompts.csv", "-o", "out"]) == 0
     assert names(folder / "out") == ["a.tif", "b.tif"]
     assert (folder / "out" / "b.tif").read_text() == "finished before"
-    assert "b.tif is there already: skipped" in capsys.readouterr().err
+    assert "b.tif exists: skipped" in capsys.readouterr().err
     assert len(quick) == 1
 
 

@@ -191,7 +191,7 @@ def test_doctor(capsys, monkeypatch, tmp_path):
     assert main(["doctor", "--device", "cpu"]) == 0
     said = capsys.readouterr().out
     assert "cells_nano.safetensors (17 MB)" in said
-    assert "would use cpu, as --device says" in said
+    assert "would use cpu, as given by --device" in said
     assert re.search(r"cpu: \d+ cores, \w+", said)
     assert "cells_nano: embedded, 17 MB, speed not measured" in said
     assert f"not downloaded: {', '.join(RELEASED)}" in said

@@ -10,7 +10,7 @@ import tifffile
 import zarr
 
 from napari_sam2.cli import main
-from napari_sam2.io.outputs import MARK, check_outputs
+from napari_sam2.io.outputs import SIGNATURE, check_outputs
 from napari_sam2.io.tracks.formats import FORMATS, export, find_format
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.tracks.tracked_movie import Tracked
@@ -128,5 +128,5 @@ def test_the_second_file_of_an_output_is_checked_too(
     assert main("export labels.tif --movie labels.tif -o labels.tif --overwrite".split()) == 2
     np.testing.assert_array_equal(tifffile.imread("labels.tif"), labels)
     assert main("export labels.tif -o raw.csv --overwrite".split()) == 0
-    assert MARK  # tables are known by their header
+    assert SIGNATURE  # tables are known by their header
     assert main("export labels.tif -o raw.csv".split()) == 0

@@ -82,7 +82,7 @@ def read_folder(
     path
         The folder.
     axes
-        One letter of `AXES` for each axis, the files first; they win over what names say.
+        One letter of `AXES` for each axis, the files first; they win over names.
     channel
         Which channel to take.
     labels
@@ -91,8 +91,8 @@ def read_folder(
     Raises
     ------
     ValueError
-        If there is no image in it, the first cannot be read, the names count what cannot be
-        told apart, or the axes do not fit.
+        If there is no image in it, the first cannot be read, the names are
+        ambiguous, or the axes do not fit.
     """
     found = [p for p in path.iterdir() if suffix(p) in PICTURES + _TIFFS and p.name[0] != "."]
     if not found:
@@ -174,7 +174,7 @@ def _read_pixels(path: Path, labels: bool = False) -> NDArray[Any]:
 
 
 def _of_one_kind(path: Path, files: list[Path], labels: bool) -> list[Path]:
-    """Choose the images of a folder, without what was made of them, or the masks."""
+    """Return the images of a folder without masks derived from them, or the masks alone."""
     stems = {stem(file) for file in files}
     derived = [f for f in files if (bare := bare_stem(f, _DERIVED)) in stems and bare != stem(f)]
     if not derived:
@@ -193,7 +193,7 @@ def _of_one_kind(path: Path, files: list[Path], labels: bool) -> list[Path]:
 
 
 def _counted_by_names(path: Path, files: list[Path]) -> tuple[str, tuple[int, ...]]:
-    """Find which axes the numbers in names count, and how long these are.
+    """Return the axes that the numbers in file names count, and their lengths.
 
     Raises
     ------
@@ -243,13 +243,13 @@ def _counted_by_names(path: Path, files: list[Path]) -> tuple[str, tuple[int, ..
 
 
 def _letter(text: str) -> str | None:
-    """Find which axis a number counts by what stands before it in a name."""
+    """Return the axis that a number counts, by the word before it."""
     word = re.search(r"([a-zA-Z]+)[_\-=]?$", text)
     return _COUNTED.get(word[1].lower()) if word else None
 
 
 def _warn_of_gaps(path: Path, numbers: list[int]) -> None:
-    """Log numbers that are left out among files that are counted one by one."""
+    """Log numbers that are missing among files that are counted one by one."""
     there = set(numbers)
     missing = [n for n in range(min(there, default=0), max(there, default=0)) if n not in there]
     if missing and len({b - a for a, b in pairwise(numbers)}) > 1:

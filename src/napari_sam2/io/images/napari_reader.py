@@ -41,7 +41,7 @@ class _Shown(logging.Handler):
 
 
 def get_reader(path: str | Sequence[str]) -> Reader | None:
-    """Give napari a reader for videos; None for all else."""
+    """Return a reader for videos; None for other files."""
     paths = [path] if isinstance(path, str) else list(path)
     return read_layers if paths and all(suffix(Path(p)) in VIDEOS for p in paths) else None
 
@@ -69,7 +69,7 @@ def _layer(path: Path, movie: Movie) -> LayerData:
 
 
 def lazy_array(movie: Movie) -> Any:
-    """Make a dask array of a movie, a chunk for each frame; nothing is read yet."""
+    """Return a dask array of a movie with one chunk for each frame; nothing is read yet."""
     import dask.array as da
 
     tail = (*movie.frame_shape, 3) if movie.is_rgb else movie.frame_shape

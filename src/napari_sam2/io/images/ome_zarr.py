@@ -62,7 +62,7 @@ class Multiscale:
         Raises
         ------
         ValueError
-            If they do not say where its pixels are, or name an axis that is not known.
+            If they lack the paths of its arrays, or name an axis that is not known.
         """
         images = ome_attributes(attributes).get("multiscales")
         if not images:
@@ -132,7 +132,7 @@ def ome_attributes(attributes: Attributes) -> Attributes:
 
 
 def _axes(image: Attributes) -> Sequence[Any]:
-    return image.get("axes") or "tczyx"  # versions 0.1 and 0.2 have all five, and do not say so
+    return image.get("axes") or "tczyx"  # versions 0.1 and 0.2 have all five, and do not name them
 
 
 def _scales(dataset: Attributes, image: Attributes, units: list[Any]) -> list[AxisScale]:

@@ -23,7 +23,7 @@ from napari_sam2.io.images.tiff_checks import (
     damaged,
     unreadable,
 )
-from napari_sam2.io.outputs import MARK
+from napari_sam2.io.outputs import SIGNATURE
 from napari_sam2.movies.axes import AXES, Channel
 from napari_sam2.movies.movie import ArraySource, Calibration, Movie
 
@@ -49,7 +49,7 @@ class _Mapped:
 
 
 class _Pages:
-    """Pixels in pages that are unpacked when asked for.
+    """Pixels in pages that are decoded on access.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ class _Pages:
 
 
 class _Tiles:
-    """Pixels in tiles, of which only those that are asked for are unpacked.
+    """Pixels in tiles, of which only the requested ones are decoded.
 
     Parameters
     ----------
@@ -153,8 +153,8 @@ def read_tiff(path: Path, axes: str | None = None, channel: Channel | None = Non
     path
         The file.
     axes
-        One letter of `AXES` for each axis, with or without those of length 1; None for what
-        the file says.
+        One letter of `AXES` for each axis, with or without those of length 1; None for
+        those of the file.
     channel
         Which channel to take.
 
@@ -180,7 +180,7 @@ def read_tiff(path: Path, axes: str | None = None, channel: Channel | None = Non
 def _arrays(
     path: Path, tif: tifffile.TiffFile, axes: str | None
 ) -> tuple[str | None, Sequence[ArraySource]]:
-    """Choose what to read: its axes, and one source for each of its resolutions."""
+    """Return the axes of what is read, and one source for each resolution."""
     series = list(tif.series)
     first = series[0]
     if len(series) > 1 and first.kind == "shaped" and len({_kind(one) for one in series}) == 1:
@@ -206,7 +206,7 @@ def _kind(series: tifffile.TiffPageSeries) -> tuple[Any, ...]:
 def _pages_as_frames(
     path: Path, tif: tifffile.TiffFile, axes: str | None
 ) -> tuple[str | None, Sequence[ArraySource]]:
-    """Take all pages as frames: tifffile sorts those that differ, in compression say, apart."""
+    """Return all pages as frames: tifffile splits them by compression, for example."""
     pages: list[Any] = [tif.pages[number] for number in range(len(tif.pages))]
     # a preview or a pyramid's lower resolution, by its flag
     whole = [page for page in pages if not page.keyframe.subfiletype & 1] or pages
@@ -231,7 +231,7 @@ def _pages_as_frames(
 def _sources(
     path: Path, series: tifffile.TiffPageSeries, byteorder: str
 ) -> list[_Mapped | _Pages | _Tiles]:
-    """Choose how to read a series; one source for each of its resolutions."""
+    """Return one source for each resolution of a series."""
     if series.dataoffset is not None and not series.is_multifile:
         return [_Mapped(path, series, byteorder)]
     if series.is_multifile or not series.keyframe.is_tiled or None in series.pages:
@@ -241,7 +241,7 @@ def _sources(
 
 
 def _axes_of(series: tifffile.TiffPageSeries) -> str | None:
-    """Translate the file's axes; None where they say nothing."""
+    """Translate the file's axes; None if they are unknown."""
     unknown = [letter for letter in series.axes if letter not in AXES]
     if not unknown:
         return series.axes
@@ -251,7 +251,7 @@ def _axes_of(series: tifffile.TiffPageSeries) -> str | None:
 
 
 def _fitting(axes: str, series: tifffile.TiffPageSeries) -> str:
-    """Drop from a user's axes those of length 1, which tifffile has dropped, too."""
+    """Return the user's axes without those of length 1, which tifffile drops."""
     kept = "".join(letter for letter in axes.upper() if letter in series.axes)
     known = set(axes.upper()) <= set(series.get_axes(squeeze=False))
     return kept if known and len(kept) == len(series.shape) else axes
@@ -303,11 +303,11 @@ def write_tiff(
             dtype=first.dtype,
             compression="zlib",
             photometric="minisblack",
-            software=MARK,
+            software=SIGNATURE,
             **arguments,
         )
 
 
 def silence_tifffile() -> None:
-    """Keep tifffile from logging what the errors here say in plain words."""
+    """Disable tifffile's log: the errors here describe the same in plain words."""
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)

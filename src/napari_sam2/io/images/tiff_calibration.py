@@ -9,11 +9,11 @@ from napari_sam2.movies.calibration import AxisScale, Calibration, as_number
 from napari_sam2.movies.units import conversion, find_unit, ome_symbol
 
 _CENTIMETRE = 3  # of TIFF's ResolutionUnit; inches are a printer's
-_PRINTER = ("inch", "inches")  # ImageJ's unit of files that say how large they are printed
+_PRINTER = ("inch", "inches")  # ImageJ's unit of files with a size in print
 
 
 def read_calibration(tif: tifffile.TiffFile) -> Calibration:
-    """Read what an ImageJ, OME or plain TIFF says of its pixels; unknown where it says nothing.
+    """Read the calibration of an ImageJ, OME or plain TIFF.
 
     Parameters
     ----------

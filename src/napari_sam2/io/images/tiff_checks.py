@@ -89,7 +89,7 @@ def check_planes(path: Path, tif: tifffile.TiffFile) -> None:
 
 
 def _pages_used(series: tifffile.TiffPageSeries, tif: tifffile.TiffFile) -> int:
-    """Count the pages of a file that are in a series."""
+    """Return how many pages of a file are in a series."""
     if series.dataoffset is not None and not series.is_multifile:
         return int(series.size // max(1, series.keyframe.size))
     return sum(page is not None and page.parent is tif for page in series.pages)
@@ -103,7 +103,7 @@ def _n_tags(tif: tifffile.TiffFile, offset: int) -> int:
 
 
 def _missing_files(path: Path, xml: str) -> list[str]:
-    """List the files of an OME-TIFF set that are not beside it."""
+    """Return the files of an OME-TIFF set that are missing."""
     try:
         uuids = ElementTree.fromstring(xml).findall(".//{*}UUID") if xml else []
     except ElementTree.ParseError:
@@ -133,7 +133,7 @@ def check_bytes(path: Path, pages: list[Any]) -> None:
 
 
 def check_codec(path: Path, page: Any) -> None:
-    """Unpack the first strip or tile: codecs may be missing.
+    """Check that the first strip or tile can be decoded: codecs may be missing.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def check_codec(path: Path, page: Any) -> None:
 
 
 def unreadable(path: Path, what: str, error: BaseException) -> ValueError:
-    """Return an error for pixels that cannot be unpacked, which says what to do."""
+    """Return an error for pixels that cannot be unpacked, with what to do."""
     # tifffile asks for other packages first; imagecodecs has all of them
     advice = (
         "install imagecodecs (pip install imagecodecs)"

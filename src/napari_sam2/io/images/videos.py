@@ -67,7 +67,7 @@ class _Video:
             skipped = 0
             if number != self._next:
                 self._seek(number)
-                # frames with one time stamp are told apart by their order
+                # frames with one time stamp are distinguished by their order
                 skipped = number - int(np.searchsorted(self._times, time))
             for frame in self._frames:
                 if frame.pts is not None and frame.pts >= time:

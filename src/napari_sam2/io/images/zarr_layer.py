@@ -1,4 +1,4 @@
-"""Zarr stores as what napari makes an image layer of: levels that are read where they are shown."""
+"""Zarr stores as data of napari image layers: levels that are read where they are shown."""
 
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ def zarr_layer(path: Path) -> tuple[Any, dict[str, Any], Overview | None]:
 
 
 def _guess(shape: tuple[int, ...]) -> str | None:
-    """Guess the axes of a plain array; None if there are too many to tell."""
+    """Guess the axes of a plain array; None if it has too many axes."""
     try:
         return guess_axes(shape)
     except ValueError:
@@ -77,9 +77,9 @@ def _placement(axes: str, known: Calibration) -> dict[str, Any]:
 
 
 def _contrast(image: ZarrImage, axes: str) -> dict[str, Any]:
-    """Choose contrast limits from patches of some frames: napari would take those of a frame."""
+    """Return contrast limits from patches of some frames; napari would take those of one frame."""
     try:
         low, high = measure_contrast(Movie(image.levels[0], axes, levels=image.levels[1:]))
-    except ValueError:  # not a number in it: whoever works with it says so
+    except ValueError:  # no finite number: reported where it is used
         return {}
     return {"contrast_limits": (low, high)} if low < high else {}

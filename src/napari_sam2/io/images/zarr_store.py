@@ -64,7 +64,7 @@ class ZarrImage:
     levels
         Its arrays, finest first.
     axes
-        One letter of `AXES` for each axis; None where the metadata do not say.
+        One letter of `AXES` for each axis; None if the metadata lack them.
     calibration
         What is known of pixels and time steps.
     """
@@ -82,7 +82,7 @@ def read_zarr(path: Path, axes: str | None = None, channel: Channel | None = Non
     path
         The folder of the store, or of a group or an array in it.
     axes
-        One letter of `AXES` for each axis; None for what the metadata say.
+        One letter of `AXES` for each axis; None for those of the metadata.
     channel
         Which channel to take.
 
@@ -96,7 +96,7 @@ def read_zarr(path: Path, axes: str | None = None, channel: Channel | None = Non
 
 
 def open_image(path: Path, axes: str | None = None) -> ZarrImage:
-    """Find the image of a store; no pixel is read.
+    """Open the image of a store; no pixel is read.
 
     Chunks that are not there are logged as a warning: they are read as the fill value. Label
     images may leave out chunks without objects.
@@ -162,7 +162,7 @@ def is_geff(path: Path) -> bool:
 
 
 def label_images(path: Path) -> list[str]:
-    """List the label images in an OME-Zarr image, relative to it, such as labels/cells."""
+    """Return the label images in an OME-Zarr image, relative to it, such as labels/cells."""
     for folder in ("labels", f"{_FIRST_SERIES}/labels"):
         if is_zarr(path / folder):
             names = ome_attributes(dict(open_node(path / folder).attrs)).get("labels")
@@ -173,7 +173,7 @@ def label_images(path: Path) -> list[str]:
 def _find_image(
     path: Path, node: Any, axes: str | None
 ) -> "tuple[zarr.Group | None, Multiscale | None]":
-    """Find the group with the image, and what its attributes tell of it."""
+    """Return the group with the image, and its metadata."""
     import zarr
 
     if not isinstance(node, zarr.Group):
@@ -193,7 +193,7 @@ def _find_image(
 
 
 def _only_array(path: Path, group: "zarr.Group") -> tuple[str, ...]:
-    """Find the one array of a group that can be an image; coordinates have a single axis."""
+    """Return the one array of a group that can be an image; coordinates have a single axis."""
     names = sorted(name for name, array in group.arrays() if array.ndim > 1)
     if len(names) == 1:
         return (names[0],)
@@ -237,7 +237,7 @@ def _dimension_names(array: "zarr.Array[Any]") -> str | None:
 
 
 def _check_chunks(path: Path, array: "zarr.Array[Any]") -> None:
-    """Look for the files of all chunks.
+    """Check that the files of all chunks exist.
 
     Raises
     ------
@@ -261,7 +261,7 @@ def _check_chunks(path: Path, array: "zarr.Array[Any]") -> None:
         names = (file.relative_to(folder).as_posix() for file in files)
         other = next((name for name in names if name.replace("/", ".").endswith("0.0")), "none")
         raise ValueError(
-            f"{path.name}: expected chunks with names such as {first}, as its metadata say, found "
+            f"{path.name}: expected chunks with names such as {first}, as in its metadata, found "
             f"{other}; the store is incomplete, or its metadata lack dimension_separator"
         )
     if missing:

@@ -36,7 +36,7 @@ class LabelPrompts:
 
 
 def prompts_from_labels(labels: Movie, movie: Movie) -> LabelPrompts:
-    """Take a label image as the prompts of a movie.
+    """Return the masks of a label image as prompts of a movie.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def prompts_from_labels(labels: Movie, movie: Movie) -> LabelPrompts:
 
 
 def clicks_from_labels(labels: NDArray[Any], frame: int = 0) -> list[ObjectPrompts]:
-    """Make one click for each object of a label image, (H, W), where it is deepest."""
+    """Return one click for each object of a label image, (H, W), at its deepest point."""
     return [
         ObjectPrompts(object_id, frame, (PointPrompt([deepest_pixel(mask)], [1]),))
         for object_id, mask in masks_of_labels(labels).items()

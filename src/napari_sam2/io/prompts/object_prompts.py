@@ -1,4 +1,4 @@
-"""What a file says about one object in one frame."""
+"""Prompts of one object on one frame, as files hold them."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from sam2_torch.prompts import Prompt
 
 @dataclass(frozen=True, eq=False)
 class ObjectPrompts:
-    """The prompts of one object in one frame, which belong together.
+    """Prompts of one object on one frame, which are applied together.
 
     Parameters
     ----------

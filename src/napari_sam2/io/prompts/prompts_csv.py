@@ -234,9 +234,9 @@ def write_prompts_csv(path: Path, prompts: Iterable[ObjectPrompts]) -> None:
     with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(HEADER)
-        for said in prompts:
-            for prompt in said.prompts:
-                table.writerows((said.object_id, said.frame, *cells) for cells in _cells(prompt))
+        for each in prompts:
+            for prompt in each.prompts:
+                table.writerows((each.object_id, each.frame, *cells) for cells in _cells(prompt))
 
 
 def _cells(prompt: Prompt) -> list[tuple[str | float, ...]]:

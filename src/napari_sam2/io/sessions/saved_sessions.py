@@ -1,4 +1,4 @@
-"""Sessions that were saved by themselves: where they are, and which there are."""
+"""The folder of autosaved sessions."""
 
 import os
 from collections.abc import Callable
@@ -36,7 +36,7 @@ class SavedSession:
 
 
 def sessions_folder() -> Path:
-    """Find the folder of sessions that are saved by themselves.
+    """Return the folder of autosaved sessions.
 
     Notes
     -----
@@ -47,12 +47,12 @@ def sessions_folder() -> Path:
 
 
 def saved_sessions() -> list[SavedSession]:
-    """List all sessions that were saved by themselves, the one that was changed last first."""
+    """Return all autosaved sessions, the last changed first."""
     return [session for session, _ in _with_headers()]
 
 
 def find_sessions(image: Callable[[], Fingerprint]) -> list[Path]:
-    """List the sessions of an image that were saved by themselves, last changed first.
+    """Return the autosaved sessions of an image, the last changed first.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The prompts of a session, to be said again: on the same movie, or on another one."""
+"""Read the prompts of a session, to be replayed on the same movie or on another one."""
 
 import logging
 from dataclasses import replace

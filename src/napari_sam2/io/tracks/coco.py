@@ -1,4 +1,4 @@
-"""COCO's form for videos, as YouTube-VIS has it: one annotation for each object, with RLE."""
+"""COCO's format for videos (YouTube-VIS): one annotation for each object, with RLE."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_sam2.io.files import replacing
 from napari_sam2.io.optional import library
-from napari_sam2.io.outputs import MARK
+from napari_sam2.io.outputs import SIGNATURE
 from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.tracks.tracked_movie import Tracked
 from sam2_torch.masks import SparseMask
@@ -49,7 +49,7 @@ def write_coco(path: Path, tracked: Tracked, progress: Progress = silent) -> Non
     document = {
         "info": {
             "description": path.stem,
-            "contributor": MARK,
+            "contributor": SIGNATURE,
             "calibration": _calibration(tracked),
         },
         "videos": [video],

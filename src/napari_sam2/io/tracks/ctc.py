@@ -121,7 +121,7 @@ class _Parts:
 
     @property
     def rows(self) -> Lineage:
-        """All parts so far."""
+        """Rows of all parts so far."""
         return Lineage(part for parts in self._parts.values() for part in parts)
 
     def draw(self, labels: NDArray[np.integer], time: int) -> NDArray[np.uint16]:
@@ -134,7 +134,7 @@ class _Parts:
         return image
 
     def _extend(self, object_id: int, time: int) -> int:
-        """Let an object be seen at a time, and return the id of its part there."""
+        """Add a time to an object's parts, and return the id of its part there."""
         parts = self._parts.setdefault(object_id, [])
         if parts and (parts[-1].end or 0) >= time - 1:
             parts[-1] = replace(parts[-1], end=time)
@@ -197,7 +197,7 @@ def _read_masks(files: dict[int, Path], n_times: int) -> tuple[Masklets, int]:
 
 
 def _widened(table: Path, lineage: Lineage, masklets: Masklets, n_planes: int) -> Lineage:
-    """Let tracks begin and end where they have pixels, if that is outside of their rows."""
+    """Return the tracks with begin and end moved to pixels outside of their rows."""
     unknown = sorted(set(masklets.object_ids) - set(lineage.object_ids))
     if unknown:
         raise ValueError(

@@ -166,7 +166,7 @@ def export(path: str | Path, tracked: Tracked, progress: Progress = silent) -> N
     ----------
     path
         The output; a file that is there is replaced when the new one is whole. `check_outputs`
-        says beforehand what that would destroy.
+        checks beforehand what that would destroy.
     tracked
         What to write.
     progress
@@ -204,7 +204,7 @@ def read_tracked(path: str | Path, movie: Movie | None = None) -> Tracked:
     Raises
     ------
     FileNotFoundError
-        If there is nothing.
+        If it does not exist.
     ValueError
         If it cannot be read, or does not fit the movie.
     """

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from napari_sam2.io.images.zarr_store import read_zarr
 from napari_sam2.io.label_images import LARGEST_ID
 from napari_sam2.io.optional import library
-from napari_sam2.io.outputs import MARK, replacing_folder
+from napari_sam2.io.outputs import SIGNATURE, replacing_folder
 from napari_sam2.io.tracks.ome_zarr_labels import fill_label_group
 from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.masks.masklets import Masklets
@@ -57,7 +57,7 @@ class _Node(NamedTuple):
 
     @classmethod
     def of(cls, object_id: int, frame: int, planes: dict[int, SparseMask]) -> "_Node":
-        """Put the masks of an object into one box."""
+        """Create a node with the masks of an object in one box."""
         first, last = min(planes), max(planes)
         corners = np.array([mask.origin_yx for mask in planes.values()])
         ends = corners + [mask.extent_yx for mask in planes.values()]
@@ -76,7 +76,7 @@ class _Node(NamedTuple):
         return np.unpackbits(self.bits, count=n).reshape(self.extent).astype(bool)
 
     def planes(self, shape: tuple[int, int]) -> Iterator[tuple[int, SparseMask]]:
-        """List the planes with pixels, and the mask in each."""
+        """Yield the planes with pixels, and the mask in each."""
         for plane, pixels in enumerate(self.pixels, start=self.origin[0]):
             if pixels.any():
                 yield plane, SparseMask.from_window(shape, pixels, self.origin[1:])
@@ -100,7 +100,7 @@ def write_geff(path: Path, tracked: Tracked, progress: Progress = silent) -> Non
     ImportError
         If geff is not there.
     ValueError
-        If there is nothing to write.
+        If there is no object to write.
     """
     library("geff", "geff", "a .geff")
     if not tracked.tracks:
@@ -129,7 +129,7 @@ def write_geff(path: Path, tracked: Tracked, progress: Progress = silent) -> Non
 def read_geff(path: Path) -> Tracked:
     """Read objects, masks and lineage; the edges decide who is who.
 
-    An object goes on along edges to a node of its `track_id`. Where an edge was cut, a new object
+    An object continues along edges to nodes of its `track_id`. Where an edge was cut, a new object
     begins, where it has several daughters, each is a new one; merges are refused.
 
     Parameters
@@ -191,7 +191,7 @@ def _frames(path: Path, values: dict[str, NDArray[Any]], axes: str) -> NDArray[n
 def _objects(
     path: Path, graph: Any, frames: NDArray[np.int64], given: NDArray[Any] | None
 ) -> tuple[list[int], dict[int, int]]:
-    """Choose the id of each node's object, and find the parent of each object, 0 for none."""
+    """Return the object id of each node, and the parent of each object, 0 for none."""
     rows = {int(node): row for row, node in enumerate(graph["node_ids"])}
     edges = [sorted((rows[a], rows[b]), key=lambda r: frames[r]) for a, b in graph["edge_ids"]]
     before = {later: earlier for earlier, later in edges}
@@ -281,7 +281,7 @@ def _columns(tracked: Tracked, nodes: list[_Node]) -> dict[str, NDArray[Any]]:
 
 
 def _families(lineage: Lineage) -> dict[int, int]:
-    """Name each object's family after its founder."""
+    """Return the founder of each object's family."""
     founders: dict[int, int] = {}
     for track in sorted(lineage, key=lambda t: t.begin or 0):
         founders[track.object_id] = founders.get(track.parent, track.object_id)
@@ -289,7 +289,7 @@ def _families(lineage: Lineage) -> dict[int, int]:
 
 
 def _edges(lineage: Lineage, nodes: list[_Node]) -> NDArray[np.int64]:
-    """Link each object's nodes in turn, and a mother's last one to each daughter's first."""
+    """Return edges along each object, and from a mother's last node to her daughters' first."""
     edges = []
     last: dict[int, int] = {}
     for number, node in enumerate(nodes):  # by ascending frame
@@ -332,7 +332,7 @@ def _metadata(tracked: Tracked) -> Any:
                 "n_planes": tracked.n_planes,
                 "frame_shape": list(tracked.masklets.frame_shape),
                 "names": {str(key): name for key, name in tracked.names.items()},
-                "software": MARK,
+                "software": SIGNATURE,
             }
         },
     )
@@ -366,7 +366,7 @@ def _masklets(
 def _frame_shape(
     path: Path, values: dict[str, NDArray[Any]], own: dict[str, Any], ends_yx: NDArray[np.int_]
 ) -> tuple[int, int]:
-    """Find the (H, W) of the frames; of last resort, up to the end of the objects."""
+    """Return the (H, W) of the frames; if no metadata has it, that of the objects."""
     if "frame_shape" in own:
         height, width = own["frame_shape"]
     elif set(_FRAME) <= set(values):

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.io.files import replacing
-from napari_sam2.io.outputs import MARK
+from napari_sam2.io.outputs import SIGNATURE
 from napari_sam2.io.tracks.contours import outlines, signed_area
 from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.tracks.tracked_movie import Tracked
@@ -28,14 +28,14 @@ def write_rois(path: Path, tracked: Tracked, progress: Progress = silent) -> Non
     Raises
     ------
     ValueError
-        If there is nothing to write.
+        If there is no object to write.
     """
     from roifile import ImagejRoi
 
     if not tracked.tracks:
         raise ValueError("expected at least one object with a mask, found none to write")
     with replacing(path) as partial, ZipFile(partial, "w") as archive:
-        archive.comment = MARK.encode()
+        archive.comment = SIGNATURE.encode()
         for frame in range(tracked.n_frames):
             for object_id, mask in tracked.objects_in(frame):
                 for part, ring in enumerate(_outer(mask)):
@@ -51,6 +51,6 @@ def _outer(mask: SparseMask) -> list[NDArray[np.int32]]:
 
 
 def _place(tracked: Tracked, frame: int) -> tuple[int, int]:
-    """Get the plane and the time point, counted from 1; 0 for none."""
+    """Return the plane and the time point, counted from 1; 0 for none."""
     places = dict(zip(tracked.axes, tracked.place(frame), strict=False))
     return tuple(places.get(letter, -1) + 1 for letter in "ZT")  # type: ignore[return-value]

@@ -17,7 +17,7 @@ _WRITTEN = (".tif", ".tiff", ".ome.tif", ".ome.tiff")
 
 
 def add_labels(masklets: Masklets, frame: int, labels: NDArray[Any]) -> None:
-    """Keep each label of an image as an object's mask in a frame.
+    """Add each label of an image as an object's mask on a frame.
 
     Parameters
     ----------

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from napari_sam2.io.files import replacing, suffix
 from napari_sam2.io.optional import library
-from napari_sam2.io.outputs import MARK
+from napari_sam2.io.outputs import SIGNATURE
 from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.tracks.measurements import Table, collect, measure_tracks, measured_frames
 from napari_sam2.tracks.tracked_movie import Channels, Tracked
@@ -22,7 +22,7 @@ def tables_of(path: Path) -> tuple[Path, Path]:
 def write_measurements(
     path: Path, tracked: Tracked, progress: Progress = silent, channels: Channels | None = None
 ) -> None:
-    """Measure, and write two tables: objects by frame, and beside it the tracks.
+    """Write two tables of measurements: objects by frame, and tracks beside it.
 
     Parameters
     ----------
@@ -65,5 +65,5 @@ def _write_parquet(path: Path, table: Table) -> None:
     import pyarrow
     import pyarrow.parquet
 
-    written = pyarrow.table(table).replace_schema_metadata({"software": MARK})
+    written = pyarrow.table(table).replace_schema_metadata({"software": SIGNATURE})
     pyarrow.parquet.write_table(written, path)

@@ -1,4 +1,4 @@
-"""An mp4 to show: the movie with coloured outlines, names, the time and a scale bar."""
+"""Videos for presentations: the movie with coloured outlines, ids, the time and a scale bar."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from napari_sam2.io.files import replacing
-from napari_sam2.io.outputs import MARK
+from napari_sam2.io.outputs import SIGNATURE
 from napari_sam2.io.tracks.outline_pictures import edges, object_colours
 from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.movies.movie import Calibration
@@ -48,7 +48,7 @@ def write_mp4(path: Path, tracked: Tracked, progress: Progress = silent) -> None
     contrast = None if tracked.movie is None else _contrast(tracked.movie)
     size = _size(tracked.masklets.frame_shape)
     with replacing(path) as partial, av.open(str(partial), "w", format="mp4") as container:
-        container.metadata["comment"] = MARK
+        container.metadata["comment"] = SIGNATURE
         stream = container.add_stream("libx264", rate=FRAMES_PER_S, options={"crf": "18"})
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"  # what all players can show
@@ -71,14 +71,14 @@ def draw_frame(
     edge = edges(labels)
     canvas[edge] = object_colours(labels[edge])
     picture = Image.fromarray(canvas)
-    pen = ImageDraw.Draw(picture)
+    drawing = ImageDraw.Draw(picture)
     font = ImageFont.load_default(size=max(12, size[1] // 40))
     for object_id, mask in tracked.objects_in(frame):
         y, x = np.argwhere(mask.window()).mean(axis=0) + mask.origin_yx
         place = ((x + 0.5) * size[0] / width, (y + 0.5) * size[1] / height)
-        _write(pen, place, str(object_id), font, anchor="mm")
-    _write(pen, (_MARGIN, _MARGIN), _stamp(tracked, frame), font)
-    _scale_bar(pen, size, width, tracked.calibration, font)
+        _write(drawing, place, str(object_id), font, anchor="mm")
+    _write(drawing, (_MARGIN, _MARGIN), _stamp(tracked, frame), font)
+    _scale_bar(drawing, size, width, tracked.calibration, font)
     return picture
 
 
@@ -102,7 +102,7 @@ def _contrast(movie: Frames) -> tuple[float, float]:
 
 
 def _size(frame_shape: tuple[int, int]) -> tuple[int, int]:
-    """Choose width and height of the video, both even: small frames larger, huge ones smaller."""
+    """Return an even width and height; small frames are enlarged, huge ones reduced."""
     height, width = frame_shape
     longest = max(frame_shape)
     scale = max(1, round(_SIDE / longest)) if longest < _LARGEST else _LARGEST / longest
@@ -111,9 +111,13 @@ def _size(frame_shape: tuple[int, int]) -> tuple[int, int]:
 
 
 def _write(
-    pen: ImageDraw.ImageDraw, place: tuple[float, float], text: str, font: Any, anchor: str = "la"
+    drawing: ImageDraw.ImageDraw,
+    place: tuple[float, float],
+    text: str,
+    font: Any,
+    anchor: str = "la",
 ) -> None:
-    pen.text(
+    drawing.text(
         place, text, fill=_WHITE, font=font, anchor=anchor, stroke_width=2, stroke_fill=(0, 0, 0)
     )
 
@@ -134,7 +138,7 @@ def _stamp(tracked: Tracked, frame: int) -> str:
 
 
 def _scale_bar(
-    pen: ImageDraw.ImageDraw, size: tuple[int, int], width: int, known: Calibration, font: Any
+    drawing: ImageDraw.ImageDraw, size: tuple[int, int], width: int, known: Calibration, font: Any
 ) -> None:
     pixel = known.axis("X").length
     if pixel is None or not known.unit:
@@ -143,14 +147,14 @@ def _scale_bar(
     length = nice_length(size[0] / 5 / per_unit)
     right, bottom = size[0] - _MARGIN, size[1] - _MARGIN
     left = right - length * per_unit
-    pen.rectangle((left - 2, bottom - 8, right + 2, bottom + 2), fill=(0, 0, 0))
-    pen.rectangle((left, bottom - 6, right, bottom), fill=_WHITE)
+    drawing.rectangle((left - 2, bottom - 8, right + 2, bottom + 2), fill=(0, 0, 0))
+    drawing.rectangle((left, bottom - 6, right, bottom), fill=_WHITE)
     # as it is: the font has no micro sign
     place = ((left + right) / 2, bottom - 14)
-    _write(pen, place, f"{length:g} {known.unit}", font, anchor="ms")
+    _write(drawing, place, f"{length:g} {known.unit}", font, anchor="ms")
 
 
 def nice_length(most: float) -> float:
-    """Find the largest of 1, 2, 5, 10, 20, 50 … (and 0.5 …) that is not above `most`."""
+    """Return the largest of 1, 2, 5, 10, 20, 50 … (and 0.5 …) that is not above `most`."""
     power = 10.0 ** math.floor(math.log10(most))
     return next(step * power for step in (5, 2, 1) if step * power <= most * (1 + 1e-9))

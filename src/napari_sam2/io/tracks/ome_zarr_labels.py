@@ -7,7 +7,7 @@ from typing import Any
 
 from napari_sam2.io.images.ome_zarr import Multiscale, ome_attributes
 from napari_sam2.io.images.zarr_store import open_node
-from napari_sam2.io.outputs import MARK, replacing_folder
+from napari_sam2.io.outputs import SIGNATURE, replacing_folder
 from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.tracks.lineage import Lineage
 from napari_sam2.tracks.tracked_movie import Tracked
@@ -29,7 +29,7 @@ def write_ome_zarr_labels(path: Path, tracked: Tracked, progress: Progress = sil
 
 
 def read_properties(path: Path, labels: Tracked) -> Tracked:
-    """Add the names and parents that a label image says its objects have.
+    """Return labels with the names and parents in the label image's properties.
 
     Those that make no sense are left out, and logged as a warning.
 
@@ -109,5 +109,5 @@ def _attributes(name: str, tracked: Tracked) -> dict[str, Any]:
     ]
     return image.attributes("0.4", name.removesuffix(".ome.zarr")) | {
         "image-label": {"version": "0.4", "properties": properties},
-        "napari-sam2": MARK,
+        "napari-sam2": SIGNATURE,
     }

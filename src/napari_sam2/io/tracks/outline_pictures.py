@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
 from napari_sam2.io.files import replacing
-from napari_sam2.io.outputs import MARK
+from napari_sam2.io.outputs import SIGNATURE
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.movie import Movie
 
@@ -45,7 +45,7 @@ def write_outlines(path: Path, movie: Movie, masklets: Masklets, n_frames: int =
         for i, frame in zip(shown, pixels, strict=True)
     ]
     about = PngInfo()
-    about.add_text("Software", MARK)
+    about.add_text("Software", SIGNATURE)
     with replacing(path) as partial:
         _sheet(tiles).save(partial, format="PNG", pnginfo=about)
 
@@ -70,7 +70,7 @@ def _tile(pixels: NDArray[np.floating], labels: NDArray[Any], text: str) -> Imag
 
 
 def edges(labels: NDArray[Any]) -> NDArray[np.bool_]:
-    """Find the object pixels beside another label, two pixels deep."""
+    """Return the object pixels beside another label, two pixels deep."""
     found = np.zeros(labels.shape, bool)
     for step in (1, 2):
         for axis in (0, 1):
@@ -82,7 +82,7 @@ def edges(labels: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def object_colours(object_ids: NDArray[Any]) -> NDArray[np.uint8]:
-    """Give each object a colour, (N, 3)."""
+    """Return a colour for each object, (N, 3) uint8."""
     ids, places = np.unique(object_ids, return_inverse=True)
     table = [colorsys.hsv_to_rgb(int(i) * _GOLDEN % 1, 0.85, 1) for i in ids]
     return (np.array(table).reshape(-1, 3) * 255).astype(np.uint8)[places]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.io.files import replacing
-from napari_sam2.io.outputs import MARK
+from napari_sam2.io.outputs import SIGNATURE
 from napari_sam2.io.tracks.contours import outlines
 from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.tracks.lineage import Lineage
@@ -20,7 +20,7 @@ from napari_sam2.tracks.tracked_movie import Tracked
 from sam2_torch.masks import SparseMask
 
 VERSION = "7.11.1"
-"""Of TrackMate, whose form this is."""
+"""Version of TrackMate whose format this is."""
 
 _SPOT_FEATURES = {
     # name: (short name, dimension, is a whole number)
@@ -76,7 +76,7 @@ class _Document:
         length = "pixel" if _voxel(tracked) is None else known.unit or "unit"
         time = known.time_unit or "unit" if known.time_interval else "frame"
         self._xml.startDocument()
-        self._xml.ignorableWhitespace(f"<!-- {MARK} -->\n")
+        self._xml.ignorableWhitespace(f"<!-- {SIGNATURE} -->\n")
         self._begin("TrackMate", version=VERSION)
         self._begin(
             "Model",
@@ -221,13 +221,13 @@ def _spot(tracked: Tracked, time: int, planes: dict[int, SparseMask]) -> tuple[d
 
 
 def _places(mask: SparseMask, plane: int) -> NDArray[np.int_]:
-    """List the (plane, row, column) of each pixel of a mask."""
+    """Return the (plane, row, column) of each pixel of a mask, (N, 3)."""
     pixels = np.argwhere(mask.window()) + mask.origin_yx
     return np.insert(pixels, 0, plane, axis=1)
 
 
 def _families(lineage: Lineage) -> list[list[int]]:
-    """Group objects that descend from the same one, founders first."""
+    """Return groups of objects that descend from the same one, founders first."""
     founders: dict[int, int] = {}
     families: dict[int, list[int]] = {}
     for track in sorted(lineage, key=lambda t: (t.begin or 0, t.object_id)):

@@ -7,15 +7,15 @@ from typing import Protocol, TypeAlias
 from napari_sam2.tracks.tracked_movie import Tracked
 
 Progress: TypeAlias = Callable[[int, int], None]
-"""Is told how many frames or objects are done, of how many; what it raises stops the writing."""
+"""Called with the number of frames or objects written, and of all; what it raises stops it."""
 
 
 def silent(done: int, total: int) -> None:
-    """Tell nobody."""
+    """Ignore progress."""
 
 
 class Writer(Protocol):
-    """Writes objects, their masks and their lineage in one form."""
+    """Writes objects, their masks and their lineage in one format."""
 
     def __call__(self, path: Path, tracked: Tracked, progress: Progress, /) -> None:
         """Write beside the path, and replace what is there when the new one is whole.
@@ -23,17 +23,17 @@ class Writer(Protocol):
         Parameters
         ----------
         path
-            A file, or for some forms a folder; a folder of another form is not replaced.
+            A file, or for some formats a folder; a folder of another format is not replaced.
         tracked
             What to write.
         progress
-            Is told after each frame (or object) how much is done; what it raises stops the
+            Called after each frame (or object) with how much is done; what it raises stops the
             writing, and then nothing is left of it.
 
         Raises
         ------
         ValueError
-            If the form cannot hold it.
+            If the format cannot hold it.
         FileExistsError
             If a folder of something else is at the path.
         ImportError

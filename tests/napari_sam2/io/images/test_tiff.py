@@ -101,7 +101,7 @@ def test_axes_that_do_not_fit(tmp_path):
 def test_axes_that_the_file_does_not_know(tmp_path):
     path = tmp_path / "movie.tif"
     tifffile.imwrite(path, PIXELS.reshape(3, 2, 48, 64), photometric="minisblack")
-    with pytest.raises(ValueError, match="say which axis is which"):
+    with pytest.raises(ValueError, match="give the axes, for example"):
         read_tiff(path)
     assert read_tiff(path, "TCYX", 1).n_frames == 3
 
