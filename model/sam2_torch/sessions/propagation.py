@@ -35,6 +35,8 @@ class Propagation:
     stack_bounds
         Returns the first and last plane of the stack that a frame is in, where objects end in
         depth; None where they do not end.
+    overlap
+        Whether results can be on their way to the host while the next frame is computed.
     """
 
     def __init__(
@@ -43,11 +45,11 @@ class Propagation:
         tracker: Tracker,
         embeddings: FrameEncoder,
         stack_bounds: Callable[[int], tuple[int, int]] | None,
+        overlap: bool,
     ) -> None:
         self._objects, self._tracker, self._embeddings = objects, tracker, embeddings
         self._stack_bounds = stack_bounds
-        # where results can be on their way while the next frame is computed
-        self._overlap = embeddings.steps.copies.overlap
+        self._overlap = overlap
 
     def run(self, run: Run) -> Iterator[FrameResult]:
         """Propagate the objects of a run through its frames.

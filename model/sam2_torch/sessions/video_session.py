@@ -144,7 +144,8 @@ class VideoSession:
         bounds = None if depth is None else self._plan.bounds
         self._objects, self._tracker, self._reach = objects, tracker, choice.reach
         self._answers = PromptAnswers(tracker, self.embeddings)
-        self._propagation = Propagation(objects, tracker, self.embeddings, bounds)
+        overlap = steps.copies.overlap
+        self._propagation = Propagation(objects, tracker, self.embeddings, bounds, overlap)
 
     @property
     def n_frames(self) -> int:
@@ -302,20 +303,6 @@ class VideoSession:
         """
         found = self._objects.prompted_frame(object_id, frame)
         return [self._tracker.prediction(each, found.given_mask) for each in found.candidates]
-
-    @torch.inference_mode()
-    def choose_candidate(self, object_id: int, frame: int, choice: int) -> MaskPrediction:
-        """Take another of the `candidates` as the mask of the frame.
-
-        Raises
-        ------
-        KeyError
-            If there is no such object, or it has no prompt on this frame.
-        IndexError
-            If there is no such candidate.
-        """
-        found = self._objects.prompted_frame(object_id, frame).choose(choice)
-        return self._accept(object_id, frame, found)
 
     @torch.inference_mode()
     def predict(self, frame: int, prompt: Prompt) -> list[MaskPrediction]:

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from sam2_torch import Depth, MaskPrompt, PointPrompt, VideoSession
-from sam2_torch.sessions.object_ends import LOW_CONFIDENCE
+from sam2_torch.masks import SparseMask
+from sam2_torch.predictions import FrameResult, MaskPrediction
+from sam2_torch.sessions.object_ends import LOW_CONFIDENCE, ObjectEnds
 
 SHAPE = (96, 140)
 
@@ -70,3 +72,43 @@ def test_what_a_mask_goes_over_to_is_not_taken_for_the_object(model):
     assert min(tracked) >= LOW_CONFIDENCE * max(tracked)
     with pytest.raises(KeyError):  # no memory is left of what was taken for it
         next(stack.look_around(1, max(found) + 1))
+
+
+def prediction(iou, area=1):
+    mask = np.zeros((4, 4), bool)
+    mask[0, :area] = True
+    return MaskPrediction(SparseMask.from_dense(mask), None, iou, 5.0)
+
+
+ABSENT = prediction(0.0, area=0)
+
+
+@pytest.mark.parametrize(
+    ("prompted", "direction", "planes", "ended"),
+    [
+        # absent from one plane: it has ended before the next
+        ([0], "forward", [(0, 0.9, 1), (1, 0.8, 1), (2, 0.7, 0)], {3}),
+        # low confidence beside the highest of the planes passed: it ends there
+        ([0], "forward", [(0, 0.9, 1), (1, 0.9, 1), (2, 0.5, 1)], {2, 3}),
+        # the predicted IoU of a prompted plane is on another scale
+        ([0], "forward", [(0, 1.0, 1), (1, 0.5, 1), (2, 0.4, 1)], set()),
+        # a prompt farther on: it continues to there, and ends behind it
+        ([0, 4], "forward", [(0, 0.9, 1), (1, 0.9, 1), (2, 0.1, 1), (3, 0.9, 0)], set()),
+        ([9, 4], "backward", [(9, 0.9, 1), (8, 0.9, 0), (4, 0.9, 1), (3, 0.9, 0)], {2}),
+        ([9], "backward", [(9, 0.9, 1), (8, 0.9, 1), (7, 0.2, 1)], {7, 6}),
+    ],
+)
+def test_rule(prompted, direction, planes, ended):
+    rule, found = ObjectEnds({1: prompted}, direction, ABSENT), set()
+    for plane, iou, area in planes:
+        assert not rule.has_ended(1, plane)
+        if rule.ended_at(FrameResult(plane, (1,), (prediction(iou, area),))):
+            found.add(plane)
+    following = planes[-1][0] + (1 if direction == "forward" else -1)
+    assert found | ({following} if rule.has_ended(1, following) else set()) == ended
+
+
+def test_objects_that_ended_get_empty_masks():
+    rule = ObjectEnds({1: [0], 2: [0]}, "forward", ABSENT)
+    result = rule.with_absent(FrameResult(3, (2,), (prediction(0.9),)), (1, 2), {1})
+    assert result.object_ids == (1, 2) and [bool(p.sparse) for p in result.predictions] == [0, 1]

@@ -117,7 +117,8 @@ def test_prompts_are_answered_as_one_by_one(model, movie, session, calls, steps,
         answer = session.set_prompts(1, 0, prompts, choice)
     for verb, argument in steps:
         if verb == "choose":
-            expected = other.choose_candidate(1, 0, argument)
+            expected = other.candidates(1, 0)[argument]
+            other.set_prompts(1, 0, [clicks(CLICK)], argument)
         else:
             expected = other.add_prompt(1, 0, argument, replace=verb == "replace")
     assert torch.equal(answer.logits, expected.logits) and answer.iou == expected.iou
@@ -160,7 +161,7 @@ def test_no_prompts_remove_those_of_the_frame(session):
 
 def test_what_was_added_counts(session, computed):
     session.add_prompt(1, 0, clicks(CLICK))
-    session.choose_candidate(1, 0, 1)
+    session.set_prompts(1, 0, [clicks(CLICK)], 1)
     done = len(computed)
     session.set_prompts(1, 0, [clicks(CLICK)], 1)
     assert len(computed) == done

@@ -336,21 +336,21 @@ def test_frames_of_different_shape_are_told(model):
         VideoSession(model, [])
 
 
-def test_what_else_a_click_can_mean_can_be_chosen_and_is_followed(session):
-    best = session.add_prompt(1, 0, PointPrompt([(40, 50)], [1]))
-    ranked = session.candidates(1, 0)
-    assert [each.iou for each in ranked] == sorted((each.iou for each in ranked), reverse=True)
-    assert len(ranked) == 3 and torch.equal(ranked[0].logits, best.logits)
-    chosen = session.choose_candidate(1, 0, 2)
-    assert torch.equal(chosen.logits, ranked[2].logits)
+def test_another_candidate_of_a_click_can_be_chosen_and_is_propagated(session):
+    click = PointPrompt([(40, 50)], [1])
+    best = session.add_prompt(1, 0, click)
+    candidates = session.candidates(1, 0)
+    ious = [each.iou for each in candidates]
+    assert ious == sorted(ious, reverse=True)
+    assert len(candidates) == 3 and torch.equal(candidates[0].logits, best.logits)
+    chosen = session.set_prompts(1, 0, [click], 2)
+    assert torch.equal(chosen.logits, candidates[2].logits)
     assert not torch.equal(chosen.logits, best.logits)
     assert torch.equal(next(session.propagate("forward")).predictions[0].logits, chosen.logits)
-    session.choose_candidate(1, 0, 0)
+    session.set_prompts(1, 0, [click])
     assert torch.equal(next(session.propagate("forward")).predictions[0].logits, best.logits)
     session.add_prompt(1, 0, PointPrompt([(42, 52)], [1]))
     assert len(session.candidates(1, 0)) == 1  # two clicks are no longer ambiguous
-    with pytest.raises(IndexError, match=r"candidate 1: expected 0\.\.0"):
-        session.choose_candidate(1, 0, 1)
     with pytest.raises(KeyError, match="object 1 has no prompt on frame 3"):
         session.candidates(1, 3)
 
