@@ -36,6 +36,7 @@ from typing import Any
 import numpy as np
 import torch
 from accuracy import modality_key
+from figures import print_report
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 from skimage.feature import peak_local_max
@@ -385,10 +386,7 @@ def main(argv: list[str] | None = None) -> None:
         left -= 1
         if arguments.json:
             write_figures(arguments.json, figures)
-    for key, value in means_of(figures).items():
-        print(f"{key:80s} {value:.3f}")
-    if left:
-        print(f"{left} of {len(jobs)} jobs are left: run it again with --resume", file=sys.stderr)
+    print_report(means_of(figures), left, len(jobs))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Figures by what they tell and of whom, as a table and as flat JSON."""
 
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -113,3 +114,11 @@ def _number(value: float | None) -> str:
 
 def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+def print_report(means: Mapping[str, float], left: int, n_jobs: int) -> None:
+    """Print figures by name, and how many jobs were not done."""
+    for key, value in means.items():
+        print(f"{key:80} {value:.4f}")
+    if left:
+        print(f"{left} of {n_jobs} jobs are left: run it again with --resume", file=sys.stderr)

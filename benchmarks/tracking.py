@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy as np
 from ctc_figures import Figures, by_ctcmetrics, by_traccuracy, has_traccuracy, write_folders
+from figures import print_report
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -174,10 +175,7 @@ def main(argv: list[str] | None = None) -> None:
         known |= flat(way, item, measured(model, arguments.data / item, way, arguments.frames))
         arguments.json.write_text(json.dumps(with_means(known), indent=1) + "\n")
         left -= 1
-    for key, value in with_means(known).items():
-        print(f"{key:68} {value:.4f}")
-    if left:
-        print(f"{left} of {len(jobs)} jobs are left: run it again with --resume", file=sys.stderr)
+    print_report(with_means(known), left, len(jobs))
 
 
 if __name__ == "__main__":

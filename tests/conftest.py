@@ -44,6 +44,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
 
 
+@pytest.fixture
+def start(tmp_path: Path) -> str:
+    """Checkpoint of a network that trains in milliseconds."""
+    import torch
+    from tests.tiny_network import TINY
+
+    from sam2_torch import SAM2
+    from sam2_torch.checkpoints.loading import save_checkpoint
+
+    torch.manual_seed(0)
+    save_checkpoint(SAM2(TINY), tmp_path / "tiny.safetensors")
+    return str(tmp_path / "tiny.safetensors")
+
+
 @pytest.fixture(autouse=True)
 def nothing_left_running() -> Iterator[None]:
     """Fail a test that leaves a thread or a napari worker behind (and stop the worker)."""

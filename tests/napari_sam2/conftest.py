@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # modules beside the tests: they are no package
@@ -15,6 +16,38 @@ from stub_session import StubSession
 def own_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test find what another one saved."""
     monkeypatch.setenv("NAPARI_SAM2_SESSIONS", str(tmp_path / "sessions"))
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for the user's models."""
+    from sam2_torch.models.registry import VARIABLE
+
+    (tmp_path / "models.toml").write_text("[models]\n")
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "models.toml"))
+    return tmp_path
+
+
+@pytest.fixture
+def viewer() -> Any:
+    """A viewer without a window."""
+    from napari.components import ViewerModel
+
+    viewer = ViewerModel()
+    yield viewer
+    viewer.layers.clear()
+
+
+@pytest.fixture
+def make_viewer(viewer: Any) -> Any:
+    """Show an empty movie: `make_viewer(n_frames, **placement)`."""
+
+    def make(n_frames: int, **placement: Any) -> Any:
+        viewer.add_image(np.zeros((n_frames, 30, 50), np.uint16), name="movie", **placement)
+        viewer.dims.set_point(0, 0)
+        return viewer
+
+    return make
 
 
 @pytest.fixture

@@ -256,7 +256,13 @@ def _stand_in_for_torchvision() -> Iterator[None]:
     package, transforms = ModuleType("torchvision"), ModuleType("torchvision.transforms")
     for name, value in (("ToTensor", _ToTensor), ("Resize", _Resize), ("Normalize", _Normalize)):
         setattr(transforms, name, value)
-    modules = {"torchvision": package, "torchvision.transforms": transforms}
+    with replaced_modules({"torchvision": package, "torchvision.transforms": transforms}):
+        yield
+
+
+@contextmanager
+def replaced_modules(modules: dict[str, ModuleType]) -> Iterator[None]:
+    """Let imports find these modules, and afterwards those from before."""
     before = {name: sys.modules.pop(name) for name in modules if name in sys.modules}
     sys.modules.update(modules)
     try:

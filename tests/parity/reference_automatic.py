@@ -1,6 +1,5 @@
 """Meta's automatic mask generator on a network of any size, without torchvision."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -8,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from reference import image_predictor
+from reference import image_predictor, replaced_modules
 from torch import Tensor
 
 
@@ -35,14 +34,8 @@ def stand_in_for_torchvision() -> Iterator[None]:
     modules = {name: ModuleType(name) for name in names}
     modules[names[-1]].batched_nms = nms  # type: ignore[attr-defined]
     modules[names[-1]].box_area = None  # type: ignore[attr-defined]  # of crops only
-    before = {name: sys.modules.pop(name) for name in names if name in sys.modules}
-    sys.modules.update(modules)
-    try:
+    with replaced_modules(modules):
         yield
-    finally:
-        for name in names:
-            del sys.modules[name]
-        sys.modules.update(before)
 
 
 def mask_generator(network: Any, points_per_side: int, limits: tuple[float, float, float]) -> Any:

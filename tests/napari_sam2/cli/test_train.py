@@ -14,25 +14,9 @@ import torch
 from tests.tiny_network import TINY
 
 from napari_sam2.cli import main
-from sam2_torch import SAM2, load_sam2
-from sam2_torch.checkpoints.loading import save_checkpoint
-from sam2_torch.models.registry import VARIABLE, find_model
+from sam2_torch import load_sam2
+from sam2_torch.models.registry import find_model
 from sam2_torch.models.user_models import read_metadata
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    """A folder for the user's models."""
-    (tmp_path / "models.toml").write_text("[models]\n")
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "models.toml"))
-    return tmp_path
-
-
-@pytest.fixture
-def start(tmp_path):
-    torch.manual_seed(0)
-    save_checkpoint(SAM2(TINY), tmp_path / "tiny.safetensors")
-    return str(tmp_path / "tiny.safetensors")
 
 
 @pytest.fixture

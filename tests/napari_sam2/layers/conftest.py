@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from napari.components import ViewerModel
 
 PLACEMENT = {
     "scale": (2, 0.5, 0.25),
@@ -11,13 +10,6 @@ PLACEMENT = {
     "axis_labels": ("t", "y", "x"),
 }
 SHAPE = (5, 40, 60)
-
-
-@pytest.fixture
-def viewer():
-    viewer = ViewerModel()
-    yield viewer
-    viewer.layers.clear()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import zarr
-from napari.components import ViewerModel
 from stub_session import StubSession
 from tests.napari_sam2.image_kinds import CELL_YX, KINDS
 
@@ -18,13 +17,6 @@ ORDERED = [
     kind for kind in KINDS if kind.axes.removesuffix("S").endswith("YX") and kind.axes[0] != "S"
 ]
 SCALES = {"T": 1.0, "Z": 3.0, "C": 1.0, "Y": 0.5, "X": 0.25}
-
-
-@pytest.fixture
-def viewer():
-    viewer = ViewerModel()
-    yield viewer
-    viewer.layers.clear()
 
 
 @pytest.fixture

@@ -13,8 +13,7 @@ from tests.sam2_torch.training.conftest import disc_movie
 from tests.sam2_torch.training.data.test_labelled_movies import write_dataset
 from tests.tiny_network import TINY
 
-from sam2_torch import SAM2, load_sam2
-from sam2_torch.checkpoints.loading import save_checkpoint
+from sam2_torch import load_sam2
 from sam2_torch.training.data.labelled_movies import hold_out, read_dataset
 
 
@@ -24,13 +23,6 @@ def data(tmp_path):
     folder.mkdir()
     write_dataset(folder, [disc_movie("well_1"), disc_movie("well_2", seed=1)])
     return folder
-
-
-@pytest.fixture
-def start(tmp_path):
-    torch.manual_seed(0)
-    save_checkpoint(SAM2(TINY), tmp_path / "tiny.safetensors")
-    return str(tmp_path / "tiny.safetensors")
 
 
 def test_slices_on_two_machines_make_a_checkpoint(tmp_path, data, start, capsys):

@@ -23,17 +23,22 @@ from sam2_torch.masks import SparseMask
 ALL_CHECKS = ValidationConfig(graph=True, tracklet=True, lineage=True)
 
 
+def round_trip(path: Path, tracked: Tracked) -> Tracked:
+    """Write, validate and read objects; the lineage and the masks are the same."""
+    write_geff(path, tracked)
+    geff.validate_structure(path)
+    read_to_memory(path, data_validation=ALL_CHECKS)
+    read = read_geff(path)
+    assert read.lineage == tracked.tracks
+    assert same_masks(read.masklets, tracked.masklets)
+    return read
+
+
 @settings(max_examples=8, deadline=None)
 @given(tracked_movies(overlapping=True))
 def test_a_round_trip_loses_nothing_and_geff_finds_it_valid(tracked: Tracked) -> None:
     with TemporaryDirectory() as folder:
-        path = Path(folder) / "x.geff"
-        write_geff(path, tracked)
-        geff.validate_structure(path)
-        read_to_memory(path, data_validation=ALL_CHECKS)
-        read = read_geff(path)
-    assert read.lineage == tracked.tracks
-    assert same_masks(read.masklets, tracked.masklets)
+        read = round_trip(Path(folder) / "x.geff", tracked)
     assert read.calibration == CALIBRATION
     assert (read.n_frames, read.masklets.frame_shape) == (6, SHAPE)
 
@@ -43,13 +48,8 @@ def test_a_round_trip_loses_nothing_and_geff_finds_it_valid(tracked: Tracked) ->
 def test_a_movie_of_stacks_loses_nothing_and_geff_finds_it_valid(tracked: Tracked) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "x.geff"
-        write_geff(path, tracked)
-        geff.validate_structure(path)
-        read_to_memory(path, data_validation=ALL_CHECKS)
-        read = read_geff(path)
+        read = round_trip(path, tracked)
         graph, metadata = geff.read(path)
-    assert read.lineage == tracked.tracks
-    assert same_masks(read.masklets, tracked.masklets)
     assert (read.axes, read.n_planes, read.grid) == ("TZYX", 4, (3, 4))
     assert read.calibration == tracked.calibration
     assert [axis.name for axis in metadata.axes] == ["t", "z", "y", "x"]

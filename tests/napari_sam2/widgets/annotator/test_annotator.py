@@ -4,7 +4,6 @@ import threading
 
 import numpy as np
 import pytest
-from napari.components import ViewerModel
 
 from napari_sam2.layers.mask_layers.output_layers import MAX_OBJECT_LAYERS
 from napari_sam2.widgets.annotator.annotator import Annotator
@@ -14,12 +13,8 @@ SCALE = {"scale": (1, 0.5, 0.5), "translate": (0, 10, 20)}
 
 
 @pytest.fixture
-def viewer():
-    viewer = ViewerModel()
-    viewer.add_image(np.zeros((6, 30, 50), np.uint16), name="movie", **SCALE)
-    viewer.dims.set_point(0, 0)
-    yield viewer
-    viewer.layers.clear()
+def viewer(make_viewer):
+    return make_viewer(6, **SCALE)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import threading
 
 import numpy as np
 import pytest
-from napari.components import ViewerModel
 
 from napari_sam2.annotation.history import Kind
 from napari_sam2.layers.mask_layers import masklet_levels
@@ -15,12 +14,8 @@ CELLS = ("cells_nano", "cpu")
 
 
 @pytest.fixture
-def viewer():
-    viewer = ViewerModel()
-    viewer.add_image(np.zeros((6, 30, 50), np.uint16), name="movie", scale=(1, 0.5, 0.5))
-    viewer.dims.set_point(0, 0)
-    yield viewer
-    viewer.layers.clear()
+def viewer(make_viewer):
+    return make_viewer(6, scale=(1, 0.5, 0.5))
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pytest
 import settling
 import zarr
 from napari.components import ViewerModel
+from open_docks import PLACEMENT, tracks_dock
 from qtpy.QtCore import Qt
 from random_tracks import same_masks
 from roifile import roiread
@@ -35,28 +36,15 @@ CELLS = ("cells_nano", "cpu")
 
 
 @pytest.fixture
-def viewer() -> Any:
-    viewer = ViewerModel()
-    settings = {"scale": (60, 0.5, 0.25), "units": ("s", "um", "um")}
-    settings |= {"axis_labels": ("t", "y", "x"), "translate": (0, 3, 7)}
-    viewer.add_image(np.zeros((6, 30, 50), np.uint16), name="movie", **settings)
-    viewer.dims.set_point(0, 0)
-    yield viewer
-    viewer.layers.clear()
+def viewer(make_viewer: Any) -> Any:
+    return make_viewer(6, **PLACEMENT)
 
 
 @pytest.fixture
 def dock(qtbot: Any, viewer: ViewerModel, stub_owner: Any) -> Any:
-    dock = TracksAndNumbers(viewer, stub_owner)
-    qtbot.addWidget(dock)
-    dock.told = []
-    for signal in (dock.annotator.noticed, dock.annotator.failed):
-        signal.connect(dock.told.append)
-    dock.annotator.choose_image(viewer.layers["movie"])
-    dock.annotator.open(CELLS)
-    yield dock
-    dock.close_dock()
-    dock.annotator.close()
+    with tracks_dock(qtbot, viewer, stub_owner) as dock:
+        dock.annotator.open(CELLS)
+        yield dock
 
 
 @pytest.fixture

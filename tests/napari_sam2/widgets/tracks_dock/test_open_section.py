@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 from napari.components import ViewerModel
+from open_docks import PLACEMENT, tracks_dock
 from qtpy.QtCore import Qt
 
 from napari_sam2.annotation.track_edits import lineage_of
@@ -19,29 +20,16 @@ SHAPE = (5, 30, 50)
 
 
 @pytest.fixture
-def viewer() -> Any:
-    viewer = ViewerModel()
-    settings = {"scale": (60, 0.5, 0.25), "units": ("s", "um", "um"), "translate": (0, 3, 7)}
-    viewer.add_image(
-        np.zeros(SHAPE, np.uint16), name="movie", axis_labels=("t", "y", "x"), **settings
-    )
-    viewer.dims.set_point(0, 0)
-    yield viewer
-    viewer.layers.clear()
+def viewer(make_viewer: Any) -> Any:
+    return make_viewer(SHAPE[0], **PLACEMENT)
 
 
 @pytest.fixture
 def dock(qtbot: Any, viewer: ViewerModel, stub_owner: Any) -> Any:
-    dock = TracksAndNumbers(viewer, stub_owner)
-    qtbot.addWidget(dock)
-    dock.told = []
-    for signal in (dock.annotator.noticed, dock.annotator.failed, dock.opening.job.failed):
-        signal.connect(dock.told.append)
-    dock.annotator.choose_image(viewer.layers["movie"])
-    dock.annotator.network.model = ("cells_nano", "cpu")
-    yield dock
-    dock.close_dock()
-    dock.annotator.close()
+    with tracks_dock(qtbot, viewer, stub_owner) as dock:
+        dock.opening.job.failed.connect(dock.told.append)
+        dock.annotator.network.model = ("cells_nano", "cpu")
+        yield dock
 
 
 def labels_of_each_frame() -> np.ndarray:

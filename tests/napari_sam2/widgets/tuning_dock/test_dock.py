@@ -14,7 +14,6 @@ from napari_sam2.widgets.tuning_dock.dock import TuneToMyData
 from napari_sam2.widgets.tuning_dock.loss_curve import LossCurve, smoothed
 from napari_sam2.widgets.tuning_dock.process import TuningRequest
 from sam2_torch.masks import SparseMask
-from sam2_torch.models.registry import VARIABLE
 from sam2_torch.training.data.labelled_movies import read_dataset
 
 DOCK_WIDTH_PX = 300
@@ -44,14 +43,6 @@ say(event="result", ending="stopped" if {waits} else "finished", steps=40,
     after={{"image.click": 0.75, "image.box": 0.7}},
     checkpoint="x.safetensors", folder=str(folder))
 """
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    """A folder for the user's models."""
-    (tmp_path / "models.toml").write_text("[models]\n")
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "models.toml"))
-    return tmp_path
 
 
 @pytest.fixture
