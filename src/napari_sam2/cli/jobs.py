@@ -80,7 +80,7 @@ def plan_jobs(
     """
     sources = [path for text in inputs for path in expand_inputs(text)]
     several = len(sources) > 1 or not Path(inputs[0]).exists()
-    is_folder = Path(output).is_dir() and suffix(Path(output)) not in FOLDERS
+    is_folder = os.path.isdir(output) and suffix(Path(output)) not in FOLDERS
     folder = several or output.endswith(("/", os.sep)) or is_folder
     outputs = _outputs_in(Path(output), sources) if folder else [checked_file(Path(output))]
     jobs = [
@@ -88,7 +88,7 @@ def plan_jobs(
             source,
             None if prompts is None else _prompts_for(source, Path(prompts)),
             path,
-            folder and path.exists() and not overwrite,
+            folder and os.path.exists(path) and not overwrite,
         )
         for source, path in zip(sources, outputs, strict=True)
     ]

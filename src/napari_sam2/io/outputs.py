@@ -137,7 +137,7 @@ def check_apart(output: Path, inputs: Sequence[Path]) -> None:
     place = output.resolve()
     for path in inputs:
         other = path.resolve()
-        same = output.exists() and output.samefile(path)
+        same = os.path.exists(output) and output.samefile(path)
         if same or place == other:
             raise ValueError(
                 f"{output}: expected an output of its own, found one of the inputs; "

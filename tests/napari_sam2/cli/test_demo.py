@@ -72,3 +72,14 @@ def test_touching_cells_are_told_apart():
 def test_nothing_bright():
     assert len(bright_cells(np.zeros((40, 60)))) == 0
     assert len(bright_cells(np.full((40, 60, 3), 7, np.uint8))) == 0
+
+
+def test_files_of_others_in_the_folder_are_kept(tmp_path, capsys):
+    movie, _ = dividing_nuclei_with_truth()
+    np.save(tmp_path / "mine.npy", movie[:3])
+    (tmp_path / "prompts.csv").write_text("mine")
+    command = ["demo", str(tmp_path / "mine.npy"), "-o", str(tmp_path)]
+    assert main(command) == 2
+    assert "prompts.csv: expected nothing, or a file that napari-sam2" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.npy", "prompts.csv"]
+    assert main([*command, "--overwrite"]) == 0

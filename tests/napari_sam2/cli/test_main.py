@@ -12,6 +12,7 @@ from napari_sam2.api import prompted
 from napari_sam2.cli import main
 from napari_sam2.io.images.tiff import write_tiff
 from napari_sam2.io.read import read_movie
+from napari_sam2.io.sessions.session_tracks import write_tracked_session
 from napari_sam2.movies.movie import Calibration
 from sam2_torch.sessions.run_estimate import Estimate
 
@@ -227,3 +228,46 @@ def test_help_is_quick():
         "sys.exit(bool({'torch', 'napari', 'qtpy', 'skimage'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        ("-o o.json --axes TZYX", "o.json: expected a movie or a stack, found a movie of stacks"),
+        ("-o o.ctc", r"o.ctc: object ids: expected 1..65535 (0 is background), found 70000"),
+        ("-o movie.tif", "movie.tif: expected an output of its own, found one of the inputs"),
+        (f"-o {'n' * 252}.tif", "cannot be written (File name too long)"),
+    ],
+)
+def test_outputs_that_cannot_be_written_are_found_before_the_model(
+    folder, quick, capsys, command, sentence
+):
+    if "TZYX" in command:
+        np.save("stacks.npy", PIXELS.reshape(1, 5, 40, 60).repeat(2, 0))
+        (folder / "prompts.csv").write_text("object,frame,z,kind,y,x\n1,0,0,point,20,20\n")
+        source = "stacks.npy"
+    else:
+        (folder / "prompts.csv").write_text(PROMPTS.replace("\n2,", "\n70000,"))
+        source = "movie.tif"
+    before = names(folder)
+    assert main(f"track {source} --prompts prompts.csv {command}".split()) != 0
+    assert sentence in capsys.readouterr().err
+    assert not quick and names(folder) == before
+
+
+def test_masks_are_kept_elsewhere_if_the_folder_of_the_output_is_full(
+    folder, monkeypatch, capsys, tmp_path_factory
+):
+    sessions = tmp_path_factory.mktemp("sessions")
+    monkeypatch.setenv("NAPARI_SAM2_SESSIONS", str(sessions))
+
+    def full(path, *_):
+        if path.parent.resolve() == folder.resolve():
+            raise OSError(28, "No space left on device")
+        write_tracked_session(path, *_)
+
+    monkeypatch.setattr("napari_sam2.cli.jobs.export", lambda *_: full(folder / "o.tif"))
+    monkeypatch.setattr("napari_sam2.cli.jobs.write_tracked_session", full)
+    assert main("track movie.tif --prompts prompts.csv -o o.tif".split()) == 1
+    (kept,) = sessions.iterdir()
+    assert f"the masks are kept in {kept}" in capsys.readouterr().err
