@@ -5,18 +5,21 @@ from functools import partial
 
 import numpy as np
 from qtpy.QtCore import Signal
+from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from napari_sam2.layers.viewer.colours import object_colour
 from napari_sam2.tracks.measurements import Table, collect, measure_tracks, measured_frames
 from napari_sam2.tracks.tracked_movie import Tracked
 from napari_sam2.widgets.controls.form_rows import add_row, button, combo_box, form
 from napari_sam2.widgets.controls.job_panel import JobPanel
+from napari_sam2.widgets.controls.line_plot import Line, LinePlot
 from napari_sam2.widgets.tracks_dock.measurements_table import NumbersTable
-from napari_sam2.widgets.tracks_dock.plot import Curve, Plot
 
 OBJECTS, TRACKS = "Objects by frame", "Tracks"
 NOT_PLOTTED = ("object", "frame", "parent", "time_", "z_")
 MOST_CURVES = 12
+PLOT_HEIGHT_PX = 150
 
 
 class NumbersSection(QWidget):
@@ -47,7 +50,7 @@ class NumbersSection(QWidget):
         start = button("Measure all", "Shapes and intensities of all objects in all frames")
         self.job = JobPanel(start, "Stop; the numbers from before stay", "nothing was measured")
         self.quantity = combo_box("What to plot over the frames")
-        self.plot = Plot()
+        self.plot = LinePlot("Click to go to a frame.", PLOT_HEIGHT_PX)
         self.which = combo_box("What the table lists", (OBJECTS, TRACKS))
         self.table = NumbersTable()
         self._arrange()
@@ -83,7 +86,7 @@ class NumbersSection(QWidget):
     def select(self, object_ids: Iterable[int], frame: int | None) -> None:
         """Show the curves of these objects, and mark a frame."""
         selected = tuple(object_ids)
-        self.plot.show_frame(frame)
+        self.plot.show_marker(frame)
         if selected != self._selected:
             self._selected = selected
             self._show_plot()
@@ -110,7 +113,7 @@ class NumbersSection(QWidget):
         self.which.currentIndexChanged.connect(self._show_table)
         self.table.place_selected.connect(self.place_selected)
         self.table.rows_selected.connect(self._show_plot)
-        self.plot.frame_clicked.connect(partial(self.place_selected.emit, 0))
+        self.plot.x_clicked.connect(lambda x: self.place_selected.emit(0, round(x)))
 
     def _start(self) -> None:
         tracked = self._source()
@@ -132,19 +135,20 @@ class NumbersSection(QWidget):
         name = self.quantity.currentText()
         together = self.table.selected_objects
         shown = together if len(together) > 1 else self._selected
-        self.plot.show_curves(curves(self._objects, name, shown[:MOST_CURVES]), name)
+        lines = curves(self._objects, name, shown[:MOST_CURVES])
+        self.plot.show_lines(name if lines else "Select objects that have masks.", lines)
 
 
-def curves(objects: Table, name: str, object_ids: Iterable[int]) -> dict[int, Curve]:
-    """Take frames and values of a quantity for each object out of a table."""
-    if name not in objects:
-        return {}
-    found = {}
-    for object_id in object_ids:
-        own = objects["object"] == object_id
-        frames, values = objects["frame"][own], objects[name][own].astype(float)
-        order = np.argsort(frames, kind="stable")
-        found[object_id] = (frames[order].astype(float), values[order])
+def curves(objects: Table, name: str, object_ids: Iterable[int]) -> list[Line]:
+    """Return a line with frames and values of a quantity for each object that has values."""
+    found = []
+    for object_id in object_ids if name in objects else ():
+        own = np.flatnonzero(objects["object"] == object_id)
+        own = own[np.argsort(objects["frame"][own], kind="stable")]
+        values = objects[name][own].astype(float)
+        if np.isfinite(values).any():
+            colour = QColor.fromRgbF(*object_colour(object_id).tolist())
+            found.append(Line(objects["frame"][own].astype(float), values, colour, 2))
     return found
 
 

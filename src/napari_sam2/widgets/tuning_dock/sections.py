@@ -1,10 +1,13 @@
 """The parts of the dock "Tune to my data": they show, and say what was pressed."""
 
+import math
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 
+import numpy as np
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QPixmap, QResizeEvent
+from qtpy.QtGui import QColor, QPixmap, QResizeEvent
 from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QFileDialog,
@@ -18,8 +21,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam2.widgets.controls.form_rows import add_row, button, combo_box, form, row
+from napari_sam2.widgets.controls.line_plot import Line, LinePlot
 from napari_sam2.widgets.model.model_section import CHOOSE_FILE
-from napari_sam2.widgets.tuning_dock.loss_curve import LossCurve
 
 FROM_VIEWER, FROM_FOLDER = "This viewer", "A folder…"
 TRAINED = {
@@ -35,6 +38,9 @@ PROMPTS = {
     "sequence.box": "box, followed",
 }
 DEFAULT_MINUTES = 10.0
+CURVE_HEIGHT_PX = 120
+LINE_COLOUR = "#3f8cff"  # seen on dark and on light
+SMOOTHING = 0.7  # weight of the running average before each point
 
 
 def _words(text: str = "") -> QLabel:
@@ -132,6 +138,41 @@ class SettingsSection(QWidget):
     def begin_with(self) -> str:
         """Name or path of the model to begin with."""
         return str(self.model.currentData() or CHOOSE_FILE)
+
+
+class LossCurve(LinePlot):
+    """Draws the loss over the share of the run that is done, and its running average."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The loss: how wrong the masks are that the model makes while it learns; over the "
+            "percentage of the run.",
+            0,
+            (0, 100),
+        )
+        self.setFixedHeight(CURVE_HEIGHT_PX)
+        self.points: list[tuple[float, float]] = []
+        self.clear()
+
+    def clear(self) -> None:
+        """Remove all points."""
+        self.points.clear()
+        self.show_lines("loss", ())
+
+    def add(self, progress: float, loss: float) -> None:
+        """Add a point: share of the run (0 to 1) and loss."""
+        if math.isfinite(loss):
+            self.points.append((progress, loss))
+            x, y = np.array(self.points).T * [[100], [1]]
+            mean = np.array(list(accumulate(y, _blend)))
+            faint, strong = QColor(LINE_COLOUR), QColor(LINE_COLOUR)
+            faint.setAlpha(90)
+            lines = (Line(x, y, faint, 1), Line(x, mean, strong, 2))
+            self.show_lines(f"loss {mean[0]:.2f} → {mean[-1]:.2f}", lines)
+
+
+def _blend(before: float, value: float) -> float:
+    return SMOOTHING * before + (1 - SMOOTHING) * value
 
 
 class RunSection(QWidget):

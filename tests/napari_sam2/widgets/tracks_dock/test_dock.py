@@ -354,7 +354,7 @@ def test_numbers_are_there_at_once_and_a_row_leads_to_its_place(
     dock: Any, viewer: ViewerModel, cell: Any, settle: Any, qtbot: Any
 ) -> None:
     numbers = dock.numbers
-    assert numbers.quantity.currentText() == "area_um2" and list(numbers.plot._curves) == [1]
+    assert numbers.quantity.currentText() == "area_um2" and len(numbers.plot.lines) == 1
     with qtbot.waitSignal(numbers.measured, timeout=20_000):
         qtbot.mouseClick(numbers.job.start, LEFT)
     settle()

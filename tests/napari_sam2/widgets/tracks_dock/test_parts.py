@@ -19,7 +19,6 @@ from napari_sam2.widgets.tracks_dock.export_section import ExportSection, with_s
 from napari_sam2.widgets.tracks_dock.lineage_section import LineageSection
 from napari_sam2.widgets.tracks_dock.measurements_section import TRACKS, NumbersSection
 from napari_sam2.widgets.tracks_dock.measurements_table import NumbersTable
-from napari_sam2.widgets.tracks_dock.plot import Plot, round_ticks
 from napari_sam2.widgets.tracks_dock.suggestion_list import SuggestionList
 from sam2_torch.masks import SparseMask
 
@@ -124,19 +123,20 @@ def test_numbers_are_measured_plotted_and_listed(qtbot: Any, tracked: Tracked) -
     assert {"area_um2", "mean_red", "background_red"} <= set(names)
     section.select([3], 2)
     section.quantity.setCurrentText("x_um")
-    frames, values = section.plot._curves[3]
+    (line,) = section.plot.lines
+    frames, values = line.x, line.y
     assert frames.tolist() == [0, 1, 2, 3] and values.tolist() == [3, 3.5, 4, 4.5]
     assert section.table.numbers.rowCount() == 8
     section.table.selectAll()
-    assert sorted(section.plot._curves) == [1, 3]
+    assert len(section.plot.lines) == 2
     section.table.clearSelection()
-    assert list(section.plot._curves) == [3]
+    assert [shown.colour for shown in section.plot.lines] == [line.colour]
     section.which.setCurrentText(TRACKS)
     assert section.table.numbers.rowCount() == 2
     section.close_section()
 
 
-def test_a_row_and_a_place_in_the_plot_lead_to_it(qtbot: Any, tracked: Tracked) -> None:
+def test_a_row_leads_to_its_place(qtbot: Any, tracked: Tracked) -> None:
     table = NumbersTable()
     qtbot.addWidget(table)
     table.resize(400, 300)
@@ -151,24 +151,6 @@ def test_a_row_and_a_place_in_the_plot_lead_to_it(qtbot: Any, tracked: Tracked) 
     with qtbot.waitSignal(table.place_selected) as selected:
         qtbot.mouseClick(table.viewport(), LEFT, pos=table.visualRect(first).center())
     assert selected.args == [2, 1]
-    plot = Plot()
-    qtbot.addWidget(plot)
-    plot.resize(300, 160)
-    plot.show()
-    plot.show_curves({1: (np.arange(10.0), np.arange(10.0))}, "area")
-    area = plot._area()
-    with qtbot.waitSignal(plot.frame_clicked) as clicked:
-        middle = QPoint(round(area.left() + area.width() * 5 / 9), round(area.center().y()))
-        qtbot.mouseClick(plot, LEFT, pos=middle)
-    assert clicked.args == [5]
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "ticks"),
-    [(0, 9, [0, 5]), (0, 100, [0, 50, 100]), (0.2, 1, [0.2, 0.4, 0.6, 0.8, 1.0]), (3, 3, [3])],
-)
-def test_ticks_are_round(low: float, high: float, ticks: list[float]) -> None:
-    assert round_ticks(low, high) == pytest.approx(ticks)
 
 
 def test_suggestions_are_accepted_dismissed_and_not_told_again(qtbot: Any) -> None:

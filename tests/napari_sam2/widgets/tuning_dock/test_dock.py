@@ -11,8 +11,8 @@ from qtpy.QtCore import Qt
 
 from napari_sam2.layers.viewer.image_geometry import FrameGeometry
 from napari_sam2.widgets.tuning_dock.dock import TuneToMyData
-from napari_sam2.widgets.tuning_dock.loss_curve import LossCurve, smoothed
 from napari_sam2.widgets.tuning_dock.process import TuningRequest
+from napari_sam2.widgets.tuning_dock.sections import LossCurve
 from sam2_torch.masks import SparseMask
 from sam2_torch.training.data.labelled_movies import read_dataset
 
@@ -243,14 +243,17 @@ def test_nothing_is_cut_off_at_300_pixels(dock, viewer, qtbot, train_with):
 def test_the_curve_is_drawn_and_smoothed(qtbot):
     curve = LossCurve()
     qtbot.addWidget(curve)
-    curve.resize(200, curve.height())
-    empty = curve.grab().toImage()
-    for i in range(5):
-        curve.add(i / 4, 2 - i / 4)
+    curve.show()
+    assert curve.plot is None
+    for i in range(2):
+        curve.add(i, 2 - i)
     curve.add(1.0, float("nan"))
-    assert len(curve.points) == 5
-    assert curve.grab().toImage() != empty
-    assert smoothed([2.0, 1.0]) == [2.0, pytest.approx(1.7)]
+    assert len(curve.points) == 2
+    measured, smooth = (item.yData.tolist() for item in curve.plot.listDataItems())
+    assert measured == [2, 1] and smooth == pytest.approx([2, 1.7])
+    assert curve.title.text() == "loss 2.00 → 1.70"
+    curve.clear()
+    assert not curve.points and not curve.plot.isVisible()
 
 
 def test_the_command_is_the_one_of_the_command_line(tmp_path):
