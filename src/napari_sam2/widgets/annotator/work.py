@@ -33,7 +33,7 @@ from napari_sam2.widgets.annotator.object_commands import ObjectCommands
 from napari_sam2.widgets.annotator.propagation import Propagation
 from napari_sam2.widgets.controls.key_table import key_of
 from napari_sam2.widgets.controls.notices import ONE_LAYER_FOR_ALL
-from napari_sam2.widgets.inference.loaded_model import ModelKey, short_name
+from napari_sam2.widgets.inference.loaded_model import short_name
 from napari_sam2.widgets.inference.network import Network
 from napari_sam2.widgets.inference.session_owner import SessionOwner
 
@@ -102,7 +102,7 @@ class Work(QObject):
         self._network = network
         self._propagation = propagation
         self._candidates = candidates
-        self._asked_model: ModelKey | None = None  # predicted the masks of the prompts
+        self._asked_model = ""  # name of the model that predicted the masks of the prompts
 
     def open(self) -> None:
         """Load the model and open the image with it, unless it is open, and ask for its masks."""
@@ -111,7 +111,7 @@ class Work(QObject):
         self._propagation.leave()
         # napari takes long to make the first Labels layer; while the model is loaded, longer
         self._network.submit(bool, then=lambda _: self.show_layer())
-        self._ask_opened(self._network.model)
+        self._ask_opened(self._network.model[0])
         self.changed.emit()
 
     def choose_appearance(self, appearance: Appearance) -> None:
@@ -353,15 +353,16 @@ class Work(QObject):
         self.edited.emit()
         self.changed.emit()
 
-    def _ask_opened(self, model: ModelKey) -> None:
+    def _ask_opened(self, model: str) -> None:
         """Ask for the masks of a session that has just begun.
 
-        Masks of the same model stay as they are, as do masks of a session file.
+        Masks of the same model, on whichever device, stay as they are, as do masks of a session
+        file.
         """
         pending, prompts = set(self.history.pending), self.history.prompts
         self._ask(pending)
-        if self._asked_model not in (None, model):
-            step = cache(lambda: self.history.begin(Action.MODEL, model[0]))
+        if self._asked_model not in ("", model):
+            step = cache(lambda: self.history.begin(Action.MODEL, model))
             drawn = {place for place, each in prompts.items() if not each.is_mask}
             self._ask(drawn - pending, lambda _: step())
         self._asked_model = model
