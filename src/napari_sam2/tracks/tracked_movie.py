@@ -118,20 +118,6 @@ class Tracked:
         """Return the index of a frame on the leading axes."""
         return tuple(int(place) for place in np.unravel_index(frame, self.grid))
 
-    def require_flat(self, form: str) -> None:
-        """Check that frames are points in time, or planes, but not both.
-
-        Raises
-        ------
-        ValueError
-            If they are both.
-        """
-        if self.axes == "TZYX":
-            raise ValueError(
-                f"{form}: expected a movie or a stack, found a movie of stacks (TZYX); "
-                "choose .tif, .ome.zarr, .ctc, .geff, .xml, .zip or .csv"
-            )
-
     def name(self, object_id: int) -> str:
         """Return an object's name, `Object <id>` by default."""
         return self.names.get(object_id, f"Object {object_id}")

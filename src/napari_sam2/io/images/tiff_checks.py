@@ -1,6 +1,7 @@
 """Checks that a TIFF is whole and can be read: what is missing or left out is named."""
 
 import logging
+import math
 import struct
 import xml.etree.ElementTree as ElementTree
 import zlib
@@ -12,6 +13,7 @@ import tifffile
 from napari_sam2.io.files import listed
 
 _LOG = logging.getLogger(__name__)
+_MOST_PLANES = 1_000_000  # of which most may be in other files, or missing
 UNREADABLE = (ValueError, RuntimeError, OSError, ImportError, zlib.error, struct.error)
 """What tifffile and codecs raise for pixels that cannot be unpacked."""
 
@@ -55,6 +57,7 @@ def check_planes(path: Path, tif: tifffile.TiffFile) -> None:
     ValueError
         If the pixels of an ImageJ file end before its last image.
     """
+    _check_size(path, tif)
     series = tif.series[0]
     planes = list(series.pages)
     n_planes = series.size // max(1, series.keyframe.size)  # some are listed by their first page
@@ -85,6 +88,20 @@ def check_planes(path: Path, tif: tifffile.TiffFile) -> None:
             path.name,
             len(tif.pages) - used,
             len(tif.pages),
+        )
+
+
+def _check_size(path: Path, tif: tifffile.TiffFile) -> None:
+    """Check that OME-XML describes no more planes than there can be: tifffile lists them all."""
+    try:
+        pixels = ElementTree.fromstring(tif.ome_metadata or "<OME/>").find(".//{*}Pixels")
+        sizes = [1 if pixels is None else int(pixels.get(f"Size{axis}", 1)) for axis in "TZC"]
+    except (ElementTree.ParseError, ValueError):
+        return
+    if math.prod(sizes) > max(_MOST_PLANES, 1000 * len(tif.pages)):
+        raise ValueError(
+            f"{path.name}: expected about as many planes as pages, found {len(tif.pages)} pages "
+            f"and OME-XML with {math.prod(sizes)} planes; its metadata are damaged"
         )
 
 

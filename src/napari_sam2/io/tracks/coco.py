@@ -30,14 +30,9 @@ def write_coco(path: Path, tracked: Tracked, progress: Progress = silent) -> Non
     path, tracked, progress
         As for every `Writer`.
 
-    Raises
-    ------
-    ValueError
-        If it is a movie of stacks.
     ImportError
         If pycocotools is missing.
     """
-    tracked.require_flat("COCO")
     height, width = tracked.masklets.frame_shape
     n = tracked.n_frames
     names = [f"{path.stem}_{frame:05}.tif" for frame in range(n)]

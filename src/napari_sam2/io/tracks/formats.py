@@ -242,5 +242,4 @@ def _read(path: Path) -> Tracked:
         labels = tracked_labels(read_labels(path))
     except ValueError as error:
         raise named(path, error) from error
-    is_group = is_zarr(path) and not (path / ".zarray").is_file()
-    return read_properties(path, labels) if is_group else labels
+    return read_properties(path, labels) if is_zarr(path) else labels

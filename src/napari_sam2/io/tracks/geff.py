@@ -97,12 +97,9 @@ def write_geff(path: Path, tracked: Tracked, progress: Progress = silent) -> Non
 
     Raises
     ------
-    ImportError
-        If geff is not there.
     ValueError
         If there is no object to write.
     """
-    library("geff", "geff", "a .geff")
     if not tracked.tracks:
         raise ValueError("expected at least one object with a mask, found none to write")
     from geff.core_io import construct_var_len_props, write_arrays

@@ -4,7 +4,6 @@ import csv
 from pathlib import Path
 
 from napari_sam2.io.files import replacing, suffix
-from napari_sam2.io.optional import library
 from napari_sam2.io.outputs import SIGNATURE
 from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.tracks.measurements import Table, collect, measure_tracks, measured_frames
@@ -30,15 +29,8 @@ def write_measurements(
         As for every `Writer`; the tracks are in `<stem>_tracks` with the same suffix.
     channels
         As for `measure_objects`.
-
-    Raises
-    ------
-    ImportError
-        If pyarrow is not there, for Parquet.
     """
     write = _write_parquet if suffix(path) == ".parquet" else _write_csv
-    if write is _write_parquet:
-        library("pyarrow.parquet", "pyarrow", "a .parquet")
     rows = []
     for frame, found in enumerate(measured_frames(tracked, channels)):
         rows += found

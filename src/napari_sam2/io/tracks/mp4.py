@@ -36,15 +36,9 @@ def write_mp4(path: Path, tracked: Tracked, progress: Progress = silent) -> None
     ----------
     path, tracked, progress
         As for every `Writer`.
-
-    Raises
-    ------
-    ValueError
-        If it is a movie of stacks.
     """
     import av
 
-    tracked.require_flat("mp4")
     contrast = None if tracked.movie is None else _contrast(tracked.movie)
     size = _size(tracked.masklets.frame_shape)
     with replacing(path) as partial, av.open(str(partial), "w", format="mp4") as container:

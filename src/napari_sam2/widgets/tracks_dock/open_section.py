@@ -9,6 +9,7 @@ from typing import TypeAlias
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QMenu, QVBoxLayout, QWidget
 
+from napari_sam2.io.images.napari_reader import shown_warnings
 from napari_sam2.io.tracks.formats import read_tracked
 from napari_sam2.tracks.tracked_movie import Tracked
 from napari_sam2.widgets.controls.form_rows import add_row, button, combo_box, form
@@ -72,7 +73,7 @@ class OpenSection(QWidget):
 
     def read(self, path: Path) -> None:
         """Read masks and tracks from a file or folder, on the thread."""
-        self._read(path.name, partial(read_tracked, path))
+        self._read(path.name, partial(_read_file, path))
 
     def menu(self) -> QMenu:
         """Make the menu of what can be opened."""
@@ -117,3 +118,8 @@ def _read(source: Callable[[], Tracked], progress: Callable[[int, int], None]) -
     tracked = source()
     tracked.tracks  # noqa: B018  # worked out here, not on the GUI thread
     return tracked
+
+
+def _read_file(path: Path) -> Tracked:
+    with shown_warnings():
+        return read_tracked(path)

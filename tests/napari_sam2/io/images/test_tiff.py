@@ -377,3 +377,13 @@ def test_units_and_origins_of_imagej_are_those_of_each_axis(tmp_path):
     assert known == Calibration((64.0, 128.0), "nm", 1500.0, origin_yx=(0.0, -1280.0))
     write_tiff(tmp_path / "o.tif", PIXELS, PIXELS.shape, "ZYX", known)
     assert read_tiff(tmp_path / "o.tif").calibration == known
+
+
+def test_an_ome_tiff_that_describes_far_too_many_planes(tmp_path):
+    path = tmp_path / "m.ome.tif"
+    tifffile.imwrite(path, PIXELS, photometric="minisblack", metadata={"axes": "TYX"})
+    with tifffile.TiffFile(path) as tif:
+        xml = tif.ome_metadata.replace('SizeT="6"', 'SizeT="100000000"')
+    tifffile.imwrite(path, PIXELS, photometric="minisblack", description=xml, metadata=None)
+    with pytest.raises(ValueError, match="found 6 pages and OME-XML with 100000000 planes"):
+        read_tiff(path)
