@@ -75,7 +75,9 @@ class TracksLayer:
             self.remove()
             return
         features = {
-            name: column[rows] for name, column in objects.items() if column.dtype.kind in "iuf"
+            name: column.to_numpy()[rows]
+            for name, column in objects.items()
+            if column.dtype.kind in "iuf"
         }
         graph = track_graph(lineage, set(data[:, 0].astype(int).tolist()))
         if self.layer is None:
@@ -199,14 +201,14 @@ def track_data(
     Objects of one frame only are left out. Of a movie of stacks, an object is at the mean of
     its places in each time point.
     """
-    if not objects:
+    if objects.empty:
         return np.zeros((0, 3)), np.zeros(0, np.intp)
-    _, inverse, counts = np.unique(objects["object"], return_inverse=True, return_counts=True)
-    order = np.lexsort((objects["frame"], objects["object"]))
-    rows = order[counts[inverse[order]] >= LEAST_FRAMES]
-    leading = np.array([geometry.index(int(frame)) for frame in objects["frame"][rows]], float)
+    ordered = objects.sort_values(["object", "frame"])
+    kept = ordered[ordered.groupby("object")["frame"].transform("size") >= LEAST_FRAMES]
+    rows = kept.index.to_numpy()
+    leading = np.array([geometry.index(frame) for frame in kept["frame"].tolist()], float)
     leading = leading.reshape(len(rows), len(geometry.shape) - 2)
-    data = np.column_stack([objects["object"][rows], leading, places_yx[rows]])
+    data = np.column_stack([kept["object"], leading, places_yx[rows]])
     return (data, rows) if geometry.plane_axis is None else _centres(data, rows, geometry)
 
 

@@ -1,8 +1,8 @@
 """Measure objects in each frame, and tracks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,11 @@ from napari_sam2.tracks.lineage import Track
 from napari_sam2.tracks.tracked_movie import Channels, Tracked
 from sam2_torch.masks import SparseMask
 
-Table: TypeAlias = dict[str, NDArray[Any]]
-"""Columns of one length by name."""
+if TYPE_CHECKING:
+    import pandas
+
+Table: TypeAlias = "pandas.DataFrame"
+"""Rows with the numbers 0, 1, 2 …; without a row there is no column."""
 
 COLOURS = ("red", "green", "blue")
 """Of (H, W, 3) frames: each is a channel of its own."""
@@ -110,7 +113,7 @@ def measured_frames(
         yield rows
 
 
-def measure_tracks(tracked: Tracked, objects: Table | None = None) -> Table:
+def measure_tracks(tracked: Tracked, objects: "Table | None" = None) -> Table:
     """Measure each track.
 
     Parameters
@@ -131,18 +134,16 @@ def measure_tracks(tracked: Tracked, objects: Table | None = None) -> Table:
     measure = {"ZYX": _volume_numbers, "TZYX": _both_numbers}.get(tracked.axes, _way_numbers)
     rows = []
     for track in tracked.tracks:
-        own = {name: column[table["object"] == track.object_id] for name, column in table.items()}
+        own = table[table["object"] == track.object_id]
         rows.append(_track_identity(tracked, track) | measure(own, units))
     return collect(rows)
 
 
-def collect(rows: "Iterator[dict[str, Any]] | list[dict[str, Any]]") -> Table:
-    """Convert rows with the same keys to columns; no columns if there is no row."""
-    columns: dict[str, list[Any]] = {}
-    for row in rows:
-        for name, value in row.items():
-            columns.setdefault(name, []).append(value)
-    return {name: np.array(values) for name, values in columns.items()}
+def collect(rows: Iterable[dict[str, Any]]) -> Table:
+    """Convert rows with the same keys to a table."""
+    import pandas  # 0.3 s and more: not when the package is imported
+
+    return pandas.DataFrame(rows)
 
 
 def shape_numbers(mask: SparseMask, units: Units) -> dict[str, float]:
@@ -245,9 +246,8 @@ def _track_identity(tracked: Tracked, track: Track) -> dict[str, Any]:
 def _way_numbers(own: Table, units: Units) -> dict[str, float]:
     time, length = units.time, units.length
     # a depth in planes is left out: it adds to no length
-    places = [own[f"{axis}_{length}"] for axis in "zyx" if f"{axis}_{length}" in own]
-    moments = own[f"time_{time}"] if f"time_{time}" in own else np.zeros(len(own["frame"]))
-    way = np.column_stack(places)
+    way = own[[name for axis in "zyx" if (name := f"{axis}_{length}") in own]].to_numpy()
+    moments = np.asarray(own.get(f"time_{time}", np.zeros(len(own))))
     steps = np.linalg.norm(np.diff(way, axis=0), axis=1)
     elapsed = float(moments[-1] - moments[0])
     return {
@@ -273,17 +273,14 @@ def _volume_numbers(own: Table, units: Units) -> dict[str, float]:
 
 def _both_numbers(own: Table, units: Units) -> dict[str, float]:
     """Measure the motion of a volume's centre through time."""
-    moments = own[f"time_{units.time}"]
-    rows, volumes = [], []
-    for moment in np.unique(moments):
-        planes = {name: column[moments == moment] for name, column in own.items()}
-        numbers = _volume_numbers(planes, units)
-        volumes.append(numbers[f"volume_{units.volume}"])
-        rows.append({"frame": 0, f"time_{units.time}": moment, **numbers})
-    way = collect([row | {f"area_{units.length}2": 0.0} for row in rows])
+    time, volume = f"time_{units.time}", f"volume_{units.volume}"
+    way = collect(
+        {time: moment, f"area_{units.length}2": 0.0, **_volume_numbers(planes, units)}
+        for moment, planes in own.groupby(time)
+    )
     numbers = _way_numbers(way, units)
     del numbers[f"mean_area_{units.length}2"]
-    return numbers | {f"mean_volume_{units.volume}": float(np.mean(volumes))}
+    return numbers | {f"mean_volume_{units.volume}": float(way[volume].mean())}
 
 
 def _centre(own: Table, units: Units) -> dict[str, float]:
@@ -307,7 +304,6 @@ def outline_numbers(tracked: Tracked) -> tuple[Table, NDArray[np.float64]]:
     units = Units.of(tracked.calibration)
     pixel, length = np.array(units.pixel_yx), units.length
     rows, places = [], []
-    before: dict[int, tuple[int, NDArray[np.float64]]] = {}
     for frame in range(tracked.n_frames):
         for object_id in tracked.masklets.object_ids:
             outline = tracked.masklets.outline(object_id, frame)
@@ -319,13 +315,11 @@ def outline_numbers(tracked: Tracked) -> tuple[Table, NDArray[np.float64]]:
                 f"y_{length}": float(place[0] * pixel[0]),
                 f"x_{length}": float(place[1] * pixel[1]),
             }
-            if tracked.axes == "TYX":
-                then, there = before.get(object_id, (frame, place))
-                before[object_id] = (frame, place)
-                step = float(np.linalg.norm((place - there) * pixel))
-                elapsed = (frame - then) * units.interval
-                name = f"speed_{length}_per_{units.time}"
-                numbers[name] = step / elapsed if elapsed else float("nan")
             rows.append(_identity(tracked, object_id, frame, units) | numbers)
             places.append(place)
-    return collect(rows), np.array(places, float).reshape(-1, 2)
+    table = collect(rows)
+    if rows and tracked.axes == "TYX":
+        columns = ["frame", f"y_{length}", f"x_{length}"]
+        frames, y, x = table.groupby("object")[columns].diff().to_numpy().T
+        table[f"speed_{length}_per_{units.time}"] = np.hypot(y, x) / (frames * units.interval)
+    return table, np.array(places, float).reshape(-1, 2)

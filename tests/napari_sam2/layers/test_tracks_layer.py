@@ -10,7 +10,7 @@ from napari_sam2.layers.viewer.image_geometry import FrameGeometry
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.tracks import lineage_operations
 from napari_sam2.tracks.lineage import Lineage
-from napari_sam2.tracks.measurements import outline_numbers
+from napari_sam2.tracks.measurements import collect, outline_numbers
 from napari_sam2.tracks.tracked_movie import Tracked
 from sam2_torch.masks import SparseMask
 
@@ -63,7 +63,7 @@ def test_tracks_follow_the_masks_in_the_same_layer(scene: Any) -> None:
     before = show(tracks, tracked())
     after = show(tracks, tracked(divided=False))
     assert before is after and after.graph == {} and scene[0].layers.index(after) == 1
-    tracks.show({}, np.zeros((0, 2)), Lineage())
+    tracks.show(collect(()), np.zeros((0, 2)), Lineage())
     assert tracks.layer is None and len(scene[0].layers) == 1
 
 

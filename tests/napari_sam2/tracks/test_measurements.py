@@ -114,7 +114,7 @@ def test_movies_of_stacks_have_ways_of_their_centres() -> None:
 
 def test_nothing_gives_empty_tables() -> None:
     empty = Tracked(Masklets(2, SHAPE))
-    assert measure_objects(empty) == {} and measure_tracks(empty) == {}
+    assert measure_objects(empty).empty and measure_tracks(empty).empty
 
 
 def test_quick_numbers_are_those_of_the_pixels() -> None:
@@ -142,7 +142,7 @@ def test_every_channel_of_a_movie_is_measured_with_its_own_background() -> None:
         assert table[f"background_channel_{number}"].tolist() == [level]
     colours = Movie(np.moveaxis(pixels, 1, -1), "TYXS")
     table = measure_objects(Tracked.of(colours, masklets))
-    assert table["mean_intensity_red"] == 35 and table["background_intensity_blue"] == 20
+    assert table["mean_intensity_red"][0] == 35 and table["background_intensity_blue"][0] == 20
 
 
 def test_where_the_distance_of_planes_is_unknown_nothing_pretends_to_know_it() -> None:

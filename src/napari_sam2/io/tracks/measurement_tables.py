@@ -1,6 +1,5 @@
 """Tables of measurements as CSV or Parquet."""
 
-import csv
 from pathlib import Path
 
 from napari_sam2.io.files import replacing, suffix
@@ -47,15 +46,12 @@ def write_measurements(
 
 
 def _write_csv(path: Path, table: Table) -> None:
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(table)
-        writer.writerows(zip(*(column.tolist() for column in table.values()), strict=True))
+    table.to_csv(path, index=False, na_rep="nan", lineterminator="\r\n")
 
 
 def _write_parquet(path: Path, table: Table) -> None:
     import pyarrow
     import pyarrow.parquet
 
-    written = pyarrow.table(table).replace_schema_metadata({"software": SIGNATURE})
-    pyarrow.parquet.write_table(written, path)
+    written = pyarrow.table(table.to_dict("list"))
+    pyarrow.parquet.write_table(written.replace_schema_metadata({"software": SIGNATURE}), path)

@@ -16,7 +16,7 @@ from napari_sam2.layers.tracks_layer import TracksLayer
 from napari_sam2.layers.workspace import Workspace
 from napari_sam2.masks.mask_statistics import StatisticsTable
 from napari_sam2.tracks.lineage import Lineage
-from napari_sam2.tracks.measurements import Table, measure_tracks, outline_numbers
+from napari_sam2.tracks.measurements import Table, collect, measure_tracks, outline_numbers
 from napari_sam2.tracks.suggestions import Suggestion, joined, still_open, suggest
 from napari_sam2.tracks.tracked_movie import Tracked
 from napari_sam2.widgets.annotator.annotator_of_viewer import annotator_of
@@ -240,7 +240,7 @@ class TracksAndNumbers(QWidget):
         if workspace is not self._workspace:
             self._workspace = workspace
             self.suggestions.forget()
-            self.numbers.show_numbers({}, {})
+            self.numbers.show_numbers(collect(()), collect(()))
             self._found = None
         self.suggestions.add_suggestions(self._proposed())
         self._show_family()
@@ -373,9 +373,7 @@ def _quick_numbers(tracked: Tracked, progress: Callable[[int, int], None]) -> Qu
 def _still_holds(measured: Table, quick: Table) -> bool:
     """Tell whether what was measured in full is of the masks as they are now."""
     names = [name for name in quick if name in ("object", "frame") or name.startswith("area_")]
-    return bool(names) and all(
-        name in measured and np.array_equal(measured[name], quick[name]) for name in names
-    )
+    return bool(names) and {*names} <= {*measured} and bool(measured[names].equals(quick[names]))
 
 
 def _find(

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable
 from functools import partial
 
-import numpy as np
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QVBoxLayout, QWidget
@@ -44,8 +43,7 @@ class NumbersSection(QWidget):
     def __init__(self, source: Callable[[], Tracked | None]) -> None:
         super().__init__()
         self._source = source
-        self._objects: Table = {}
-        self._tracks: Table = {}
+        self._objects = self._tracks = collect(())
         self._selected: tuple[int, ...] = ()
         start = button("Measure all", "Shapes and intensities of all objects in all frames")
         self.job = JobPanel(start, "Stop; the numbers from before stay", "nothing was measured")
@@ -143,12 +141,11 @@ def curves(objects: Table, name: str, object_ids: Iterable[int]) -> list[Line]:
     """Return a line with frames and values of a quantity for each object that has values."""
     found = []
     for object_id in object_ids if name in objects else ():
-        own = np.flatnonzero(objects["object"] == object_id)
-        own = own[np.argsort(objects["frame"][own], kind="stable")]
-        values = objects[name][own].astype(float)
-        if np.isfinite(values).any():
+        own = objects[objects["object"] == object_id].sort_values("frame")
+        if own[name].notna().any():
             colour = QColor.fromRgbF(*object_colour(object_id).tolist())
-            found.append(Line(objects["frame"][own].astype(float), values, colour, 2))
+            x, y = own[["frame", name]].to_numpy(float).T
+            found.append(Line(x, y, colour, 2))
     return found
 
 

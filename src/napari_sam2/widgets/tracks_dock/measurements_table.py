@@ -14,7 +14,7 @@ from qtpy.QtCore import (
 )
 from qtpy.QtWidgets import QAbstractItemView, QTableView
 
-from napari_sam2.tracks.measurements import Table
+from napari_sam2.tracks.measurements import Table, collect
 
 _Index = QModelIndex | QPersistentModelIndex
 
@@ -24,33 +24,29 @@ class TableModel(QAbstractTableModel):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._table: Table = {}
-        self._names: list[str] = []
-        self._order = np.zeros(0, np.intp)
+        self._table = collect(())
         self._sorted_by: tuple[int, Qt.SortOrder] | None = None
 
     def set_table(self, table: Table) -> None:
         """Show another table, in the order that was chosen before if it has that column."""
         self.beginResetModel()
-        self._table, self._names = table, list(table)
-        n = len(next(iter(table.values()))) if table else 0
-        self._order = np.arange(n)
-        if self._sorted_by is not None and self._sorted_by[0] < len(self._names):
-            self._order = self._sorted(*self._sorted_by)
+        self._table = table
+        if self._sorted_by is not None:
+            self._sort(*self._sorted_by)
         self.endResetModel()
 
     def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008  # Qt's signature
         """Count the rows."""
-        return 0 if parent.isValid() else len(self._order)
+        return 0 if parent.isValid() else len(self._table)
 
     def columnCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008  # Qt's signature
         """Count the columns."""
-        return 0 if parent.isValid() else len(self._names)
+        return 0 if parent.isValid() else self._table.shape[1]
 
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Get what a cell shows."""
         if role == Qt.ItemDataRole.DisplayRole:
-            return _text(self._table[self._names[index.column()]][self._order[index.row()]])
+            return _text(self._table.iat[index.row(), index.column()])
         return None
 
     def headerData(
@@ -58,31 +54,30 @@ class TableModel(QAbstractTableModel):
     ) -> Any:
         """Get the name of a column."""
         if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
-            return self._names[section]
+            return str(self._table.columns[section])
         return None
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         """Sort by a column; equal rows stay as they were."""
-        if not 0 <= column < len(self._names):
-            return
         self.layoutAboutToBeChanged.emit()
         self._sorted_by = (column, order)
-        self._order = self._sorted(column, order)
+        self._sort(column, order)
         self.layoutChanged.emit()
 
     def value(self, row: int, name: str) -> Any:
         """Get the value of a shown row in a column; None if there is no such column."""
-        return self._table[name][self._order[row]] if name in self._table else None
+        return self._table[name].iat[row] if name in self._table else None
 
     def rows_of(self, object_id: int) -> list[int]:
         """List the shown rows of an object."""
         if "object" not in self._table:
             return []
-        return np.flatnonzero(self._table["object"][self._order] == object_id).tolist()
+        return np.flatnonzero(self._table["object"] == object_id).tolist()
 
-    def _sorted(self, column: int, order: Qt.SortOrder) -> np.ndarray[Any, Any]:
-        found = np.argsort(self._table[self._names[column]], kind="stable")
-        return found[::-1] if order == Qt.SortOrder.DescendingOrder else found
+    def _sort(self, column: int, order: Qt.SortOrder) -> None:
+        if 0 <= column < self._table.shape[1]:
+            by, is_ascending = self._table.columns[column], order == Qt.SortOrder.AscendingOrder
+            self._table = self._table.sort_values(by, ascending=is_ascending, kind="stable")
 
 
 class NumbersTable(QTableView):
@@ -149,6 +144,6 @@ class NumbersTable(QTableView):
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, np.floating):
+    if isinstance(value, float):  # of numpy, too
         return "" if np.isnan(value) else f"{value:.4g}"
     return str(value)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pandas import DataFrame
 from qtpy.QtCore import QPoint, Qt
 
 from napari_sam2.masks.masklets import Masklets
@@ -142,7 +143,7 @@ def test_a_row_leads_to_its_place(qtbot: Any, tracked: Tracked) -> None:
     table.resize(400, 300)
     table.show()
     columns = {"object": np.array([5, 2]), "frame": np.array([7, 1]), "name": np.array(["b", "a"])}
-    table.show_table({**columns, "area": np.array([2.5, np.nan])})
+    table.show_table(DataFrame({**columns, "area": np.array([2.5, np.nan])}))
     heading = table.horizontalHeader()
     place = QPoint(heading.sectionViewportPosition(0) + 5, 5)
     qtbot.mouseClick(heading.viewport(), LEFT, pos=place)
