@@ -110,6 +110,11 @@ def _add_tracking(parser: argparse.ArgumentParser) -> None:
 def number_range(text: str) -> tuple[float | None, float | None]:
     """Read A:B; either may be left out.
 
+    Parameters
+    ----------
+    text
+        For example 8:30 or 8:.
+
     Raises
     ------
     ArgumentTypeError
@@ -128,6 +133,11 @@ def number_range(text: str) -> tuple[float | None, float | None]:
 
 def share(text: str) -> float:
     """Read a number from 0 to 1.
+
+    Parameters
+    ----------
+    text
+        A number.
 
     Raises
     ------

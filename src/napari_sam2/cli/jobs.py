@@ -108,6 +108,11 @@ def plan_jobs(
 def expand_inputs(text: str) -> list[Path]:
     """Return the files that a path or a pattern stands for.
 
+    Parameters
+    ----------
+    text
+        A path, or a pattern such as data/*.tif.
+
     Raises
     ------
     FileNotFoundError
@@ -124,6 +129,11 @@ def expand_inputs(text: str) -> list[Path]:
 
 def checked_file(path: Path) -> Path:
     """Return the path of an output if its suffix is that of a format and its folder is there.
+
+    Parameters
+    ----------
+    path
+        The output.
 
     Raises
     ------

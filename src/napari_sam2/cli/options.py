@@ -84,6 +84,11 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 def frame_range(text: str) -> tuple[int, int | None]:
     """Read A:B; either may be left out.
 
+    Parameters
+    ----------
+    text
+        For example 0:10, 5: or :10.
+
     Raises
     ------
     ArgumentTypeError
@@ -103,6 +108,11 @@ def frame_range(text: str) -> tuple[int, int | None]:
 def channels(text: str) -> Channel:
     """Read one channel, or several with commas between them.
 
+    Parameters
+    ----------
+    text
+        For example 1, or 2,0,1.
+
     Raises
     ------
     ArgumentTypeError
@@ -118,7 +128,15 @@ def channels(text: str) -> Channel:
 
 
 def resolved_frames(frames: tuple[int, int | None] | None, movie: Movie) -> tuple[int, int] | None:
-    """Resolve `--frames A:B`; None for all."""
+    """Resolve `--frames A:B`; None for all.
+
+    Parameters
+    ----------
+    frames
+        First frame, and the one to stop before (None for the end).
+    movie
+        Its time points are counted.
+    """
     if frames is None:
         return None
     first, stop = frames
@@ -126,7 +144,13 @@ def resolved_frames(frames: tuple[int, int | None] | None, movie: Movie) -> tupl
 
 
 def load_model(arguments: argparse.Namespace) -> "SAM2":
-    """Load the network that the options name; `segment` takes those for single images, too."""
+    """Load the network that the options name; `segment` takes those for single images, too.
+
+    Parameters
+    ----------
+    arguments
+        Of the command line.
+    """
     from sam2_torch.checkpoints import loading
 
     load: Callable[..., SAM2] = loading.load_sam2
@@ -213,6 +237,11 @@ def appearance_of(arguments: argparse.Namespace, usual: Appearance = USUAL) -> A
 def contrast(text: str) -> tuple[float, float] | str:
     """Read LOW:HIGH, or auto.
 
+    Parameters
+    ----------
+    text
+        For example 100:4000.
+
     Raises
     ------
     ArgumentTypeError
@@ -234,6 +263,11 @@ def contrast(text: str) -> tuple[float, float] | str:
 
 def resolution(text: str) -> Resolution:
     """Read a number, auto or whole.
+
+    Parameters
+    ----------
+    text
+        auto, whole, or a number of pixels.
 
     Raises
     ------

@@ -29,7 +29,15 @@ def natural_key(path: Path) -> list[tuple[bool, int, str]]:
 
 
 def listed(numbers: Sequence[object], most: int = 5) -> str:
-    """Write numbers or names for a message: the first few, and how many there are."""
+    """Write numbers or names for a message: the first few, and how many there are.
+
+    Parameters
+    ----------
+    numbers
+        What to list.
+    most
+        How many are written out.
+    """
     shown = ", ".join(map(str, numbers[:most]))
     return shown if len(numbers) <= most else f"{shown} … ({len(numbers)} in all)"
 

@@ -55,5 +55,11 @@ def check_ids(ids: Iterable[int], largest: int = LARGEST_ID) -> None:
 
 
 def may_hold_other_ids(dtype: np.dtype[Any]) -> bool:
-    """Return whether pixels of a type can be no object ids: negative, too large or fractions."""
+    """Return whether pixels of a type can be no object ids: negative, too large or fractions.
+
+    Parameters
+    ----------
+    dtype
+        Of the pixels.
+    """
     return dtype.kind not in "bu" or dtype.itemsize > 4

@@ -171,6 +171,13 @@ def session_movies(
 def write_dataset(folder: Path, movies: Sequence[LabelledMovie]) -> None:
     """Write labelled movies as a folder that `read_dataset` reads.
 
+    Parameters
+    ----------
+    folder
+        Made if it does not exist.
+    movies
+        Images with labels up to 65535.
+
     Raises
     ------
     DataError

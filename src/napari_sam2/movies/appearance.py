@@ -99,7 +99,13 @@ class Appearance:
         return self.gamma == 1 and not self.per_frame
 
     def input_pixels(self, frame_shape: tuple[int, int]) -> float | None:
-        """Return the pixels of the input for one of the image; None for whole frames."""
+        """Return the pixels of the input for one of the image; None for whole frames.
+
+        Parameters
+        ----------
+        frame_shape
+            (H, W) of a frame in pixels.
+        """
         if self.resolution == "whole":
             return None
         if self.resolution == "auto":
@@ -107,7 +113,13 @@ class Appearance:
         return float(self.resolution)
 
     def show(self, frames: MovieFrames) -> "Shown":
-        """Return the input of a session."""
+        """Return the input of a session.
+
+        Parameters
+        ----------
+        frames
+            The movie.
+        """
         resolution = self.input_pixels(shape_of_frames(frames))  # type: ignore[arg-type]
         if self.is_plain:  # the session measures the contrast itself unless it is given
             return Shown(frames, self.contrast, resolution)

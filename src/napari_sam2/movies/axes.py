@@ -86,7 +86,13 @@ class FrameLayout:
         return (*self.grid, *self.frame_shape)
 
     def place(self, frame: int) -> tuple[int, ...]:
-        """Return a frame's place on the axes that the frames follow: (), (t,), (z,) or (t, z)."""
+        """Return a frame's place on the axes that the frames follow: (), (t,), (z,) or (t, z).
+
+        Parameters
+        ----------
+        frame
+            Index of the frame; in a movie of stacks, counted through all planes.
+        """
         return tuple(int(place) for place in np.unravel_index(frame, self.grid))
 
     def parts(self, frame: int, rows: slice = _ALL, columns: slice = _ALL) -> list[Index]:
@@ -114,7 +120,13 @@ class FrameLayout:
         return [(*index[:axis], colour, *index[axis + 1 :]) for colour in self.colours]
 
     def arrange(self, parts: list[NDArray[Any]]) -> NDArray[Any]:
-        """Return the pixels of `parts` in the order (Y, X) or (Y, X, S)."""
+        """Return the pixels of `parts` in the order (Y, X) or (Y, X, S).
+
+        Parameters
+        ----------
+        parts
+            Arrays cut out by the indices of `parts`.
+        """
         if len(parts) == 1 and self.colour_axis is not None:
             order = [i for i, a in enumerate(self.axes) if a in "YX" or i == self.colour_axis]
             wanted = [self.axes.index("Y"), self.axes.index("X"), self.colour_axis]
@@ -156,6 +168,11 @@ def guess_axes(shape: tuple[int, ...]) -> str:
     """Guess the axes of an array without metadata.
 
     (Y, X); (T, Y, X); either with a last axis of 3 or 4 as RGB, or of 1 or 2 as grey.
+
+    Parameters
+    ----------
+    shape
+        Length of each axis.
 
     Raises
     ------

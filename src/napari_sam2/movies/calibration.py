@@ -120,7 +120,13 @@ class Calibration:
 
 
 def as_number(text: Any) -> float | None:
-    """Convert what a file has into a finite number; None if it is none, or 0."""
+    """Convert what a file has into a finite number; None if it is none, or 0.
+
+    Parameters
+    ----------
+    text
+        A number, a text or None.
+    """
     try:
         number = float(text)
     except (TypeError, ValueError):

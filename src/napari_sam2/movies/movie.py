@@ -130,7 +130,13 @@ class Movie(Sequence[NDArray[Any]]):
         return first * self.n_planes, stop * self.n_planes
 
     def with_channel(self, channel: int) -> "Movie":
-        """Return the movie of another channel."""
+        """Return the movie of another channel.
+
+        Parameters
+        ----------
+        channel
+            Index of the channel.
+        """
         axes, levels = self.layout.axes, self._levels
         return Movie(levels[0], axes, channel, self.calibration, levels[1:])
 

@@ -83,7 +83,13 @@ class Overview:
         return [LazyArray(OverviewLevel(self, step)) for step in (*steps, thumbnail)]
 
     def shape_at(self, step: int) -> tuple[int, ...]:
-        """Return the shape of a level."""
+        """Return the shape of a level.
+
+        Parameters
+        ----------
+        step
+            Every how many pixels the level takes one.
+        """
         return (*self._leading, *(-(-n // step) for n in self._frame_shape), *self._colours)
 
     def read(self, step: int, place: Place, rows: range, columns: range) -> NDArray[Any]:
@@ -224,7 +230,13 @@ class OverviewLevel:
 
 
 def overview_of(data: Any) -> Overview | None:
-    """Return the overview among the levels of a layer's data; None if there is none."""
+    """Return the overview among the levels of a layer's data; None if there is none.
+
+    Parameters
+    ----------
+    data
+        Of a napari layer.
+    """
     for level in data if isinstance(data, Sequence) else ():
         source = getattr(level, "source", None)
         if isinstance(source, OverviewLevel):
@@ -233,7 +245,13 @@ def overview_of(data: Any) -> Overview | None:
 
 
 def true_levels(levels: Sequence[Any]) -> list[Any]:
-    """Return the levels without those of an overview, which may be incomplete."""
+    """Return the levels without those of an overview, which may be incomplete.
+
+    Parameters
+    ----------
+    levels
+        Levels of the data of a layer, finest first.
+    """
     return [
         level for level in levels if not isinstance(getattr(level, "source", None), OverviewLevel)
     ]

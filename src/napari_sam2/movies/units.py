@@ -88,18 +88,36 @@ def _ascii_symbol(unit: "pint.Unit") -> str:
 
 
 def conversion(source: str, target: str) -> float:
-    """Return how many target units a source unit is."""
+    """Return how many target units a source unit is.
+
+    Parameters
+    ----------
+    source, target
+        Names or symbols of units of one dimension.
+    """
     return float(f"{_registry().Quantity(1.0, source).to(target).magnitude:.15g}")
 
 
 def unit_name(symbol: str) -> str:
-    """Return the full name that OME-Zarr and GEFF use; unknown units stay as they are."""
+    """Return the full name that OME-Zarr and GEFF use; unknown units stay as they are.
+
+    Parameters
+    ----------
+    symbol
+        As in `Calibration.unit`.
+    """
     found = find_unit(symbol)
     return found.name if found else symbol
 
 
 def ome_symbol(symbol: str) -> str | None:
-    """Return the symbol of OME's XML schema; None if the schema has no such unit."""
+    """Return the symbol of OME's XML schema; None if the schema has no such unit.
+
+    Parameters
+    ----------
+    symbol
+        As in `Calibration.unit`.
+    """
     found = find_unit(symbol)
     if found is None:
         return None

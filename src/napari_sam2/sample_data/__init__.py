@@ -30,6 +30,11 @@ STACK_VOXEL_ZYX_UM = stack.VOXEL_ZYX_UM
 def dividing_nuclei_with_truth(seed: int = 3) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
     """Return a synthetic fluorescence time-lapse of nuclei, two of them dividing, and its labels.
 
+    Parameters
+    ----------
+    seed
+        Of the random numbers.
+
     Returns
     -------
     movie
@@ -48,6 +53,11 @@ def coming_and_going_nuclei_with_truth(
     Two nuclei divide, two leave over the border, two die (they shrink and fade), and two come in
     over the border.
 
+    Parameters
+    ----------
+    seed
+        Of the random numbers.
+
     Returns
     -------
     movie, labels
@@ -60,6 +70,11 @@ def coming_and_going_nuclei_with_truth(
 def embryo_nuclei_with_truth(seed: int = 1) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
     """Return a confocal stack of an early embryo's nuclei, dimmer with depth, and its labels.
 
+    Parameters
+    ----------
+    seed
+        Of the random numbers.
+
     Returns
     -------
     stack
@@ -71,12 +86,24 @@ def embryo_nuclei_with_truth(seed: int = 1) -> tuple[NDArray[np.uint16], NDArray
 
 
 def dividing_nuclei(seed: int = 3) -> NDArray[np.uint16]:
-    """Return the movie of `dividing_nuclei_with_truth` alone, (T, Y, X) uint16."""
+    """Return the movie of `dividing_nuclei_with_truth` alone, (T, Y, X) uint16.
+
+    Parameters
+    ----------
+    seed
+        Of the random numbers.
+    """
     return time_lapse.make(seed)[0]
 
 
 def embryo_nuclei(seed: int = 1) -> NDArray[np.uint16]:
-    """Return the stack of `embryo_nuclei_with_truth` alone, (Z, Y, X) uint16."""
+    """Return the stack of `embryo_nuclei_with_truth` alone, (Z, Y, X) uint16.
+
+    Parameters
+    ----------
+    seed
+        Of the random numbers.
+    """
     return stack.make(seed)[0]
 
 

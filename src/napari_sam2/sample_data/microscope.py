@@ -43,7 +43,15 @@ class Chromatin:
 
 
 def photograph(rng: Generator, light: Image) -> NDArray[np.uint16]:
-    """Return the camera's counts of some light: photons and read-out noise."""
+    """Return the camera's counts of some light: photons and read-out noise.
+
+    Parameters
+    ----------
+    rng
+        Random numbers.
+    light
+        Mean counts of each pixel above the offset, (Y, X) or (Z, Y, X).
+    """
     photons = rng.poisson(light.clip(0) / _COUNTS_PER_PHOTON)
     counts = _OFFSET + _COUNTS_PER_PHOTON * photons + rng.normal(0, _READ_NOISE, light.shape)
     return counts.clip(0, 65535).astype(np.uint16)

@@ -79,7 +79,13 @@ def _through_the_tissue(light: Image) -> Image:
 
 
 def make(seed: int) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
-    """Return the stack and its labels, both (Z, Y, X) uint16."""
+    """Return the stack and its labels, both (Z, Y, X) uint16.
+
+    Parameters
+    ----------
+    seed
+        Of the random numbers.
+    """
     rng = np.random.default_rng(seed)
     light, deepest = np.zeros(SHAPE), np.zeros(SHAPE)
     labels = np.zeros(SHAPE, np.uint16)

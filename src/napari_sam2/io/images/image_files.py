@@ -36,7 +36,15 @@ _LOG = logging.getLogger(__name__)
 
 
 def bare_stem(path: Path, endings: Sequence[str] = LABEL_ENDINGS) -> str:
-    """Return a file's name without its kind and without an ending for labels."""
+    """Return a file's name without its kind and without an ending for labels.
+
+    Parameters
+    ----------
+    path
+        The file.
+    endings
+        Which ones are taken off.
+    """
     name = stem(path)
     for ending in sorted(endings, key=len, reverse=True):
         if name.endswith(ending):

@@ -41,13 +41,24 @@ class _Shown(logging.Handler):
 
 
 def get_reader(path: str | Sequence[str]) -> Reader | None:
-    """Return a reader for videos; None for other files."""
+    """Return a reader for videos; None for other files.
+
+    Parameters
+    ----------
+    path
+        One file or several.
+    """
     paths = [path] if isinstance(path, str) else list(path)
     return read_layers if paths and all(suffix(Path(p)) in VIDEOS for p in paths) else None
 
 
 def read_layers(path: str | Sequence[str]) -> list[LayerData]:
     """Open videos as image layers.
+
+    Parameters
+    ----------
+    path
+        One video or several.
 
     Raises
     ------
@@ -69,7 +80,13 @@ def _layer(path: Path, movie: Movie) -> LayerData:
 
 
 def lazy_array(movie: Movie) -> Any:
-    """Return a dask array of a movie with one chunk for each frame; nothing is read yet."""
+    """Return a dask array of a movie with one chunk for each frame; nothing is read yet.
+
+    Parameters
+    ----------
+    movie
+        Its frames are read when chunks are computed.
+    """
     import dask.array as da
 
     tail = (*movie.frame_shape, 3) if movie.is_rgb else movie.frame_shape

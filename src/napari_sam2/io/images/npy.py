@@ -11,6 +11,15 @@ from napari_sam2.movies.movie import Movie
 def read_npy(path: Path, axes: str | None = None, channel: Channel | None = None) -> Movie:
     """Open an array as a movie whose frames are read when asked for.
 
+    Parameters
+    ----------
+    path
+        The file.
+    axes
+        One letter of `AXES` for each axis; None to guess.
+    channel
+        Which channel to take.
+
     Raises
     ------
     ValueError

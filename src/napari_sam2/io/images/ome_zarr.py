@@ -126,7 +126,13 @@ class Multiscale:
 
 
 def ome_attributes(attributes: Attributes) -> Attributes:
-    """Return the part of a group's attributes that is OME's, in whichever version."""
+    """Return the part of a group's attributes that is OME's, in whichever version.
+
+    Parameters
+    ----------
+    attributes
+        Those of the Zarr group.
+    """
     nested = attributes.get("ome")
     return nested if isinstance(nested, Mapping) else attributes
 

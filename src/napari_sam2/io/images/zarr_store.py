@@ -51,7 +51,13 @@ class Chunks:
 
 
 def is_zarr(path: Path) -> bool:
-    """Return whether a folder is a Zarr store, or a group or an array in one."""
+    """Return whether a folder is a Zarr store, or a group or an array in one.
+
+    Parameters
+    ----------
+    path
+        A folder, or anything else.
+    """
     return path.is_dir() and any((path / name).is_file() for name in _METADATA)
 
 
@@ -139,6 +145,11 @@ def open_image(path: Path, axes: str | None = None) -> ZarrImage:
 def open_node(path: Path) -> Any:
     """Open a Zarr group or array to be read.
 
+    Parameters
+    ----------
+    path
+        The folder of the group or array.
+
     Raises
     ------
     ValueError
@@ -157,12 +168,24 @@ def open_node(path: Path) -> Any:
 
 
 def is_geff(path: Path) -> bool:
-    """Return whether a Zarr group is a graph of tracks in the Graph Exchange File Format."""
+    """Return whether a Zarr group is a graph of tracks in the Graph Exchange File Format.
+
+    Parameters
+    ----------
+    path
+        A folder, or anything else.
+    """
     return is_zarr(path) and "geff" in ome_attributes(dict(open_node(path).attrs))
 
 
 def label_images(path: Path) -> list[str]:
-    """Return the label images in an OME-Zarr image, relative to it, such as labels/cells."""
+    """Return the label images in an OME-Zarr image, relative to it, such as labels/cells.
+
+    Parameters
+    ----------
+    path
+        The folder of the image.
+    """
     for folder in ("labels", f"{_FIRST_SERIES}/labels"):
         if is_zarr(path / folder):
             names = ome_attributes(dict(open_node(path / folder).attrs)).get("labels")

@@ -67,7 +67,15 @@ def prompts_from_labels(labels: Movie, movie: Movie) -> LabelPrompts:
 
 
 def clicks_from_labels(labels: NDArray[Any], frame: int = 0) -> list[ObjectPrompts]:
-    """Return one click for each object of a label image, (H, W), at its deepest point."""
+    """Return one click for each object of a label image, (H, W), at its deepest point.
+
+    Parameters
+    ----------
+    labels
+        (H, W) of whole numbers; 0 is background.
+    frame
+        Index of the frame that the clicks are on.
+    """
     return [
         ObjectPrompts(object_id, frame, (PointPrompt([deepest_pixel(mask)], [1]),))
         for object_id, mask in masks_of_labels(labels).items()

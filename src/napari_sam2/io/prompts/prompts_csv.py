@@ -226,6 +226,13 @@ def _prompts(values: NDArray[np.float64]) -> tuple[Prompt, ...]:
 def write_prompts_csv(path: Path, prompts: Iterable[ObjectPrompts]) -> None:
     """Write points and boxes as a table that `read_prompts_csv` reads.
 
+    Parameters
+    ----------
+    path
+        The file.
+    prompts
+        Points and boxes, in pixels.
+
     Raises
     ------
     ValueError

@@ -30,6 +30,8 @@ def write_coco(path: Path, tracked: Tracked, progress: Progress = silent) -> Non
     path, tracked, progress
         As for every `Writer`.
 
+    Raises
+    ------
     ImportError
         If pycocotools is missing.
     """
@@ -109,7 +111,13 @@ def _run_lengths(mask: SparseMask) -> list[int]:
 
 
 def compressed_rle(mask: SparseMask) -> str:
-    """Encode a mask as COCO's compressed run lengths."""
+    """Encode a mask as COCO's compressed run lengths.
+
+    Parameters
+    ----------
+    mask
+        Of a frame; also an empty one.
+    """
     height, width = size = mask.shape
     runs = {"size": list(size), "counts": _run_lengths(mask)}
     encoded = library(*LIBRARY, "a COCO .json").frPyObjects(runs, height, width)

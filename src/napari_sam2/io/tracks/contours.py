@@ -31,7 +31,13 @@ def outlines(mask: SparseMask) -> list[NDArray[np.int32]]:
 
 
 def signed_area(polygon: NDArray[np.int32]) -> float:
-    """Compute the area in pixels of a closed polygon of `outlines`; negative for holes."""
+    """Compute the area in pixels of a closed polygon of `outlines`; negative for holes.
+
+    Parameters
+    ----------
+    polygon
+        (P, 2) row and column of corners, without the first one again at the end.
+    """
     y, x = polygon.astype(np.int64).T
     return float(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2
 

@@ -13,7 +13,13 @@ TRACKS = "_tracks"
 
 
 def tables_of(path: Path) -> tuple[Path, Path]:
-    """Return the files of both tables: objects by frame, and tracks."""
+    """Return the files of both tables: objects by frame, and tracks.
+
+    Parameters
+    ----------
+    path
+        Of the first table.
+    """
     return path, path.with_name(f"{path.stem}{TRACKS}{path.suffix}")
 
 

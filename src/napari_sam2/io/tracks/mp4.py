@@ -56,7 +56,19 @@ def write_mp4(path: Path, tracked: Tracked, progress: Progress = silent) -> None
 def draw_frame(
     tracked: Tracked, frame: int, contrast: tuple[float, float] | None, size: tuple[int, int]
 ) -> Image.Image:
-    """Draw one frame with all that is on it, (width, height) in `size`."""
+    """Draw one frame with all that is on it, (width, height) in `size`.
+
+    Parameters
+    ----------
+    tracked
+        Objects, with the movie if it is at hand.
+    frame
+        Index of the frame.
+    contrast
+        Intensities that are black and white; None for a black background.
+    size
+        Width and height of the picture in pixels.
+    """
     height, width = tracked.masklets.frame_shape
     canvas = np.array(_background(tracked.movie, frame, contrast, size))
     rows = np.arange(size[1]) * height // size[1]
@@ -149,6 +161,12 @@ def _scale_bar(
 
 
 def nice_length(most: float) -> float:
-    """Return the largest of 1, 2, 5, 10, 20, 50 … (and 0.5 …) that is not above `most`."""
+    """Return the largest of 1, 2, 5, 10, 20, 50 … (and 0.5 …) that is not above `most`.
+
+    Parameters
+    ----------
+    most
+        Largest length that fits, above 0.
+    """
     power = 10.0 ** math.floor(math.log10(most))
     return next(step * power for step in (5, 2, 1) if step * power <= most * (1 + 1e-9))

@@ -70,7 +70,13 @@ def _tile(pixels: NDArray[np.floating], labels: NDArray[Any], text: str) -> Imag
 
 
 def edges(labels: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return the object pixels beside another label, two pixels deep."""
+    """Return the object pixels beside another label, two pixels deep.
+
+    Parameters
+    ----------
+    labels
+        (H, W) label image; 0 is background.
+    """
     found = np.zeros(labels.shape, bool)
     for step in (1, 2):
         for axis in (0, 1):
@@ -82,7 +88,13 @@ def edges(labels: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def object_colours(object_ids: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return a colour for each object, (N, 3) uint8."""
+    """Return a colour for each object, (N, 3) uint8.
+
+    Parameters
+    ----------
+    object_ids
+        (N,) ids.
+    """
     ids, places = np.unique(object_ids, return_inverse=True)
     table = [colorsys.hsv_to_rgb(int(i) * _GOLDEN % 1, 0.85, 1) for i in ids]
     return (np.array(table).reshape(-1, 3) * 255).astype(np.uint8)[places]
