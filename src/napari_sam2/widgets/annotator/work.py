@@ -309,7 +309,6 @@ class Work(QObject):
         workspace.show(changes)
         if not workspace.outputs.show(workspace.masklets.object_ids):
             self.noticed.emit(ONE_LAYER_FOR_ALL)
-        workspace.outputs.refresh()
         if self._network.is_open_on(workspace):
             self._forget(changes)
             self._ask(key.place for key in changes if key.place in self.history.pending)
