@@ -124,6 +124,12 @@ class Sessions(QObject):
             self.open(self.recoverable)
 
     @property
+    def is_saved(self) -> bool:
+        """Whether the files hold all that was done."""
+        waiting = any(autosave.has_new for autosave in (*self._left, *self._autosaves.values()))
+        return not (waiting or self.files.is_busy)
+
+    @property
     def own_files(self) -> set[Path]:
         """The files that the logs are saved to."""
         return {autosave.path for autosave in self._autosaves.values() if autosave.path}

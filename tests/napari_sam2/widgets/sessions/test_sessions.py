@@ -57,9 +57,8 @@ def start(qtbot, stub_owner):
 def settle(qtbot):
     def settle(annotator):
         def idle():
-            busy = annotator.worker.is_busy or annotator.sessions.files.is_busy
-            saving = any(a._timer.isActive() for a in annotator.sessions._autosaves.values())
-            return not (busy or saving or annotator.propagation.is_showing)
+            busy = annotator.worker.is_busy or annotator.propagation.is_showing
+            return annotator.sessions.is_saved and not busy
 
         qtbot.waitUntil(idle, timeout=10_000)
 
