@@ -169,7 +169,7 @@ def run_plan(
         figures.absent(setting.model, "all", TOO_LATE)
         return
     arena = Arena(setting, build(setting, sides, figures), figures, deadline)
-    follow(arena, plan.tracks)
+    measure_tracks(arena, plan.tracks)
     if plan.clicks:
         measure_click(arena, plan.clicks)
     for batch in plan.batches:
@@ -192,7 +192,7 @@ def only_tracking(plan: Plan, n_objects: Sequence[int]) -> Plan:
     return Plan(plan.model, tracks, clicks=0, batches=(), encodings=0)
 
 
-def follow(arena: Arena, tracks: Sequence[Track]) -> None:
+def measure_tracks(arena: Arena, tracks: Sequence[Track]) -> None:
     """Measure tracks."""
     for track in tracks:
         measure_tracking(arena, track.n_objects, track.frames, track.repeats)
@@ -216,7 +216,7 @@ def build(setting: Setting, sides: Sequence[str], figures: Figures) -> dict[str,
 def facts(device: torch.device, dtype: str) -> dict[str, str | float]:
     """Tell what the figures depend on."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
-    told: dict[str, str | float] = {
+    values: dict[str, str | float] = {
         "run.date": date.today().isoformat(),
         "run.command": shlex.join(["python", *sys.argv]),
         "run.device": f"{device}: {name}",
@@ -226,10 +226,10 @@ def facts(device: torch.device, dtype: str) -> dict[str, str | float]:
     }
     for package in ("torch", "sam2", "transformers"):
         try:
-            told[f"run.{package}"] = version(package)
+            values[f"run.{package}"] = version(package)
         except PackageNotFoundError:
-            told[f"run.{package}"] = "missing"
-    return told
+            values[f"run.{package}"] = "missing"
+    return values
 
 
 def processor() -> str:
@@ -244,27 +244,27 @@ def processor() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the comparison that the command line asks for."""
-    told = _parser().parse_args(arguments)
-    device = choose_device(told.device)
-    dtype = told.dtype or str(fast_dtype(device)).removeprefix("torch.")
-    if told.threads is not None:
-        torch.set_num_threads(told.threads)
+    options = _parser().parse_args(arguments)
+    device = choose_device(options.device)
+    dtype = options.dtype or str(fast_dtype(device)).removeprefix("torch.")
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
     allow_tf32(device)
     warnings.simplefilter("ignore")  # of the references: deprecations, and missing extensions
-    figures = Figures(told.json)
+    figures = Figures(options.json)
     figures.facts.update(facts(device, dtype))
-    name = "quick" if told.quick else told.plan or plan_for(device)
-    deadline = Deadline(told.limit if told.limit is not None else LIMITS_S[name])
-    chosen = [plan for plan in PLANS[name] if plan.model in told.models]
-    if told.objects:
-        chosen = [only_tracking(plan, told.objects) for plan in chosen]
+    name = "quick" if options.quick else options.plan or plan_for(device)
+    deadline = Deadline(options.limit if options.limit is not None else LIMITS_S[name])
+    chosen = [plan for plan in PLANS[name] if plan.model in options.models]
+    if options.objects:
+        chosen = [only_tracking(plan, options.objects) for plan in chosen]
     settings = [Setting(plan.model, device, DTYPES[dtype]) for plan in chosen]
     for plan, setting in zip(chosen, settings, strict=True):
-        run_plan(plan, setting, told.sides, figures, deadline.part(plan.share))
+        run_plan(plan, setting, options.sides, figures, deadline.part(plan.share))
     for plan, setting in zip(chosen, settings, strict=True):
-        if plan.vos_limit_s and "vos" in told.sides:
+        if plan.vos_limit_s and "vos" in options.sides:
             run_compiled(plan, setting, figures, deadline)
-    print(figures.table(told.sides))
+    print(figures.table(options.sides))
     figures.save()
 
 

@@ -95,16 +95,16 @@ def main() -> None:
     parser.add_argument("--first", type=int, required=True)
     parser.add_argument("--stop", type=int, required=True)
     parser.add_argument("--json", type=Path, required=True)
-    told = parser.parse_args()
-    torch.set_num_threads(told.threads)
-    device = torch.device(told.device)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    device = torch.device(options.device)
     allow_tf32(device)
-    setting = Setting(told.model, device, getattr(torch, told.dtype))
+    setting = Setting(options.model, device, getattr(torch, options.dtype))
     figures = Figures()
     arena = Arena(setting, {SIDE: builder(SIDE)(setting)}, figures, Deadline(None))
-    measure_tracking(arena, N_OBJECTS, range(told.first, told.stop), repeats=2)
+    measure_tracking(arena, N_OBJECTS, range(options.first, options.stop), repeats=2)
     reason = {"reason": next(iter(figures.reasons.values()))} if figures.reasons else {}
-    told.json.write_text(json.dumps({**figures.flat(), **reason}))
+    options.json.write_text(json.dumps({**figures.flat(), **reason}))
 
 
 if __name__ == "__main__":

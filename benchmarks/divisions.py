@@ -35,8 +35,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from followed import Followed, load, save
 from numpy.typing import NDArray
+from propagated import Propagated, load, save
 from tqdm import tqdm
 from tracking import prompts_of
 
@@ -61,7 +61,7 @@ from napari_sam2.tracks.tracked_movie import Tracked
 from sam2_torch import SAM2, MaskPrompt, PointPrompt, VideoSession, load_sam2
 from sam2_torch.automatic.seeds import deepest_pixel
 
-BEFORE, FOLLOWED = 10, 8  # frames
+BEFORE, LATER = 10, 8  # frames
 WITHIN, NEAR = 1, 3  # frames that a suggestion may be off, and may be to count as near
 LATEST = 3  # frames after the mother's last one
 ALIKE, TOGETHER, OFF, REACH = 0.5, (0.4, 2.2), 0.6, 1.8  # of areas, and of her diameter
@@ -150,15 +150,15 @@ def measure_daughters(
         if seeding is Seeding.NETWORK:
             clicks = (PointPrompt([deepest_pixel(half)], [1]) for half in halves)
             choices = disjoint_pair(*(session.predict(frame, click) for click in clicks))
-        marks = seed_marks(seeding, halves, choices)
+        seeds = seed_marks(seeding, halves, choices)
         for remember in (False, True):
             name = f"{seeding.name.lower()}.{'remembered' if remember else 'fresh'}"
             if remember:
                 session.inherit_memories(1, frame, (2, 3))
             shape = session.frame_shape
-            for i, drawn in zip((2, 3), marks, strict=True):
+            for i, drawn in zip((2, 3), seeds, strict=True):
                 session.set_prompts(i, frame, drawn.prompts(shape), drawn.choice or 0)
-            stop = min(len(labels), frame + FOLLOWED)
+            stop = min(len(labels), frame + LATER)
             masklets, _ = _propagated(session, (frame, stop), (2, 3))
             yield name, *_agreement(masklets, labels, division, stop)
             for i in (2, 3):
@@ -203,28 +203,28 @@ def _agreement(
     return of(pair, first), of(pair, range(frame + 1, stop))
 
 
-def said_in(truth: Tracked, way: str) -> list[ObjectPrompts]:
+def prompts_in(truth: Tracked, way: str) -> list[ObjectPrompts]:
     """Say what a user would to begin: a click into each object of frame 0, or into each."""
-    said = prompts_of("click", truth)
-    return [each for each in said if way == "click" or each.frame == 0]
+    prompts = prompts_of("click", truth)
+    return [each for each in prompts if way == "click" or each.frame == 0]
 
 
-def follow(session: VideoSession, said: list[ObjectPrompts]) -> Followed:
+def propagate(session: VideoSession, prompts: list[ObjectPrompts]) -> Propagated:
     """Follow objects to the end of the movie as a user would."""
     session.reset()
-    for each in said:
+    for each in prompts:
         session.set_prompts(each.object_id, each.frame, each.prompts)
-    return Followed(*_propagated(session))
+    return Propagated(*_propagated(session))
 
 
-def found_in(followed: Followed, said: list[ObjectPrompts]) -> list[Suggestion]:
-    """Look for suggestions in what was followed."""
-    masklets = followed.masklets
-    table = StatisticsTable(masklets, followed.confidence)
+def found_in(propagated: Propagated, prompts: list[ObjectPrompts]) -> list[Suggestion]:
+    """Look for suggestions in what was propagated."""
+    masklets = propagated.masklets
+    table = StatisticsTable(masklets, propagated.confidence)
     for object_id in table.set_objects(masklets.object_ids):
         table.read(object_id)
-    table.set_given({(each.object_id, each.frame) for each in said})
-    return suggest(masklets, table.statistics, table.object_ids, Lineage())
+    table.set_given({(each.object_id, each.frame) for each in prompts})
+    return suggest(table, Lineage())
 
 
 def happened_in(truth: Tracked) -> dict[Kind, list[tuple[int, int]]]:
@@ -244,23 +244,25 @@ def happened_in(truth: Tracked) -> dict[Kind, list[tuple[int, int]]]:
     return happened
 
 
-def losses_in(followed: Followed, truth: Tracked) -> list[tuple[int, int]]:
+def losses_in(propagated: Propagated, truth: Tracked) -> list[tuple[int, int]]:
     """List objects whose masks lie beside them from a frame on: who, and that frame."""
     mothers = {division.mother for division in divisions_of(truth)}
     losses = []
-    for object_id in sorted(set(followed.masklets.object_ids) - mothers):
+    for object_id in sorted(set(propagated.masklets.object_ids) - mothers):
         known = [
-            f for f in followed.masklets.frames(object_id) if followed.masklets.get(object_id, f)
+            f
+            for f in propagated.masklets.frames(object_id)
+            if propagated.masklets.get(object_id, f)
         ]
-        on_it = [frame for frame in known if _touches(followed, truth, object_id, frame)]
+        on_it = [frame for frame in known if _touches(propagated, truth, object_id, frame)]
         after = [frame for frame in known if on_it and frame > on_it[-1]]
         losses += [(object_id, after[0])] if after else []
     return losses
 
 
-def _touches(followed: Followed, truth: Tracked, object_id: int, frame: int) -> bool:
+def _touches(propagated: Propagated, truth: Tracked, object_id: int, frame: int) -> bool:
     """Tell whether a mask lies on the object that it is of, with a tenth of it at least."""
-    mask, true = (each.get(object_id, frame) for each in (followed.masklets, truth.masklets))
+    mask, true = (each.get(object_id, frame) for each in (propagated.masklets, truth.masklets))
     if not mask or not true:
         return False
     return mask.overlap(true) >= 0.1 * mask.area
@@ -272,26 +274,26 @@ def _is_at_border(truth: Tracked, object_id: int, frame: int) -> bool:
     return mask.touches_border
 
 
-def measure_suggestions(followed: Followed, truth: Tracked, way: str) -> dict[str, int]:
-    """Count what is said, what is right of it, and what is to be found."""
-    prompts = said_in(truth, way)
-    suggested, ids = found_in(followed, prompts), {each.object_id for each in prompts}
-    happened = happened_in(truth) | {Kind.LOST: losses_in(followed, truth)}
+def measure_suggestions(propagated: Propagated, truth: Tracked, way: str) -> dict[str, int]:
+    """Count suggestions, the right ones, and the events that are to be found."""
+    prompts = prompts_in(truth, way)
+    suggested, ids = found_in(propagated, prompts), {each.object_id for each in prompts}
+    happened = happened_in(truth) | {Kind.LOST: losses_in(propagated, truth)}
     counts: dict[str, int] = {}
     for name, kinds in NAMES.items():
         true = [each for kind in kinds for each in happened[kind] if each[0] in ids]
-        said = [(s.object_ids[0], s.frame) for s in suggested if s.kind in kinds]
-        counts[f"{name}.said"] = len(said)
+        named = [(s.object_ids[0], s.frame) for s in suggested if s.kind in kinds]
+        counts[f"{name}.said"] = len(named)
         counts[f"{name}.true"] = len(true)
         for how, within in (("", WITHIN), ("_near", NEAR)):
-            right = [any(_is_same(s, t, within) for t in true) for s in said]
-            found = [any(_is_same(s, t, within) for s in said) for t in true]
+            right = [any(_is_same(s, t, within) for t in true) for s in named]
+            found = [any(_is_same(s, t, within) for s in named) for t in true]
             counts[f"{name}.right{how}"], counts[f"{name}.found{how}"] = sum(right), sum(found)
     return counts
 
 
-def _is_same(said: tuple[int, int], true: tuple[int, int], within: int) -> bool:
-    return said[0] == true[0] and abs(said[1] - true[1]) <= within
+def _is_same(one: tuple[int, int], true: tuple[int, int], within: int) -> bool:
+    return one[0] == true[0] and abs(one[1] - true[1]) <= within
 
 
 def movies_of(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
@@ -323,12 +325,12 @@ def measured(
     divisions = divisions_of(truth)
     if part != DAUGHTERS:
         if kept and kept.is_file():
-            followed = load(kept)
+            propagated = load(kept)
         else:
-            followed = follow(VideoSession(model, image), said_in(truth, part))
+            propagated = propagate(VideoSession(model, image), prompts_in(truth, part))
             if kept:
-                save(kept, followed)
-        return {"suggestions": {part: measure_suggestions(followed, truth, part)}}
+                save(kept, propagated)
+        return {"suggestions": {part: measure_suggestions(propagated, truth, part)}}
     session = VideoSession(model, image)
     daughters: dict[str, Any] = defaultdict(list)
     for division in divisions:
@@ -357,8 +359,8 @@ def summary(jobs: dict[str, Any]) -> dict[str, float]:
                 for first, later in pairs:
                     values[f"{family}.daughters.{way}.first_iou"].append(first)
                     values[f"{family}.daughters.{way}.later_iou"].append(later)
-            for way, said in figures.get("suggestions", {}).items():
-                for name, count in said.items():
+            for way, of_way in figures.get("suggestions", {}).items():
+                for name, count in of_way.items():
                     counts[f"{family}.suggestions.{way}.{name}"] += count
     means = {key: round(float(np.nanmean(each)), 4) for key, each in values.items()}
     for key in [key for key in counts if key.endswith(".said")]:

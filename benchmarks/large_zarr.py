@@ -30,7 +30,7 @@ from sam2_torch import PointPrompt, load_sam2
 from sam2_torch.inputs.frames import SAMPLED_FRAMES, sample_pixels
 
 RADIUS, STEP = 9, 6
-FOLLOWED = 10
+TRACKED = 10
 
 
 def noise(generator: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.uint16]:
@@ -115,10 +115,10 @@ def measure_api(path: Path, places: list[tuple[int, int]], model: Any) -> dict[s
             prediction = session.add_prompt(i, 0, PointPrompt([[y, x]], [1]))
         figures[f"area_{i}"] = prediction.sparse.area / (np.pi * RADIUS**2)
     with timed(figures, "followed_s"):
-        results = list(session.propagate("forward", frames=(0, FOLLOWED)))
+        results = list(session.propagate("forward", frames=(0, TRACKED)))
     last = results[-1].predictions[0].sparse
     figures["found_after"] = float(
-        abs(last.origin_yx[1] + last.extent_yx[1] / 2 - places[0][1] - STEP * (FOLLOWED - 1))
+        abs(last.origin_yx[1] + last.extent_yx[1] / 2 - places[0][1] - STEP * (TRACKED - 1))
     )
     figures["after_mb"] = peak_mb()
     return figures

@@ -94,7 +94,7 @@ def draw_instead_of_computing(model: SAM2, movie: Discs) -> None:
     model.encode_memory = remember  # type: ignore[method-assign]
 
 
-class Followed(NamedTuple):
+class TrackedMovie(NamedTuple):
     """What came of following all discs to the end of a movie.
 
     Attributes
@@ -113,7 +113,7 @@ class Followed(NamedTuple):
     growth: float | None
 
 
-def follow(model: SAM2, movie: Discs, gauge: MemoryGauge) -> Followed:
+def track(model: SAM2, movie: Discs, gauge: MemoryGauge) -> TrackedMovie:
     """Follow all discs to the end."""
     session = VideoSession(model, movie, cache_bytes=CACHE_BYTES)
     masklets = Masklets(session.n_frames, session.frame_shape)
@@ -132,7 +132,7 @@ def follow(model: SAM2, movie: Discs, gauge: MemoryGauge) -> Followed:
     seconds, late, growth = time.perf_counter() - start, gauge.kept(), None
     if early is not None and late is not None and len(movie) > WARM_FRAMES:
         growth = (late - early) / (len(movie) - WARM_FRAMES)
-    return Followed(masklets, estimated, seconds, growth)
+    return TrackedMovie(masklets, estimated, seconds, growth)
 
 
 def measure(arguments: argparse.Namespace) -> Iterator[dict[str, float | int | None]]:
@@ -144,7 +144,7 @@ def measure(arguments: argparse.Namespace) -> Iterator[dict[str, float | int | N
             model = model.float()
             draw_instead_of_computing(model, movie)
         gauge = MemoryGauge(model.device)
-        followed = follow(model, movie, gauge)
+        tracked = track(model, movie, gauge)
         memory = gauge.read()
         device = None if memory.device is None else memory.device / MEGABYTE
         host = None if memory.host is None else memory.host / MEGABYTE
@@ -152,14 +152,14 @@ def measure(arguments: argparse.Namespace) -> Iterator[dict[str, float | int | N
             "frames": length,
             "objects": arguments.objects,
             "side": arguments.side,
-            "seconds": round(followed.seconds, 1),
-            "estimated_seconds": followed.estimated and round(followed.estimated, 1),
+            "seconds": round(tracked.seconds, 1),
+            "estimated_seconds": tracked.estimated and round(tracked.estimated, 1),
             "device_peak_mb": device,
             "host_peak_mb": host,
-            "host_mb_per_100_frames": followed.growth and 100 * followed.growth / MEGABYTE,
-            "masks_mb": followed.masklets.nbytes / MEGABYTE,
+            "host_mb_per_100_frames": tracked.growth and 100 * tracked.growth / MEGABYTE,
+            "masks_mb": tracked.masklets.nbytes / MEGABYTE,
         }
-        del followed
+        del tracked
 
 
 def main() -> None:

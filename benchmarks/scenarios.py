@@ -127,7 +127,7 @@ def measure_tracking(arena: Arena, n_objects: int, frames: range, repeats: int) 
         def turn() -> Measured:
             gauge = MemoryGauge(arena.setting.device)
             with side.precision():
-                seconds, last[name] = _follow(arena, side.open(movie), frames)
+                seconds, last[name] = _track(arena, side.open(movie), frames)
             arena.figures.put(scope, name, "ms_per_frame", 1000 * seconds / len(frames))
             arena.figures.save()  # a pass may take minutes
             return Measured(seconds, gauge.read())
@@ -149,7 +149,7 @@ def measure_tracking(arena: Arena, n_objects: int, frames: range, repeats: int) 
     _note_agreement(arena, scope, last)
 
 
-def _follow(arena: Arena, tracking: Tracking, frames: range) -> tuple[float, FrameMasks]:
+def _track(arena: Arena, tracking: Tracking, frames: range) -> tuple[float, FrameMasks]:
     """Prompt and propagate; the seconds from before the first of the frames to the last."""
     device = arena.setting.device
     tracking.prompt()

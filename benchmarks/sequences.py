@@ -53,11 +53,13 @@ def track(movie: Path, prompts: list[ObjectPrompts], options: list[str]) -> list
     table, labels = movie.with_name("prompts.csv"), movie.with_name("labels.tif")
     write_prompts_csv(table, prompts)
     command = ["track", str(movie), "--prompts", str(table), "-o", str(labels), *options]
-    said = StringIO()
-    with redirect_stdout(said), redirect_stderr(said):
+    output = StringIO()
+    with redirect_stdout(output), redirect_stderr(output):
         code = napari_sam2([*command, "--direction", "forward"])
     if code:
-        raise RuntimeError(f"napari-sam2 {' '.join(command)} ended with {code}: {said.getvalue()}")
+        raise RuntimeError(
+            f"napari-sam2 {' '.join(command)} ended with {code}: {output.getvalue()}"
+        )
     return list(read_movie(labels))
 
 

@@ -50,7 +50,7 @@ ITEM = ".item."
 
 def prompts_of(way: str, truth: Tracked) -> list[ObjectPrompts]:
     """Say what a user would to begin."""
-    said = []
+    prompts = []
     for track in truth.tracks:
         frame = track.begin or 0
         mask = truth.masklets.get(track.object_id, frame)
@@ -60,8 +60,8 @@ def prompts_of(way: str, truth: Tracked) -> list[ObjectPrompts]:
         prompt: Prompt = MaskPrompt(mask)
         if way == "click":
             prompt = PointPrompt([deepest_pixel(mask)], [1])
-        said.append(ObjectPrompts(track.object_id, frame, (prompt,)))
-    return said
+        prompts.append(ObjectPrompts(track.object_id, frame, (prompt,)))
+    return prompts
 
 
 def without_identities(labels: NDArray[Any]) -> Tracked:

@@ -82,7 +82,7 @@ def iou(found: Pixels, truth: Pixels) -> float:
     return float((found & truth).sum() / max(1, (found | truth).sum()))
 
 
-def follow(session: VideoSession, shape: tuple[int, ...]) -> dict[int, Pixels]:
+def propagate(session: VideoSession, shape: tuple[int, ...]) -> dict[int, Pixels]:
     """Propagate, and lay the masks of each object on one another."""
     masks = {i: np.zeros((session.n_frames, *shape[-2:]), bool) for i in session.object_ids}
     for result in session.propagate("both"):
@@ -147,7 +147,7 @@ def measure_depth(
     session = VideoSession(model, list(image), depth=WAYS[way])
     for i, plane in prompted.items():
         session.add_prompt(i, plane, prompt_of(kind, labels[plane] == i))
-    masks = follow(session, image.shape)
+    masks = propagate(session, image.shape)
     return [iou(mask, labels == i) for i, mask in masks.items()]
 
 

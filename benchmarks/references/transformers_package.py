@@ -68,7 +68,7 @@ class ModelTracking:
     def __init__(self, model: Any, session: Any, movie: Movie) -> None:
         self.model, self.session, self.movie = model, session, movie
 
-    def _say(self, index: int, frame: int, points_xy: list[Any], labels: list[int]) -> None:
+    def _add_points(self, index: int, frame: int, points_xy: list[Any], labels: list[int]) -> None:
         """Do what the processor does with points: (batch, objects, points, 2)."""
         points = {
             "point_coords": torch.tensor([[points_xy]], dtype=torch.float32),
@@ -80,7 +80,7 @@ class ModelTracking:
     def prompt(self) -> None:
         for index in range(self.movie.n_objects):
             y0, x0, y1, x1 = self.movie.box_yx(index)
-            self._say(index, 0, [[x0, y0], [x1, y1]], BOX_LABELS)
+            self._add_points(index, 0, [[x0, y0], [x1, y1]], BOX_LABELS)
         self._to_host(self.model(self.session, frame_idx=0))
 
     def propagate(self, start: int = 0) -> Masklets:
@@ -89,11 +89,11 @@ class ModelTracking:
 
     def click(self, point_yx: tuple[float, float]) -> NDArray[np.bool_]:
         self.session.reset_tracking_data()
-        self._say(0, 0, [point_yx[::-1]], [1])
+        self._add_points(0, 0, [point_yx[::-1]], [1])
         return self._to_host(self.model(self.session, frame_idx=0, run_mem_encoder=False))
 
     def correct(self, index: int, frame: int) -> Masklets:
-        self._say(index, frame, [self.movie.centre_yx(index)[::-1]], [1])
+        self._add_points(index, frame, [self.movie.centre_yx(index)[::-1]], [1])
         yield from self.propagate(frame)  # its first step answers the click
 
     def _to_host(self, answer: Any) -> NDArray[np.bool_]:

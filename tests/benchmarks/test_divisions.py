@@ -1,8 +1,8 @@
 from pathlib import Path
 
 import divisions
-import followed
 import numpy as np
+import propagated
 import pytest
 
 from napari_sam2.io.tracks.label_movies import tracked_labels
@@ -57,7 +57,7 @@ def test_an_object_is_lost_where_its_mask_lies_elsewhere_for_good() -> None:
     found[2, 45:55, 60:70] = 4  # was never right
     found[3:, 45:55, 70:80] = 3  # jumps onto 5
     found[3:, :40][found[3:, :40] == 3] = 0
-    masks = followed.Followed(tracked_labels(Movie(found, "TYX")).masklets, {})
+    masks = propagated.Propagated(tracked_labels(Movie(found, "TYX")).masklets, {})
     assert divisions.losses_in(masks, truth) == [(3, 3)]
 
 
@@ -65,8 +65,8 @@ def test_what_was_followed_is_kept_with_its_scores(tmp_path: Path) -> None:
     masklets = tracked_labels(Movie(labels(), "TYX")).masklets
     masklets.set(5, 1, SparseMask.empty((60, 90)))
     scores = {(1, 0): Confidence(0.5, 2.0), (5, 4): Confidence(0.25, -1.0)}
-    followed.save(tmp_path / "x.npz", followed.Followed(masklets, scores))
-    read = followed.load(tmp_path / "x.npz")
+    propagated.save(tmp_path / "x.npz", propagated.Propagated(masklets, scores))
+    read = propagated.load(tmp_path / "x.npz")
     keys = [(i, frame) for i in masklets.object_ids for frame in masklets.frames(i)]
     assert keys == [(i, f) for i in read.masklets.object_ids for f in read.masklets.frames(i)]
     assert all(masklets.packed(*key) == read.masklets.packed(*key) for key in keys)

@@ -20,11 +20,13 @@ class Follower:
     def __init__(self, model, frames):
         self.frames, self.answers = frames, {}
 
-    def add_prompt(self, object_id, frame, prompts, **_):
-        said = prompts[0]
-        corner = getattr(said, "points_yx", None)
+    def set_prompts(self, object_id, frame, prompts, choice=0):
+        prompt = prompts[0]
+        corner = getattr(prompt, "points_yx", None)
         y, x = (
-            corner[0] if corner is not None else ((said.y0 + said.y1) / 2, (said.x0 + said.x1) / 2)
+            corner[0]
+            if corner is not None
+            else ((prompt.y0 + prompt.y1) / 2, (prompt.x0 + prompt.x1) / 2)
         )
         rows, columns = np.ogrid[: self.frames.frame_shape[0], : self.frames.frame_shape[1]]
         mask = (abs(rows - y) <= RADIUS) & (abs(columns - x) <= RADIUS)

@@ -85,12 +85,17 @@ class StatisticsTable:
         Source of areas and places.
     confidence
         The network's scores by (object id, frame).
+
+    Attributes
+    ----------
+    masklets
+        As given.
     """
 
     def __init__(
         self, masklets: Masklets, confidence: "Mapping[tuple[int, int], Confidence]"
     ) -> None:
-        self._masklets = masklets
+        self.masklets = masklets
         self._confidence = confidence
         self._rows: dict[int, int] = {}
         self._all = MaskStatistics.blank(0, masklets.n_frames)
@@ -123,7 +128,7 @@ class StatisticsTable:
         # room for as many again, so that objects that come one by one are not copied each time
         n_rows = max(len(wanted), before.shape[0])
         n_rows = n_rows if n_rows == before.shape[0] else 2 * n_rows
-        self._all = MaskStatistics.blank(n_rows, self._masklets.n_frames)
+        self._all = MaskStatistics.blank(n_rows, self.masklets.n_frames)
         self._rows = {object_id: row for row, object_id in enumerate(wanted)}
         kept = [i for i in wanted if i in rows]
         old, new = [rows[i] for i in kept], [self._rows[i] for i in kept]
@@ -136,7 +141,7 @@ class StatisticsTable:
         row = self._rows[object_id]
         for frame in np.flatnonzero(self._all.known[row]).tolist():
             self.update(frame, (object_id,))
-        for frame in self._masklets.frames(object_id):
+        for frame in self.masklets.frames(object_id):
             self.update(frame, (object_id,))
 
     def update(self, frame: int, object_ids: Iterable[int]) -> None:
@@ -158,7 +163,7 @@ class StatisticsTable:
 
     def _read_mask(self, row: int, object_id: int, frame: int) -> None:
         table, at = self._all, (row, frame)
-        outline = self._masklets.outline(object_id, frame)
+        outline = self.masklets.outline(object_id, frame)
         table.known[at] = outline is not None
         scores = self._confidence.get((object_id, frame)) if outline is not None else None
         table.iou[at], table.object_score[at] = scores or (np.nan, np.nan)
@@ -167,4 +172,4 @@ class StatisticsTable:
             return
         table.area[at] = outline.area
         table.row[at], table.column[at] = outline.centroid_yx
-        table.at_border[at] = outline.touches_border(self._masklets.frame_shape)
+        table.at_border[at] = outline.touches_border(self.masklets.frame_shape)

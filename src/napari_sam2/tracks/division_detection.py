@@ -18,13 +18,13 @@ An object that began less than three frames ago does not divide.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 
-from napari_sam2.masks.mask_statistics import MaskStatistics
-from napari_sam2.masks.masklets import Masklets
+from napari_sam2.masks.mask_statistics import MaskStatistics, StatisticsTable
 from sam2_torch.automatic.divisions import (
     BEFORE,
     LARGEST,
@@ -61,17 +61,21 @@ class Signs:
 
     Parameters
     ----------
-    masklets
-        The masks.
-    statistics
-        Statistics of the objects.
-    object_ids
-        The objects of the rows.
+    table
+        Masks and statistics of the objects.
     """
 
-    masklets: Masklets
-    statistics: MaskStatistics
-    object_ids: Sequence[int]
+    table: StatisticsTable
+
+    @cached_property
+    def statistics(self) -> MaskStatistics:
+        """Return the statistics, which are not updated meanwhile."""
+        return self.table.statistics
+
+    @cached_property
+    def object_ids(self) -> tuple[int, ...]:
+        """Return the objects of the rows."""
+        return self.table.object_ids
 
     def find(self) -> Iterator[Sign]:
         """Yield all signs; several may be of one division."""
@@ -124,7 +128,7 @@ class Signs:
 
     def _is_on(self, row: int, frame: int, others: Sequence[int]) -> bool:
         """Return whether an object's mask is gone, or lies on those of others."""
-        mask = self.masklets.get(self.object_ids[row], frame)
+        mask = self.table.masklets.get(self.object_ids[row], frame)
         if not mask:
             return True
         shared = sum(mask.overlap(self._mask(other, frame)) for other in others)
@@ -174,5 +178,5 @@ class Signs:
         return round(max(0.0, 0.7 * (1 - abs(drop - HALF) / HALF_WIDTH)), 2)
 
     def _mask(self, row: int, frame: int) -> SparseMask:
-        mask = self.masklets.get(self.object_ids[row], frame)
-        return mask or SparseMask.empty(self.masklets.frame_shape)
+        mask = self.table.masklets.get(self.object_ids[row], frame)
+        return mask or SparseMask.empty(self.table.masklets.frame_shape)

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam2.masks.mask_statistics import MaskStatistics
+from napari_sam2.masks.mask_statistics import MaskStatistics, StatisticsTable
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.tracks.division_detection import Signs
 from napari_sam2.tracks.lineage import Lineage
@@ -75,27 +75,22 @@ class Suggestion:
     score: float
 
 
-def suggest(
-    masklets: Masklets, statistics: MaskStatistics, object_ids: Sequence[int], lineage: Lineage
-) -> list[Suggestion]:
+def suggest(table: StatisticsTable, lineage: Lineage) -> list[Suggestion]:
     """Return events that are not in the lineage yet, by frame.
 
     Parameters
     ----------
-    masklets
-        The masks.
-    statistics
-        Statistics of the objects.
-    object_ids
-        The objects of the rows.
+    table
+        Masks and statistics of the objects.
     lineage
         The known tracks and divisions.
     """
+    statistics, object_ids = table.statistics, table.object_ids
     found = [
-        *_divisions(masklets, statistics, object_ids, lineage),
+        *_divisions(table, lineage),
         *_beginnings(statistics, object_ids, lineage),
         *_endings(statistics, object_ids, lineage),
-        *_doubles(masklets, statistics, object_ids, lineage),
+        *_doubles(table, lineage),
     ]
     best: dict[tuple[int, Kind, int], Suggestion] = {}
     for suggestion in found:
@@ -150,11 +145,9 @@ def _once(found: Iterable[Suggestion]) -> Iterator[Suggestion]:
         yield each
 
 
-def _divisions(
-    masklets: Masklets, statistics: MaskStatistics, object_ids: Sequence[int], lineage: Lineage
-) -> Iterator[Suggestion]:
+def _divisions(table: StatisticsTable, lineage: Lineage) -> Iterator[Suggestion]:
     """Yield divisions that the lineage does not contain."""
-    for sign in Signs(masklets, statistics, object_ids).find():
+    for sign in Signs(table).find():
         mother, *daughters = sign.object_ids
         is_known = any(lineage[i].parent or lineage[i].begin is not None for i in daughters)
         if not lineage.daughters(mother) and lineage[mother].spans(sign.frame) and not is_known:
@@ -196,10 +189,9 @@ def _endings(
             yield Suggestion(after, Kind.DEATH, (object_id,), 0.8 if expected else 0.5)
 
 
-def _doubles(
-    masklets: Masklets, statistics: MaskStatistics, object_ids: Sequence[int], lineage: Lineage
-) -> Iterator[Suggestion]:
+def _doubles(table: StatisticsTable, lineage: Lineage) -> Iterator[Suggestion]:
     """Find where two masks begin to lie on each other: two of one object, or one was lost."""
+    masklets, statistics, object_ids = table.masklets, table.statistics, table.object_ids
     rows = {object_id: row for row, object_id in enumerate(object_ids)}
     before: set[tuple[int, int]] = set()
     for frame in range(masklets.n_frames):

@@ -34,7 +34,7 @@ def signs(lives: dict[int, Life], n: int = 8, given: Iterable[tuple[int, int]] =
         table.read(object_id)
     table.set_given(given)
     best: dict[tuple[int, int], Sign] = {}
-    for sign in Signs(masklets, table.statistics, table.object_ids).find():
+    for sign in Signs(table).find():
         key = sign.frame, sign.object_ids[0]
         best[key] = max(sign, best.get(key, sign), key=lambda each: each.score)
     return list(best.values())

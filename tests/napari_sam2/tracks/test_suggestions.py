@@ -33,7 +33,7 @@ def suggestions(
                 image[y : y + h, x : x + w] = True
             masklets.paint(object_id, frame, image)
     table = statistics_of(masklets, scores)
-    return suggest(masklets, table.statistics, table.object_ids, lineage or Lineage())
+    return suggest(table, lineage or Lineage())
 
 
 def statistics_of(masklets: Masklets, scores: Scores | None = None) -> StatisticsTable:

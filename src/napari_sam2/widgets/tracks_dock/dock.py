@@ -386,4 +386,4 @@ def _find(
     for object_id in table.set_objects(tracked.masklets.object_ids):
         table.read(object_id)
     table.set_given(given)
-    return suggest(tracked.masklets, table.statistics, table.object_ids, tracked.lineage)
+    return suggest(table, tracked.lineage)

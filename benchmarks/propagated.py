@@ -1,4 +1,4 @@
-"""What the network followed, kept in a file: so that rules can be measured again without it."""
+"""What the network propagated, kept in a file: so that rules can be measured again without it."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -8,16 +8,16 @@ import numpy as np
 from napari_sam2.masks.masklets import Confidence, Masklets
 
 
-class Followed(NamedTuple):
+class Propagated(NamedTuple):
     """Masks, and the network's scores of them by (object id, frame)."""
 
     masklets: Masklets
     confidence: dict[tuple[int, int], Confidence]
 
 
-def save(path: Path, followed: Followed) -> None:
+def save(path: Path, propagated: Propagated) -> None:
     """Write masks and scores, as they are kept, into an npz file."""
-    masklets = followed.masklets
+    masklets = propagated.masklets
     keys = [(i, frame) for i in masklets.object_ids for frame in masklets.frames(i)]
     packed = [masklets.packed(*key) or b"" for key in keys]
     unknown = (np.nan, np.nan)
@@ -27,22 +27,22 @@ def save(path: Path, followed: Followed) -> None:
         keys=np.array(keys, np.int32).reshape(-1, 2),
         sizes=[len(each) for each in packed],
         packed=np.frombuffer(b"".join(packed), np.uint8),
-        scores=[tuple(followed.confidence.get(key, unknown)) for key in keys],
+        scores=[tuple(propagated.confidence.get(key, unknown)) for key in keys],
     )
 
 
-def load(path: Path) -> Followed:
+def load(path: Path) -> Propagated:
     """Read what `save` wrote."""
     with np.load(path) as file:
         n_frames, height, width = file["shape"].tolist()
-        followed = Followed(Masklets(n_frames, (height, width)), {})
+        propagated = Propagated(Masklets(n_frames, (height, width)), {})
         ends = np.cumsum(file["sizes"]).tolist()
         data = file["packed"].tobytes()
         begins = [0, *ends[:-1]]
         for key, begin, end, scores in zip(
             file["keys"].tolist(), begins, ends, file["scores"].tolist(), strict=True
         ):
-            followed.masklets.put(*key, data[begin:end])
+            propagated.masklets.put(*key, data[begin:end])
             if not np.isnan(scores).all():
-                followed.confidence[tuple(key)] = Confidence(*scores)
-    return followed
+                propagated.confidence[tuple(key)] = Confidence(*scores)
+    return propagated
