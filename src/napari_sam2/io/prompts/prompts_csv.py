@@ -18,7 +18,7 @@ HEADER = ("object", "frame", "kind", "y", "x", "label", "y1", "x1")
 _ALWAYS = ("object", "frame", "kind", "y", "x")
 _KINDS = {"point": 0, "box": 1}
 _LABELS = {"": 1, "1": 1, "1.0": 1, "0": 0, "0.0": 0}
-_ROWS = 1 << 16  # that are read at a time: a table can have millions
+_ROWS = 1 << 12  # that are read at a time: a table can have millions
 
 
 class _Rows:
@@ -44,6 +44,8 @@ class _Rows:
 
     def only(self, chosen: NDArray[np.bool_]) -> "_Rows":
         """Return the rows that a mask (N,) selects."""
+        if chosen.all():
+            return self
         rows = np.flatnonzero(chosen).tolist()
         columns = {name: [cells[i] for i in rows] for name, cells in self._columns.items()}
         return _Rows(self._path, [self._lines[i] for i in rows], columns)
@@ -61,7 +63,8 @@ class _Rows:
     def codes(self, column: str, words: Mapping[str, int], expected: str) -> NDArray[np.int64]:
         """Translate words to numbers, (N,)."""
         cells = self._cells(column)
-        found = np.array([words.get(cell.strip().lower(), -1) for cell in cells], np.int64)
+        known = {cell: words.get(cell.strip().lower(), -1) for cell in set(cells)}
+        found = np.fromiter(map(known.__getitem__, cells), np.int64, len(cells))
         self.check(found >= 0, column, expected)
         return found
 
@@ -140,14 +143,14 @@ def _read_rows(path: Path) -> Iterator[_Rows]:
             reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
             names = [name.strip().lower() for name in next(reader, [])]
             _check_header(path, names)
-            while part := [(reader.line_num, row) for row in islice(reader, _ROWS)]:
-                part = [(line, row) for line, row in part if any(map(str.strip, row))]
-                columns = {
-                    name: [row[i] if i < len(row) else "" for _, row in part]
-                    for i, name in enumerate(names)
-                }
-                if part:
-                    yield _Rows(path, [line for line, _ in part], columns)
+            first = 2  # line of the first row
+            while part := list(islice(reader, _ROWS)):
+                lines = [first + i for i, row in enumerate(part) if any(row)]
+                cells = [row + [""] * (len(names) - len(row)) for row in part if any(row)]
+                if cells:
+                    columns = zip(names, zip(*cells, strict=False), strict=False)
+                    yield _Rows(path, lines, dict(columns))
+                first += len(part)
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{path.name}: expected a CSV file in UTF-8, found something else"
@@ -216,11 +219,11 @@ def _points(rows: _Rows, movie: Movie | None) -> NDArray[np.float64]:
 def _prompts(values: NDArray[np.float64]) -> tuple[Prompt, ...]:
     """Make the prompts of one object in one frame: boxes, then all points as one prompt."""
     is_box = values[:, 2] == _KINDS["box"]
+    if not is_box.any():
+        return (PointPrompt(values[:, 3:5], values[:, 5]),)
     boxes = tuple(BoxPrompt(y, x, y1, x1) for y, x, _, y1, x1 in values[is_box, 3:].tolist())
-    points = values[~is_box, 3:6]
-    if not len(points):
-        return boxes
-    return (*boxes, PointPrompt(points[:, :2], points[:, 2]))
+    points = values[~is_box]
+    return (*boxes, *_prompts(points)) if len(points) else boxes
 
 
 def write_prompts_csv(path: Path, prompts: Iterable[ObjectPrompts]) -> None:
