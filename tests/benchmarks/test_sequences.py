@@ -17,7 +17,7 @@ RADIUS = 7
 class Follower:
     """A session without a network that draws the same square around each prompt everywhere."""
 
-    def __init__(self, model, frames):
+    def __init__(self, model, frames, **_):
         self.frames, self.answers = frames, {}
 
     def set_prompts(self, object_id, frame, prompts, choice=0):

@@ -1,7 +1,7 @@
 """Propagate, segment or embed what a user prompted, as the command line does."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from sam2_torch.sessions.run_estimate import Estimate
 
 __all__ = ["Progress", "embed", "segment", "track"]
+
+ONCE_BYTES = 64 << 20
+"""Embeddings kept in memory where each frame is reached once."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -73,9 +76,10 @@ def track(  # noqa: PLR0913  # what a user may choose, by name
     """
     span = movie.frame_span(frames)
     masklets = Masklets(movie.n_frames, movie.frame_shape)
-    session = open_session(model, movie, appearance, embeddings)
+    inside = list(_within(span, prompts))
+    session = open_session(model, movie, appearance, embeddings, _cache_bytes(movie, inside))
     given = set()
-    for prompted in _within(span, prompts):
+    for prompted in inside:
         key = prompted.object_id, prompted.frame
         if _is_mask(prompted):
             given.add(key)
@@ -88,6 +92,15 @@ def track(  # noqa: PLR0913  # what a user may choose, by name
             _store(masklets, (object_id, result.frame), prediction, given)
         progress(done, max(done, total))  # in movies of stacks the total is an estimate
     return masklets
+
+
+def _cache_bytes(movie: Movie, prompts: Sequence[ObjectPrompts]) -> int | None:
+    """Return how many bytes of embeddings to keep; None for the default.
+
+    From prompts on one frame each frame is reached once: none is needed again.
+    """
+    is_once = movie.n_planes == 1 and len({prompted.frame for prompted in prompts}) == 1
+    return ONCE_BYTES if is_once else None
 
 
 def estimate_run(

@@ -243,6 +243,7 @@ def open_session(
     frames: MovieFrames,
     appearance: Appearance | None = None,
     embeddings: "EmbeddingStore | None" = None,
+    cache_bytes: int | None = None,
 ) -> "VideoSession":
     """Create the session that fits a movie: of frames, of the planes of a stack, or of stacks.
 
@@ -256,6 +257,8 @@ def open_session(
         What the network sees of it; the usual by default.
     embeddings
         Where image embeddings are kept on disk; nowhere by default.
+    cache_bytes
+        How many bytes of them are kept in memory; as `VideoSession` by default.
     """
     from sam2_torch import Depth, VideoSession
 
@@ -263,6 +266,8 @@ def open_session(
     options = shown.options
     if embeddings is not None:
         options["embeddings"] = embeddings
+    if cache_bytes is not None:
+        options["cache_bytes"] = cache_bytes
     n_planes, step = getattr(frames, "n_planes", 1), getattr(frames, "plane_step_px", None)
     if n_planes > 1:
         options["depth"] = Depth(n_planes, step)

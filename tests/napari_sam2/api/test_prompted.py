@@ -25,7 +25,7 @@ def sessions(monkeypatch, make_session):
     """Sessions without a network; the list fills as they are made."""
     made = []
 
-    def make(model, frames):
+    def make(model, frames, **_):
         made.append(make_session(frames))
         return made[-1]
 
@@ -121,3 +121,20 @@ def test_frames_are_segmented_on_their_own(monkeypatch):
     assert masklets.frames(1) == (0, 4)
     assert masklets.frames(2) == (0,)
     assert progress == [(1, 6), (5, 6)]
+
+
+@pytest.mark.parametrize(("other_frame", "is_small"), [(0, True), (3, False)])
+def test_embeddings_that_are_needed_once_are_not_kept(
+    monkeypatch, make_session, other_frame, is_small
+):
+    options = {}
+
+    def make(model, frames, **given):
+        options.update(given)
+        return make_session(frames)
+
+    monkeypatch.setitem(vars(sam2_torch), "VideoSession", make)
+    clicks = [(1, 0), (2, other_frame)]
+    prompts = [ObjectPrompts(i, t, (PointPrompt([(5, 5)], [1]),)) for i, t in clicks]
+    prompted.track(None, Movie(np.zeros((5, 20, 20), np.uint8)), prompts)
+    assert ("cache_bytes" in options) == is_small

@@ -18,7 +18,9 @@ def quick(monkeypatch, make_session):
     model = SimpleNamespace(device="cpu", dtype="float32")
     monkeypatch.setattr(prompted, "estimate_run", lambda *_: Estimate(None, 10**9, 10**8))
     monkeypatch.setattr("sam2_torch.checkpoints.loading.load_sam2", lambda *_, **__: model)
-    monkeypatch.setitem(vars(sam2_torch), "VideoSession", lambda _, frames: make_session(frames))
+    monkeypatch.setitem(
+        vars(sam2_torch), "VideoSession", lambda _, frames, **_options: make_session(frames)
+    )
 
 
 def test_the_synthetic_demo(tmp_path, capsys):

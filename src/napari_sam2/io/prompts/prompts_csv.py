@@ -145,10 +145,14 @@ def _read_rows(path: Path) -> Iterator[_Rows]:
             _check_header(path, names)
             first = 2  # line of the first row
             while part := list(islice(reader, _ROWS)):
-                lines = [first + i for i, row in enumerate(part) if any(row)]
-                cells = [row + [""] * (len(names) - len(row)) for row in part if any(row)]
-                if cells:
-                    columns = zip(names, zip(*cells, strict=False), strict=False)
+                rows = [row for row in part if any(row)]
+                if min(map(len, rows), default=len(names)) < len(names):
+                    rows = [row + [""] * (len(names) - len(row)) for row in rows]
+                lines: Sequence[int] = range(first, first + len(part))
+                if len(rows) < len(part):
+                    lines = [line for line, row in zip(lines, part, strict=True) if any(row)]
+                if rows:
+                    columns = zip(names, zip(*rows, strict=False), strict=False)
                     yield _Rows(path, lines, dict(columns))
                 first += len(part)
     except UnicodeDecodeError as error:

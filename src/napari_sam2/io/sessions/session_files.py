@@ -35,7 +35,7 @@ HEADER_COPIES = 2
 """Entries that hold a copy of the header, by which a file with a damaged first line is known."""
 
 _LONGEST_HEADER = 1 << 20  # bytes
-_LONGEST_COPY = 1 << 26  # bytes of an entry that is looked at for a copy
+_LONGEST_COPY = 1 << 22  # bytes of an entry that is looked at for a copy
 _SHORTEST_LINE = 64  # bytes of an entry
 _DAMAGE = (
     ValueError,
