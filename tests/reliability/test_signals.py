@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_sam2.cli import export, main
-from napari_sam2.cli.signals import interrupted_by_signals
+from napari_sam2.cli import export, interrupted_by_signals, main
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGHUP")
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])

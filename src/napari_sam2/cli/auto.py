@@ -14,6 +14,7 @@ from napari_sam2.cli.options import (
     add_model,
     appearance_of,
     load_model,
+    read_range,
     resolved_frames,
 )
 from napari_sam2.io.files import replacing, stem
@@ -120,15 +121,7 @@ def number_range(text: str) -> tuple[float | None, float | None]:
     ArgumentTypeError
         If it is something else.
     """
-    smallest, colon, largest = text.partition(":")
-    try:
-        if not colon:
-            raise ValueError
-        return float(smallest) if smallest else None, float(largest) if largest else None
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"expected A:B, for example 8:30 or 8:, found {text!r}"
-        ) from None
+    return read_range(text, float, "8:30 or 8:")
 
 
 def share(text: str) -> float:

@@ -3,7 +3,7 @@
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from napari_sam2.cli.jobs import print_status
 from napari_sam2.cli.models import download_bar
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sam2_torch import SAM2, EmbeddingStore
 
 AUTO = "auto"
+_Number = TypeVar("_Number", int, float)
 
 
 def add_input(parser: argparse.ArgumentParser) -> None:
@@ -94,14 +95,35 @@ def frame_range(text: str) -> tuple[int, int | None]:
     ArgumentTypeError
         If it is something else.
     """
+    first, stop = read_range(text, int, "0:10 or 5:")
+    return first or 0, stop
+
+
+def read_range(
+    text: str, kind: type[_Number], example: str
+) -> tuple[_Number | None, _Number | None]:
+    """Read A:B as two numbers, None for one that is left out.
+
+    Parameters
+    ----------
+    text, kind
+        The range, and the type of its numbers.
+    example
+        For the message.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If it is something else.
+    """
     first, colon, stop = text.partition(":")
     try:
         if not colon:
             raise ValueError
-        return int(first or 0), int(stop) if stop else None
+        return kind(first) if first else None, kind(stop) if stop else None
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"expected A:B, for example 0:10 or 5:, found {text!r}"
+            f"expected A:B, for example {example}, found {text!r}"
         ) from None
 
 

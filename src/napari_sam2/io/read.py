@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import numpy as np
+
 from napari_sam2.io.files import suffix
 from napari_sam2.io.images.image_files import LOSSY, PICTURES, read_folder, read_picture
-from napari_sam2.io.images.npy import read_npy
 from napari_sam2.io.images.tiff import read_tiff
 from napari_sam2.io.images.videos import VIDEOS, read_video
 from napari_sam2.io.images.zarr_store import is_zarr, label_images, read_zarr
@@ -17,6 +18,36 @@ from napari_sam2.io.sessions.session_prompts import prompts_from_session
 from napari_sam2.movies.axes import Channel
 from napari_sam2.movies.movie import Movie
 
+
+def read_npy(path: Path, axes: str | None = None, channel: Channel | None = None) -> Movie:
+    """Open an array as a movie whose frames are read when asked for.
+
+    Parameters
+    ----------
+    path
+        The file.
+    axes
+        One letter of `AXES` for each axis; None to guess.
+    channel
+        Which channel to take.
+
+    Raises
+    ------
+    ValueError
+        If it is no `.npy`, is truncated, holds Python objects, or its axes do not fit.
+    """
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(
+            f"{path.name}: expected an array saved with numpy.save, found something else ({error})"
+        ) from error
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise ValueError(f"{path.name}: expected one array, found an archive; save it as .npy")
+    return Movie(array, axes, channel)
+
+
 _Reader = Callable[[Path, str | None, Channel | None], Movie]
 _READERS: dict[str, _Reader] = {
     ".tif": read_tiff,
@@ -27,8 +58,6 @@ _READERS: dict[str, _Reader] = {
     **dict.fromkeys(PICTURES, read_picture),
     **dict.fromkeys(VIDEOS, read_video),
 }
-
-
 _MICROSCOPES = (".czi", ".nd2", ".lif", ".lsm", ".oib", ".oir", ".vsi", ".ims", ".dv", ".stk")
 
 

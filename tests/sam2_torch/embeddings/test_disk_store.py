@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sam2_torch import EmbeddingStore
-from sam2_torch.embeddings.fingerprints import fingerprint_input, fingerprint_model
+from sam2_torch.embeddings.frame_encoder import fingerprint_input, fingerprint_model
 from sam2_torch.sam2 import ImageEmbedding
 
 KEY = "ab" + "0" * 38

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2.io.files import suffix
+from napari_sam2.io.files import replacing, suffix
 from napari_sam2.io.images.tiff import write_tiff
 from napari_sam2.io.images.zarr_store import is_geff, is_zarr
 from napari_sam2.io.label_images import LARGEST_ID, check_ids
 from napari_sam2.io.optional import library
-from napari_sam2.io.outputs import check_replaceable
+from napari_sam2.io.outputs import SIGNATURE, check_replaceable
 from napari_sam2.io.read import named, read_labels
 from napari_sam2.io.sessions.session_files import SUFFIX
 from napari_sam2.io.sessions.session_tracks import read_tracked_session
@@ -20,13 +20,67 @@ from napari_sam2.io.tracks import coco, ctc
 from napari_sam2.io.tracks.geff import read_geff, write_geff
 from napari_sam2.io.tracks.imagej_rois import write_rois
 from napari_sam2.io.tracks.label_movies import tracked_labels
-from napari_sam2.io.tracks.measurement_tables import tables_of, write_measurements
 from napari_sam2.io.tracks.mp4 import write_mp4
 from napari_sam2.io.tracks.ome_zarr_labels import read_properties, write_ome_zarr_labels
 from napari_sam2.io.tracks.trackmate import write_trackmate
 from napari_sam2.io.tracks.writer import Progress, Writer, silent
 from napari_sam2.movies.movie import Movie
-from napari_sam2.tracks.tracked_movie import Tracked
+from napari_sam2.tracks.measurements import Table, collect, measure_tracks, measured_frames
+from napari_sam2.tracks.tracked_movie import Channels, Tracked
+
+TRACKS = "_tracks"
+"""What the name of the second file has before its suffix."""
+
+
+def tables_of(path: Path) -> tuple[Path, Path]:
+    """Return the files of both tables: objects by frame, and tracks.
+
+    Parameters
+    ----------
+    path
+        Of the first table.
+    """
+    return path, path.with_name(f"{path.stem}{TRACKS}{path.suffix}")
+
+
+def write_measurements(
+    path: Path, tracked: Tracked, progress: Progress = silent, channels: Channels | None = None
+) -> None:
+    """Write two tables of measurements: objects by frame, and tracks beside it.
+
+    Parameters
+    ----------
+    path, tracked, progress
+        As for every `Writer`; the tracks are in `<stem>_tracks` with the same suffix.
+    channels
+        As for `measure_objects`.
+    """
+    write = _write_parquet if suffix(path) == ".parquet" else _write_csv
+    rows = []
+    for frame, found in enumerate(measured_frames(tracked, channels)):
+        rows += found
+        progress(frame + 1, tracked.n_frames)
+    objects = collect(rows)
+    tracks = measure_tracks(tracked, objects)
+    first, second = tables_of(path)
+    with replacing(second) as partial_tracks, replacing(first) as partial:
+        write(partial, objects)
+        write(partial_tracks, tracks)
+        # two files cannot be replaced at once: after a death in between there is none of the
+        # second kind, instead of one that belongs to other objects
+        second.unlink(missing_ok=True)
+
+
+def _write_csv(path: Path, table: Table) -> None:
+    table.to_csv(path, index=False, na_rep="nan", lineterminator="\r\n")
+
+
+def _write_parquet(path: Path, table: Table) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    written = pyarrow.table(table.to_dict("list"))
+    pyarrow.parquet.write_table(written.replace_schema_metadata({"software": SIGNATURE}), path)
 
 
 def _itself(path: Path) -> tuple[Path, ...]:

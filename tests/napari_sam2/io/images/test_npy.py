@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from napari_sam2.io.images.npy import read_npy
+from napari_sam2.io.read import read_npy
 
 
 def test_an_array_is_mapped(tmp_path):
