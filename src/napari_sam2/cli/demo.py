@@ -19,9 +19,10 @@ from napari_sam2.io.prompts.label_prompts import clicks_from_labels
 from napari_sam2.io.prompts.object_prompts import ObjectPrompts
 from napari_sam2.io.prompts.prompts_csv import write_prompts_csv
 from napari_sam2.io.read import read_movie
-from napari_sam2.io.tracks.label_movies import write_labels
+from napari_sam2.io.tracks.formats import export
 from napari_sam2.io.tracks.outline_pictures import write_outlines
 from napari_sam2.movies.movie import Calibration, Movie
+from napari_sam2.tracks.tracked_movie import Tracked
 from sam2_torch.prompts import PointPrompt
 
 _MOST_CELLS = 40
@@ -62,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     model = load_model(arguments)
     with progress_bar() as progress:
         masklets = prompted.track(model, movie, prompts, progress=progress)
-    write_labels(folder / "labels.tif", masklets, movie.layout, movie.calibration)
+    export(folder / "labels.tif", Tracked.of(movie, masklets))
     write_outlines(folder / "outlines.png", movie, masklets)
     print(f"{folder / 'labels.tif'}: the label movie\n{folder / 'outlines.png'}: a picture of it")
     print_status(

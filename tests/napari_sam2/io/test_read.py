@@ -7,16 +7,16 @@ import tifffile
 from PIL import Image
 
 from napari_sam2.io.read import read_labels, read_movie, read_prompts
-from napari_sam2.io.tracks.label_movies import write_labels
+from napari_sam2.io.tracks.formats import export
 from napari_sam2.masks.masklets import Masklets
-from napari_sam2.movies.axes import resolve_layout
 from napari_sam2.movies.movie import Calibration, Movie
+from napari_sam2.tracks.tracked_movie import Tracked
 
 CALIBRATION = Calibration((0.5, 0.25), "um", time_interval=10.0)
 
 
-def layout(n_frames, axes):
-    return resolve_layout((n_frames, 40, 60)[-len(axes) :], axes)
+def tracked(masklets, axes):
+    return Tracked(masklets, axes=axes, calibration=CALIBRATION)
 
 
 def masklets_of(n_frames, object_id=7):
@@ -31,7 +31,7 @@ def masklets_of(n_frames, object_id=7):
 @pytest.mark.parametrize("name", ["labels.tif", "labels.TIFF", "labels.ome.tif"])
 def test_labels_go_out_and_in(tmp_path, name):
     masklets = masklets_of(4)
-    write_labels(tmp_path / name, masklets, layout(4, "ZYX"), CALIBRATION)
+    export(tmp_path / name, tracked(masklets, "ZYX"))
     labels = read_movie(tmp_path / name)
     assert labels.layout.label_axes == "ZYX"
     assert labels.dtype == np.uint16
@@ -40,18 +40,22 @@ def test_labels_go_out_and_in(tmp_path, name):
 
 
 def test_one_image_stays_one_image(tmp_path):
-    write_labels(tmp_path / "labels.tif", masklets_of(1), layout(1, "YX"), CALIBRATION)
+    export(tmp_path / "labels.tif", tracked(masklets_of(1), "YX"))
     assert tifffile.imread(tmp_path / "labels.tif").shape == (40, 60)
 
 
 def test_large_ids_are_kept(tmp_path):
-    write_labels(tmp_path / "labels.tif", masklets_of(2, 70000), layout(2, "TYX"), CALIBRATION)
+    export(
+        tmp_path / "labels.tif", Tracked(masklets_of(2, 70000), axes="TYX", calibration=CALIBRATION)
+    )
     assert read_movie(tmp_path / "labels.tif")[1].max() == 70000
 
 
 def test_an_unknown_output_is_said(tmp_path):
     with pytest.raises(ValueError, match=r"labels\.xyz: expected an output that ends in \.tif"):
-        write_labels(tmp_path / "labels.xyz", masklets_of(2), layout(2, "TYX"), CALIBRATION)
+        export(
+            tmp_path / "labels.xyz", Tracked(masklets_of(2), axes="TYX", calibration=CALIBRATION)
+        )
 
 
 def test_inputs_that_cannot_be_read_are_said(tmp_path):
@@ -70,7 +74,7 @@ def test_inputs_that_cannot_be_read_are_said(tmp_path):
 
 def test_prompts_from_both_kinds_of_files(tmp_path):
     movie = Movie(np.zeros((4, 40, 60), np.uint8))
-    write_labels(tmp_path / "prompts.tif", masklets_of(1), layout(1, "YX"), CALIBRATION)
+    export(tmp_path / "prompts.tif", tracked(masklets_of(1), "YX"))
     (said,) = read_prompts(tmp_path / "prompts.tif", movie)
     assert (said.object_id, said.frame, said.prompts[0].mask.sum()) == (7, 0, 100)
     (tmp_path / "prompts.csv").write_text("object,frame,kind,y,x\n3,1,point,4,5\n")

@@ -1,19 +1,13 @@
 """Label images as masks: what other programs have segmented, to be corrected or linked."""
 
-from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from napari_sam2.io.files import suffix
-from napari_sam2.io.images.tiff import write_tiff
 from napari_sam2.io.label_images import object_masks
 from napari_sam2.masks.masklets import Masklets
-from napari_sam2.movies.axes import FrameLayout
-from napari_sam2.movies.movie import Calibration, Movie
+from napari_sam2.movies.movie import Movie
 from napari_sam2.tracks.tracked_movie import Tracked
-
-_WRITTEN = (".tif", ".tiff", ".ome.tif", ".ome.tiff")
 
 
 def add_labels(masklets: Masklets, frame: int, labels: NDArray[Any]) -> None:
@@ -65,36 +59,3 @@ def tracked_labels(labels: Movie) -> Tracked:
         calibration=labels.calibration,
         n_planes=layout.n_planes,
     )
-
-
-def write_labels(
-    path: str | Path, masklets: Masklets, layout: FrameLayout, calibration: Calibration
-) -> None:
-    """Write the masks of all objects as a label movie, frame by frame.
-
-    Parameters
-    ----------
-    path
-        `.tif`, or `.ome.tif` for OME's metadata; replaced when the new one is whole.
-    masklets
-        What to write.
-    layout
-        How the frames lie in the movie that the masks belong to.
-    calibration
-        Pixel size and the like.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the folder does not exist.
-    ValueError
-        If the suffix is unknown.
-    """
-    path = Path(path)
-    if suffix(path) not in _WRITTEN:
-        raise ValueError(
-            f"{path.name}: expected an output that ends in {', '.join(_WRITTEN)}, "
-            f"found {suffix(path) or 'no suffix'}"
-        )
-    frames = (masklets.labels(frame) for frame in range(masklets.n_frames))
-    write_tiff(path, frames, layout.label_shape, layout.label_axes, calibration)
