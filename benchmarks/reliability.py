@@ -331,11 +331,11 @@ def _hostile_models(folder: Path) -> dict[str, Callable[[], object]]:
     paths["weights of NaN"] = folder / "nan.safetensors"
     nothing = {name: torch.full_like(t, float("nan")) for name, t in whole.state_dict().items()}
     save_file(nothing, paths["weights of NaN"], {"sam2_config": json.dumps(config)})
-    paths["archive of 10 GB"] = folder / "bomb.pt"
+    paths["archive that grows to 600 MB"] = folder / "bomb.pt"
     torch.save({"model": {"a": torch.zeros(4)}}, folder / "small.pt")
     with (
         zipfile.ZipFile(folder / "small.pt") as small,
-        zipfile.ZipFile(paths["archive of 10 GB"], "w", zipfile.ZIP_DEFLATED) as bomb,
+        zipfile.ZipFile(paths["archive that grows to 600 MB"], "w", zipfile.ZIP_DEFLATED) as bomb,
     ):
         for entry in small.infolist():
             with bomb.open(entry.filename, "w", force_zip64=True) as file:

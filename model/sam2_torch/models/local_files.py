@@ -71,10 +71,10 @@ def temporary_path(path: Path) -> Path:
 @contextmanager
 def _part_of(path: Path, make: Callable[[Path], None]) -> Iterator[Path]:
     _remove_left_behind(path.parent)
-    part = temporary_path(path)
-    make(part)
-    lock = _lock(part)
+    part, lock = temporary_path(path), None
     try:
+        make(part)
+        lock = _lock(part)
         yield part
     finally:
         _remove(part)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Progress", "embed", "segment", "track"]
 
-ONCE_BYTES = 64 << 20
-"""Embeddings kept in memory where each frame is reached once."""
+ONCE_BYTES = 16 << 20
+"""Embeddings kept in memory where each frame is reached once; some frames of `cells_nano`."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -97,10 +97,13 @@ def track(  # noqa: PLR0913  # what a user may choose, by name
 def _cache_bytes(movie: Movie, prompts: Sequence[ObjectPrompts]) -> int | None:
     """Return how many bytes of embeddings to keep; None for the default.
 
-    From prompts on one frame each frame is reached once: none is needed again.
+    From prompts on one frame each frame is reached once: none is needed again. A GPU encodes
+    many frames at once, which must find room.
     """
+    import torch
+
     is_once = movie.n_planes == 1 and len({prompted.frame for prompted in prompts}) == 1
-    return ONCE_BYTES if is_once else None
+    return ONCE_BYTES if is_once and not torch.cuda.is_available() else None
 
 
 def estimate_run(

@@ -134,6 +134,7 @@ def test_embeddings_that_are_needed_once_are_not_kept(
         return make_session(frames)
 
     monkeypatch.setitem(vars(sam2_torch), "VideoSession", make)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     clicks = [(1, 0), (2, other_frame)]
     prompts = [ObjectPrompts(i, t, (PointPrompt([(5, 5)], [1]),)) for i, t in clicks]
     prompted.track(None, Movie(np.zeros((5, 20, 20), np.uint8)), prompts)
