@@ -42,7 +42,7 @@ def frame_to_look_at(
 
 
 def object_at(workspace: "Workspace", world: Sequence[float]) -> int | None:
-    """Find the object at a position in the frame that is shown; hidden ones are not found.
+    """Return the object at a position on the shown frame; hidden ones are left out.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.layers.viewer.camera import camera_of
-from napari_sam2.layers.viewer.image_geometry import FrameGeometry, placement
+from napari_sam2.layers.viewer.image_geometry import FrameGeometry, keep_on, placement
 from napari_sam2.tracks.lineage import Lineage
 from napari_sam2.tracks.measurements import Table
 
@@ -113,6 +113,7 @@ class TracksLayer:
             tail_width=3,
             **placement(self._image),
         )
+        keep_on(self._image, layer)
         layer.mouse_drag_callbacks.append(self._clicked)
         active = self._viewer.layers.selection.active
         self._viewer.add_layer(layer)
@@ -152,7 +153,7 @@ class TracksLayer:
 
 
 def track_at(layer: "Tracks", position: Sequence[float], reach: float, axis: int) -> int | None:
-    """Find whose track is drawn at a place.
+    """Return the object whose track is drawn at a place.
 
     Parameters
     ----------
@@ -196,7 +197,7 @@ def highlighted(colours: NDArray[Any], own: NDArray[np.bool_]) -> NDArray[np.flo
 def track_data(
     objects: Table, places_yx: NDArray[np.floating], geometry: FrameGeometry
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """Make the data of a Tracks layer, (N, 1 + D), and say which rows of the table they are.
+    """Compute the data of a Tracks layer, (N, 1 + D), and the rows of the table they come from.
 
     Objects of one frame only are left out. Of a movie of stacks, an object is at the mean of
     its places in each time point.
@@ -215,7 +216,7 @@ def track_data(
 def _centres(
     data: NDArray[np.float64], rows: NDArray[np.intp], geometry: FrameGeometry
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """Put the planes of each object and time point together."""
+    """Combine the planes of each object and time point."""
     keys = data[:, [0, 1 + (geometry.frame_axis or 0)]]
     _, firsts, groups, counts = np.unique(
         keys, axis=0, return_index=True, return_inverse=True, return_counts=True

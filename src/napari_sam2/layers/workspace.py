@@ -50,6 +50,10 @@ class Listener:
         Called when a shape or point is no prompt, because of its kind or place.
     refused
         Called when the user drew or painted on a locked mask; it is gone again.
+    renamed
+        Called with (object id, name) when the user renamed the layer of an object.
+    later
+        Calls a function in a later turn of the event loop; at once by default.
     keys
         Functions by key, for as long as a layer of the workspace is active.
     """
@@ -58,6 +62,8 @@ class Listener:
     painting: Callable[[], None] = _nothing
     ignored: Callable[[], None] = _nothing
     refused: Callable[[], None] = _nothing
+    renamed: Callable[[int, str], None] = lambda object_id, name: None
+    later: Callable[[Callable[[], None]], None] = lambda call: call()
     keys: Mapping[str, Callable[[], None]] = field(default_factory=dict)
 
 
@@ -109,11 +115,18 @@ class Workspace:
             geometry,
             self.masklets,
             self.objects,
-            Hooks(self._painting, self._is_open_for_paint, self._bind_keys),
+            Hooks(
+                self._painting,
+                self._is_open_for_paint,
+                self._bind_keys,
+                listener.renamed,
+                listener.later,
+            ),
         )
         self.ghosts = Ghosts(viewer, image, geometry)
         self.neighbours = NeighbourGhosts(viewer, image, geometry)
         self.current_object = self._begin_object()
+        self._begun_object: tuple[int, int] | None = None  # before and now, by the box just drawn
         self.label = 1
         self.new_object_per_box = True
         self._listener = listener
@@ -206,7 +219,7 @@ class Workspace:
         self.viewer.dims.set_point([a + offset for a in axes], [here[a] for a in axes])
 
     def prompt_with_points(self) -> "Points":
-        """Make the Points layer unless it is there, and let clicks add points."""
+        """Return the Points layer, ready to add clicks; it is made if it is missing."""
         points = self.drawing.with_points()
         self.drawing.write(self.history.prompts)
         self.viewer.layers.selection.active = points
@@ -214,7 +227,7 @@ class Workspace:
         return points
 
     def prompt_with_shapes(self) -> "Shapes":
-        """Make the Shapes layer unless it is there, and let drags draw boxes."""
+        """Return the Shapes layer, ready to draw boxes; it is made if it is missing."""
         shapes = self.drawing.with_shapes()
         self.drawing.write(self.history.prompts)
         self.viewer.layers.selection.active = shapes
@@ -299,15 +312,22 @@ class Workspace:
             for place in sorted(before.keys() | now.keys())
             if now.get(place, Marks()) != before.get(place, Marks())
         }
-        if any(self.is_locked(*place) for place in changed):
+        is_locked = any(self.is_locked(*place) for place in changed)
+        is_stray = action != "removed" and self.drawing.remove_strays()
+        is_unseen = action != "removed" and self.is_3d and bool(changed)
+        begun, self._begun_object = self._begun_object, None
+        if is_locked or is_unseen or (is_stray and action == "added"):
             self.drawing.write({place: before.get(place, Marks()) for place in changed})
-            self._listener.refused()
+            if begun is not None:
+                self.objects.remove(begun[1])
+                self.current_object = begun[0]
+            (self._listener.refused if is_locked else self._listener.ignored)()
         elif changed:
             gone = {Key(Kind.MASK, *place): None for place, drawn in changed.items() if not drawn}
             self._record(Action.PROMPT, changed, gone)
             self._listener.prompted(list(changed))
-        elif action == "added":
-            self._listener.ignored()
+            if is_stray:  # dragged off the image: removed by a step that can be undone
+                self._listener.ignored()
 
     def _record(self, action: Action, prompts: Mapping[ObjectFrame, Marks], masks: Changes) -> None:
         for object_id, _ in prompts:
@@ -333,7 +353,7 @@ class Workspace:
         return now
 
     def _begin_object(self) -> int:
-        """Make an object without a step that could be undone: there always is one."""
+        """Make an object without a step that can be undone: there always is one."""
         object_id = self.objects.new()
         record = self.objects.record(object_id)
         self.history.note(Action.NEW, record.name, {Key(Kind.OBJECT, object_id): record})
@@ -342,7 +362,8 @@ class Workspace:
     def _owner_of_next(self, is_box: bool) -> tuple[int, int]:
         taken = self.current_object in self._tagged or self.is_marked(self.current_object)
         if is_box and self.new_object_per_box and taken:
-            self.current_object = self.objects.new()
+            before, self.current_object = self.current_object, self.objects.new()
+            self._begun_object = before, self.current_object
         self.objects.include(self.current_object)
         self._tagged.add(self.current_object)
         return self.current_object, self.label

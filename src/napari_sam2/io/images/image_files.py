@@ -5,7 +5,6 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -133,9 +132,6 @@ class _Folder:
         self, files: list[Path], grid: tuple[int, ...], axes: str | None, labels: bool
     ) -> None:
         self._files, self._grid, self._axes, self._labels = files, grid, axes, labels
-        self._open = lru_cache(maxsize=2)(
-            self._read_file
-        )  # the planes of a stack follow each other
         first = self._open(files[0])
         self.axes, self.calibration = first.layout.axes, first.calibration
         if axes is None and first.n_frames > 1 and not first.is_stack:
@@ -155,7 +151,7 @@ class _Folder:
         read = [np.asarray(self._read(self._files[int(i)])[index[n:]]) for i in np.ravel(numbers)]
         return np.stack(read).reshape(*np.shape(numbers), *read[0].shape)
 
-    def _read_file(self, path: Path) -> Movie:
+    def _open(self, path: Path) -> Movie:
         if suffix(path) in _TIFFS:
             return read_tiff(path, self._axes)
         return read_picture(path, self._axes, labels=self._labels)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2.layers.mask_layers.masklet_levels import layer_data, redraw
+from napari_sam2.layers.mask_layers.masklet_levels import is_own, layer_data, redraw
 from napari_sam2.layers.mask_layers.masklet_view import MaskletView
 from napari_sam2.layers.mask_layers.output_layers import OPACITY, insert_quietly
 from napari_sam2.layers.viewer.colours import object_colormap
-from napari_sam2.layers.viewer.image_geometry import FrameGeometry, placement
+from napari_sam2.layers.viewer.image_geometry import FrameGeometry, keep_on, placement
 from napari_sam2.masks.masklets import Masklets
 from sam2_torch.masks import SparseMask
 
@@ -66,8 +66,9 @@ class FoundLayer:
 
     @property
     def layer(self) -> "Labels | None":
-        """The layer; None as long as there is nothing to show, or if it was removed."""
-        return self._layer if self._layer in self._viewer.layers else None
+        """The layer; None if there is nothing to show, or if it was removed or converted."""
+        layer = self._layer
+        return layer if layer in self._viewer.layers and layer and is_own(layer) else None
 
     def shown(self, frame: int | None = None) -> dict[int, FoundObject]:
         """List the objects that are good enough, in one frame or in all."""
@@ -103,7 +104,7 @@ class FoundLayer:
         self._show(before.symmetric_difference(self.shown()))
 
     def remove(self, labels: Iterable[int]) -> None:
-        """Forget objects."""
+        """Remove objects."""
         self._forget(list(labels))
         self._refresh()
         self._describe()
@@ -158,6 +159,7 @@ class FoundLayer:
             opacity=OPACITY,
             **placement(self._image),
         )
+        keep_on(self._image, self._layer)
         insert_quietly(self._viewer, self._layer, above=[self._image])
 
     def _painted(self, label: int, frame: int) -> None:

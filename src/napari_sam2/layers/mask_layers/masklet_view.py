@@ -76,7 +76,7 @@ class MaskletView(NDArrayOperatorsMixin):
         return self.shape[0]
 
     def __getitem__(self, key: Any) -> NDArray[np.uint16]:
-        """Make the part that is asked for, as an array of its own."""
+        """Return the indexed part as a new array."""
         index = _Index(key, self.shape)
         if index.pixels is not None:
             return self._read_pixels(index.pixels)
@@ -107,7 +107,7 @@ class MaskletView(NDArrayOperatorsMixin):
         return getattr(ufunc, method)(*arrays, **kwargs)
 
     def astype(self, dtype: DTypeLike) -> NDArray[Any]:
-        """Make the whole array in another type."""
+        """Return the whole array in another type."""
         return np.asarray(self, dtype=dtype)
 
     def any(self) -> bool:
@@ -116,7 +116,7 @@ class MaskletView(NDArrayOperatorsMixin):
         return any(self.masklets.get(i, frame) for i in ids for frame in self.masklets.frames(i))
 
     def max(self, axis: Any = None, **kwargs: Any) -> Any:
-        """Find the largest label; the largest id that is in use if no axis is given."""
+        """Return the largest label; the largest id in use if no axis is given."""
         if axis is not None:
             return np.asarray(self).max(axis, **kwargs)
         ids = self.masklets.object_ids if self.object_id is None else (self.object_id,)
@@ -124,7 +124,7 @@ class MaskletView(NDArrayOperatorsMixin):
         return self.dtype.type(max(used, default=0))
 
     def snapshot(self) -> "MaskletView":
-        """Make another one of the masks as they are now; painting into it tells nobody."""
+        """Return a view of a copy of the present masks; painting in it calls nothing."""
         hidden = frozenset(self._hidden)
         return MaskletView(self.masklets.snapshot(), self.geometry, self.object_id, hidden=hidden)
 

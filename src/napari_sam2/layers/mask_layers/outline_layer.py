@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from napari_sam2.layers.mask_layers.masklet_levels import layer_data, redraw
 from napari_sam2.layers.mask_layers.masklet_view import MaskletView
 from napari_sam2.layers.mask_layers.output_layers import insert_quietly
-from napari_sam2.layers.viewer.image_geometry import FrameGeometry, placement
+from napari_sam2.layers.viewer.image_geometry import FrameGeometry, keep_on, placement
 from napari_sam2.masks.masklets import Masklets
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class OutlineLayer:
             self._hides, layer.visible = True, False
 
     def clear(self) -> None:
-        """Have no lines any more; they are seen until it is drawn, or removed."""
+        """Clear the lines; they are seen until the layer is drawn or removed."""
         for number in self.lines.object_ids:
             self.lines.remove(number)
 
@@ -106,4 +106,5 @@ class OutlineLayer:
         )
         layer.contour = self._contour_px
         layer.editable = False
+        keep_on(self._image, layer)
         return layer

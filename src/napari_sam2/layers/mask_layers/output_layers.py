@@ -1,16 +1,19 @@
 """Masklets -> Labels layers: one for each object, or one for all."""
 
+import gc
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2.annotation.objects import Objects
-from napari_sam2.layers.mask_layers.masklet_levels import is_large, layer_data, redraw
+from napari_sam2.layers.mask_layers.masklet_levels import is_large, is_own, layer_data, redraw
 from napari_sam2.layers.mask_layers.masklet_view import MaskletView
 from napari_sam2.layers.viewer.colours import object_colormap
-from napari_sam2.layers.viewer.image_geometry import FrameGeometry, placement
+from napari_sam2.layers.viewer.image_geometry import FrameGeometry, keep_on, placement
 from napari_sam2.masks.masklets import Masklets
 
 if TYPE_CHECKING:
@@ -31,6 +34,10 @@ def _without(layer: Any, bind: bool) -> None:
     """Bind no keys."""
 
 
+def _ignore(*_: Any) -> None:
+    """Do nothing."""
+
+
 @dataclass(frozen=True)
 class Hooks:
     """What the layers ask and tell.
@@ -44,11 +51,17 @@ class Hooks:
     bind
         Called with each new layer, to bind keys to it; and with False as second argument when
         it is let go of.
+    renamed
+        Called with (object id, name) when the user renamed an object's own layer.
+    later
+        Calls a function in a later turn of the event loop; at once by default.
     """
 
     on_paint: Callable[[int, int], None]
     may_paint: Callable[[int, int], bool] = _always
     bind: "Callable[[Labels, bool], None]" = _without
+    renamed: Callable[[int, str], None] = _ignore
+    later: Callable[[Callable[[], None]], None] = lambda call: call()
 
 
 class OutputLayers:
@@ -89,6 +102,9 @@ class OutputLayers:
         self._layers: dict[int, Labels] = {}
         self._outdated: dict[int, bool] = {}  # and whether their thumbnails are, too
         self._per_object = True
+        self._is_naming = False
+        self._turns: deque[Callable[[], object]] = deque()  # each adds or removes one layer
+        self._queued: set[int] = set()  # keys of layers that are added in one of them
         self.hidden: set[int] = set()
 
     @property
@@ -121,18 +137,24 @@ class OutputLayers:
         return possible == per_object
 
     def show(self, object_ids: Iterable[int]) -> bool:
-        """Make the layers of these objects as far as they are missing.
+        """Add the missing layers of these objects, one in each turn of the event loop.
+
+        Adding a layer keeps napari busy for 0.2 s.
 
         Returns
         -------
         False if there were too many objects, so that there is one layer for all from now on.
         """
         wanted = set(object_ids)
-        if self._per_object and len(wanted.union(self.layers)) > MAX_OBJECT_LAYERS:
+        if self._per_object and len(wanted.union(self.layers, self._queued)) > MAX_OBJECT_LAYERS:
             return self.set_per_object(True)
-        for key in sorted(wanted if self._per_object else {ALL} if wanted else ()):
-            if key not in self.layers:
-                self._add(key)
+        keys = wanted if self._per_object else {ALL} if wanted else set()
+        missing = sorted(keys.difference(self.layers, self._queued))
+        self._queued.update(missing[1:])
+        for key in missing[:1]:
+            self._add(key)
+        for key in missing[1:]:
+            self._take_turn(partial(self._add_queued, key))
         return True
 
     def refresh(self, object_ids: Iterable[int] | None = None) -> None:
@@ -142,7 +164,7 @@ class OutputLayers:
             redraw(self._layers[key])
 
     def outdate(self, object_ids: Iterable[int] | None = None, thumbnails: bool = False) -> None:
-        """Have the masks of these objects, or of all, shown as they are now by `catch_up`.
+        """Mark the layers of these objects, or of all, to be redrawn by `catch_up`.
 
         Parameters
         ----------
@@ -204,12 +226,14 @@ class OutputLayers:
         self.refresh()
 
     def show_records(self) -> None:
-        """Make what is shown, and the names of objects' own layers, what is said of them."""
+        """Show or hide objects, and name their own layers, as the log has them."""
         records = {i: self._objects.record(i) for i in self._objects.ids}
         self.set_hidden(i for i, record in records.items() if not record.is_visible)
+        self._is_naming = True
         for object_id, layer in self.layers.items():
             if object_id in records and layer.name != records[object_id].name:
                 layer.name = records[object_id].name
+        self._is_naming = False
 
     def set_hidden(self, object_ids: Iterable[int]) -> None:
         """Hide these objects, and show all others."""
@@ -223,15 +247,45 @@ class OutputLayers:
 
     def clear(self) -> None:
         """Take all layers out of the viewer."""
-        layers = self.layers.values()
+        layers = list(self.layers.values())
         self.release()
         for layer in layers:
-            self._viewer.layers.remove(layer)
+            layer.visible = False
+            self._take_turn(partial(self._remove, layer))
+        if layers:
+            self._take_turn(gc.collect)
 
     def release(self) -> None:
         """Let go of all layers; they stay in the viewer."""
+        self._queued.clear()
         for key in list(self._layers):
             self._release(key)
+
+    def _take_turn(self, call: Callable[[], object]) -> None:
+        self._turns.append(call)
+        if len(self._turns) == 1:
+            self._hooks.later(self._next_turn)
+
+    def _next_turn(self) -> None:
+        self._turns[0]()
+        self._turns.popleft()
+        if self._turns:
+            self._hooks.later(self._next_turn)
+
+    def _add_queued(self, key: int) -> None:
+        if key in self._queued:
+            self._queued.remove(key)
+            if key not in self.layers and key in self._objects.ids:
+                self._add(key)
+
+    def _remove(self, layer: "Labels") -> None:
+        if layer not in self._viewer.layers:
+            return
+        gc.freeze()  # napari collects garbage at each layer: 0.3 s with torch in memory
+        try:
+            self._viewer.layers.remove(layer)
+        finally:
+            gc.unfreeze()
 
     def _showing(self, object_ids: Iterable[int] | None) -> list[int]:
         """List the layers that show these objects, or all layers."""
@@ -243,7 +297,37 @@ class OutputLayers:
     def _release(self, key: int) -> None:
         layer = self._layers.pop(key, None)
         if layer is not None:
+            layer.events.data.disconnect(self._data_replaced)
+            layer.events.name.disconnect(self._renamed)
             self._hooks.bind(layer, False)
+
+    def _data_replaced(self, event: Any) -> None:
+        """Release a layer that does not show the masks any more, and make another one.
+
+        napari's *Convert data type* puts an array of its own in place of the masks.
+        """
+        from napari.utils.notifications import show_info
+
+        layer = event.source
+        if is_own(layer):
+            return
+        key = self._key_of(layer)
+        self._release(key)
+        name = layer.name
+        layer.name = f"{name} (copy)"
+        self._add(key)
+        show_info(
+            f"{layer.name} is a copy from now on, and painting in it changes no mask: "
+            f"{name} has the masks."
+        )
+
+    def _renamed(self, event: Any) -> None:
+        key = self._key_of(event.source)
+        if key != ALL and not self._is_naming and event.source.name != self._objects.name(key):
+            self._hooks.renamed(key, event.source.name)
+
+    def _key_of(self, layer: "Labels") -> int:
+        return next(key for key, own in self._layers.items() if own is layer)
 
     def _add(self, key: int) -> None:
         from napari.layers import Labels
@@ -268,6 +352,9 @@ class OutputLayers:
         layer.selected_label = key or 1
         self._hooks.bind(layer, True)
         insert_quietly(self._viewer, layer, above=[self._image, *self.layers.values()])
+        keep_on(self._image, layer)
+        layer.events.data.connect(self._data_replaced)
+        layer.events.name.connect(self._renamed)
         self._layers[key] = layer
 
 

@@ -15,6 +15,8 @@ from napari_sam2.layers.prompt_layers.points_and_shapes import (
     match_features,
     read_marks,
     remove_items,
+    stray_points,
+    stray_shapes,
     style_points,
     tag_points,
     tag_shapes,
@@ -72,17 +74,18 @@ class Drawing:
         viewer.layers.events.removed.connect(self._layer_removed)
 
     def with_points(self) -> "Points":
-        """Make the Points layer unless it is there."""
+        """Return the Points layer; it is made if it is missing."""
         if self.points is None:
             self.points = make_points_layer(self._image, f"{self._image.name} clicks")
             self.points.events.data.connect(self._points_changed)
+            self.points.events.scale.connect(self._fit_points)
             self._bind(self.points, True)
             self._fit_points()
             self._add(self.points)
         return self.points
 
     def with_shapes(self) -> "Shapes":
-        """Make the Shapes layer unless it is there."""
+        """Return the Shapes layer; it is made if it is missing."""
         if self.shapes is None:
             self.shapes = make_shapes_layer(self._image, f"{self._image.name} boxes")
             self.shapes.events.data.connect(self._shapes_changed)
@@ -120,6 +123,26 @@ class Drawing:
                 self._drop_unfinished(self.shapes)
                 draw_shapes(self._image, self._geometry, self.shapes, shapes)
                 self._n_shapes = len(self.shapes.data)
+
+    def remove_strays(self) -> bool:
+        """Remove points and shapes that are no prompt, because of where or what they are.
+
+        Returns
+        -------
+        Whether there were any.
+        """
+        found = False
+        if self.points is not None:
+            points = stray_points(self._image, self._geometry, self.points)
+            with self.points.events.data.blocker(self._points_changed):
+                remove_items(self.points, points)
+            self._n_points, found = len(self.points.data), bool(points)
+        if self.shapes is not None:
+            shapes = stray_shapes(self._image, self._geometry, self.shapes)
+            with self.shapes.events.data.blocker(self._shapes_changed):
+                remove_items(self.shapes, shapes)
+            self._n_shapes, found = len(self.shapes.data), found or bool(shapes)
+        return found
 
     def remove_layers(self) -> None:
         """Take both layers out of the viewer."""
@@ -202,6 +225,7 @@ class Drawing:
     def _release_points(self) -> None:
         if self.points is not None:
             self.points.events.data.disconnect(self._points_changed)
+            self.points.events.scale.disconnect(self._fit_points)
             self._bind(self.points, False)
             self.points, self._n_points = None, 0
 

@@ -13,6 +13,7 @@ from napari_sam2.layers.viewer.colours import NEGATIVE, POSITIVE, object_colour
 from napari_sam2.layers.viewer.image_geometry import (
     FrameGeometry,
     full_resolution,
+    keep_on,
     placement,
     to_image_pixels,
 )
@@ -29,10 +30,10 @@ DIGITS = 3  # a thousandth of a pixel: what is left below is rounding of the tra
 
 
 def make_points_layer(image: "Image", name: str) -> "Points":
-    """Make an empty Points layer for clicks, where the image is."""
+    """Return an empty Points layer for clicks, placed like the image."""
     from napari.layers import Points
 
-    return Points(
+    points = Points(
         np.zeros((0, image.ndim)),
         ndim=image.ndim,
         name=name,
@@ -41,13 +42,15 @@ def make_points_layer(image: "Image", name: str) -> "Points":
         border_width=0.1,
         **placement(image),
     )
+    keep_on(image, points)
+    return points
 
 
 def make_shapes_layer(image: "Image", name: str) -> "Shapes":
-    """Make an empty Shapes layer for boxes and outlines, where the image is."""
+    """Return an empty Shapes layer for boxes and outlines, placed like the image."""
     from napari.layers import Shapes
 
-    return Shapes(
+    shapes = Shapes(
         ndim=image.ndim,
         name=name,
         features={OBJECT: np.zeros(0, int), LABEL: np.zeros(0, int)},
@@ -55,6 +58,8 @@ def make_shapes_layer(image: "Image", name: str) -> "Shapes":
         edge_width=_longest_side(image) / 300,
         **placement(image),
     )
+    keep_on(image, shapes)
+    return shapes
 
 
 def tag_points(points: "Points", indices: Iterable[int], object_id: int, label: int) -> None:
@@ -97,7 +102,7 @@ def tag_shapes(shapes: "Shapes", indices: Iterable[int], object_id: int, label: 
 
 
 def match_features(shapes: "Shapes") -> None:
-    """Forget features of shapes that are gone.
+    """Remove features of shapes that are gone.
 
     Napari removes a shape of too few corners by itself, and leaves its features.
     """
@@ -141,7 +146,7 @@ def read_marks(
 def draw_clicks(
     image: "Image", geometry: FrameGeometry, points: "Points", marks: Mapping[ObjectFrame, Marks]
 ) -> None:
-    """Make the clicks of these objects in these frames be exactly those; the others stay."""
+    """Replace the clicks of these objects on these frames; the others stay."""
     keys = [key for key, _ in _clicks(image, geometry, points)]
     kept = [row for row, key in enumerate(keys) if key not in marks]
     rows = [
@@ -160,7 +165,7 @@ def draw_clicks(
 def draw_shapes(
     image: "Image", geometry: FrameGeometry, shapes: "Shapes", marks: Mapping[ObjectFrame, Marks]
 ) -> None:
-    """Make the shapes of these objects in these frames be exactly those; the others stay."""
+    """Replace the shapes of these objects on these frames; the others stay."""
     keys = [key for key, _ in _shapes(image, geometry, shapes)]
     remove_items(shapes, [row for row, key in enumerate(keys) if key in marks])
     for (object_id, frame), drawn in marks.items():
@@ -179,6 +184,18 @@ def remove_items(layer: "Points | Shapes", indices: list[int]) -> None:
         layer.selected_data = set()
 
 
+def stray_points(image: "Image", geometry: FrameGeometry, points: "Points") -> list[int]:
+    """Return the indices of points that lie outside of the movie."""
+    return [row for row, (key, _) in enumerate(_clicks(image, geometry, points)) if key is None]
+
+
+def stray_shapes(image: "Image", geometry: FrameGeometry, shapes: "Shapes") -> list[int]:
+    """Return the indices of finished shapes that are no prompt of any frame."""
+    owners = shapes.features[OBJECT].to_numpy()
+    keys = [key for key, _ in _shapes(image, geometry, shapes)]
+    return [row for row, key in enumerate(keys) if key is None and owners[row] != NOBODY]
+
+
 def _set_features(shapes: "Shapes", features: Any) -> None:
     shapes.features = features.astype(int)
     shapes.feature_defaults = {OBJECT: NOBODY, LABEL: 0}  # napari would repeat the last ones
@@ -187,7 +204,7 @@ def _set_features(shapes: "Shapes", features: Any) -> None:
 def _clicks(
     image: "Image", geometry: FrameGeometry, points: "Points"
 ) -> Iterator[tuple[ObjectFrame | None, Click]]:
-    """Go through the points: whose each is, in which frame; None if it says nothing."""
+    """Iterate over the points: object id and frame of each; None if it is no prompt."""
     positions = to_image_pixels(points.data, points, image).round(DIGITS)
     rows = zip(positions, points.features[OBJECT], points.features[LABEL], strict=True)
     for position, object_id, label in rows:
@@ -200,7 +217,7 @@ def _clicks(
 def _shapes(
     image: "Image", geometry: FrameGeometry, shapes: "Shapes"
 ) -> Iterator[tuple[ObjectFrame | None, Marks]]:
-    """Go through the shapes: whose each is, in which frame; None if it says nothing."""
+    """Iterate over the shapes: object id and frame of each; None if it is no prompt."""
     features = shapes.features
     rows = zip(shapes.data, shapes.shape_type, features[OBJECT], features[LABEL], strict=True)
     for vertices, kind, object_id, label in rows:
@@ -209,7 +226,8 @@ def _shapes(
         # drawn across the frames, in a view from the side, it says nothing of any one
         frame = frames.pop() if len(frames) == 1 else None
         drawn = _read_shape(kind, int(label), corners[:, -2:])
-        says = frame is not None and bool(drawn) and object_id != NOBODY
+        within = _meets(corners[:, -2:], geometry.frame_shape)
+        says = frame is not None and bool(drawn) and object_id != NOBODY and within
         yield (int(object_id), frame) if says else None, drawn  # type: ignore[misc]
 
 
@@ -234,7 +252,7 @@ def _with(marks: Marks, drawn: Marks) -> Marks:
 
 
 def _outlined(marks: Marks) -> Iterator[tuple[str, int, Polygon]]:
-    """Go through the shapes to draw: kind, label and corners of each."""
+    """Iterate over the shapes to draw: kind, label and corners of each."""
     for y0, x0, y1, x1 in marks.boxes:
         yield "rectangle", 1, ((y0, x0), (y0, x1), (y1, x1), (y1, x0))
     for outline in marks.outlines:
@@ -256,8 +274,14 @@ def _inside(y: float, x: float, frame_shape: tuple[int, int]) -> bool:
     return -0.5 <= y <= h - 0.5 and -0.5 <= x <= w - 0.5
 
 
+def _meets(corners_yx: NDArray[Any], frame_shape: tuple[int, int]) -> bool:
+    """Return whether the bounding box of corners, (N, 2) in pixels, overlaps the frame."""
+    low, high = corners_yx.min(0), corners_yx.max(0)
+    return bool((high > -0.5).all() and (low < np.array(frame_shape) - 0.5).all())
+
+
 def _ellipse(box_yx: NDArray[Any]) -> NDArray[Any]:
-    """Go around the ellipse in a box, (4, 2) corners in order; turned and sheared ones too."""
+    """Compute the outline of the ellipse in a box of (4, 2) corners, rotated and sheared too."""
     angle = np.linspace(0, 2 * np.pi, ELLIPSE_CORNERS, endpoint=False)[:, None]
     half_one, half_other = (box_yx[1] - box_yx[0]) / 2, (box_yx[3] - box_yx[0]) / 2
     return box_yx.mean(0) + np.cos(angle) * half_one + np.sin(angle) * half_other

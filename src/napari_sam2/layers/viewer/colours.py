@@ -23,7 +23,7 @@ def object_colour(object_id: int) -> NDArray[np.float32]:
 
 
 def object_colormap() -> "CyclicLabelColormap":
-    """Make the colormap of Labels layers, in which a label has its object's colour."""
+    """Return the colormap of Labels layers, in which a label has its object's colour."""
     from napari.utils.colormaps import CyclicLabelColormap
 
     return CyclicLabelColormap(colors=_palette(), display_name="objects")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
+from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _TIME_NAMES = ("t", "time", "frame", "frames")
 _DEPTH_NAMES = ("z", "depth", "plane", "planes", "slice")
 _CHANNEL_NAMES = ("c", "channel", "channels")
+_PLACEMENT = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+_KEPT: "WeakKeyDictionary[Image, WeakSet[Layer]]" = WeakKeyDictionary()
 LARGE_FRAME_PX = 4096  # rows or columns above which reading a whole frame takes its time
 
 Along: TypeAlias = int | tuple[int, int] | None
@@ -143,7 +146,7 @@ class FrameGeometry:
         return tuple(index)
 
     def frame_at(self, leading: Sequence[float]) -> int | None:
-        """Find the frame at a leading index, of any channel; None where the movie is not."""
+        """Return the frame at a leading index, of any channel; None outside of the movie."""
         index = np.rint(np.asarray(leading, float)[: len(self.position)]).astype(int).tolist()
         time = 0 if self.frame_axis is None else index[self.frame_axis]
         plane = 0 if self.plane_axis is None else index[self.plane_axis]
@@ -269,16 +272,25 @@ def full_resolution(image: "Image") -> Any:
 
 
 def placement(image: "Image") -> dict[str, Any]:
-    """Give the keywords that put a new layer where the image is, in the same units."""
-    return {
-        "scale": image.scale,
-        "translate": image.translate,
-        "rotate": image.rotate,
-        "shear": image.shear,
-        "affine": image.affine,
-        "units": image.units,
-        "axis_labels": image.axis_labels,
-    }
+    """Return the keywords that place a new layer like the image, in the same units."""
+    return {name: getattr(image, name) for name in _PLACEMENT}
+
+
+def keep_on(image: "Image", layer: "Layer") -> None:
+    """Place a layer like the image whenever scale, translation or units of the image change.
+
+    Without this, prompts that were drawn before would lie on other pixels, or outside.
+    """
+    if image not in _KEPT:
+        _KEPT[image] = WeakSet()
+        for name in _PLACEMENT:
+            getattr(image.events, name).connect(_place_alike)
+    _KEPT[image].add(layer)
+
+
+def _place_alike(event: Any) -> None:
+    for layer in list(_KEPT[event.source]):
+        setattr(layer, event.type, getattr(event.source, event.type))
 
 
 def to_image_pixels(positions: NDArray[Any], layer: "Layer", image: "Image") -> NDArray[Any]:
@@ -321,6 +333,6 @@ def likely_axes(shape: Sequence[int], labels: Sequence[str]) -> Along:
 
 
 def _named(shape: Sequence[int], labels: Sequence[str], names: Sequence[str]) -> int | None:
-    """Find the leading axis that has one of some names."""
+    """Return the leading axis that has one of some names."""
     leading = range(len(shape) - 2)
     return next((axis for axis in leading if str(labels[axis]).lower() in names), None)

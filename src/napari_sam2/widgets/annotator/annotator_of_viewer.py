@@ -11,6 +11,7 @@ from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QWidget
 
 from napari_sam2.widgets.annotator.annotator import Annotator
+from napari_sam2.widgets.annotator.image_changes import ImageChanges
 from napari_sam2.widgets.controls.canvas_context import make_current_when_flushed
 from napari_sam2.widgets.controls.notices import report
 from napari_sam2.widgets.inference.session_owner import SessionOwner
@@ -48,6 +49,7 @@ def annotator_of(viewer: "ViewerModel", owner: SessionOwner | None = None) -> An
         annotator.failed.connect(report)
         annotator.noticed.connect(show_info)
         ModelWarnings(annotator)
+        ImageChanges(annotator)
         window = getattr(viewer, "window", None)
         if window is not None:
             _EndWithWindow(window._qt_window, annotator)

@@ -6,7 +6,7 @@ from functools import cache, partial
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam2.annotation import object_edits
 from napari_sam2.annotation.drawn_prompts import Marks, ObjectFrame
@@ -461,6 +461,8 @@ class Work(QObject):
             painting=self.painting.emit,
             ignored=self._notice_ignored,
             refused=self._notice_locked,
+            renamed=lambda object_id, name: self.edit.rename(object_id, name),
+            later=partial(QTimer.singleShot, 0),
             keys={
                 key_of("switch_label"): self.switch_label,
                 key_of("new_object"): self.new_object,
@@ -471,11 +473,14 @@ class Work(QObject):
         )
 
     def _notice_ignored(self) -> None:
+        if self.workspace.is_3d:
+            self.noticed.emit("Show one frame at a time to draw: leave the 3D view (Ctrl+Y).")
+            return
         others = self.workspace.geometry.place()
-        place = f", or on another plane than {others}" if others else ""
+        place = f" or on another plane than {others}" if others else ""
         self.noticed.emit(
-            f"That says nothing: it is outside of the image{place}. "
-            "Take a point, a box, a polygon, an ellipse or a path."
+            f"What is drawn outside of the image{place} is removed; Ctrl+Z brings back what was "
+            "moved there. Draw a point, a box, a polygon, an ellipse or a path inside."
         )
 
     def _notice_locked(self) -> None:

@@ -27,6 +27,7 @@ from napari_sam2.widgets.automatic_dock.sections import (
     TrackSection,
 )
 from napari_sam2.widgets.automatic_dock.seeds import seeds_of
+from napari_sam2.widgets.controls.dock_page import fill_dock
 from napari_sam2.widgets.controls.image_chooser import ImageChoice
 from napari_sam2.widgets.controls.notices import report
 from napari_sam2.widgets.controls.vertical_scroll import TallScroll
@@ -107,7 +108,7 @@ class SegmentEverything(QWidget):
             emitter.disconnect(self._layers_changed)
 
     def event(self, event: QEvent | None) -> bool:
-        """Notice when napari takes the widget out of its dock, which does not close it."""
+        """Release the viewer when napari takes the widget out of its dock, without closing it."""
         handled = bool(super().event(event))
         if event is not None and event.type() == QEvent.Type.ParentChange:
             if self.parent() is None:
@@ -128,7 +129,8 @@ class SegmentEverything(QWidget):
         for widget in (*widgets, self.alike, _line(), self.track):
             layout.addWidget(widget)
         layout.addStretch()
-        whole = QVBoxLayout(self)
+        page = QWidget()
+        whole = QVBoxLayout(page)
         whole.setContentsMargins(0, 0, 0, 4)
         whole.addWidget(TallScroll(content))
         below = QVBoxLayout()  # how far it is, and the way to stop it, are always seen
@@ -136,6 +138,7 @@ class SegmentEverything(QWidget):
         below.addWidget(_line())
         below.addWidget(self.progress)
         whole.addLayout(below)
+        fill_dock(self, page)
 
     def _connect(self) -> None:
         self.image.chosen.connect(self._image_chosen)
@@ -169,7 +172,7 @@ class SegmentEverything(QWidget):
         self._sync()
 
     def _open(self) -> Workspace | None:
-        """Get the chosen image and the model ready."""
+        """Prepare the chosen image and the model."""
         workspace = self.annotator.workspace
         if workspace is None or workspace.image is not self.image.image:
             self.annotator.choose_image(self.image.image, self.image.frame_axis)
@@ -177,7 +180,7 @@ class SegmentEverything(QWidget):
         return self.annotator.workspace
 
     def _start(self, doing: str) -> Workspace | None:
-        """Begin something long, unless something runs."""
+        """Start a long job, unless one runs."""
         if self._is_running or self.image.image is None:
             return None
         workspace = self._open()
@@ -356,8 +359,8 @@ class SegmentEverything(QWidget):
         self._tracked.clear()
         work.workspace.proposed.extend(of_divisions(job.divisions))
         work.add_tracked(step, job.withdrawn, job.seeds)
-        said = _in_words(len(job.seeds), len(job.divisions))
-        self._finish(said if completed else f"{self._kept[:-1]}: {said}")
+        found = _in_words(len(job.seeds), len(job.divisions))
+        self._finish(found if completed else f"{self._kept[:-1]}: {found}")
 
     def _finish(self, text: str) -> None:
         self._is_running = False
@@ -385,8 +388,8 @@ def _in_words(n: int, divisions: int) -> str:
     """Say what was followed; objects that were there before are not."""
     if n == 0:
         return "no new objects. Those that are there already are followed in “Segment and track”."
-    said = f"{n} new object{'s' * (n != 1)}, {divisions} division{'s' * (divisions != 1)} proposed"
-    return said + (": see “Tracks and numbers”." if divisions else ".")
+    found = f"{n} new object{'s' * (n != 1)}, {divisions} division{'s' * (divisions != 1)} proposed"
+    return found + (": see “Tracks and numbers”." if divisions else ".")
 
 
 def _left_out(n: int) -> str:

@@ -1,4 +1,4 @@
-"""What "Find all alike" compares with, and what of the found masks is an object already."""
+"""What "Find similar objects" compares with, and what of the found masks is an object already."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -39,7 +39,7 @@ def _has_mask(workspace: Workspace, object_id: int) -> bool:
 
 
 def _place(workspace: Workspace, object_id: int) -> tuple[int, SparseMask] | None:
-    """Find a mask of an object: in the shown frame, or the first one."""
+    """Return a mask of an object: on the shown frame, or the first one."""
     masklets, shown = workspace.masklets, workspace.shown_frame
     for frame in sorted(masklets.frames(object_id), key=lambda f: f != shown):
         mask = masklets.get(object_id, frame)

@@ -68,7 +68,7 @@ class SegmentJob:
     found: dict[int, list[FoundObject]] = field(default_factory=dict)
 
     def run(self, owner: "SessionOwner") -> Iterator[Step]:
-        """Do it, on the worker's thread."""
+        """Run the job, on the worker's thread."""
         for at, number in enumerate(self.numbers):
             yield from self._segment(owner, number, at)
 
@@ -120,7 +120,7 @@ class CompareJob:
     likenesses: dict[int, float] = field(default_factory=dict)
 
     def run(self, owner: "SessionOwner") -> Iterator[Step]:
-        """Do it, on the worker's thread."""
+        """Run the job, on the worker's thread."""
         from sam2_torch.automatic import Likeness
 
         session = _session(owner)
@@ -201,7 +201,7 @@ class TrackJob:
 
 
 def shown_frames(frames: LayerFrames) -> Any:
-    """Get the frames as the session sees them: with their contrast and gamma."""
+    """Return the frames as the session sees them: with their contrast and gamma."""
     return frames.appearance.show(frames).frames
 
 

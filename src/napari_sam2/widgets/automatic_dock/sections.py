@@ -54,19 +54,17 @@ class ObjectsWanted(Fold):
         self.largest = _diameter("Objects of a larger diameter are left out.")
         self.speck = _diameter("Holes and separate specks of a smaller diameter are removed.")
         self.contrast = combo_box(
-            "Only objects that are brighter, or darker, than what is around them.", list(CONTRASTS)
+            "Only objects that are brighter, or darker, than their surroundings.", list(CONTRASTS)
         )
         self.border = QCheckBox("Leave out what touches the border")
-        self.border.setToolTip("Objects that the border of the image may cut.")
-        self.seeds = combo_box("Where the network is asked: on a grid, or at your own points.")
+        self.border.setToolTip("Leave out objects that the border of the image may cut.")
+        self.seeds = combo_box("Where the prompts are: on a grid, or at your own points.")
         self.points = QSpinBox()
         self.points.setRange(4, 128)
         _widen(self.points)
         self.points.setValue(SeedGrid().points_per_side)
         self.points.setToolTip("Points along each side of the grid. More find smaller objects.")
-        self.crops = combo_box(
-            "Go over the image again in parts, for objects that are small in it.", list(CROPS)
-        )
+        self.crops = combo_box("Search parts of the image again, for small objects.", list(CROPS))
         self._arrange()
 
     def show_unit(self, unit: str) -> None:
@@ -120,10 +118,10 @@ class ObjectsWanted(Fold):
         box.setLayout(layout)
         add_row(layout, "Smallest", self.smallest)
         add_row(layout, "Largest", self.largest)
-        add_row(layout, "Specks", self.speck)
+        add_row(layout, "Small pieces", self.speck)
         add_row(layout, "Contrast", self.contrast)
         layout.addRow(self.border)
-        add_row(layout, "Ask at", self.seeds)
+        add_row(layout, "Prompts at", self.seeds)
         add_row(layout, "Points", self.points)
         add_row(layout, "Crops", self.crops)
         self.addWidget(box)
@@ -139,20 +137,20 @@ class SegmentSection(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.frames = combo_box(
-            "Where to look: in the frame that is shown, or in each frame on its own.",
+            "Search the shown frame, or each frame on its own.",
             [THIS_FRAME, ALL_FRAMES],
         )
-        self.run = button("Segment everything", "Find all objects without a click.")
-        self.score = _slider(MIN_SCORE, LEAST_SCORE, "Hide objects that the network doubts.")
+        self.run = button("Segment everything", "Find all objects without clicks.")
+        self.score = _slider(MIN_SCORE, LEAST_SCORE, "Hide objects of lower confidence.")
         self.count = QLabel()
         self.make = button(
             "Make objects of these",
             "Take the shown masks of this frame as objects: correct, follow and measure them.",
         )
         layout = form()
-        add_row(layout, "Look in", self.frames)
+        add_row(layout, "Search in", self.frames)
         layout.addRow(self.run)
-        add_row(layout, "Hide below", self.score)
+        add_row(layout, "Least confidence", self.score)
         layout.addRow(self.count)
         layout.addRow(self.make)
         self.setLayout(layout)
@@ -180,15 +178,15 @@ class AlikeSection(QWidget):
             [CURRENT_OBJECT, ALL_OBJECTS],
         )
         self.run = button(
-            "Find all alike",
+            "Find similar objects",
             "Compare what was found with the objects above; segments everything first if that "
             "was not done.",
         )
         self.likeness = _slider(0.0, 0.0, "Hide objects that are less like it.")
         layout = form()
-        add_row(layout, "Like", self.examples)
+        add_row(layout, "Similar to", self.examples)
         layout.addRow(self.run)
-        add_row(layout, "Likeness", self.likeness)
+        add_row(layout, "Least similarity", self.likeness)
         self.setLayout(layout)
         self.run.clicked.connect(self.started)
         self.likeness.valueChanged.connect(lambda: self.least_changed.emit())
@@ -217,7 +215,7 @@ class TrackSection(QWidget):
         self.every.setSuffix(" frames")
         _widen(self.every)
         self.every.setValue(TrackOptions().every)
-        self.every.setToolTip("Distance of the frames in which new objects are looked for.")
+        self.every.setToolTip("Distance of the frames that are searched for new objects.")
         self.run = button(
             "Track everything",
             "Find all objects and follow them both ways. The result are ordinary objects.",

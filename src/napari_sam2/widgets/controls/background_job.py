@@ -72,7 +72,7 @@ class Background(QObject):
 
     def _work(self, job: Job) -> None:
         try:
-            result = job(self._tell)
+            result = job(self._report)
         except Cancelled:
             self._done.emit(self.stopped, ())
         except Exception as error:  # whatever it is, the user is told
@@ -80,12 +80,12 @@ class Background(QObject):
         else:
             self._done.emit(self.finished, (result,))
 
-    def _tell(self, done: int, total: int) -> None:
+    def _report(self, done: int, total: int) -> None:
         if self._cancel.is_set():
             raise Cancelled
         self.progressed.emit(done, total)
 
-    def _end(self, signal: Any, said: tuple[Any, ...]) -> None:
+    def _end(self, signal: Any, arguments: tuple[Any, ...]) -> None:
         """Tell it on the GUI thread, where nobody can see that it ended and not know how."""
         self._thread = None
-        signal.emit(*said)
+        signal.emit(*arguments)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-_MARK = "_sam2_makes_current"
+_PATCHED = "_sam2_makes_current"
 
 
 def make_current_when_flushed(canvas: Any) -> None:
@@ -19,7 +19,7 @@ def make_current_when_flushed(canvas: Any) -> None:
         `napari._vispy.canvas.VispyCanvas`. A second call has no effect.
     """
     context, widget = canvas._scene_canvas.context, canvas.native
-    if getattr(context, _MARK, False):
+    if getattr(context, _PATCHED, False):
         return
     finish = context.finish
 
@@ -29,4 +29,4 @@ def make_current_when_flushed(canvas: Any) -> None:
         finish()
 
     context.finish = finish_in_own_context
-    setattr(context, _MARK, True)
+    setattr(context, _PATCHED, True)

@@ -74,7 +74,7 @@ class Fold(QCollapsible):
         title.setToolTip("" if title.text() == self._title else self._title)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Leave the height alone: QCollapsible would cut off labels of several lines."""
+        """Ignore changes of height: QCollapsible would cut off labels of several lines."""
         return False
 
     def _let_grow(self, is_open: bool) -> None:
@@ -83,7 +83,7 @@ class Fold(QCollapsible):
 
 
 def foldable(title: str, content: QWidget, unfolded: bool = True) -> Fold:
-    """Put a part of the dock under a title that folds it away."""
+    """Return a part of the dock below a title that folds it away."""
     fold = Fold(title)
     fold.addWidget(content)
     if unfolded:

@@ -54,19 +54,19 @@ class WrappingRow(QLayout):
         return sum(heights) + self.spacing() * max(len(heights) - 1, 0)
 
     def sizeHint(self) -> QSize:
-        """Ask for one line."""
+        """Return the size of one line."""
         items = self._seen()
         width = sum(item.sizeHint().width() for item in items) + self._gaps(len(items))
         return QSize(width, max((item.sizeHint().height() for item in items), default=0))
 
     def minimumSize(self) -> QSize:
-        """Ask for the widest widget's width."""
+        """Return the width of the widest widget."""
         sizes = [item.minimumSize() for item in self._seen()]
         width = max((size.width() for size in sizes), default=0)
         return QSize(width, max((size.height() for size in sizes), default=0))
 
     def setGeometry(self, rect: QRect) -> None:
-        """Put the widgets in their places."""
+        """Lay out the widgets."""
         super().setGeometry(rect)
         top = rect.top()
         for line in self._lines(rect.width()):

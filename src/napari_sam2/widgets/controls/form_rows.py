@@ -27,7 +27,7 @@ NOT_PAINTED = "Frames this large cannot be painted: correct masks with clicks an
 
 
 def combo_box(tooltip: str, items: Sequence[str] = ()) -> QComboBox:
-    """Make a combo box that shrinks: long names of layers must not widen the dock."""
+    """Return a combo box that shrinks: long names of layers must not widen the dock."""
     combo = QComboBox()
     combo.addItems(list(items))
     combo.setToolTip(tooltip)
@@ -38,12 +38,12 @@ def combo_box(tooltip: str, items: Sequence[str] = ()) -> QComboBox:
 
 
 def button(text: str, tooltip: str) -> QPushButton:
-    """Make a button that takes its share of the row."""
+    """Return a button that takes its share of the row."""
     return _dressed(QPushButton(text), tooltip)
 
 
 def small_button(text: str, tooltip: str) -> QPushButton:
-    """Make a button of which four fit beside each other."""
+    """Return a button of which four fit beside each other."""
     push = _dressed(_SmallButton(text), tooltip)
     push.setStyleSheet("QPushButton { padding: 4px 2px; }")
     return push
@@ -53,7 +53,7 @@ class _SmallButton(QPushButton):
     """Is never narrower than its text, and hardly wider."""
 
     def minimumSizeHint(self) -> QSize:
-        """Ask for the text in the letters that there are now."""
+        """Return the size of the text in the present font."""
         width = self.fontMetrics().horizontalAdvance(self.text()) + BESIDE_TEXT_PX
         return QSize(width, super().minimumSizeHint().height())
 
@@ -65,12 +65,12 @@ def _dressed(push: QPushButton, tooltip: str) -> QPushButton:
 
 
 def row(*widgets: QWidget) -> WrappingRow:
-    """Put widgets side by side, in several lines where they do not fit."""
+    """Lay widgets side by side, in several lines where they do not fit."""
     return WrappingRow(*widgets)
 
 
 def form() -> QFormLayout:
-    """Make a form whose labels are equally wide in every section."""
+    """Return a form whose labels are equally wide in every section."""
     layout = QFormLayout()
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
@@ -106,9 +106,11 @@ class PromptSection(QWidget):
             "tools of the Shapes layer, are taken for the mask itself.",
         )
         self.positive = QRadioButton("Positive")
-        self.positive.setToolTip("A click says: this belongs to the object. Key T switches.")
+        self.positive.setToolTip("Positive clicks: this belongs to the object. Key T switches.")
         self.negative = QRadioButton("Negative")
-        self.negative.setToolTip("A click says: this does not belong to it. Key T switches.")
+        self.negative.setToolTip(
+            "Negative clicks: this does not belong to the object. Key T switches."
+        )
         self.positive.setIcon(disc(POSITIVE))
         self.negative.setIcon(cross(NEGATIVE))
         self.positive.setChecked(True)

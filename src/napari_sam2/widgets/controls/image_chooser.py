@@ -44,7 +44,7 @@ class ImageChoice(QWidget):
         self._viewer = viewer
         self.images = combo_box("The movie, stack or image to work on.")
         self.axes = combo_box(
-            "The axis that the masks are carried along; of the others the plane that the "
+            "The axis along which masks are propagated; of the others, the plane that the "
             "viewer shows is taken. Two axes, time and depth: one click finds a cell in all "
             "planes and follows it in time."
         )
@@ -68,7 +68,7 @@ class ImageChoice(QWidget):
 
     @classmethod
     def at(cls, viewer: "ViewerModel", workspace: "Workspace | None") -> "ImageChoice":
-        """Make one that stands where the viewer's work does; at the first image without any."""
+        """Return a chooser at the image that is worked on; at the first image if there is none."""
         if workspace is None:
             return cls(viewer)
         return cls(viewer, workspace.image, workspace.geometry.along)
@@ -145,9 +145,15 @@ class ImageChoice(QWidget):
     def _watch_names(self, images: list[Image]) -> None:
         for image in self._named:
             image.events.name.disconnect(self._show_names)
+            image.events.data.disconnect(self._data_replaced)
         self._named = images
         for image in images:
             image.events.name.connect(self._show_names)
+            image.events.data.connect(self._data_replaced)
+
+    def _data_replaced(self, event: Any) -> None:
+        if event.source is self.image:
+            self._fill_axes()
 
     def _show_names(self) -> None:
         for index, image in enumerate(self._named):

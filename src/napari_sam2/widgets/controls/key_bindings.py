@@ -131,7 +131,7 @@ class KeyOverlay(QFrame):
         self.show()
 
     def keyPressEvent(self, event: Any) -> None:
-        """Go away; but not for a Shift that a ? begins with."""
+        """Close the list; but not for the Shift of a question mark."""
         if event.key() not in (Qt.Key.Key_Shift, Qt.Key.Key_Control, Qt.Key.Key_Alt):
             self.close()
 

@@ -53,13 +53,13 @@ KEYS = (
     Key("alternative", "Tab", "of a first click: whole, part, sub-part", Where.PROMPTS, True),
     Key("delete", "Delete", "delete the selected clicks or boxes", Where.PROMPTS, True),
     Key("undo", "Control-Z", "undo", is_fixed=True),
-    Key("redo", "Control-Shift-Z", "do it again", is_fixed=True),
+    Key("redo", "Control-Shift-Z", "redo", is_fixed=True),
     Key("pick", "K", "make the object under the mouse current"),
     Key("go_to_current", "G", "go to the current object"),
     Key("show_or_hide", "H", "hide or show the current object"),
     Key("lock_frame", "U", "lock or unlock it in this frame"),
-    Key("next_doubtful", "J", "go to the next doubtful mask"),
-    Key("previous_doubtful", "Shift-J", "go to the doubtful mask before"),
+    Key("next_doubtful", "J", "go to the next mask with low confidence"),
+    Key("previous_doubtful", "Shift-J", "go to the previous mask with low confidence"),
     Key("propagate", "Q", "propagate; then pause, resume"),
     Key("explain", "Shift-/", "list the keys"),
     Key("divide", "D", "the current object divides here", Where.TRACKS, True),
@@ -77,7 +77,7 @@ def key_of(action: str) -> str:
 
 
 def with_written(written: Mapping[str, str]) -> tuple[Key, ...]:
-    """Put written keys in place of the usual ones.
+    """Replace default keys by those that the user wrote.
 
     Parameters
     ----------

@@ -55,7 +55,7 @@ def written_keys() -> dict[str, str]:
 
 
 def _settings(group: str) -> Any:
-    """Get a group of the settings; None where there are none."""
+    """Return a group of the settings; None where there are none."""
     try:
         from napari.settings import get_plugin_settings
     except ImportError:

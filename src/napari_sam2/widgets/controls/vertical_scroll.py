@@ -12,24 +12,28 @@ class TallScroll(QScrollArea):
     ----------
     content
         What is scrolled.
+    has_room_for_bar
+        Whether the minimum width includes the scroll bar; else it covers some of the content
+        where it is needed.
     """
 
-    def __init__(self, content: QWidget) -> None:
+    def __init__(self, content: QWidget, has_room_for_bar: bool = True) -> None:
         super().__init__()
+        self._has_room_for_bar = has_room_for_bar
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFrameShape(QScrollArea.Shape.NoFrame)
         self.setWidgetResizable(True)
         self.setWidget(content)
 
     def minimumSizeHint(self) -> QSize:
-        """Leave room for the content's width."""
+        """Return the width of the content, and little height: it is scrolled."""
         content, bar = self.widget(), self.verticalScrollBar()
         width = 0 if content is None else content.minimumSizeHint().width()
-        width += 0 if bar is None else bar.sizeHint().width()
+        width += bar.sizeHint().width() if bar is not None and self._has_room_for_bar else 0
         return QSize(width, super().minimumSizeHint().height())
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Ask for another width when the content does: with larger letters, say."""
+        """Update the width when the content asks for another one, e.g. with a larger font."""
         if event is not None and event.type() == QEvent.Type.LayoutRequest:
             self.updateGeometry()
         return bool(super().eventFilter(watched, event))
@@ -50,7 +54,7 @@ class TallScroll(QScrollArea):
                 widget.updateGeometry()
 
     def focusNextPrevChild(self, next: bool) -> bool:
-        """Go on with the keyboard; but where a button cannot be pressed any more, stay.
+        """Move the focus by keyboard; stay where a button was disabled under the focus.
 
         Qt would go on to the widget after it, and scroll there: away from under the mouse.
         """

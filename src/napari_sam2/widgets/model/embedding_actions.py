@@ -56,14 +56,16 @@ class EmbeddingActions(QObject):
         )
 
     def _keep(self, keep: bool) -> None:
-        self._annotator.network.submit(lambda owner: owner.keep_embeddings(keep), then=self._say)
+        self._annotator.network.submit(
+            lambda owner: owner.keep_embeddings(keep), then=self._show_sentence
+        )
 
     def _embed_or_stop(self) -> None:
         if self._is_running:
             self._is_stopped = True
             return
         self._is_running, self._is_stopped = True, False
-        self._say("Encoding …")
+        self._show_sentence("Encoding …")
         self._annotator.network.stream(self._steps, each=self._show, then=self._end)
         self._sync()
 
@@ -78,7 +80,7 @@ class EmbeddingActions(QObject):
         done, total = step
         self._section.bar.show()
         self._section.show_progress(done, total)
-        self._say(f"{done} of {total} frames encoded")
+        self._show_sentence(f"{done} of {total} frames encoded")
 
     def _end(self, completed: bool) -> None:
         stopped = self._is_stopped or not completed
@@ -91,14 +93,14 @@ class EmbeddingActions(QObject):
     def _finish(self, text: str) -> None:
         self._is_running = False
         self._section.bar.hide()
-        self._say(text)
+        self._show_sentence(text)
         self._sync()
 
     def _clear(self) -> None:
         self._annotator.network.submit(
             lambda owner: owner.clear_embeddings(),
-            then=lambda freed: self._say(f"{freed / 1e6:.0f} MB of embeddings deleted."),
+            then=lambda freed: self._show_sentence(f"{freed / 1e6:.0f} MB of embeddings deleted."),
         )
 
-    def _say(self, text: str) -> None:
+    def _show_sentence(self, text: str) -> None:
         self._section.show_text(self._section.status, text)

@@ -144,7 +144,7 @@ class ModelChooser(QObject):
         self._models[path] = ModelStatus(entry, file if is_here else None, size)
 
     def _select(self, name: str) -> None:
-        self._say("")
+        self._show_sentence("")
         if name not in self._models and Path(name).is_absolute():
             self._add_file(name)
         model = self._models.get(name)
@@ -153,14 +153,14 @@ class ModelChooser(QObject):
         self.sync()
 
     def _choose_device(self, device: str) -> None:
-        self._say("")
+        self._show_sentence("")
         self._annotator.choose_model(self._in_use[0], device)
         self.sync()
 
     def _download_or_cancel(self) -> None:
         if self._downloading:
             self.jobs.cancel()
-            self._say("Cancelling …")
+            self._show_sentence("Cancelling …")
             return
         model = self._models.get(self.section.shown)
         if model is not None and model.can_download:
@@ -171,7 +171,7 @@ class ModelChooser(QObject):
 
     def _downloaded(self, name: str, path: Path) -> None:
         self._downloading = ""
-        self._say(f"{name} is here.")
+        self._show_sentence(f"{name} is here.")
         self.jobs.list_models(self._show_list)
         if self.section.shown == name:  # the user still wants it
             self._annotator.choose_model(name, self._in_use[1])
@@ -181,11 +181,11 @@ class ModelChooser(QObject):
         if self._downloading and not self.jobs.is_cancelled:
             self.section.show_progress(done, total)
             name = short_name(self._downloading)
-            self._say(f"{name}: {model_texts.progress_text(done, total)}")
+            self._show_sentence(f"{name}: {model_texts.progress_text(done, total)}")
 
     def _measure(self) -> None:
         self._is_measuring, self._speed = True, None
-        self._say("Measuring …")
+        self._show_sentence("Measuring …")
         self._annotator.network.stream(
             lambda owner: owner.measure(), each=self._note_speed, then=self._measured
         )
@@ -197,12 +197,12 @@ class ModelChooser(QObject):
     def _stop_measuring(self, error: Exception) -> None:
         if self._is_measuring and not self._annotator.worker.is_streaming:  # else it was a prompt
             self._is_measuring = False
-            self._say(f"Not measured: {error}")
+            self._show_sentence(f"Not measured: {error}")
             self.sync()
 
     def _measured(self, completed: bool) -> None:
         self._is_measuring = False
-        self._say(f"Measured: {self._speed}" if completed and self._speed else "")
+        self._show_sentence(f"Measured: {self._speed}" if completed and self._speed else "")
         self.jobs.list_models(self._show_list)
         self.sync()
 
@@ -210,9 +210,10 @@ class ModelChooser(QObject):
         model = self._models.get(self.section.shown)
         if model is not None:
             name = short_name(model.entry.name)
-            self._say(f"Reading {name} …")
+            self._show_sentence(f"Reading {name} …")
             self.jobs.verify(
-                model.entry, lambda result: self._say(model_texts.verification(name, result))
+                model.entry,
+                lambda result: self._show_sentence(model_texts.verification(name, result)),
             )
 
     def _remove(self) -> None:
@@ -221,26 +222,26 @@ class ModelChooser(QObject):
             self.jobs.remove(model.entry, self._removed)
 
     def _removed(self, freed: int) -> None:
-        self._say(f"{freed / 1e6:.0f} MB freed.")
+        self._show_sentence(f"{freed / 1e6:.0f} MB freed.")
         self.jobs.list_models(self._show_list)
 
     def _open_registry(self) -> None:
         self.jobs.make_registry_file(self._show_registry)
 
     def _show_registry(self, path: Path) -> None:
-        self._say(f"Your own models: {path}")
+        self._show_sentence(f"Your own models: {path}")
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
 
     def _fail(self, error: Exception) -> None:
         cancelled = type(error).__name__ == "DownloadCancelled"
         self._downloading = ""
-        self._say("Cancelled; what is here is kept." if cancelled else str(error))
+        self._show_sentence("Cancelled; what is here is kept." if cancelled else str(error))
         self.jobs.list_models(self._show_list)
         self.sync()
         if not cancelled:
             report(error)
 
-    def _say(self, text: str) -> None:
+    def _show_sentence(self, text: str) -> None:
         self.section.show_text(self.section.status, text)
 
     def _details(self, model: "ModelStatus | None") -> str:

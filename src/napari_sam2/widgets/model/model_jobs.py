@@ -14,7 +14,7 @@ from napari_sam2.widgets.inference.worker import SessionWorker
 if TYPE_CHECKING:
     from sam2_torch.models.model_entry import ModelEntry
 
-TELL_EVERY_S = 0.1
+REPORT_EVERY_S = 0.1
 CLOSE_TIMEOUT_S = 0.5
 
 
@@ -85,15 +85,15 @@ class ModelJobs(QObject):
     def _fetch(self, entry: "ModelEntry") -> Any:
         from sam2_torch.models.downloads import DownloadCancelled, fetch
 
-        told_s = 0.0
+        reported_s = 0.0
 
         def progress(done: int, total: int | None) -> None:
-            nonlocal told_s
+            nonlocal reported_s
             if self._cancelled.is_set():
                 raise DownloadCancelled(f"the download of {entry.name} was cancelled")
             now = monotonic()
-            if now - told_s > TELL_EVERY_S or done == total:
-                told_s = now
+            if now - reported_s > REPORT_EVERY_S or done == total:
+                reported_s = now
                 self.progressed.emit(done, total)
 
         return fetch(entry, progress=progress)

@@ -86,7 +86,7 @@ class ModelSection(Fold):
         self.model.addItem(CHOOSE_FILE)
         self.model.activated.connect(self._model_activated)
         self.device.activated.connect(lambda: self.device_chosen.emit(self.device.currentText()))
-        self.toggled.connect(self._tell_opened)
+        self.toggled.connect(self._report_opened)
 
     @property
     def shown(self) -> str:
@@ -164,7 +164,7 @@ class ModelSection(Fold):
         self.show_model(name)
         self.selected.emit(name)
 
-    def _tell_opened(self, is_open: bool) -> None:
+    def _report_opened(self, is_open: bool) -> None:
         if is_open:
             self.opened.emit()
 

@@ -17,7 +17,7 @@ class ObjectActions:
     annotator
         Whose objects they are. It says `changed` after each action.
     review
-        Where the doubtful masks are.
+        Finds the masks with low confidence.
     """
 
     def __init__(self, annotator: Annotator, review: Review) -> None:
@@ -67,7 +67,7 @@ class ObjectActions:
                 self._annotator.work.select_object(copy)
 
     def merge(self, object_ids: Sequence[int]) -> None:
-        """Make one object of several: of the current one if it is among them."""
+        """Merge several objects: into the current one if it is among them."""
         workspace = self._annotator.workspace
         if workspace is None or len(object_ids) < 2:
             return
@@ -90,7 +90,7 @@ class ObjectActions:
     def _change_unlocked(
         self, object_ids: Sequence[int], change: Callable[[Sequence[int]], None]
     ) -> None:
-        """Do what would change locked objects only if none is."""
+        """Call a function that changes objects, only if none of them is locked."""
         workspace = self._annotator.workspace
         if workspace is None:
             return
@@ -104,7 +104,7 @@ class ObjectActions:
             change(object_ids)
 
     def go_to(self, object_id: int, frame: int | None = None) -> None:
-        """Make an object the current one, and let the viewer show it.
+        """Select an object, and show it in the viewer.
 
         Parameters
         ----------
@@ -125,16 +125,16 @@ class ObjectActions:
         if self._annotator.workspace is not None:
             self.go_to(self._annotator.workspace.current_object)
 
-    def go_to_doubtful(self, backward: bool = False) -> None:
-        """Go to the next doubtful mask of any object, or to the one before."""
+    def go_to_low_confidence(self, backward: bool = False) -> None:
+        """Go to the next mask with low confidence of any object, or to the previous one."""
         place = self._review.next_place(backward)
         if place is None:
-            self._annotator.noticed.emit("No mask is doubtful.")
+            self._annotator.noticed.emit("No mask has low confidence.")
         else:
             self.go_to(*place)
 
     def pick(self) -> None:
-        """Make the object under the mouse the current one."""
+        """Select the object under the mouse."""
         workspace = self._annotator.workspace
         if workspace is None:
             return

@@ -35,11 +35,9 @@ class ObjectSection(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.table = ObjectTable()
-        self.new = small_button("New", "Start on the next object. Key N in the canvas.")
-        self.copy = small_button(
-            "Copy", "Make another object of the same masks, e.g. for a daughter."
-        )
-        self.merge = small_button("Merge", "Make one object of the selected ones, in every frame.")
+        self.new = small_button("New", "Begin the next object. Key N in the canvas.")
+        self.copy = small_button("Copy", "Copy the object with its masks, e.g. for a daughter.")
+        self.merge = small_button("Merge", "Merge the selected objects into one, in every frame.")
         self.delete = small_button("Delete", "Delete the selected objects, prompts and masks.")
         self.layers = combo_box(
             "Where the masks appear; nothing is lost by changing it. In the layer for all, where "
@@ -53,7 +51,7 @@ class ObjectSection(QWidget):
         layout.addWidget(self.table)
         layout.addLayout(row(self.new, self.copy, self.merge, self.delete))
         fields = form()
-        add_row(fields, "Masks in", self.layers)
+        add_row(fields, "Layers", self.layers)
         layout.addLayout(fields)
         self.table.menu_entries = self._menu_entries
         self.new.clicked.connect(self.created)
@@ -69,7 +67,7 @@ class ObjectSection(QWidget):
         self.fit_table(0)
 
     def fit_table(self, height: int) -> None:
-        """Make the list as high as there is room for, within limits, in whole rows."""
+        """Set the height of the list to the room there is, within limits, in whole rows."""
         row_height = self.table.row_height
         frame = TITLE_PX + 2 * self.table.frameWidth()
         rows = min(max((height - frame) // row_height, LEAST_ROWS), MOST_ROWS)
@@ -99,6 +97,7 @@ class ObjectSection(QWidget):
             ("Show", lambda: table.show_wanted.emit(ids, True)),
             ("Hide", lambda: table.show_wanted.emit(ids, False)),
             ("Show these only", lambda: self._show_only(ids)),
+            *([("Class …", lambda: table.write_class(ids[0]))] if len(ids) == 1 else []),
             ("Copy", lambda: self.duplicated.emit(ids)),
             ("Merge", lambda: self.merged.emit(ids)),
             ("Delete", lambda: self.deleted.emit(ids)),

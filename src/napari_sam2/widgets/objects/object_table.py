@@ -40,18 +40,18 @@ class Column(IntEnum):
     VISIBLE = 6
 
 
-TITLES = ("", "Name", "Class", "Frames", "Sure", "", "")
+TITLES = ("", "Name", "Class", "Frames", "Conf.", "", "")
 WIDTHS_PX = (38, 70, 36, 44, 0, 20, 20)
 FULL_CERTAINTY = "100 %"
-CELL_PADDING_PX = 10
+CELL_PADDING_PX, NUMBER_PADDING_PX = 10, 14
 HEADER_FONT_PX = 11
 TOOLTIPS = (
     "The object's number, which is its value in the Labels layers, and its colour.",
     "Double-click to rename.",
-    "Double-click to write a class, e.g. the type of the cell.",
+    "Class of the object, e.g. the type of the cell. Double-click to change it.",
     "In how many frames the object has a mask.",
-    "How sure the least sure mask is: 100 % minus its doubt. Click on the title to have the "
-    "least sure objects first.",
+    "Confidence of the object's least certain mask. Click on the title to have the least certain "
+    "objects first.",
     "Locked: nothing changes this object's masks.",
     "Shown in the layers.",
 )
@@ -207,7 +207,7 @@ class ObjectTableModel(QAbstractTableModel):
         return flags | Qt.ItemFlag.ItemIsEditable if index.column() in EDITABLE else flags
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
-        """Put the rows in order of a column."""
+        """Sort the rows by a column."""
         self._order = (Column(max(column, 0)), order)
         self.beginResetModel()
         self._rows = self._sorted(self._rows)
@@ -283,6 +283,7 @@ class ObjectTable(QTableView):
 
     def show_rows(self, rows: Sequence[ObjectRow], current: int | None) -> None:
         """Show the objects, and which one is current; what is selected stays selected."""
+        self._fit_columns(rows)
         there = {row.object_id for row in rows}
         still = [i for i in self._selected if i in there]
         changed = current != self._current
@@ -325,12 +326,28 @@ class ObjectTable(QTableView):
             self.setColumnWidth(int(column), width)
         horizontal.setSortIndicator(int(Column.NUMBER), Qt.SortOrder.AscendingOrder)
         self.setSortingEnabled(True)
+        self.setColumnHidden(int(Column.CATEGORY), True)  # until used: names need the room
 
     def _fit_letters(self) -> None:
-        """Make rows as high as the letters need; columns and titles stay, all are to be seen."""
+        """Set the height of rows by the font; columns and titles stay."""
         cast("QHeaderView", self.verticalHeader()).setDefaultSectionSize(self.row_height)
         widest = self.fontMetrics().horizontalAdvance(FULL_CERTAINTY) + CELL_PADDING_PX
         self.setColumnWidth(int(Column.LOWEST), widest)
+
+    def write_class(self, object_id: int) -> None:
+        """Let the user write the class of an object."""
+        self.setColumnHidden(int(Column.CATEGORY), False)
+        row = self.objects.object_ids.index(object_id)
+        self.edit(self.objects.index(row, int(Column.CATEGORY)))
+
+    def _fit_columns(self, rows: Sequence[ObjectRow]) -> None:
+        """Show classes where there are any, and numbers in full."""
+        if any(row.category for row in rows):
+            self.setColumnHidden(int(Column.CATEGORY), False)
+        longest = max((str(row.object_id) for row in rows), key=len, default="")
+        digits = self.fontMetrics().horizontalAdvance(longest)
+        width = max(icons.ICON_PX + digits + NUMBER_PADDING_PX, WIDTHS_PX[Column.NUMBER])
+        self.setColumnWidth(int(Column.NUMBER), width)
 
     def _restore(self) -> None:
         """Select what was selected, in the rows that are there now."""

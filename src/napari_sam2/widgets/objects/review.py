@@ -1,4 +1,4 @@
-"""Keeps up with the masks, a little at a time, and knows which of them are doubtful."""
+"""Keeps up with the masks, a little at a time, and finds those with low confidence."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -97,12 +97,12 @@ class Review(QObject):
         lowest = dict(zip(ids, (1 - self.table.scores.max(1)).tolist(), strict=True))
         return n_frames, {i: sure for i, sure in lowest.items() if n_frames[i]}
 
-    def n_doubtful(self) -> int:
+    def n_low(self) -> int:
         """Count the places to look at."""
         return 0 if self.table is None else len(places_to_review(self.table.scores))
 
     def next_place(self, backward: bool = False) -> tuple[int, int] | None:
-        """Find the next doubtful place after where the viewer is: object id and frame."""
+        """Return object id and frame of the next mask with low confidence."""
         workspace, table = self._workspace, self.table
         if workspace is None or table is None:
             return None

@@ -8,9 +8,9 @@ from napari_sam2.widgets.objects.timeline import ConfidenceTimeline
 from napari_sam2.widgets.objects.timeline_cells import ABSENT_COLOUR, RAMP
 
 LEGEND = (
-    f"<span style='color:{RAMP[0]}'>■</span> sure "
+    f"<span style='color:{RAMP[0]}'>■</span> high "
     f"<span style='color:{RAMP[1]}'>■</span>"
-    f"<span style='color:{RAMP[2]}'>■</span> doubtful "
+    f"<span style='color:{RAMP[2]}'>■</span> low "
     f"<span style='color:{ABSENT_COLOUR}'>—</span> absent "
     f"<span style='background:{RAMP[0]}; color:#ffffff'>&nbsp;<b>|</b>&nbsp;</span> prompt"
 )
@@ -35,14 +35,19 @@ class ReviewSection(QWidget):
         self.legend.setTextFormat(Qt.TextFormat.RichText)
         self.legend.setWordWrap(True)
         self.legend.setToolTip(
-            "Rows are objects, columns are frames. Doubtful: a low predicted IoU, an object that "
+            "Rows are objects, columns are frames. Low: a low predicted IoU, an object that "
             "the network can hardly tell to be there, a jump of area or place, vanishing at once. "
             "A dark line below a cell: locked. Click on a cell to go there."
         )
         self.count = QLabel()
-        self.count.setToolTip("How many places are doubtful, in all objects.")
-        self.previous = small_button("◂", "To the doubtful place before. Key Shift+J.")
-        self.next = button("Next doubtful ▸", "To the next doubtful place of any object. Key J.")
+        self.count.setToolTip("Number of masks with low confidence, in all objects.")
+        self.previous = small_button(
+            "◂", "Go to the previous mask with low confidence. Key Shift+J."
+        )
+        self.next = button(
+            "Next low ▸",
+            "Go to the next mask with low confidence, of any object. Key J.",
+        )
         self.previous.setMaximumWidth(28)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -54,8 +59,8 @@ class ReviewSection(QWidget):
         self.next.clicked.connect(lambda: self.next_wanted.emit(False))
         self.show_count(0)
 
-    def show_count(self, n_doubtful: int) -> None:
-        """Say how many places are doubtful."""
-        self.count.setText(f"{n_doubtful} doubtful" if n_doubtful else "no doubts")
-        self.previous.setEnabled(n_doubtful > 0)
-        self.next.setEnabled(n_doubtful > 0)
+    def show_count(self, n_low: int) -> None:
+        """Show how many masks have low confidence."""
+        self.count.setText(f"{n_low} low" if n_low else "none low")
+        self.previous.setEnabled(n_low > 0)
+        self.next.setEnabled(n_low > 0)

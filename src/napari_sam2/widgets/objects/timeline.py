@@ -122,7 +122,7 @@ class ConfidenceTimeline(QAbstractScrollArea):
         self._view.update()
 
     def suggested_at(self, at: QPoint) -> tuple[int, int] | None:
-        """Find the object id and frame of the suggestion nearest to a position; None if none is."""
+        """Return object id and frame of the suggestion at a position; None if there is none."""
         cell = self.cell_at(at)
         if cell is None:
             return None
@@ -136,7 +136,7 @@ class ConfidenceTimeline(QAbstractScrollArea):
         return (cell[0], frame) if near else None
 
     def menu_at(self, at: QPoint) -> QMenu | None:
-        """Make the menu of the suggestion at a position; None if there is none."""
+        """Return the menu of the suggestion at a position; None if there is none."""
         place = self.suggested_at(at)
         if place is None:
             return None
@@ -155,7 +155,7 @@ class ConfidenceTimeline(QAbstractScrollArea):
             menu.popup(event.globalPos())
 
     def cell_at(self, at: QPoint) -> tuple[int, int] | None:
-        """Find the object id and the frame at a position in the viewport; None beside them."""
+        """Return object id and frame at a position in the viewport; None beside the cells."""
         if self._table is None:
             return None
         ids = self._table.table.object_ids
@@ -167,7 +167,7 @@ class ConfidenceTimeline(QAbstractScrollArea):
         return ids[row], (at.x() - GUTTER_PX) * n_frames // width
 
     def position_of(self, object_id: int, frame: int) -> QPoint:
-        """Find the middle of a cell in the viewport.
+        """Return the middle of a cell in the viewport.
 
         Raises
         ------
@@ -182,12 +182,12 @@ class ConfidenceTimeline(QAbstractScrollArea):
         return QPoint(GUTTER_PX + int(x), y)
 
     def sizeHint(self) -> QSize:
-        """Ask for some rows; more are scrolled."""
+        """Return the size of some rows; more are scrolled."""
         rows = min(max(self._rows, MIN_ROWS), MAX_ROWS)
         return QSize(200, rows * ROW_PX + 2 * self.frameWidth() + 2)
 
     def minimumSizeHint(self) -> QSize:
-        """Ask for as much as `sizeHint` in height."""
+        """Return a size as high as `sizeHint`."""
         return QSize(120, self.sizeHint().height())
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
@@ -226,7 +226,7 @@ class ConfidenceTimeline(QAbstractScrollArea):
         self._point(event)
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
-        """Go along with a dragging mouse."""
+        """Follow a dragging mouse."""
         if event is not None and event.buttons() & Qt.MouseButton.LeftButton:
             self._point(event)
 
@@ -255,12 +255,12 @@ class ConfidenceTimeline(QAbstractScrollArea):
             parts.append(f"object score {statistics.object_score[row, frame]:+.1f}")
         if statistics.given[row, frame]:
             parts.append("given or locked by you")
-        doubt = float(table.scores[row, frame])
-        why = f" ({WHY[Reason(table.reasons[row, frame])]})" if doubt >= 0.05 else ""
+        lack = float(table.scores[row, frame])
+        why = f" ({WHY[Reason(table.reasons[row, frame])]})" if lack >= 0.05 else ""
         if (object_id, frame) in self._suggested:
-            said = self._suggested[object_id, frame]
-            parts.append(f"suggested: {said}; a right click accepts or dismisses it")
-        return "\n".join([*parts, f"doubt {100 * doubt:.0f} %{why}"])
+            words = self._suggested[object_id, frame]
+            parts.append(f"suggested: {words}; a right click accepts or dismisses it")
+        return "\n".join([*parts, f"confidence {100 * (1 - lack):.0f} %{why}"])
 
     def _cells(self, table: ReviewTable, shown: slice) -> NDArray[np.uint32]:
         """Paint the rows that are seen, in the pixels of the screen."""

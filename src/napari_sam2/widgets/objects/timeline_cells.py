@@ -10,8 +10,8 @@ from napari_sam2.masks.mask_statistics import MaskStatistics
 
 ROW_PX = 11  # with the gap above
 SHADES = 64
-UNKNOWN, ABSENT, SURE = 0, 1, 2  # codes; SURE and above are shades of doubt
-RAMP = ("#3f7fbf", "#d9c65a", "#e8541e")  # sure, half, doubtful; also for the colour-blind
+UNKNOWN, ABSENT, CERTAIN = 0, 1, 2  # codes; CERTAIN and above are shades of doubt
+RAMP = ("#3f7fbf", "#d9c65a", "#e8541e")  # high, half, low confidence; also for the colour-blind
 ABSENT_COLOUR = "#8a8f98"
 PROMPTED, LOCKED = "#ffffff", "#202020"
 
@@ -26,14 +26,14 @@ def cell_codes(
     statistics, scores
         N objects, T frames.
     n_columns
-        Pixels. Where several frames share one, the most doubtful is seen.
+        Pixels. Where several frames share one, the least certain one is seen.
 
     Returns
     -------
-    (N, n_columns): 0 unknown, 1 absent, from 2 on shades from sure to doubtful.
+    (N, n_columns): 0 unknown, 1 absent, from 2 on shades from high to low confidence.
     """
-    shades = (SURE + scores * (SHADES - 1)).astype(np.uint8)
-    # an absence that is doubtful has to be seen, too
+    shades = (CERTAIN + scores * (SHADES - 1)).astype(np.uint8)
+    # an absence of low confidence has to be seen, too
     absent = statistics.known & ~statistics.present & (scores < 0.5)
     codes = np.where(statistics.known, shades, UNKNOWN)
     codes[absent] = ABSENT
@@ -83,7 +83,7 @@ def to_columns(cells: NDArray[np.generic], n_columns: int) -> NDArray[np.uint8]:
 
 
 def ticks_at(marked: NDArray[np.bool_], n_columns: int) -> NDArray[np.bool_]:
-    """Put a tick of two pixels into the middle of each marked frame, (N, n_columns)."""
+    """Draw a tick of two pixels in the middle of each marked frame, (N, n_columns)."""
     ticks = np.zeros((marked.shape[0], n_columns), bool)
     rows, frames = np.nonzero(marked)
     middle = ((frames + 0.5) * n_columns / marked.shape[1]).astype(int)

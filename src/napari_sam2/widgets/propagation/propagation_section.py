@@ -66,7 +66,7 @@ class PropagationSection(QWidget):
     def __init__(self, preview: QWidget | None = None) -> None:
         super().__init__()
         self.which = combo_box(
-            "Which objects to carry on. Locked ones stay as they are.",
+            "Objects to propagate. Locked ones stay as they are.",
             [which.value for which in Which],
         )
         self.direction = combo_box(
@@ -76,19 +76,19 @@ class PropagationSection(QWidget):
         self.direction.setCurrentText("Both ways")
         self.range = QLabeledRangeSlider(Qt.Orientation.Horizontal)
         self.range.setEdgeLabelMode(QLabeledRangeSlider.EdgeLabelMode.NoLabel)
-        self.range.setToolTip("The first and the last frame to follow the objects to.")
-        self.follow = QCheckBox("Show frames")
+        self.range.setToolTip("First and last frame to propagate to.")
+        self.follow = QCheckBox("Show each frame")
         self.follow.setChecked(True)
         self.follow.setToolTip(
-            "Show the frames as they are done: the slider goes along. Moving it yourself ends that."
+            "Show each frame as it is done. Moving the slider yourself ends this."
         )
-        self.run = button("Propagate", "Follow the objects through the movie. Key Q.")
-        self.pause = button("Pause", "Stand still after this frame, or go on. Key Q.")
+        self.run = button("Propagate", "Propagate the masks to the other frames. Key Q.")
+        self.pause = button("Pause", "Pause after this frame, or continue. Key Q.")
         self.pause.setCheckable(True)
         self.cancel = button("Stop", "Stop after this frame; what is done stays.")
         self.from_here = small_button(
             "From here on",
-            "After a correction: follow the current object anew from this frame to the last one.",
+            "After a correction: propagate the current object again, from here to the last frame.",
         )
         self.everywhere = small_button(
             "Everywhere",
@@ -141,7 +141,7 @@ class PropagationSection(QWidget):
         """Switch between ready, running and paused."""
         if running and not self.cancel.isEnabled():
             self._set_bar(0, 1)  # not (0, 0): no animations, see the busy sign
-            self.report.tell("starting …")
+            self.report.show_status("starting …")
         self.estimate.setVisible(not running)
         self.cancel.setEnabled(running)
         self.pause.setEnabled(running)
@@ -157,7 +157,9 @@ class PropagationSection(QWidget):
         objects = "1 object" if n_objects == 1 else f"{n_objects} objects"
         total = "" if progress.total is None else f" of {progress.total}"
         time = "" if left is None else f", {duration(left)} left"
-        self.report.tell(f"Frame {progress.frame}: {objects}; {progress.done}{total} frames{time}")
+        self.report.show_status(
+            f"Frame {progress.frame}: {objects}; {progress.done}{total} frames{time}"
+        )
 
     def show_estimate(self, text: str) -> None:
         """Say before it starts how much it is, and how long it will take."""
@@ -168,10 +170,10 @@ class PropagationSection(QWidget):
         self.show_running(False, False)
         self.bar.setRange(0, 1)
         self.bar.reset()
-        self.report.tell(text)
+        self.report.show_status(text)
 
     def start(self) -> None:
-        """Ask for what is set."""
+        """Emit what is set."""
         self.started.emit(self.chosen_direction, self.frames, self.chosen_objects)
 
     def _set_bar(self, done: int, total: int) -> None:

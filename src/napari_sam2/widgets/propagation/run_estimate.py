@@ -1,4 +1,4 @@
-"""What a propagation would take, told before it starts."""
+"""What a propagation would take, estimated before it starts."""
 
 from collections.abc import Collection, Sequence
 from functools import partial
@@ -33,11 +33,11 @@ class Preflight(QObject):
 
     Signals
     -------
-    told
+    estimated
         A line for the user; empty where there is nothing to carry on.
     """
 
-    told = Signal(str)
+    estimated = Signal(str)
 
     def __init__(self, annotator: Annotator) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Preflight(QObject):
         self._asked: tuple[Direction, tuple[int, int] | None, Sequence[int] | None] | None = None
 
     def close(self) -> None:
-        """Ask nothing any more."""
+        """Stop asking."""
         self._timer.stop()
 
     def note(self, progress: Progress) -> None:
@@ -67,9 +67,9 @@ class Preflight(QObject):
         """Tell now what is known, and in a moment what the network says."""
         if not self._size(frames, object_ids)[0]:
             self._timer.stop()
-            self.told.emit("")
+            self.estimated.emit("")
             return
-        self._tell(frames, object_ids, None)
+        self._report(frames, object_ids, None)
         self._asked = direction, frames, object_ids
         self._timer.start()
 
@@ -88,7 +88,7 @@ class Preflight(QObject):
                     frames=frames,
                     object_ids=object_ids,
                 ),
-                then=partial(self._tell, frames, object_ids),
+                then=partial(self._report, frames, object_ids),
             )
 
     def _size(
@@ -103,7 +103,7 @@ class Preflight(QObject):
         wanted = drawn if object_ids is None else drawn.intersection(object_ids)
         return len(wanted), (stop - first) * workspace.geometry.n_planes
 
-    def _tell(
+    def _report(
         self,
         frames: tuple[int, int] | None,
         object_ids: Sequence[int] | None,
@@ -118,7 +118,7 @@ class Preflight(QObject):
         parts.append("time known after a first run" if seconds is None else duration(seconds))
         if found is not None:
             parts.append(f"{_bytes(found.device_bytes)} on {self._annotator.network.device}")
-        self.told.emit(", ".join(parts))
+        self.estimated.emit(", ".join(parts))
 
 
 def estimate(

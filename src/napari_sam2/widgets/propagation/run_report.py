@@ -21,7 +21,7 @@ class RunReport(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.status, self.estimate, self._ruler = QLabel(), QLabel(), QLabel(self)
-        self.estimate.setToolTip("What a run would be, as it is set now.")
+        self.estimate.setToolTip("What a propagation with these settings would take.")
         self._ruler.hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -32,9 +32,9 @@ class RunReport(QWidget):
             layout.addWidget(label, stretch)
         for each in (self.status, self.estimate, self._ruler):
             each.setStyleSheet(PLAIN)
-        self.tell("")
+        self.show_status("")
 
-    def tell(self, text: str) -> None:
+    def show_status(self, text: str) -> None:
         """Say how it goes, or how it ended; an empty text takes no room."""
         self.status.setText(text)
         self.status.setVisible(bool(text))

@@ -62,7 +62,7 @@ class AppearanceSection(QWidget):
             list(DETAIL),
         )
         self.channels = [self._channel_box(colour) for colour in COLOURS]
-        self.preview = button("Preview", "Show this frame as the network sees it.")
+        self.preview = button("Preview", "Show this frame as the model sees it.")
         self.picture = QLabel()
         self.picture.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         self.caption = QLabel()

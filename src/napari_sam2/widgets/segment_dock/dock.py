@@ -13,6 +13,7 @@ from napari_sam2.layers.viewer.image_geometry import is_read_whole
 from napari_sam2.layers.workspace import Workspace
 from napari_sam2.widgets.annotator.annotator_of_viewer import annotator_of
 from napari_sam2.widgets.controls.collapsible import foldable
+from napari_sam2.widgets.controls.dock_page import fill_dock
 from napari_sam2.widgets.controls.form_rows import PromptSection
 from napari_sam2.widgets.controls.image_chooser import ImageChoice
 from napari_sam2.widgets.controls.key_bindings import KeyBindings, KeyOverlay
@@ -57,6 +58,8 @@ class SegmentAndTrack(QWidget):
     -----
     What is done belongs to the viewer's `Annotator`: closing the dock ends nothing.
     """
+
+    _shown: Workspace | None = None  # the image whose frames can be propagated
 
     def __init__(self, viewer: "napari.viewer.Viewer", owner: SessionOwner | None = None) -> None:
         super().__init__()
@@ -109,7 +112,7 @@ class SegmentAndTrack(QWidget):
             signal.disconnect(slot)
 
     def event(self, event: QEvent | None) -> bool:
-        """Notice when napari takes the widget out of its dock, which does not close it."""
+        """Release the viewer when napari takes the widget out of its dock, without closing it."""
         handled = bool(super().event(event))
         if event is not None and event.type() == QEvent.Type.ParentChange:
             if self.parent() is None:
@@ -135,20 +138,23 @@ class SegmentAndTrack(QWidget):
             self.model,
             self.prompts,
             foldable("Objects", self.objects),
-            foldable("Propagate", self.propagation),
-            foldable("Many at once", self.seeds, unfolded=False),
+            foldable("Propagation", self.propagation),
+            foldable("Many objects", self.seeds, unfolded=False),
             foldable("Contrast and detail", self.appearance, unfolded=False),
             foldable("Session", self.session),
         ):
             layout.addWidget(widget)
         layout.addStretch()
         # what to do next, and how sure the masks are, is seen wherever the rest is scrolled to
-        whole = QVBoxLayout(self)
+        page = QWidget()
+        whole = QVBoxLayout(page)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.setSpacing(SPACING_PX)
         whole.addLayout(_inset(self.heading))
+        self.scrolled.setMinimumHeight(1)  # what is above and below it is seen as long as it fits
         whole.addWidget(self.scrolled, stretch=1)
         whole.addLayout(_inset(self.checked))
+        fill_dock(self, page, is_scrolled=False)
 
     def _key_actions(self) -> dict[str, Callable[[], object]]:
         """Say what the keys do."""
@@ -159,8 +165,8 @@ class SegmentAndTrack(QWidget):
             "pick": actions.pick,
             "go_to_current": actions.go_to_current,
             "show_or_hide": actions.show_or_hide_current,
-            "next_doubtful": actions.go_to_doubtful,
-            "previous_doubtful": lambda: actions.go_to_doubtful(backward=True),
+            "next_doubtful": actions.go_to_low_confidence,
+            "previous_doubtful": lambda: actions.go_to_low_confidence(backward=True),
             "lock_frame": actions.lock_or_unlock_frame,
             "propagate": self._propagate_or_pause,
             "explain": self._explain_keys,
@@ -194,7 +200,7 @@ class SegmentAndTrack(QWidget):
         self.propagation.changed.connect(self._estimate)
         self.propagation.follow.toggled.connect(self._follow_toggled)
         self.checking.timeline.pointed.connect(actions.go_to)
-        self.checking.next_wanted.connect(actions.go_to_doubtful)
+        self.checking.next_wanted.connect(actions.go_to_low_confidence)
         self._viewer.dims.events.current_step.connect(self._show_place)
         for signal, slot in self._connections():
             signal.connect(slot)
@@ -207,7 +213,7 @@ class SegmentAndTrack(QWidget):
         self.neighbours.setChecked(self._defaults.preview)
 
     def _read_defaults(self) -> Defaults:
-        """Begin with the user's settings, unless something was done here before."""
+        """Read the user's settings, unless work has begun."""
         defaults = read_defaults()
         if self.annotator.workspace is None and not self.annotator.network.device:
             self.annotator.network.model = (defaults.model, defaults.device)
@@ -228,19 +234,24 @@ class SegmentAndTrack(QWidget):
             (annotator.suggestions.changed, self._show_suggested),
             (self.checking.timeline.decided, annotator.suggestions.decide),
             (self.review.updated, self._show_review),
-            (self.preflight.told, self.propagation.show_estimate),
+            (self.preflight.estimated, self.propagation.show_estimate),
         ]
 
     def _image_chosen(self) -> None:
         self.annotator.choose_image(self.image.image, self.image.frame_axis)
         workspace = self.annotator.workspace
-        self.propagation.show_movie(workspace.geometry.n_times if workspace else 1)
-        self.propagation.show_end("")
-        self.propagation.show_estimate("")
+        self._show_movie()
         if workspace is not None and not (workspace.marks or workspace.masklets.object_ids):
             self.annotator.work.set_per_object(self._defaults.layer_for_each_object)
         if workspace is not None and (workspace.points or workspace.shapes):
             self._open()  # it was left, and is worked on again
+
+    def _show_movie(self) -> None:
+        """Show the frames of the image that is worked on, and no run of another one."""
+        self._shown, workspace = self.annotator.workspace, self.annotator.workspace
+        self.propagation.show_movie(workspace.geometry.n_times if workspace else 1)
+        self.propagation.show_end("")
+        self.propagation.show_estimate("")
 
     def _draw(self, make_layer: Callable[[Workspace], object]) -> None:
         if not self._readiness.when_ready(partial(self._draw_now, make_layer)):
@@ -253,7 +264,7 @@ class SegmentAndTrack(QWidget):
             self._sync()
 
     def _prepare(self) -> Workspace | None:
-        """Get the layers of the image ready, and let the model be loaded right afterwards."""
+        """Prepare the layers of the image, and load the model right afterwards."""
         if self.annotator.workspace is not None and not self.annotator.workspace.marks:
             # the viewer may stand at another plane by now
             self.annotator.choose_image(self.image.image, self.image.frame_axis)
@@ -306,7 +317,8 @@ class SegmentAndTrack(QWidget):
         self.propagation.show_end("Done." if completed else "Stopped; what was done is kept.")
 
     def _show_progress(self, progress: Progress) -> None:
-        self.propagation.show_progress(progress)
+        if self.annotator.propagation.is_running:  # else frames of a run that another model ended
+            self.propagation.show_progress(progress)
         self.preflight.note(progress)
 
     def _estimate(self) -> None:
@@ -326,7 +338,7 @@ class SegmentAndTrack(QWidget):
         locks = frozenset() if workspace is None else frozenset(workspace.locks)
         locked = frozenset(row.object_id for row in rows if row.is_locked)
         self.checking.timeline.show_table(self.review.table, names, locks, locked)
-        self.checking.show_count(self.review.n_doubtful())
+        self.checking.show_count(self.review.n_low())
         self._show_suggested()
         self._show_place()
 
@@ -352,13 +364,17 @@ class SegmentAndTrack(QWidget):
     def _sync(self) -> None:
         """Show the state that the annotator is in."""
         annotator, workspace = self.annotator, self.annotator.workspace
+        if workspace is not self._shown:  # chosen elsewhere, or given another size
+            self._show_movie()
         self._show_hint()
         self.prompts.setEnabled(workspace is not None)
         self.seeds.show_state()
         self.session.show_state()
         running = annotator.propagation.is_running
-        if running or self.propagation.cancel.isEnabled():
-            self.propagation.show_running(running, annotator.propagation.is_paused)
+        if running:
+            self.propagation.show_running(True, annotator.propagation.is_paused)
+        elif self.propagation.cancel.isEnabled():  # left without an end: another model, say
+            self._propagation_ended(False)
         self.objects.setEnabled(workspace is not None)
         if workspace is None:
             self.objects.show_rows([], None)

@@ -47,7 +47,7 @@ class Heading(QWidget):
         self.hint.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         self.strip.hide()
         self.help.setText("?")
-        self.help.setToolTip("The keys. Key ?.")
+        self.help.setToolTip("List of the keys. Key ?.")
         self._arrange_busy()
         self._arrange()
         self._fit()
@@ -84,7 +84,7 @@ class Heading(QWidget):
             self._fit()
 
     def _fit(self) -> None:
-        """Leave room for the longest of all hints, and for pictures below one line."""
+        """Keep room for the longest of all hints, and for pictures below one line."""
         width = self.width() - self.help.sizeHint().width() - BESIDE_PX
         texts = [self._height(text, width) for text in all_steps()]
         pictures = self._height("<b>one line</b>", width) + SPACING_PX + PICTURES_PX

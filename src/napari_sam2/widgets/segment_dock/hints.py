@@ -73,7 +73,7 @@ def next_step(now: Situation) -> str:
     if not now.drawing:
         return "Press <b>Points</b>, then click inside a cell."
     if now.propagating:
-        return "Carrying the masks on. Look around, correct or cancel at any time."
+        return "Propagating. Look around, correct or stop at any time."
     if now.loading:
         return f"Loading {now.loading}. You can click already: nothing gets lost."
     if now.choice:
@@ -108,7 +108,7 @@ def beside_pictures(now: Situation) -> str:
     """Say it in one line, above the pictures of the neighbouring frames."""
     if now.choice:
         return f"Mask <b>{now.choice} of {N_CANDIDATES}</b>. <b>Tab</b>: the next."
-    return "Goes on like this? <b>Propagate</b>."
+    return "Continues like this? <b>Propagate</b>."
 
 
 @cache

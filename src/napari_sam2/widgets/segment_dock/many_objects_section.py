@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from napari_sam2.layers.workspace import Workspace
     from napari_sam2.widgets.annotator.annotator import Annotator
 
+LARGEST_ID = 65535  # of the Labels layers that show masks
 NEW_PER_BOX, ALL_FOR_CURRENT = "A new object each", "All for this object"
 
 
@@ -50,7 +51,7 @@ class SeedsSection(QWidget):
         )
         self.keep_ids = QCheckBox("Keep numbers")
         self.keep_ids.setToolTip(
-            "Objects get the numbers of the labels; those that are taken get new ones."
+            "Objects get the numbers of the labels; where a number is in use, a new one."
         )
         self.keep_ids.setChecked(True)
         layout = form()
@@ -99,7 +100,9 @@ class SeedsSection(QWidget):
             return
         frame = workspace.shown_frame
         if frame is None:
-            self._annotator.noticed.emit("Go to a frame of the movie first: it shows another one.")
+            self._annotator.noticed.emit(
+                "Go to a frame of the movie first: the viewer shows another plane."
+            )
             return
         self._annotator.sessions.files.submit(
             partial(_read, layer, workspace, frame),
@@ -117,6 +120,17 @@ class SeedsSection(QWidget):
         ids = object_ids(workspace, masks, self.keep_ids.isChecked())
         self._annotator.work.add_masks({ids[label]: {frame: mask} for label, mask in masks.items()})
         self._annotator.open()
+        if self.keep_ids.isChecked():
+            self._report_renumbered(ids)
+
+    def _report_renumbered(self, ids: dict[int, int]) -> None:
+        other = {label: object_id for label, object_id in ids.items() if label != object_id}
+        if other:
+            some = ", ".join(f"{label} is object {i}" for label, i in list(other.items())[:3])
+            self._annotator.noticed.emit(
+                f"{len(other)} of {len(ids)} numbers could not be kept (only free ones from 1 to "
+                f"{LARGEST_ID} can): {some}{', …' if len(other) > 3 else '.'}"
+            )
 
 
 def object_ids(workspace: "Workspace", labels: dict[int, SparseMask], keep: bool) -> dict[int, int]:
@@ -127,9 +141,10 @@ def object_ids(workspace: "Workspace", labels: dict[int, SparseMask], keep: bool
     Object id by label: the label itself if it is to be kept and no object of that number has
     been worked on; else a new one.
     """
-    most = 65535  # what Labels layers of masks can show
     free = {
-        label for label in labels if keep and 0 < label <= most and not workspace.is_marked(label)
+        label
+        for label in labels
+        if keep and 0 < label <= LARGEST_ID and not workspace.is_marked(label)
     }
     others = [label for label in labels if label not in free]
     empty = [i for i in workspace.objects.ids if not workspace.is_marked(i) and i not in free]

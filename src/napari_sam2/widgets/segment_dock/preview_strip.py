@@ -50,11 +50,11 @@ class NeighbourStrip(QWidget):
         return f"{number}" if neighbour.mask else f"{number}: absent"
 
     def sizeHint(self) -> QSize:
-        """Ask for nothing as long as there is nothing to show."""
+        """Return no size while there is nothing to show."""
         return QSize(CELLS * 40, LEAST_SIDE_PX if self._shown else 0)
 
     def minimumSizeHint(self) -> QSize:
-        """Do with what there is."""
+        """Accept any size."""
         return QSize(CELLS * 24, self.sizeHint().height())
 
     def rect_of(self, frame: int) -> QRect:

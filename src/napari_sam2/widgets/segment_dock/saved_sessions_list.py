@@ -56,9 +56,13 @@ class SavedSessions(QWidget):
         self.list = QTreeWidget()
         self.status = QLabel()
         self.days = QSpinBox()
-        self.open = button("Open", "Go on with it, in place of what is here. What is here stays.")
-        self.select_old = button("Select older than", "Select all that were not changed since.")
-        self.delete = button("Delete", "Put the selected ones into the trash.")
+        self.open = button(
+            "Open", "Continue this session in place of the present one, which stays saved."
+        )
+        self.select_old = button(
+            "Select older than", "Select all sessions that were not changed since."
+        )
+        self.delete = button("Delete", "Move the selected sessions to the trash.")
         self._arrange()
         self.list.itemSelectionChanged.connect(self._show_possible)
         self.list.itemDoubleClicked.connect(self._open)
@@ -141,13 +145,13 @@ class SavedSessions(QWidget):
 
     def _delete(self) -> None:
         paths = [session.path for session in self._chosen()]
-        self._annotator.sessions.files.submit(lambda: self._put_away(paths), then=self._tell_left)
+        self._annotator.sessions.files.submit(lambda: self._put_away(paths), then=self._report_left)
 
     def _put_away(self, paths: Iterable[Path]) -> list[Path]:
-        """Put files into the trash; returns those that stay."""
+        """Move files to the trash; return those that stay."""
         return [path for path in paths if not self._trash(path)]
 
-    def _tell_left(self, left: list[Path]) -> None:
+    def _report_left(self, left: list[Path]) -> None:
         if left:
             names = ", ".join(path.name for path in left)
             self._annotator.noticed.emit(

@@ -77,7 +77,7 @@ class SessionSection(QWidget):
         path = annotator.sessions.recoverable
         self.reopen.setVisible(path is not None)
         if path is not None:
-            self.reopen.setToolTip(f"Go on where you were on this image: {path}")
+            self.reopen.setToolTip(f"Continue the last session of this image: {path}")
 
     def _save(self) -> None:
         workspace = self._annotator.workspace

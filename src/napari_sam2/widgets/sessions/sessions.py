@@ -143,7 +143,7 @@ class Sessions(QObject):
         self._autosaves.clear()
 
     def _new_autosave(self, workspace: "Workspace") -> Autosave:
-        look = partial(fingerprint, workspace.image, workspace.geometry)
+        look = fingerprint(workspace.image, workspace.geometry)
         autosave = Autosave(self.files, workspace.history, look, self._model)
         autosave.failed.connect(self.failed)
         autosave.noticed.connect(self.noticed)
@@ -190,9 +190,14 @@ class Sessions(QObject):
         self.changed.emit()
 
 
-def fingerprint(image: "Image", geometry: FrameGeometry) -> Fingerprint:
-    """Return the fingerprint of an image layer, of its first channel; reads up to three frames."""
-    return Fingerprint.of(
+def fingerprint(image: "Image", geometry: FrameGeometry) -> Callable[[], Fingerprint]:
+    """Return a function that makes the fingerprint of an image layer as it is now.
+
+    It may be called on any thread, also when the layer has other pixels by then; it reads up to
+    three frames, of the first channel.
+    """
+    return partial(
+        Fingerprint.of,
         LayerFrames(image, geometry, FIRST_CHANNEL),
         image.name,
         place=geometry.place(),

@@ -22,6 +22,7 @@ from napari_sam2.tracks.tracked_movie import Tracked
 from napari_sam2.widgets.annotator.annotator_of_viewer import annotator_of
 from napari_sam2.widgets.controls.background_job import Background
 from napari_sam2.widgets.controls.collapsible import foldable
+from napari_sam2.widgets.controls.dock_page import fill_dock
 from napari_sam2.widgets.controls.notices import report
 from napari_sam2.widgets.controls.vertical_scroll import TallScroll
 from napari_sam2.widgets.tracks_dock.export_section import ExportSection
@@ -110,7 +111,7 @@ class TracksAndNumbers(QWidget):
         self.linker.cancel()
 
     def event(self, event: QEvent | None) -> bool:
-        """Notice when napari takes the widget out of its dock, which does not close it."""
+        """Release the viewer when napari takes the widget out of its dock, without closing it."""
         handled = bool(super().event(event))
         if event is not None and event.type() == QEvent.Type.ParentChange:
             if self.parent() is None:
@@ -120,7 +121,11 @@ class TracksAndNumbers(QWidget):
     def _arrange(self) -> None:
         self.hint.setWordWrap(True)
         suggestions = foldable("Suggestions", self.suggestions)
-        files = _page(foldable("Write", self.export), foldable("Open", self.opening), fills=False)
+        files = _page(
+            foldable("Export tracks", self.export),
+            foldable("Import tracks", self.opening),
+            fills=False,
+        )
         for widget, title in (
             (_page(self.lineage, suggestions), "Lineage"),
             (self.numbers, "Numbers"),
@@ -128,10 +133,12 @@ class TracksAndNumbers(QWidget):
         ):
             self.tabs.addTab(widget, title)
         self.tabs.setElideMode(Qt.TextElideMode.ElideNone)
-        layout = QVBoxLayout(self)
+        page = QWidget()
+        layout = QVBoxLayout(page)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(self.hint)
         layout.addWidget(self.tabs)
+        fill_dock(self, page)
 
     def _connect(self) -> None:
         lineage, annotator = self.lineage, self.annotator
@@ -155,7 +162,7 @@ class TracksAndNumbers(QWidget):
         self.suggestions.decided.connect(self._forget_proposed)
         self.suggestions.listed.connect(self._share_suggestions)
         annotator.suggestions.decided.connect(self.suggestions.decide)
-        self.suggestions.accepted.connect(lambda said: self._try(self.edits.accept, said))
+        self.suggestions.accepted.connect(lambda event: self._try(self.edits.accept, event))
         self.numbers.place_selected.connect(self._go_to)
         self.numbers.measured.connect(self._show_tracks)
         self.opening.opened.connect(lambda tracked: self._try(self.edits.bring_in, tracked))
@@ -203,7 +210,7 @@ class TracksAndNumbers(QWidget):
         )
 
     def _here(self, operation: Callable[[int, int], Any]) -> None:
-        """Do something to the current object in the shown frame."""
+        """Call a function with the current object and the shown frame."""
         workspace = self.annotator.workspace
         frame = None if workspace is None else workspace.shown_frame
         if frame is not None:
@@ -222,7 +229,7 @@ class TracksAndNumbers(QWidget):
         self._here(lambda current, frame: self.edits.swap(current, other, frame))
 
     def _try(self, operation: Callable[..., Any], *arguments: Any) -> None:
-        """Do it once nothing is propagated any more, or say why it makes no sense."""
+        """Call a function once no propagation runs; report why it cannot be done."""
 
         def attempt() -> None:
             try:
@@ -355,7 +362,7 @@ class TracksAndNumbers(QWidget):
 
 
 def _page(*parts: QWidget, fills: bool = True) -> TallScroll:
-    """Put parts below each other, of which the last one fills the rest, or none does."""
+    """Lay parts below each other; the last one fills the rest, or none does."""
     page = QWidget()
     layout = QVBoxLayout(page)
     for part in parts:

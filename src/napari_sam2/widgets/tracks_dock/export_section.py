@@ -34,19 +34,19 @@ class ExportSection(QWidget):
         super().__init__()
         self._tracked = tracked
         self._confirmed: Path | None = None
-        self.form = combo_box("What kind of file to write", [f.name for f in FORMATS.values()])
+        self.format = combo_box("Format of the exported file", [f.name for f in FORMATS.values()])
         self.path = QLineEdit()
-        self.browse = button("Choose…", "Choose where to write")
-        start = button("Export", "Write all objects with masks")
-        self.job = JobPanel(start, "Stop; nothing is left of the new file", "nothing was written")
+        self.browse = button("Choose…", "Choose the file to export to")
+        start = button("Export", "Export all objects that have masks")
+        self.job = JobPanel(start, "Stop; the unfinished file is removed", "nothing was exported")
         self._arrange()
         self._connect()
-        self._form_chosen()
+        self._format_chosen()
 
     @property
     def suffix(self) -> str:
         """The suffix of the chosen form."""
-        return list(FORMATS)[self.form.currentIndex()]
+        return list(FORMATS)[self.format.currentIndex()]
 
     def close_section(self) -> None:
         """Stop what is being written."""
@@ -54,23 +54,23 @@ class ExportSection(QWidget):
 
     def _arrange(self) -> None:
         self.path.setPlaceholderText("File to write")
-        self.path.setToolTip("Where to write; the suffix says the form.")
+        self.path.setToolTip("File to export to; the suffix selects the format.")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         fields = form()
-        add_row(fields, "Form", self.form)
+        add_row(fields, "Format", self.format)
         add_row(fields, "File", self.path)
         layout.addLayout(fields)
         layout.addLayout(row(self.browse))
         layout.addWidget(self.job)
 
     def _connect(self) -> None:
-        self.form.currentIndexChanged.connect(self._form_chosen)
+        self.format.currentIndexChanged.connect(self._format_chosen)
         self.browse.clicked.connect(self._browse)
         self.job.start.clicked.connect(self._start)
         self.job.finished.connect(lambda path: self.job.show_end(f"Written: {path}"))
 
-    def _form_chosen(self) -> None:
+    def _format_chosen(self) -> None:
         self.job.state.setText(_HINTS.get(self.suffix, ""))
         text = self.path.text()
         if text:

@@ -43,30 +43,36 @@ class LineageSection(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._names: dict[int, str] = {}
-        self.current = combo_box("The current object, of which the next marks are")
+        self.current = combo_box("The current object: new prompts belong to it")
         self.family = QLabel()
         self.divide = button(
             f"Divides here ({DIVIDE_KEY})",
-            "The object ends before this frame; two daughters begin in it and are followed.",
+            "The object ends before this frame; two daughters begin in it and are propagated.",
         )
         self.seeding = combo_box(
             "What the daughters begin with. “The network's own masks” are the two that lie apart "
             "among those that a click into each half can mean.",
             list(Seeding),
         )
-        self.remember = QCheckBox("Daughters remember the mother")
+        self.remember = QCheckBox("Daughters keep the mother's memory")
         self.remember.setToolTip(
             "The network remembers of the daughters what it remembers of their mother. Off is "
             "better wherever it was measured: with it, both masks tend to become both daughters."
         )
         self.cut_here = button("Cut", "From this frame on it is another object.")
-        self.split_here = button("Split", "Two cells were one object: part them from here on.")
-        self.end_here = button("Ends", "This is its last frame: it dies, or leaves.")
+        self.split_here = button(
+            "Split", "Split two cells that share one object, from this frame on."
+        )
+        self.end_here = button("Ends here", "This is its last frame: it dies, or leaves the image.")
         self.other = combo_box("The other object")
-        self.swap = button("Swap", "Exchange both from this frame on.")
-        self.merge = button("Merge", "Make both one object: the current one.")
-        self.link = button("Mother", "The other one is the mother of the current one.")
-        self.unlink = button("No mother", "The current object comes from no division.")
+        self.swap = button("Swap", "Exchange the two objects from this frame on.")
+        self.merge = button("Merge", "Merge both objects into the current one.")
+        self.link = button(
+            "Daughter of other", "The current object is a daughter of the other one."
+        )
+        self.unlink = button(
+            "Not a daughter", "The current object is not a daughter of any object."
+        )
         self.tracks = QCheckBox("Show tracks in the viewer")
         self._arrange()
         self._connect()
@@ -126,12 +132,12 @@ class LineageSection(QWidget):
         layout.addWidget(self.family)
         layout.addWidget(self.divide)
         fields = form()
-        add_row(fields, "Seeds", self.seeding)
+        add_row(fields, "Daughters", self.seeding)
         layout.addLayout(fields)
         layout.addWidget(self.remember)
         layout.addLayout(row(self.cut_here, self.split_here, self.end_here))
         fields = form()
-        add_row(fields, "And", self.other)
+        add_row(fields, "Other object", self.other)
         layout.addLayout(fields)
         layout.addLayout(row(self.swap, self.merge))
         layout.addLayout(row(self.link, self.unlink))

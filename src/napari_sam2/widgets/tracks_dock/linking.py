@@ -47,7 +47,7 @@ class LinkJob:
         self.result: Tracked | None = None
 
     def run(self, owner: "SessionOwner") -> Iterator[int]:
-        """Do it; yields how many frames are done."""
+        """Link the objects; yield how many frames are done."""
         session = owner.another_session(self._frames)
         linking = Linking(session, self._labels, divisions=self._divisions)
         yield from linking.run()

@@ -46,7 +46,7 @@ class NumbersSection(QWidget):
         self._objects = self._tracks = collect(())
         self._selected: tuple[int, ...] = ()
         start = button("Measure all", "Shapes and intensities of all objects in all frames")
-        self.job = JobPanel(start, "Stop; the numbers from before stay", "nothing was measured")
+        self.job = JobPanel(start, "Stop; the earlier numbers stay", "nothing was measured")
         self.quantity = combo_box("What to plot over the frames")
         self.plot = LinePlot("Click to go to a frame.", PLOT_HEIGHT_PX)
         self.which = combo_box("What the table lists", (OBJECTS, TRACKS))

@@ -55,8 +55,8 @@ class OpenSection(QWidget):
             "says who is who. The masks stay as they are.",
             list(Identities),
         )
-        start = button("Open tracks…", "Read masks and tracks, to be corrected here")
-        self.job = JobPanel(start, "Stop; nothing is taken", "nothing was taken")
+        start = button("Import…", "Import masks and tracks, to correct them here")
+        self.job = JobPanel(start, "Stop; nothing is imported", "nothing was imported")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         fields = form()
@@ -76,7 +76,7 @@ class OpenSection(QWidget):
         self._read(path.name, partial(_read_file, path))
 
     def menu(self) -> QMenu:
-        """Make the menu of what can be opened."""
+        """Return the menu of what can be imported."""
         menu = QMenu(self)
         menu.addAction("A label movie or session…", self._choose_file)
         menu.addAction("A folder: .ctc, .geff, .ome.zarr…", self._choose_folder)

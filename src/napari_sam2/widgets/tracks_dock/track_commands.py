@@ -126,7 +126,7 @@ class TrackEdits:
         return (first, first + 1), changes
 
     def cut(self, object_id: int, frame: int) -> int:
-        """Make another object of what comes from a frame on; returns its id."""
+        """Cut a track: its masks from a frame on become another object, whose id is returned."""
         workspace = self._workspace()
         frame, new_id = self._begin(frame), workspace.objects.next_id()
         values, shape = workspace.history.values, workspace.geometry.frame_shape
@@ -155,7 +155,7 @@ class TrackEdits:
         self._do(Action.SWAP, changes, first, frame)
 
     def merge(self, first: int, second: int) -> None:
-        """Make one object of two."""
+        """Merge two objects."""
         workspace = self._workspace()
         values, shape = workspace.history.values, workspace.geometry.frame_shape
         self._do(Action.MERGE, track_edits.merge(values, first, second, shape), first)
@@ -169,7 +169,7 @@ class TrackEdits:
         self._do(Action.END, changes, object_id, frame)
 
     def link(self, mother: int, daughter: int, frame: int | None = None) -> None:
-        """Make one object the daughter of another, from its first mask on by default."""
+        """Link an object as daughter of another, from its first mask on by default."""
         workspace = self._workspace()
         if frame is None:
             known = workspace.masklets.frames(daughter)
@@ -201,7 +201,7 @@ class TrackEdits:
         self._annotator.work.perform(Action.OPEN, changes, f"{n} object{'s' * (n != 1)}")
 
     def accept(self, suggestion: Suggestion) -> None:
-        """Do what a suggestion says."""
+        """Apply a suggestion."""
         first, *others = suggestion.object_ids
         if suggestion.kind is Kind.DIVISION:
             self._accept_division(first, others, suggestion.frame)
@@ -216,7 +216,7 @@ class TrackEdits:
             self._do(Action.LINK, changes, first, suggestion.frame)
 
     def _accept_division(self, mother: int, others: list[int], frame: int) -> None:
-        """Make daughters of those that are there already; the mother's rest is the other one."""
+        """Link existing objects as daughters; the rest of the mother becomes the other daughter."""
         if not others:
             self.divide(mother, frame)
             return

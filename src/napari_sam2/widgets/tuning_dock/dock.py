@@ -14,6 +14,7 @@ from napari_sam2.layers.viewer.image_geometry import LayerFrames
 from napari_sam2.layers.workspace import Workspace
 from napari_sam2.movies.background_threads import background_thread
 from napari_sam2.widgets.annotator.annotator_of_viewer import annotator_of
+from napari_sam2.widgets.controls.dock_page import fill_dock
 from napari_sam2.widgets.controls.notices import report
 from napari_sam2.widgets.inference.session_owner import SessionOwner
 from napari_sam2.widgets.tuning_dock.process import TuningProcess, TuningRequest
@@ -79,7 +80,7 @@ class TuneToMyData(QWidget):
         self._clean_up()
 
     def event(self, event: QEvent | None) -> bool:
-        """Notice when napari takes the widget out of its dock, which does not close it."""
+        """Release the viewer when napari takes the widget out of its dock, without closing it."""
         handled = bool(super().event(event))
         if event is not None and event.type() == QEvent.Type.ParentChange:
             if self.parent() is None:
@@ -92,12 +93,14 @@ class TuneToMyData(QWidget):
         return self._preparing is not None or self.process.is_running
 
     def _arrange(self) -> None:
-        layout = QVBoxLayout(self)
+        page = QWidget()
+        layout = QVBoxLayout(page)
         layout.setContentsMargins(8, 4, 8, 4)
         layout.setSpacing(6)
         for widget in (self.data, self.settings, self.run, self.result):
             layout.addWidget(widget)
         layout.addStretch()
+        fill_dock(self, page)
 
     def _connect(self) -> None:
         self.data.changed.connect(self._sync)

@@ -76,7 +76,7 @@ class TuningProcess(QObject):
         super().__init__(parent)
         self._folder: Path | None = None
         self._result: dict[str, Any] | None = None
-        self._said: deque[str] = deque(maxlen=KEPT_LINES)
+        self._lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._is_given_up = False
         self._process = QProcess(self)
         self._process.readyReadStandardOutput.connect(self._read_events)
@@ -93,7 +93,7 @@ class TuningProcess(QObject):
         """Start the training; one at a time."""
         assert not self.is_running
         self._folder, self._result, self._is_given_up = request.folder, None, False
-        self._said.clear()
+        self._lines.clear()
         request.folder.mkdir(parents=True, exist_ok=True)
         self._process.start(sys.executable, request.arguments())
 
@@ -117,9 +117,9 @@ class TuningProcess(QObject):
             except ValueError:
                 continue  # something else that a library printed
             if isinstance(event, dict):
-                self._tell(event)
+                self._report(event)
 
-    def _tell(self, event: dict[str, Any]) -> None:
+    def _report(self, event: dict[str, Any]) -> None:
         kind = event.pop("event", None)
         if kind == "stage":
             self.staged.emit(event["name"], event["done"], event["total"])
@@ -130,7 +130,7 @@ class TuningProcess(QObject):
 
     def _read_errors(self) -> None:
         text = bytes(self._process.readAllStandardError().data()).decode("utf-8", "replace")
-        self._said.extend(line for line in text.splitlines() if line.strip())
+        self._lines.extend(line for line in text.splitlines() if line.strip())
 
     def _not_started(self, error: Any) -> None:
         if error == QProcess.ProcessError.FailedToStart:
@@ -147,8 +147,8 @@ class TuningProcess(QObject):
             self.failed.emit(self._why(code))
 
     def _why(self, code: int) -> str:
-        said = [line for line in self._said if line.startswith("napari-sam2: ")]
-        if said:
-            return said[-1].removeprefix("napari-sam2: ")
-        last = self._said[-1] if self._said else "it said nothing"
+        errors = [line for line in self._lines if line.startswith("napari-sam2: ")]
+        if errors:
+            return errors[-1].removeprefix("napari-sam2: ")
+        last = self._lines[-1] if self._lines else "it printed nothing"
         return f"Training ended with code {code}: {last}"

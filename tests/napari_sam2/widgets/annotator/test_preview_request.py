@@ -170,7 +170,7 @@ def test_pictures_that_come_and_go_move_nothing(dock, qtbot):
     def places():
         return [widget.mapTo(dock, QPoint(0, 0)) for widget in below]
 
-    assert dock.heading.strip.isVisible() and "Goes on like this" in dock.heading.hint.text()
+    assert dock.heading.strip.isVisible() and "Continues like this" in dock.heading.hint.text()
     before = places()
     dock.annotator.viewer.layers["movie clicks"].add((4, 20, 20))
     assert not dock.heading.strip.isVisible() and places() == before
@@ -178,4 +178,4 @@ def test_pictures_that_come_and_go_move_nothing(dock, qtbot):
     assert dock.heading.strip.isVisible() and places() == before
     dock.neighbours.click()
     assert not dock.heading.strip.isVisible() and places() == before
-    assert "Goes on like this" not in dock.heading.hint.text()
+    assert "Continues like this" not in dock.heading.hint.text()

@@ -32,7 +32,7 @@ def registry(hub, tmp_path, monkeypatch):
     )
     monkeypatch.setenv("NAPARI_SAM2_MODELS", str(path))
     monkeypatch.setenv("NAPARI_SAM2_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(model_jobs, "TELL_EVERY_S", 0.0)
+    monkeypatch.setattr(model_jobs, "REPORT_EVERY_S", 0.0)
     return path
 
 

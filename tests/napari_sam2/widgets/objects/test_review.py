@@ -52,7 +52,7 @@ def test_rows_say_what_there_is(annotator, review, qtbot):
     (row,) = review.rows()
     assert (row.object_id, row.name, row.n_frames, row.is_visible) == (1, "Object 1", 4, False)
     assert row.lowest == 0  # the area jumps by a factor of four
-    assert review.n_doubtful() == 1
+    assert review.n_low() == 1
 
 
 def test_a_new_object_is_a_row_at_once(annotator, review):
@@ -65,11 +65,11 @@ def test_a_prompted_frame_is_not_doubted(annotator, review, qtbot):
     paint(annotator, 1, 0, disc(10))
     paint(annotator, 1, 1, disc(40))
     annotator.changed.emit()
-    qtbot.waitUntil(lambda: review.n_doubtful() == 1)
+    qtbot.waitUntil(lambda: review.n_low() == 1)
     assert review.next_place() == (1, 1)
     annotator.workspace.prompt_with_points().add([[0, 15, 10], [1, 15, 40]])
     annotator.changed.emit()
-    qtbot.waitUntil(lambda: review.n_doubtful() == 0)
+    qtbot.waitUntil(lambda: review.n_low() == 0)
     assert review.next_place() is None
 
 
@@ -103,7 +103,7 @@ def test_another_image_has_other_objects(annotator, review, qtbot):
     assert review.table.scores.shape == (1, 3)
     annotator.choose_image(None)
     qtbot.waitUntil(lambda: review.is_up_to_date)
-    assert (review.rows(), review.table, review.n_doubtful()) == ([], None, 0)
+    assert (review.rows(), review.table, review.n_low()) == ([], None, 0)
 
 
 def test_objects_that_are_deleted_leave(annotator, review, qtbot):

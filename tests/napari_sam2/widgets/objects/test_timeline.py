@@ -12,9 +12,9 @@ from napari_sam2.masks.quality import ReviewTable
 from napari_sam2.widgets.objects.timeline import GUTTER_PX, LINE, ConfidenceTimeline
 from napari_sam2.widgets.objects.timeline_cells import (
     ABSENT,
+    CERTAIN,
     ROW_PX,
     SHADES,
-    SURE,
     UNKNOWN,
     cell_codes,
     cell_image,
@@ -22,7 +22,7 @@ from napari_sam2.widgets.objects.timeline_cells import (
 
 LEFT = Qt.MouseButton.LeftButton
 N_FRAMES = 20
-WORST = SURE + SHADES - 1
+WORST = CERTAIN + SHADES - 1
 
 
 def make_table(object_ids=(1, 2, 5), n_frames=N_FRAMES):
@@ -73,8 +73,8 @@ def alike(one, other):
 def test_codes_of_cells():
     table = make_table()
     codes = cell_codes(table.table.statistics, table.scores, N_FRAMES)
-    assert codes[0, 0] == SURE
-    assert codes[1, 9] < SURE + SHADES // 4
+    assert codes[0, 0] == CERTAIN
+    assert codes[1, 9] < CERTAIN + SHADES // 4
     assert (codes[1, 10:18] == ABSENT).all()
     assert (codes[:, 18:] == UNKNOWN).all()
     assert codes[2, 7] == WORST
@@ -148,7 +148,7 @@ def test_hovering_tells_the_numbers(timeline, qtbot):
     told = timeline.describe(5, 7)
     assert told.startswith("Object 5, frame 7")
     assert "area 100 pixels" in told
-    assert "doubt 100 % (low predicted IoU)" in told
+    assert "confidence 0 % (low predicted IoU)" in told
     assert "absent" in timeline.describe(2, 14)
     assert "not segmented yet" in timeline.describe(1, 19)
     assert "by you" in timeline.describe(1, 0)

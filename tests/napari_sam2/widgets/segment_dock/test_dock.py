@@ -145,7 +145,7 @@ def test_one_layer_for_all(dock, viewer, qtbot):
     dock.objects.layers.setCurrentIndex(1)
     dock.objects.layers.activated.emit(1)
     assert "movie objects" in viewer.layers
-    assert "Object 1" not in viewer.layers
+    qtbot.waitUntil(lambda: "Object 1" not in viewer.layers)  # one in each turn
     assert viewer.layers["movie objects"].data[0, 10, 10] == 1
 
 

@@ -245,14 +245,14 @@ def test_a_click_in_the_timeline_goes_there(dock, viewer, qtbot):
 
 def test_keys_go_from_doubt_to_doubt(dock, viewer, qtbot):
     propagate(dock, qtbot)
-    assert dock.checking.count.text() == "no doubts"
+    assert dock.checking.count.text() == "none low"
     masklets = dock.annotator.workspace.masklets
     big = np.zeros((60, 100), bool)
     big[10:50, 20:60] = True
     masklets.paint(1, 5, big)  # as a propagation that went wrong would
     masklets.paint(2, 3, big)
     dock.annotator.changed.emit()
-    qtbot.waitUntil(lambda: dock.checking.count.text() == "2 doubtful")
+    qtbot.waitUntil(lambda: dock.checking.count.text() == "2 low")
     viewer.dims.set_point(0, 0)
     places = []
     for key, modifier in ((Qt.Key.Key_J, None), (Qt.Key.Key_J, None), (Qt.Key.Key_J, SHIFT)):
@@ -380,9 +380,9 @@ def test_a_closed_dock_leaves_the_keys(dock, viewer):
 def test_nothing_under_the_mouse_is_told(dock, viewer, qtbot):
     told = []
     notification_manager.notification_ready.connect(told.append)
-    dock.actions_of_objects.go_to_doubtful()
+    dock.actions_of_objects.go_to_low_confidence()
     notification_manager.notification_ready.disconnect(told.append)
-    assert "No mask is doubtful" in told[0].message
+    assert "No mask has low confidence" in told[0].message
 
 
 def test_a_padlock_protects_an_object(dock, viewer, qtbot):

@@ -363,7 +363,7 @@ def test_an_image_is_recognised_whichever_channel_is_shown():
     viewer = ViewerModel()
     channels = np.stack([MOVIE, MOVIE[::-1]], axis=1)
     image = viewer.add_image(channels, axis_labels=("t", "c", "y", "x"))
-    seen = [fingerprint(image, FrameGeometry.of(image, point=(0, c, 0, 0))) for c in (0, 1)]
+    seen = [fingerprint(image, FrameGeometry.of(image, point=(0, c, 0, 0)))() for c in (0, 1)]
     assert seen[0] == seen[1]
     # what is measured and saved of it is what is chosen
     second = LayerFrames(image, FrameGeometry.of(image), Appearance(channels=(1,)))

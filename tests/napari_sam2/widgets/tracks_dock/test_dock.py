@@ -209,7 +209,7 @@ def test_every_division_made_with_the_key_is_in_every_export(
     masklets = dock.annotator.workspace.masklets
     for suffix, form in FORMATS.items():
         path = tmp_path / f"cells{suffix}"
-        dock.export.form.setCurrentText(form.name)
+        dock.export.format.setCurrentText(form.name)
         dock.export.path.setText(str(path))
         with qtbot.waitSignal(dock.export.job.background.finished, timeout=20_000):
             qtbot.mouseClick(dock.export.job.start, LEFT)

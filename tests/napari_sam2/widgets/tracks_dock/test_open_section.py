@@ -176,7 +176,7 @@ def test_linking_can_be_cancelled_and_nothing_is_taken(
     viewer.add_labels(labels_of_each_frame(), name="cellpose")
     dock.opening.identities.setCurrentText(Identities.LINKED)
     choose(qtbot, dock, "cellpose")
-    assert dock.opening.job.state.text() == "Cancelled; nothing was taken."
+    assert dock.opening.job.state.text() == "Cancelled; nothing was imported."
     assert max(told) < 5 and frames(dock) == {}
 
 
@@ -202,7 +202,7 @@ def test_something_else_that_fails_does_not_end_the_linking(
     def show_and_fail(done: int, total: int, doing: str | None = None) -> None:
         show(done, total, doing)
         if done == 1:  # as a click does that is answered meanwhile
-            dock.annotator.failed.emit(ValueError("this click cannot be answered"))
+            dock.annotator.fail(ValueError("this click cannot be answered"))
             goes_on.append(dock.opening.job.cancel.isEnabled())
 
     goes_on: list[bool] = []
