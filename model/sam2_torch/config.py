@@ -9,8 +9,28 @@ from typing import Any, ClassVar, Literal, TypeAlias, get_args
 Version: TypeAlias = Literal["2.0", "2.1"]
 
 
+class _InputSize:
+    """Sizes that follow from the side of the square input, the same for all networks."""
+
+    image_size: int
+
+    @property
+    def embedding_size(self) -> int:
+        """Side of the image embedding (stride 16)."""
+        return self.image_size // 16
+
+    @property
+    def logits_size(self) -> int:
+        """Side of the mask logits (stride 4)."""
+        return self.image_size // 4
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a dictionary that can be written as JSON."""
+        return asdict(self)  # type: ignore[call-overload]  # of the dataclasses below
+
+
 @dataclass(frozen=True)
-class SAM2Config:
+class SAM2Config(_InputSize):
     """Sizes of one network.
 
     Parameters
@@ -47,20 +67,6 @@ class SAM2Config:
     memory_layers: int = 4
     memory_feedforward: int = 2048
     memory_dim: int = 64
-
-    @property
-    def embedding_size(self) -> int:
-        """Side of the image embedding (stride 16)."""
-        return self.image_size // 16
-
-    @property
-    def logits_size(self) -> int:
-        """Side of the mask logits (stride 4)."""
-        return self.image_size // 4
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return a dictionary that can be written as JSON."""
-        return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "SAM2Config":
@@ -160,7 +166,7 @@ CELLS_NANO = SAM2Config(
 
 
 @dataclass(frozen=True)
-class SAM1Config:
+class SAM1Config(_InputSize):
     """Sizes of one network.
 
     Parameters
@@ -186,20 +192,6 @@ class SAM1Config:
 
     keep_aspect: ClassVar[bool] = True
     """Images are fitted into the input, and padded below and to the right."""
-
-    @property
-    def embedding_size(self) -> int:
-        """Side of the image embedding (stride 16)."""
-        return self.image_size // 16
-
-    @property
-    def logits_size(self) -> int:
-        """Side of the mask logits (stride 4)."""
-        return self.image_size // 4
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-able dictionary."""
-        return asdict(self)
 
 
 SAM1_NETWORKS = {
