@@ -73,9 +73,9 @@ def test_export_writes_the_chosen_form(qtbot: Any, tracked: Tracked, tmp_path: P
     section = ExportSection(lambda: tracked)
     qtbot.addWidget(section)
     section.path.setText(str(tmp_path / "cells"))
-    section.form.setCurrentText("GEFF (graph of tracks)")
+    section.format.setCurrentText("GEFF (graph of tracks)")
     assert section.path.text().endswith("cells.geff")
-    section.form.setCurrentText("Cell Tracking Challenge")
+    section.format.setCurrentText("Cell Tracking Challenge")
     with qtbot.waitSignal(section.job.background.finished, timeout=20_000):
         qtbot.mouseClick(section.job.start, LEFT)
     assert (tmp_path / "cells.ctc" / "res_track.txt").read_text() == "1 0 3 0\n3 0 3 0\n"
@@ -98,7 +98,7 @@ def test_export_says_what_is_missing_and_what_went_wrong(
     with qtbot.waitSignal(section.job.failed, timeout=20_000) as failed:
         qtbot.mouseClick(section.job.start, LEFT)
     assert isinstance(failed.args[0], FileNotFoundError)
-    assert section.job.start.isEnabled() and "Nothing was written" in section.job.state.text()
+    assert section.job.start.isEnabled() and "Nothing was exported" in section.job.state.text()
 
 
 @pytest.mark.parametrize(
