@@ -21,6 +21,7 @@ FOLDER_CONTENTS = {
 
 _MARKED = {".ome.zarr": ".zattrs", ".geff": ".zattrs", ".ctc": "mask*.tif"}
 _TABLES = (b"object,name,", b"object,frame,score", b"frame,mother,daughter1,")
+LEAST_FREE_BYTES = 1 << 20  # how much the masks will take is not known before they are there
 _LOOKED_AT = 1 << 16  # bytes at both ends of a file
 
 
@@ -181,7 +182,7 @@ def _is_own_file(path: Path) -> bool:
 
 
 def _check_writable(output: Path) -> None:
-    """Try to make a file in the folder, or in the nearest one around it that is there.
+    """Write a small file in the folder, or in the nearest one around it that exists.
 
     Raises
     ------
@@ -191,7 +192,7 @@ def _check_writable(output: Path) -> None:
     folder = next(parent for parent in output.absolute().parents if parent.exists())
     trial = local_files.temporary_path(folder / "trial")
     try:
-        trial.touch(exist_ok=False)
+        trial.write_bytes(bytes(LEAST_FREE_BYTES))  # a full disk still takes names
     except OSError as error:
         raise _not_writable(output, error) from error
     finally:

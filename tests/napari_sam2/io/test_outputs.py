@@ -1,5 +1,6 @@
 """What may be written: nothing of a user's is replaced by accident."""
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -130,3 +131,14 @@ def test_the_second_file_of_an_output_is_checked_too(
     assert main("export labels.tif -o raw.csv --overwrite".split()) == 0
     assert SIGNATURE  # tables are known by their header
     assert main("export labels.tif -o raw.csv".split()) == 0
+
+
+def test_a_full_disk_is_found_before_any_work(tmp_path, monkeypatch):
+    def full(path: Path, content: bytes) -> None:
+        path.touch()  # names still fit
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match=r"out.tif: cannot be written \(No space left on device\)"):
+        check_outputs([tmp_path / "out.tif"])
+    assert not list(tmp_path.iterdir())

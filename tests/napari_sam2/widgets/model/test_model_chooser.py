@@ -89,7 +89,7 @@ def still_answers(dock, viewer, qtbot):
 def test_all_models_are_listed(dock):
     combo = dock.model.model
     names = [combo.itemData(i) for i in range(combo.count() - 1)]
-    assert names == ["cells_nano", *RELEASED, "net"]
+    assert names == ["cells_nano", *RELEASED, "hvit_t_cells", "net"]
     assert combo.itemText(combo.count() - 1) == "Choose a file…"
     said = dock.model.details.text()
     assert "Embedded" in said and "17 MB, 8.6 M parameters, licence BSD-3-Clause" in said
