@@ -16,7 +16,7 @@ from napari_sam2.layers.tracks_layer import TracksLayer
 from napari_sam2.layers.workspace import Workspace
 from napari_sam2.masks.mask_statistics import StatisticsTable
 from napari_sam2.tracks.lineage import Lineage
-from napari_sam2.tracks.measurements import Table, collect, measure_tracks, outline_numbers
+from napari_sam2.tracks.measurements import NO_TABLE, Table, measure_tracks, outline_numbers
 from napari_sam2.tracks.suggestions import Suggestion, joined, still_open, suggest
 from napari_sam2.tracks.tracked_movie import Tracked
 from napari_sam2.widgets.annotator.annotator_of_viewer import annotator_of
@@ -247,7 +247,7 @@ class TracksAndNumbers(QWidget):
         if workspace is not self._workspace:
             self._workspace = workspace
             self.suggestions.forget()
-            self.numbers.show_numbers(collect(()), collect(()))
+            self.numbers.show_numbers(NO_TABLE, NO_TABLE)
             self._found = None
         self.suggestions.add_suggestions(self._proposed())
         self._show_family()

@@ -8,7 +8,13 @@ from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_sam2.layers.viewer.colours import object_colour
-from napari_sam2.tracks.measurements import Table, collect, measure_tracks, measured_frames
+from napari_sam2.tracks.measurements import (
+    NO_TABLE,
+    Table,
+    collect,
+    measure_tracks,
+    measured_frames,
+)
 from napari_sam2.tracks.tracked_movie import Tracked
 from napari_sam2.widgets.controls.form_rows import add_row, button, combo_box, form
 from napari_sam2.widgets.controls.job_panel import JobPanel
@@ -43,7 +49,7 @@ class NumbersSection(QWidget):
     def __init__(self, source: Callable[[], Tracked | None]) -> None:
         super().__init__()
         self._source = source
-        self._objects = self._tracks = collect(())
+        self._objects = self._tracks = NO_TABLE
         self._selected: tuple[int, ...] = ()
         start = button("Measure all", "Shapes and intensities of all objects in all frames")
         self.job = JobPanel(start, "Stop; the earlier numbers stay", "nothing was measured")

@@ -14,7 +14,7 @@ from qtpy.QtCore import (
 )
 from qtpy.QtWidgets import QAbstractItemView, QTableView
 
-from napari_sam2.tracks.measurements import Table, collect
+from napari_sam2.tracks.measurements import NO_TABLE, Table
 
 _Index = QModelIndex | QPersistentModelIndex
 
@@ -24,7 +24,7 @@ class TableModel(QAbstractTableModel):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._table = collect(())
+        self._table = NO_TABLE
         self._sorted_by: tuple[int, Qt.SortOrder] | None = None
 
     def set_table(self, table: Table) -> None:
@@ -41,7 +41,7 @@ class TableModel(QAbstractTableModel):
 
     def columnCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008  # Qt's signature
         """Count the columns."""
-        return 0 if parent.isValid() else self._table.shape[1]
+        return 0 if parent.isValid() else len(list(self._table))
 
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Get what a cell shows."""
@@ -75,7 +75,7 @@ class TableModel(QAbstractTableModel):
         return np.flatnonzero(self._table["object"] == object_id).tolist()
 
     def _sort(self, column: int, order: Qt.SortOrder) -> None:
-        if 0 <= column < self._table.shape[1]:
+        if 0 <= column < len(list(self._table)):
             by, is_ascending = self._table.columns[column], order == Qt.SortOrder.AscendingOrder
             self._table = self._table.sort_values(by, ascending=is_ascending, kind="stable")
 

@@ -1,5 +1,8 @@
 """The parts of the dock "Tracks and numbers", each by itself, driven as a user does."""
 
+import os
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -112,6 +115,20 @@ def test_export_says_what_is_missing_and_what_went_wrong(
 )
 def test_suffixes_follow_the_form(before: str, suffix: str, after: str) -> None:
     assert with_suffix(Path("d") / before, suffix) == Path("d") / after
+
+
+def test_pandas_and_pyqtgraph_are_not_imported_to_show_nothing() -> None:
+    code = """
+import sys
+from qtpy.QtWidgets import QApplication
+app = QApplication([])
+from napari_sam2.widgets.tracks_dock.measurements_section import NumbersSection
+NumbersSection(lambda: None).show()
+app.processEvents()
+assert not {"pandas", "pyqtgraph"} & set(sys.modules)
+"""
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
 
 
 def test_numbers_are_measured_plotted_and_listed(qtbot: Any, tracked: Tracked) -> None:
