@@ -1,7 +1,7 @@
 """Docks that never make napari's window outgrow the screen."""
 
 from qtpy.QtCore import QEvent, QObject, QTimer
-from qtpy.QtWidgets import QDockWidget, QMainWindow, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_sam2.widgets.controls.vertical_scroll import TallScroll
 
@@ -23,7 +23,10 @@ def fill_dock(widget: QWidget, page: QWidget, is_scrolled: bool = True) -> None:
     """
     layout = QVBoxLayout(widget)
     layout.setContentsMargins(0, 0, 0, 0)
-    layout.addWidget(TallScroll(page, has_room_for_bar=False) if is_scrolled else page)
+    whole = TallScroll(page, has_room_for_bar=False) if is_scrolled else page
+    # napari puts an empty stretch below what does not ask for all of the height
+    whole.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+    layout.addWidget(whole)
     widget.setProperty(_OWN, True)
     _TabWhenShown(widget)
 

@@ -1,7 +1,7 @@
 """What is too high for the dock is scrolled, what is too wide never is."""
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
-from qtpy.QtGui import QShowEvent
+from qtpy.QtGui import QResizeEvent, QShowEvent
 from qtpy.QtWidgets import QScrollArea, QWidget
 
 
@@ -34,9 +34,30 @@ class TallScroll(QScrollArea):
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Update the width when the content asks for another one, e.g. with a larger font."""
+        handled = bool(super().eventFilter(watched, event))
         if event is not None and event.type() == QEvent.Type.LayoutRequest:
             self.updateGeometry()
-        return bool(super().eventFilter(watched, event))
+            self._choose_bar()
+        return handled
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Hide the bar where all of the content fits beside none."""
+        super().resizeEvent(event)
+        self._choose_bar()
+
+    def _choose_bar(self) -> None:
+        """Hide the bar where the content fits without one.
+
+        Rows that wrap beside the bar would be the reason why it is needed, for ever.
+        """
+        content = self.widget()
+        room = self.maximumViewportSize()
+        height = -1 if content is None else content.heightForWidth(room.width())
+        fits = 0 <= height <= room.height()
+        policy = Qt.ScrollBarPolicy
+        self.setVerticalScrollBarPolicy(
+            policy.ScrollBarAlwaysOff if fits else policy.ScrollBarAsNeeded
+        )
 
     def showEvent(self, event: QShowEvent | None) -> None:
         """Lay everything out anew when it has its letters: it was measured without them."""

@@ -126,8 +126,9 @@ class SegmentAndTrack(QWidget):
         """
         super().resizeEvent(event)
         if event is not None and event.size().height() != event.oldSize().height():
-            rest = self.content.heightForWidth(self.scrolled.width()) - self.objects.table.height()
-            self.objects.fit_table(self.scrolled.height() - rest)
+            room = self.scrolled.maximumViewportSize()
+            rest = self.content.heightForWidth(room.width()) - self.objects.table.height()
+            self.objects.fit_table(room.height() - rest)
 
     def _arrange(self) -> None:
         layout = QVBoxLayout(self.content)

@@ -54,7 +54,7 @@ class LineageSection(QWidget):
             "among those that a click into each half can mean.",
             list(Seeding),
         )
-        self.remember = QCheckBox("Daughters keep the mother's memory")
+        self.remember = QCheckBox("Keep the mother's memory")
         self.remember.setToolTip(
             "The network remembers of the daughters what it remembers of their mother. Off is "
             "better wherever it was measured: with it, both masks tend to become both daughters."

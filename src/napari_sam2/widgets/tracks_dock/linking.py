@@ -109,7 +109,7 @@ class Linker:
             self._annotator.failed.emit(stream.error)
             return
         if job.result is None or workspace is not self._annotator.workspace:
-            self._opening.job.show_end("Cancelled; nothing was taken.")
+            self._opening.job.show_end("Cancelled; nothing was imported.")
             return
         lineage = job.result.lineage
         n, mothers = len(lineage), len(set(lineage.parents.values()))

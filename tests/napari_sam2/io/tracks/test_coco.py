@@ -45,8 +45,3 @@ def test_the_file_has_a_list_for_each_object(tmp_path: Path) -> None:
     assert daughter["parent"] == 4 and daughter["segmentations"][:2] == [None, None]
     decoded = coco.decode(mother["segmentations"][0])
     assert decoded.shape == SHAPE and decoded.sum() == 15
-
-
-def test_a_movie_of_stacks_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="movie of stacks"):
-        write_coco(tmp_path / "x.json", Tracked(Masklets(4, SHAPE), axes="TZYX", n_planes=2))

@@ -95,7 +95,7 @@ def test_an_image_that_leaves_is_let_go_without_a_dock(viewer, stub_owner):
     assert annotator.workspace is None
 
 
-def test_masks_from_elsewhere_are_shown_at_once_and_carried_on(viewer, qtbot, stub_owner):
+def test_masks_from_elsewhere_are_shown_and_carried_on(viewer, qtbot, stub_owner):
     annotator = annotator_of(viewer, stub_owner)
     annotator.choose_image(viewer.layers["movie"])
     objects = annotator.workspace.objects
@@ -104,6 +104,7 @@ def test_masks_from_elsewhere_are_shown_at_once_and_carried_on(viewer, qtbot, st
         {first: {0: disc(9, 12)}, second: {0: disc(20, 30), 3: disc(20, 36)}}, {second: "mother"}
     )
     assert viewer.layers["Object 1"].data[0, 9, 12] == first
+    qtbot.waitUntil(lambda: "mother" in viewer.layers)  # layers are added in turns of their own
     assert viewer.layers["mother"].data[3, 20, 36] == second
     annotator.open()
     settle(qtbot, annotator)

@@ -18,7 +18,7 @@ from napari_sam2.widgets.segment_dock.hints import Situation, next_step
         (Situation(image=True, movie=False, drawing=True, marked=True), "<b>New</b> object"),
         (
             Situation(image=True, drawing=True, marked=True, propagating=True),
-            "correct or cancel at any time",
+            "correct or stop at any time",
         ),
         (
             Situation(image=True, drawing=True, marked=True, propagated=True),

@@ -202,7 +202,7 @@ def test_something_else_that_fails_does_not_end_the_linking(
     def show_and_fail(done: int, total: int, doing: str | None = None) -> None:
         show(done, total, doing)
         if done == 1:  # as a click does that is answered meanwhile
-            dock.annotator.fail(ValueError("this click cannot be answered"))
+            dock.annotator.failed.emit(ValueError("this click cannot be answered"))
             goes_on.append(dock.opening.job.cancel.isEnabled())
 
     goes_on: list[bool] = []
