@@ -88,7 +88,7 @@ class Linker:
         try:
             job = LinkJob(workspace.frames, labels, divisions)
         except ValueError as error:
-            self._opening.job.show_end("Nothing was taken.")
+            self._opening.job.show_end("Nothing was imported.")
             report(error)
             return
         self._is_linking = True
@@ -105,7 +105,7 @@ class Linker:
     ) -> None:
         self._is_linking = False
         if stream.error is not None:
-            self._opening.job.show_end("Nothing was taken.")
+            self._opening.job.show_end("Nothing was imported.")
             self._annotator.failed.emit(stream.error)
             return
         if job.result is None or workspace is not self._annotator.workspace:

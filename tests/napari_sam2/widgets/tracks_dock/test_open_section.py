@@ -155,7 +155,7 @@ def test_labels_of_another_movie_are_refused_in_a_sentence(
         dock.opening.read(tmp_path / "x.tif")
     wait(qtbot, dock)
     assert "expected 5 frames of 30 x 50 as in the movie, found 4" in str(told[0])
-    assert dock.opening.job.state.text() == "Nothing was taken." and frames(dock) == {}
+    assert dock.opening.job.state.text() == "Nothing was imported." and frames(dock) == {}
 
 
 def test_linking_can_be_cancelled_and_nothing_is_taken(
@@ -191,7 +191,7 @@ def test_a_network_that_cannot_link_says_so(
     dock.opening.identities.setCurrentText(Identities.LINKED)
     choose(qtbot, dock, "cellpose")
     assert [str(error) for error in dock.told] == ["no memory is left"]
-    assert dock.opening.job.state.text() == "Nothing was taken." and frames(dock) == {}
+    assert dock.opening.job.state.text() == "Nothing was imported." and frames(dock) == {}
 
 
 def test_something_else_that_fails_does_not_end_the_linking(
