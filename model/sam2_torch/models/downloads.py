@@ -180,8 +180,8 @@ def _receive(entry: ModelEntry, source: _Source, progress: Progress) -> None:
             part.unlink(missing_ok=True)
         raise
     found = checksum(part)
-    for expected, other in ((source.sha256, found), (source.xxh128, fast_checksum(part))):
-        if expected not in (None, other):
+    for expected, compute in ((source.sha256, lambda _: found), (source.xxh128, fast_checksum)):
+        if expected is not None and expected != (other := compute(part)):
             part.unlink()
             raise DownloadError(
                 f"expected a file with the checksum {expected} from {source.url}, found "

@@ -99,6 +99,29 @@ class DecodedMasks(NamedTuple):
     object_scores: Tensor
 
 
+def upscaling(width: int) -> nn.Sequential:
+    """Return the layers from (N, width, H, W) pixels to (N, width / 8, 4 H, 4 W)."""
+    return nn.Sequential(
+        nn.ConvTranspose2d(width, width // 4, kernel_size=2, stride=2),
+        LayerNorm2d(width // 4),
+        nn.GELU(),
+        nn.ConvTranspose2d(width // 4, width // 8, kernel_size=2, stride=2),
+        nn.GELU(),
+    )
+
+
+def hypernetworks(width: int) -> nn.ModuleList:
+    """Return the networks from each mask token to the weights of its mask."""
+    return nn.ModuleList(MLP((width, width, width, width // 8)) for _ in range(MULTIMASKS + 1))
+
+
+def mask_products(networks: nn.ModuleList, mask_tokens: Tensor, upscaled: Tensor) -> Tensor:
+    """Multiply (N, C / 8, 4 H, 4 W) pixels by the weights of (N, M, C) tokens: (N, M, 4 H, 4 W)."""
+    weights = torch.stack([mlp(mask_tokens[:, i]) for i, mlp in enumerate(networks)], dim=1)
+    # (N, M, C / 8) @ (N, C / 8, 16 HW) -> (N, M, 4 H, 4 W)
+    return (weights @ upscaled.flatten(2)).unflatten(2, upscaled.shape[-2:])
+
+
 class MaskDecoder(nn.Module):
     """Decode masks from a frame's features and embedded prompts."""
 
@@ -109,18 +132,10 @@ class MaskDecoder(nn.Module):
         self.iou_token = nn.Embedding(1, width)
         self.mask_tokens = nn.Embedding(MULTIMASKS + 1, width)
         self.obj_score_token = nn.Embedding(1, width)
-        self.output_upscaling = nn.Sequential(
-            nn.ConvTranspose2d(width, width // 4, kernel_size=2, stride=2),
-            LayerNorm2d(width // 4),
-            nn.GELU(),
-            nn.ConvTranspose2d(width // 4, width // 8, kernel_size=2, stride=2),
-            nn.GELU(),
-        )
+        self.output_upscaling = upscaling(width)
         self.conv_s0 = nn.Conv2d(width, width // 8, kernel_size=1)
         self.conv_s1 = nn.Conv2d(width, width // 4, kernel_size=1)
-        self.output_hypernetworks_mlps = nn.ModuleList(
-            MLP((width, width, width, width // 8)) for _ in range(MULTIMASKS + 1)
-        )
+        self.output_hypernetworks_mlps = hypernetworks(width)
         self.iou_prediction_head = MLP(
             (width, IOU_HEAD_WIDTH, IOU_HEAD_WIDTH, MULTIMASKS + 1), sigmoid_output=True
         )
@@ -176,11 +191,7 @@ class MaskDecoder(nn.Module):
         stride4, stride8 = skips
         upscaled = activation(norm(first(pixels) + stride8))
         upscaled = last_activation(second(upscaled) + stride4)
-        weights = torch.stack(
-            [mlp(mask_tokens[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1
-        )
-        # (N, 4, C / 8) @ (N, C / 8, 16 HW) -> (N, 4, 4 H, 4 W)
-        return (weights @ upscaled.flatten(2)).unflatten(2, upscaled.shape[-2:])
+        return mask_products(self.output_hypernetworks_mlps, mask_tokens, upscaled)
 
 
 def stability(logits: Tensor) -> Tensor:

@@ -5,13 +5,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_torch.config import SAM1Config
-from sam2_torch.nn.blocks import MLP, LayerNorm2d
+from sam2_torch.nn.blocks import MLP
 from sam2_torch.nn.mask_decoder import (
     FEEDFORWARD,
     IOU_HEAD_WIDTH,
     MULTIMASKS,
     DecodedMasks,
     TwoWayTransformer,
+    hypernetworks,
+    mask_products,
+    upscaling,
 )
 from sam2_torch.nn.prompt_encoder import PADDING, TOP_LEFT, PromptEncoder
 from sam2_torch.sam1.tiny_vit import TinyViT
@@ -31,16 +34,8 @@ class MaskDecoder(nn.Module):
             layer.mlp = FeedForward(width, FEEDFORWARD, nn.ReLU())
         self.iou_token = nn.Embedding(1, width)
         self.mask_tokens = nn.Embedding(MULTIMASKS + 1, width)
-        self.output_upscaling = nn.Sequential(
-            nn.ConvTranspose2d(width, width // 4, kernel_size=2, stride=2),
-            LayerNorm2d(width // 4),
-            nn.GELU(),
-            nn.ConvTranspose2d(width // 4, width // 8, kernel_size=2, stride=2),
-            nn.GELU(),
-        )
-        self.output_hypernetworks_mlps = nn.ModuleList(
-            MLP((width, width, width, width // 8)) for _ in range(MULTIMASKS + 1)
-        )
+        self.output_upscaling = upscaling(width)
+        self.output_hypernetworks_mlps = hypernetworks(width)
         self.iou_prediction_head = MLP((width, IOU_HEAD_WIDTH, IOU_HEAD_WIDTH, MULTIMASKS + 1))
 
     def forward(
@@ -68,14 +63,11 @@ class MaskDecoder(nn.Module):
         chosen = slice(1, None) if multimask else slice(0, 1)
         mask_tokens = tokens[:, 1 : MULTIMASKS + 2]  # (N, 4, C)
         upscaled = self.output_upscaling(attended.transpose(1, 2).unflatten(2, pixels.shape[-2:]))
-        weights = torch.stack(
-            [mlp(mask_tokens[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1
-        )
-        # (N, 1 or 3, C / 8) @ (N, C / 8, 16 HW) -> (N, 1 or 3, 4 H, 4 W)
-        logits = (weights[:, chosen] @ upscaled.flatten(2)).unflatten(2, upscaled.shape[-2:])
+        networks, mask_tokens = self.output_hypernetworks_mlps[chosen], mask_tokens[:, chosen]
+        logits = mask_products(networks, mask_tokens, upscaled)
         ious = self.iou_prediction_head(tokens[:, 0])[:, chosen]
         scores = ious.new_full((len(ious), 1), PRESENT_LOGIT)
-        return DecodedMasks(logits, ious.clamp(0, 1), mask_tokens[:, chosen], scores)
+        return DecodedMasks(logits, ious.clamp(0, 1), mask_tokens, scores)
 
 
 class SAM1(nn.Module):

@@ -100,9 +100,9 @@ class Prompter:
         """
         return self._boxes(truth) if kind == "box" else self.click(torch.zeros_like(truth), truth)
 
-    def toss(self) -> bool:
-        """Return True half of the time."""
-        return float(self._random((1,), self._generator.device)) < 0.5
+    def toss(self, share: float = 0.5) -> bool:
+        """Return True in a share of the calls, 0 to 1."""
+        return float(self._random((1,), self._generator.device)) < share
 
     def rough_masks(self, truth: Tensor) -> Tensor:
         """Return masks as another program or a hurried person draws them, (N, h, w) of 0 and 1.
@@ -158,7 +158,7 @@ class Prompter:
         """Return the flat index of a pixel in each (N, h, w) region, or of any if it is empty."""
         region = torch.where(region.flatten(1).any(dim=1)[:, None, None], region, True)
         weight = self._random(region.shape, region.device)
-        if float(self._random((1,), region.device)) < CENTRED_SHARE:
+        if self.toss(CENTRED_SHARE):
             weight = weight * 1e-3 + _middle(region)
         return torch.where(region, weight + 1, 0.0).flatten(1).argmax(dim=1)
 

@@ -50,13 +50,17 @@ def check_outputs(
         If the file system does not allow the name, or a file in the folder.
     """
     read, seen = [path for path in inputs if os.path.lexists(path)], set[Path]()
+    tried = set[Path]()
     for output in outputs:
         check_apart(output, read)
         if output.resolve() in seen:
             raise ValueError(f"{output}: expected outputs with different names, found it twice")
         seen.add(output.resolve())
         check_replaceable(output, overwrite)
-        _check_writable(output)
+        folder = next(parent for parent in output.absolute().parents if parent.exists())
+        if folder not in tried:
+            _check_writable(output, folder)
+            tried.add(folder)
 
 
 def check_replaceable(output: Path, overwrite: bool = False) -> None:
@@ -181,15 +185,14 @@ def _is_own_file(path: Path) -> bool:
     return not head or SIGNATURE.encode() in head + tail or head.startswith(_TABLES)
 
 
-def _check_writable(output: Path) -> None:
-    """Write a small file in the folder, or in the nearest one around it that exists.
+def _check_writable(output: Path, folder: Path) -> None:
+    """Write a small file in the folder of an output, or the nearest one around it that exists.
 
     Raises
     ------
     OSError
         If that is not possible.
     """
-    folder = next(parent for parent in output.absolute().parents if parent.exists())
     trial = local_files.temporary_path(folder / "trial")
     try:
         trial.write_bytes(bytes(LEAST_FREE_BYTES))  # a full disk still takes names
