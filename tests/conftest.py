@@ -32,8 +32,18 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["NAPARI_SAM2_SESSIONS"] = os.path.join(folder.name, "sessions")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the tests of the interface where scripts/test.sh found that Qt does not start."""
+    has_qt = config.pluginmanager.hasplugin("pytest-qt")
+    return True if collection_path.name == "widgets" and not has_qt else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the tests marked `gpu` where there is none."""
+    """Skip tests marked `gpu` without a GPU, and tests of the canvas without OpenGL."""
+    if os.environ.get("QT_QPA_PLATFORM") == "offscreen":
+        for item in items:
+            if "make_napari_viewer" in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.skip(reason="needs a screen with OpenGL"))
     marked = [item for item in items if item.get_closest_marker("gpu")]
     if not marked:
         return
