@@ -55,7 +55,7 @@ def test_model_folder_holds_one_package_only():
             "napari qtpy magicgui superqt torch",
         ),
         ("napari_sam2", "napari qtpy magicgui superqt torch"),
-        ("napari_sam2.cli, napari_sam2.api.prompted", "napari qtpy magicgui superqt torch"),
+        ("napari_sam2.cli, napari_sam2.api.verbs", "napari qtpy magicgui superqt torch"),
     ],
 )
 def test_import_is_cheap(module, unwanted):

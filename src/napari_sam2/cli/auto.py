@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_sam2.api.automatic import AutomaticResult, in_pixels, segment_all, track_all
-from napari_sam2.cli.jobs import Job, plan_jobs, print_status, progress_bar, run_all, write_output
+from napari_sam2.api.progress import progress_bar
+from napari_sam2.cli.jobs import Job, plan_jobs, print_status, run_all, write_output
 from napari_sam2.cli.options import (
     add_appearance,
     add_input,

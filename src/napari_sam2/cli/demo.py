@@ -10,7 +10,8 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from napari_sam2 import sample_data
 from napari_sam2.api import prompted
-from napari_sam2.cli.jobs import print_status, progress_bar
+from napari_sam2.api.progress import progress_bar
+from napari_sam2.cli.jobs import print_status
 from napari_sam2.cli.options import add_model, add_overwrite, channels, load_model
 from napari_sam2.io.files import stem
 from napari_sam2.io.images.tiff import write_tiff
@@ -63,8 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
     model = load_model(arguments)
     with progress_bar() as progress:
         masklets = prompted.track(model, movie, prompts, progress=progress)
-    export(folder / "labels.tif", Tracked.of(movie, masklets))
-    write_outlines(folder / "outlines.png", movie, masklets)
+    tracked = Tracked.of(movie, masklets)
+    export(folder / "labels.tif", tracked)
+    write_outlines(folder / "outlines.png", tracked)
     print(f"{folder / 'labels.tif'}: the label movie\n{folder / 'outlines.png'}: a picture of it")
     print_status(
         "the same by hand: napari-sam2 track "

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_sam2.api import prompted
+from napari_sam2.api.progress import progress_bar
 from napari_sam2.cli.errors import DONE, EXPECTED, report
-from napari_sam2.cli.jobs import expand_inputs, print_status, progress_bar
+from napari_sam2.cli.jobs import expand_inputs, print_status
 from napari_sam2.cli.options import (
     add_appearance,
     add_model,

@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
+from napari_sam2.api.progress import progress_bar
 from napari_sam2.cli.errors import DONE
-from napari_sam2.cli.jobs import checked_file, print_status, progress_bar
+from napari_sam2.cli.jobs import checked_file, print_status
 from napari_sam2.cli.options import add_overwrite, channels
 from napari_sam2.io.outputs import check_outputs
 from napari_sam2.io.read import read_movie

@@ -4,16 +4,12 @@ import glob
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from tqdm import tqdm
-
 from napari_sam2 import __version__
-from napari_sam2.api import prompted
 from napari_sam2.cli.errors import DONE, EXPECTED, report
 from napari_sam2.io.files import natural_key, stem, suffix
 from napari_sam2.io.outputs import check_apart, check_outputs
@@ -250,15 +246,3 @@ def _keep(job: Job, tracked: Tracked) -> Path | None:
 def print_status(text: str) -> None:
     """Print on stderr what is going on: stdout is for results."""
     print(text, file=sys.stderr, flush=True)
-
-
-@contextmanager
-def progress_bar(unit: str = "frame") -> Iterator[prompted.Progress]:
-    """Show a bar on stderr while frames, or what else there is, are done."""
-    with tqdm(unit=unit, file=sys.stderr, dynamic_ncols=True) as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield progress

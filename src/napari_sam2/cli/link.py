@@ -5,7 +5,8 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from napari_sam2.api.linking import link_labels
-from napari_sam2.cli.jobs import Job, plan_jobs, print_status, progress_bar, run_all, write_output
+from napari_sam2.api.progress import progress_bar
+from napari_sam2.cli.jobs import Job, plan_jobs, print_status, run_all, write_output
 from napari_sam2.cli.options import add_model, add_output, channels, load_model
 from napari_sam2.io.read import read_movie
 from napari_sam2.io.tracks.formats import check_holds, read_tracked

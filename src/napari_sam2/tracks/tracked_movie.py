@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeAlias
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,13 @@ from napari_sam2.movies.movie import Calibration, Movie
 from napari_sam2.tracks.lineage import Lineage
 from sam2_torch.masks import SparseMask
 
-Channels: TypeAlias = Mapping[str, Sequence[NDArray[Any]]]
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Frames: TypeAlias = Sequence[NDArray[Any]]
+"""Frames, (H, W) or (H, W, 3) each."""
+
+Channels: TypeAlias = Mapping[str, Frames]
 """Frames, (H, W) or (H, W, 3), of each channel by name."""
 
 
@@ -46,7 +53,7 @@ class Tracked:
     axes: str = "TYX"
     calibration: Calibration = field(default_factory=Calibration)
     names: Mapping[int, str] = field(default_factory=dict)
-    movie: Sequence[NDArray[Any]] | None = None
+    movie: Frames | None = None
     n_planes: int = 1
     channels: Channels = field(default_factory=dict)
 
@@ -135,6 +142,36 @@ class Tracked:
         """Draw the label image of a frame, (H, W)."""
         inside = [i for i in self.masklets.object_ids if self.lineage.spans(i, frame)]
         return self.masklets.labels(frame, inside)
+
+    def to_array(self) -> NDArray[np.integer]:
+        """Draw the label movie, in the shape `label_shape`; 0 is background."""
+        labels = [self.labels(frame) for frame in range(self.n_frames)]
+        return np.stack(labels).reshape(self.label_shape)
+
+    def picture(self, frame: int) -> "Image":
+        """Draw a frame with outlines, ids, time and scale bar.
+
+        Parameters
+        ----------
+        frame
+            Index of the frame.
+
+        Returns
+        -------
+        PIL.Image.Image
+        """
+        from napari_sam2.tracks.pictures import contrast_of, draw_frame, picture_size
+
+        size = picture_size(self.masklets.frame_shape)
+        return draw_frame(self, frame, contrast_of(self.movie), size)
+
+    def _repr_png_(self) -> bytes:
+        """Return the PNG that a notebook shows: some frames beside each other."""
+        from napari_sam2.tracks.pictures import draw_sheet
+
+        png = BytesIO()
+        draw_sheet(self).save(png, format="PNG")
+        return png.getvalue()
 
 
 def channels_of(movie: Movie) -> dict[str, Movie]:

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from napari_sam2.io.label_images import LARGEST_ID
 from napari_sam2.io.prompts.object_prompts import ObjectPrompts
 from napari_sam2.movies.movie import Movie
 from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
+
+if TYPE_CHECKING:
+    import pandas
 
 HEADER = ("object", "frame", "kind", "y", "x", "label", "y1", "x1")
 _ALWAYS = ("object", "frame", "kind", "y", "x")
@@ -122,7 +126,42 @@ def read_prompts_csv(path: Path, movie: Movie | None = None) -> list[ObjectPromp
     ValueError
         If it is no such table or does not fit the movie; the message names line and column.
     """
-    tables = [_values(rows, movie) for rows in _read_rows(path)]
+    return _by_object(path, [_values(rows, movie) for rows in _read_rows(path)])
+
+
+def prompts_from_table(
+    table: "pandas.DataFrame", movie: Movie | None = None
+) -> list[ObjectPrompts]:
+    """Return the prompts in a table.
+
+    Parameters
+    ----------
+    table
+        Columns as in a CSV file of prompts; without `kind` every row is a click, without `label`
+        a positive one.
+    movie
+        What the prompts are for: they must lie in it.
+
+    Returns
+    -------
+    list of ObjectPrompts
+        As from `read_prompts_csv`.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing or a value does not fit the movie; lines count from 0.
+    """
+    path = Path("table of prompts")
+    cells = table.astype(object).where(table.notna(), "").astype(str)
+    columns = {str(name).lower(): cells[name].tolist() for name in table}
+    columns.setdefault("kind", ["point"] * len(table))
+    _check_header(path, list(columns))
+    rows = _Rows(path, range(len(table)), columns)
+    return _by_object(path, [_values(rows, movie)] if len(table) else [])
+
+
+def _by_object(path: Path, tables: Sequence[NDArray[np.float64]]) -> list[ObjectPrompts]:
     if not tables:
         raise ValueError(f"{path.name}: expected at least one prompt below the header, found none")
     values = np.concatenate(tables)

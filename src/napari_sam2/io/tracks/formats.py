@@ -268,14 +268,33 @@ def read_tracked(path: str | Path, movie: Movie | None = None) -> Tracked:
             f"{path}: expected a label image, a .ctc, a .geff or a session, found nothing"
         )
     tracked = _read(path)
-    if movie is None:
-        return tracked
+    try:
+        return tracked if movie is None else on_movie(tracked, movie)
+    except ValueError as error:
+        raise named(path, error) from error
+
+
+def on_movie(tracked: Tracked, movie: Movie) -> Tracked:
+    """Return objects with the calibration and the channels of a movie.
+
+    Parameters
+    ----------
+    tracked
+        Masks of the movie's objects; their calibration is kept where the movie has none.
+    movie
+        What the masks lie on.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+    """
     found = (tracked.n_frames, *tracked.masklets.frame_shape)
     wanted = (movie.n_frames, *movie.frame_shape)
     if found != wanted:
         raise ValueError(
-            f"{path.name}: expected masks for the movie's {wanted[0]} frames of "
-            f"{wanted[1]} x {wanted[2]}, found {found[0]} of {found[1]} x {found[2]}"
+            f"expected masks for the movie's {wanted[0]} frames of {wanted[1]} x {wanted[2]}, "
+            f"found {found[0]} of {found[1]} x {found[2]}"
         )
     known = Tracked.of(movie, tracked.masklets, tracked.lineage, tracked.names)
     has_size = movie.calibration.pixel_size_yx is not None

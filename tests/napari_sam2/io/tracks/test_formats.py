@@ -21,11 +21,11 @@ from skimage.draw import polygon2mask
 
 from napari_sam2.io.read import read_movie
 from napari_sam2.io.tracks.formats import FORMATS, export, find_format, read_tracked
-from napari_sam2.io.tracks.mp4 import nice_length
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.movie import Calibration, Movie
 from napari_sam2.tracks import lineage_operations
 from napari_sam2.tracks.lineage import Lineage
+from napari_sam2.tracks.pictures import nice_length
 from napari_sam2.tracks.tracked_movie import Tracked
 from sam2_torch.masks import SparseMask
 

@@ -5,6 +5,7 @@ from PIL import Image
 from napari_sam2.io.tracks.outline_pictures import write_outlines
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.movie import Movie
+from napari_sam2.tracks.tracked_movie import Tracked
 
 
 def masklets_of(n_frames):
@@ -28,13 +29,14 @@ def masklets_of(n_frames):
 )
 def test_every_kind_of_movie_has_a_picture(tmp_path, pixels, size):
     movie = Movie(pixels)
-    write_outlines(tmp_path / "outlines.png", movie, masklets_of(movie.n_frames))
+    write_outlines(tmp_path / "outlines.png", Tracked.of(movie, masklets_of(movie.n_frames)))
     with Image.open(tmp_path / "outlines.png") as picture:
         assert picture.size == size
 
 
 def test_outlines_lie_on_the_rim_and_have_the_objects_colours(tmp_path):
-    write_outlines(tmp_path / "outlines.png", Movie(np.zeros((1, 40, 60))), masklets_of(1))
+    tracked = Tracked.of(Movie(np.zeros((1, 40, 60))), masklets_of(1))
+    write_outlines(tmp_path / "outlines.png", tracked)
     with Image.open(tmp_path / "outlines.png") as picture:
         pixels = np.asarray(picture).astype(int)
     coloured = pixels.max(-1) - pixels.min(-1) > 50
