@@ -5,6 +5,9 @@
 FOLDER holds `.npz` files with `image` and `labels` and a `manifest.csv` with the columns
 file, kind (2d, time or z) and modality. On single images: mean IoU of one click, three clicks,
 a box; and the number of clicks after which the IoU is 0.85, at most 20 (`image.clicks_to_85`).
+Beside each mean IoU (`.miou`) its segmentation accuracy, TP / (TP + FP + FN) over the prompted
+objects: at IoU 0.5 (`.sa50`) and as the mean over IoU 0.5 to 0.95 in steps of 0.05 (`.msa`), on
+which scale the field publishes.
 On movies and stacks: the first frames after a click, a box or a mask in frame 0; stacks (kind z)
 as the plugin and the command line take them, objects end in depth.
 
@@ -55,9 +58,12 @@ __all__ = [
     "modality_key",
     "prompt_of",
     "report",
+    "segmentation_accuracies",
 ]
 
 Scores = dict[str, list[float]]
+
+THRESHOLDS = np.arange(50, 100, 5) / 100
 
 
 def measure(
@@ -97,6 +103,11 @@ def measure(
             of_item[f"{kind}.{prompt}.miou"].append(value)
         if single and count:
             of_item["image.clicks_to_85"] += map(float, count_clicks(model, image, labels))
+        for key, values in list(of_item.items()):
+            if key.endswith(".miou"):
+                stem, accuracies = key.removesuffix("miou"), segmentation_accuracies(values)
+                of_item[f"{stem}sa50"] = accuracies[:1]
+                of_item[f"{stem}msa"] = accuracies
         for key, values in of_item.items():  # each item counts alike, however long it is
             scores[key].append(float(np.mean(values)))
             scores[f"{key}.{modality}"].append(float(np.mean(values)))
@@ -110,6 +121,20 @@ def measure_item(
     if kind == "2d":
         return measure_image(model, image, labels)
     return measure_sequence(model, image, labels, depth=Depth() if kind == "z" else None)
+
+
+def segmentation_accuracies(ious: Sequence[float]) -> list[float]:
+    """Return TP / (TP + FP + FN) at IoU 0.5, 0.55 ... 0.95 of objects with one mask each.
+
+    A mask below the threshold is a false positive, and its object a false negative.
+
+    Parameters
+    ----------
+    ious
+        Of each object's mask with the truth, at least one.
+    """
+    hits = (np.array(ious)[:, None] >= THRESHOLDS).sum(0)  # (10,)
+    return [float(n / (2 * len(ious) - n)) for n in hits]
 
 
 def modality_key(item: dict[str, str]) -> str:

@@ -34,7 +34,9 @@ class ThisProject:
         return self._steps.encode_image(images)
 
     def open(self, movie: Movie) -> "SessionTracking":
-        return SessionTracking(VideoSession(self.model, movie, contrast=CONTRAST), movie)
+        return SessionTracking(
+            VideoSession(self.model, movie, contrast=CONTRAST, plain=True), movie
+        )
 
 
 class SessionTracking:

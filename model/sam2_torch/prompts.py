@@ -129,6 +129,16 @@ class MaskPrompt:
 Prompt: TypeAlias = PointPrompt | BoxPrompt | MaskPrompt
 
 
+def clicks_of(prompts: Sequence[Prompt]) -> NDArray[np.float32]:
+    """Collect the clicks of all point prompts, (P, 3) float32: y, x, label."""
+    rows = [
+        np.column_stack([prompt.points_yx, prompt.labels])
+        for prompt in prompts
+        if isinstance(prompt, PointPrompt)
+    ]
+    return np.concatenate([np.zeros((0, 3), np.float32), *rows]).astype(np.float32)
+
+
 def prompts_box(prompts: Sequence[Prompt]) -> tuple[float, float, float, float] | None:
     """Find the bounding box of positive clicks, boxes and masks.
 

@@ -29,7 +29,8 @@ def test_an_easy_disc_is_found_by_every_prompt(folder, tmp_path, capsys):
     figures = json.loads((tmp_path / "figures.json").read_text())
     kinds = ["image.click", "image.3clicks", "image.box"]
     kinds += ["sequence.click", "sequence.box", "sequence.mask"]
-    assert {f"{kind}.miou" for kind in kinds} < figures.keys()
+    wanted = {f"{kind}.{figure}" for kind in kinds for figure in ("miou", "sa50", "msa")}
+    assert wanted < figures.keys()
     assert all(figures[f"{kind}.miou.bright_discs"] > 0.8 for kind in kinds)
     assert figures["image.clicks_to_85"] == 1
     assert "image.clicks_to_85" in capsys.readouterr().out
@@ -40,6 +41,15 @@ def test_items_are_chosen_by_name(folder):
 
     scores = accuracy.measure(load_sam2("cells_nano", "cpu"), folder, count=False, only=["st?ll"])
     assert {key.partition(".")[0] for key in scores} == {"image"}
+
+
+def test_segmentation_accuracy_counts_a_poor_mask_twice():
+    from accuracy import segmentation_accuracies
+
+    at_thresholds = segmentation_accuracies([0.5, 0.72, 0.0, 1.0])
+    assert at_thresholds[0] == pytest.approx(3 / 5)  # one mask and its object are missed
+    assert at_thresholds[1:5] == pytest.approx([2 / 6] * 4)
+    assert at_thresholds[5:] == pytest.approx([1 / 7] * 5)
 
 
 def test_stacks_are_measured_as_the_plugin_takes_them(folder, monkeypatch):

@@ -50,7 +50,7 @@ def propagate_reference(network: Any, dtype: torch.dtype) -> dict[int, NDArray[n
 def test_masks_are_those_of_the_reference(dtype: torch.dtype, least_iou: float) -> None:
     network, model = (copy.deepcopy(each).cuda() for each in pair(SMALLER))
     expected = propagate_reference(network, dtype)
-    session = VideoSession(model.to(dtype), make_movie(FRAMES), contrast=(0, 255))
+    session = VideoSession(model.to(dtype), make_movie(FRAMES), contrast=(0, 255), plain=True)
     for object_id, prompt in PROMPTS.items():
         session.add_prompt(object_id, 0, prompt)
     ious = []

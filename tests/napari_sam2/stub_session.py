@@ -8,8 +8,8 @@ import numpy as np
 
 from sam2_torch.masks import SparseMask
 from sam2_torch.predictions import FrameResult, MaskPrediction
-from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt
-from sam2_torch.sessions.prompt_changes import added_clicks, clicks_of, same_prompts
+from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt, clicks_of
+from sam2_torch.sessions.prompt_changes import added_clicks, same_prompts
 
 RADIUS = 4.3
 
@@ -52,7 +52,12 @@ class StubSession:
         return self._prediction(mask)
 
     def set_prompts(
-        self, object_id: int, frame: int, prompts: Any, choice: int = 0
+        self,
+        object_id: int,
+        frame: int,
+        prompts: Any,
+        choice: int = 0,
+        present: SparseMask | None = None,
     ) -> MaskPrediction | None:
         place = object_id, frame
         before, chosen = self.prompts.get(place, ((), choice))

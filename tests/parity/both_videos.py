@@ -39,7 +39,9 @@ class BothVideos:
         images, encoded = encode(config, n_frames)
         network.max_cond_frames_in_attn = -1 if max_prompted is None else max_prompted
         self.reference = ReferenceVideo(network, images, SHAPE, encoded)
-        self.session = VideoSession(model, self.movie, contrast=(0, 255), max_prompted=max_prompted)
+        self.session = VideoSession(
+            model, self.movie, contrast=(0, 255), max_prompted=max_prompted, plain=True
+        )
 
     def add_prompt(self, object_id: int, frame: int, *prompts: Prompt) -> MaskPrediction:
         """Prompt both."""

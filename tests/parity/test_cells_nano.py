@@ -55,7 +55,7 @@ def fit_aspect(network: Any, movie: NDArray[np.uint8]) -> Tensor:
 def test_masks_of_two_cells(networks: tuple[Any, SAM2]) -> None:
     network, model = networks
     movie = make_cells()
-    session = VideoSession(model, movie, contrast=(0, 255))
+    session = VideoSession(model, movie, contrast=(0, 255), plain=True)
     # the input is the movie's frame, extended to a square below
     reference = ReferenceVideo(network, fit_aspect(network, movie), (WIDTH, WIDTH))
     row, column = CENTRES[1]
@@ -77,7 +77,7 @@ def test_masks_with_memories_in_bfloat16(networks: tuple[Any, SAM2]) -> None:
     """As both keep them: noise that they amplify must not reach the masks."""
     network, model = networks
     movie = make_cells(4)
-    session = VideoSession(model, movie, contrast=(0, 255))
+    session = VideoSession(model, movie, contrast=(0, 255), plain=True)
     reference = ReferenceVideo(network, fit_aspect(network, movie), (WIDTH, WIDTH))
     prompt = PointPrompt([CENTRES[0]], [1])
     session.add_prompt(1, 0, prompt)
@@ -95,7 +95,7 @@ def test_masks_with_memories_in_bfloat16(networks: tuple[Any, SAM2]) -> None:
 def test_tiny_in_its_real_size() -> None:
     network, model = pair(RELEASED["sam2.1_hiera_tiny"])
     movie = make_movie(2)
-    session = VideoSession(model, movie, contrast=(0, 255))
+    session = VideoSession(model, movie, contrast=(0, 255), plain=True)
     reference = ReferenceVideo(network, to_images(network, movie), (movie.shape[1], movie.shape[2]))
     click = PointPrompt([[80, 100]], [1])
     reference.assert_same(session.add_prompt(1, 0, click), 1, 0, reference.add_prompt(1, 0, click))

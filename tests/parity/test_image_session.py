@@ -35,7 +35,7 @@ def both(config: SAM2Config, height: int = 200, width: int = 340) -> tuple[Image
     image = make_image(height, width)
     predictor = image_predictor(network)
     predictor.set_image(image)
-    return ImageSession(model, image, contrast=(0, 255)), predictor
+    return ImageSession(model, image, contrast=(0, 255), plain=True), predictor
 
 
 def ask_reference(

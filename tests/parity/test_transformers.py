@@ -65,7 +65,9 @@ def test_image(prompt: Prompt, multimask: bool) -> None:
     weights = to_transformers(ours.state_dict())
     theirs.load_state_dict({name: weights[name] for name in theirs.state_dict()})
     movie = make_movie(1)
-    found = ImageSession(ours, movie[0], contrast=(0, 255)).predict(prompt, multimask=multimask)
+    found = ImageSession(ours, movie[0], contrast=(0, 255), plain=True).predict(
+        prompt, multimask=multimask
+    )
     points, labels = points_of(prompt, movie.shape, SMALLER.image_size)
     with torch.inference_mode():
         expected = theirs(
@@ -87,7 +89,7 @@ def test_image(prompt: Prompt, multimask: bool) -> None:
 def test_video(config: SAM2Config, prompt: Prompt, start: int) -> None:
     theirs, ours = pair(config)
     movie = make_movie(8)
-    session = VideoSession(ours, movie, contrast=(0, 255))
+    session = VideoSession(ours, movie, contrast=(0, 255), plain=True)
     session.add_prompt(1, start, prompt)
     found = list(session.propagate("backward" if start else "forward"))
     inference = sam2_video.Sam2VideoInferenceSession(

@@ -105,7 +105,7 @@ def test_image_features_and_click_are_theirs(pair: tuple[Any, SAM2]) -> None:
         multimask_output=True,
     )
     assert float(answer.object_score_logits) > 0  # else they empty the mask
-    session = ImageSession(model, frame, contrast=(0, 255))
+    session = ImageSession(model, frame, contrast=(0, 255), plain=True)
     predictions = session.predict(PointPrompt([CLICK_YX], [1]), multimask=True)
     expected = answer.iou_scores.flatten().sort(descending=True).values
     assert [one.iou for one in predictions] == pytest.approx(expected.tolist(), abs=1e-4)
@@ -118,7 +118,7 @@ def test_movie_is_followed_as_there(pair: tuple[Any, SAM2]) -> None:
     """The names of memory attention and memory encoder are right, too."""
     network, model = pair
     movie = make_movie(model.config.image_size)
-    video = VideoSession(model, movie, contrast=(0, 255))
+    video = VideoSession(model, movie, contrast=(0, 255), plain=True)
     video.add_prompt(1, 0, PointPrompt([CLICK_YX], [1]))
     expected = follow_there(network, model, movie)
     results: list[FrameResult] = list(video.propagate("forward"))

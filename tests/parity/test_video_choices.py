@@ -59,7 +59,7 @@ def test_nearest_eight_prompted_frames_by_default() -> None:
     """The reference looks at all of them, unless told how many."""
     assert MAX_PROMPTED == 8
     limited, unlimited = (BothVideos(SMALLER, 12, limit) for limit in (MAX_PROMPTED, None))
-    by_default = VideoSession(limited.session.model, limited.movie, contrast=(0, 255))
+    by_default = VideoSession(limited.session.model, limited.movie, contrast=(0, 255), plain=True)
     for session in (limited.session, unlimited.session, by_default):
         for frame in range(0, 12):
             if frame not in (1, 6, 11):

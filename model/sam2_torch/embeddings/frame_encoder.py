@@ -30,7 +30,7 @@ from sam2_torch.inputs.transforms import (
     measure_contrast,
     pixels_to_input,
 )
-from sam2_torch.runtime.inference_steps import InferenceSteps
+from sam2_torch.runtime.inference_steps import FLIPS, InferenceSteps
 from sam2_torch.runtime.pending import Pending
 from sam2_torch.sam2 import SAM2, ImageEmbedding
 
@@ -101,14 +101,23 @@ class FrameEncoder:
 
     def embedding(self, frame: int, crop: Crop | None = None) -> ImageEmbedding:
         """Return the embedding of a frame or a crop window; encode it if necessary."""
-        part = frame, crop
+        return self._embedding(Part(frame, crop))
+
+    def flipped(self, frame: int, crop: Crop | None = None) -> ImageEmbedding:
+        """Return the embeddings of all `FLIPS` of a frame or a crop window as one batch."""
+        found = [self._embedding(Part(frame, crop, flip)) for flip in FLIPS]
+        skips = zip(*(each.skips for each in found), strict=True)
+        features = torch.cat([each.features for each in found])
+        return ImageEmbedding(features, tuple(torch.cat(level) for level in skips))
+
+    def _embedding(self, part: Part) -> ImageEmbedding:
         if part not in self._cache:
-            self._encode(self._batch(part))
+            self._encode([part] if part.flip else self._batch(part))
         return self._cache[part]
 
     def prepare(self, frame: int, crops: Iterable[Crop | None]) -> None:
         """Encode the crop windows of a frame that are needed next in one batch."""
-        parts = [(frame, crop) for crop in dict.fromkeys(crops)]
+        parts = [Part(frame, crop) for crop in dict.fromkeys(crops)]
         missing = [part for part in parts if part not in self._cache]
         if len(missing) > 1 and self._most_at_once > 1:
             self._encode(missing[: self._most_at_once])
@@ -123,7 +132,7 @@ class FrameEncoder:
         """
         with self.reading_ahead(frames):
             for frame in frames:
-                part = frame, None
+                part = Part(frame)
                 with torch.inference_mode():
                     if part in self._cache and self.store is not None:
                         self.store.put(self._fingerprint(self._input(part)), self._cache[part])
@@ -133,7 +142,7 @@ class FrameEncoder:
 
     def n_known(self, frames: Iterable[int]) -> int:
         """Count the frames whose embeddings are cached."""
-        return sum((frame, None) in self._cache for frame in frames)
+        return sum(Part(frame) in self._cache for frame in frames)
 
     def bytes_with(self, n_images: int) -> int:
         """Estimate the bytes of the cache after `n_images` images."""
@@ -162,8 +171,8 @@ class FrameEncoder:
 
     def _batch(self, part: Part) -> list[Part]:
         """Return a part and the same part of the next frames, which are encoded in one batch."""
-        frame, crop = part
-        following = [(f, crop) for f in self._following(frame, self._most_at_once - 1)]
+        frames = self._following(part.frame, self._most_at_once - 1)
+        following = [part._replace(frame=frame) for frame in frames]
         return [part, *(other for other in following if other not in self._cache)]
 
     def _following(self, frame: int, n: int) -> range:
@@ -220,16 +229,16 @@ class FrameEncoder:
     def _input(self, part: Part) -> Tensor:
         ahead = self._ahead.pop(part, None)
         sent = self._send(part) if ahead is None else ahead.result()
-        content = self.geometry_of(part[1]).content
-        return pixels_to_input(sent.result(), self.contrast, self.model.config, content)
+        content = self.geometry_of(part.crop).content
+        image = pixels_to_input(sent.result(), self.contrast, self.model.config, content)
+        return image.flip(part.flip) if part.flip else image
 
     def _read_on(self, part: Part) -> None:
         """Begin to read the same part of the next frames, though an object may move out of it."""
-        if self._reader is None:
+        if self._reader is None or part.flip:
             return
-        frame, crop = part
-        for following in self._following(frame, READ_AHEAD):
-            other = following, crop
+        for following in self._following(part.frame, READ_AHEAD):
+            other = part._replace(frame=following)
             if other not in self._ahead and other not in self._cache:
                 self._ahead[other] = self._reader.submit(self._send, other)
 
@@ -238,7 +247,7 @@ class FrameEncoder:
         return self.steps.copies.send(self._read(part))
 
     def _read(self, part: Part) -> NDArray[Any]:
-        frame, crop = part
+        frame, crop = part.frame, part.crop
         geometry = self.geometry_of(crop)
         with self._reading:
             if crop is None and not has_large_parts(self._frames):

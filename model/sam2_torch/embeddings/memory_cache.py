@@ -1,7 +1,7 @@
 """Cache embeddings: the most recently used on the device, older ones on the host."""
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 from sam2_torch.inputs.frames import Crop
 from sam2_torch.runtime.host_copies import Copies
@@ -12,8 +12,23 @@ if TYPE_CHECKING:
 
     from sam2_torch.runtime.pending import Pending
 
-Part: TypeAlias = tuple[int, Crop | None]
-"""A frame and what is seen of it; None for the whole."""
+
+class Part(NamedTuple):
+    """What is encoded of a movie.
+
+    Parameters
+    ----------
+    frame
+        The frame.
+    crop
+        The crop window; None for the whole frame.
+    flip
+        Axes of the input, (B, C, y, x), along which it is flipped.
+    """
+
+    frame: int
+    crop: Crop | None = None
+    flip: tuple[int, ...] = ()
 
 
 class EmbeddingCache:

@@ -18,6 +18,7 @@ from sam2_torch.inputs.frames import measure_contrast as measure_contrast
 from sam2_torch.masks import SparseMask, bounding_box
 from sam2_torch.predictions import LOGIT_STEP, MaskLogits, MaskPrediction
 from sam2_torch.prompts import MaskPrompt
+from sam2_torch.sam2 import MASK_LOGIT, mask_to_logits
 
 LogitsBox: TypeAlias = tuple[int, int, int, int]
 """Rows and columns on the grid of the logits, (y0, x0, y1, x1), half open."""
@@ -271,6 +272,25 @@ def logits_to_masks(logits: Tensor, geometry: InputGeometry) -> list[SparseMask]
     return [
         logits_to_mask(one, geometry, bounding_box(one.numpy() > 0)) for one in logits.float().cpu()
     ]
+
+
+def fit_logits(logits: Tensor, mask: SparseMask, geometry: InputGeometry) -> Tensor:
+    """Return (h, w) logits changed where their sign contradicts a mask in image pixels.
+
+    Parameters
+    ----------
+    logits
+        On the host, float32.
+    mask, geometry
+        The mask, and how its image lies in the network's input.
+
+    Notes
+    -----
+    What the mask covers by half stays: the grid of the logits is coarser than the image.
+    """
+    given = mask_to_logits(geometry.mask_to_input(MaskPrompt(mask)), logits.shape[-1])[0, 0]
+    contradicts = ((given > 0) != (logits > 0)) & (given.abs() > MASK_LOGIT / 2)
+    return torch.where(contradicts, given, logits)
 
 
 def coarse_logits(

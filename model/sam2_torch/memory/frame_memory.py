@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from sam2_torch.inputs.frames import Crop
-from sam2_torch.masks import bounding_box
+from sam2_torch.masks import SparseMask, bounding_box
 from sam2_torch.memory.packed_logits import PackedLogits
 from sam2_torch.runtime.host_copies import Copies
 from sam2_torch.runtime.pending import Pending
@@ -68,6 +68,8 @@ class FrameMemory:
     device_pointer, spatial
         (C,) object pointer and (memory_dim, h, w) spatial memory on the device, as long as
         they are recent; both can be made again from the answer.
+    mask
+        The mask in image pixels, if it is finer than the logits: given, or refined.
     """
 
     answer: FrameAnswer | Pending[FrameAnswer]
@@ -75,6 +77,7 @@ class FrameMemory:
     prompted: bool = False
     device_pointer: Tensor | None = None
     spatial: Tensor | None = None
+    mask: SparseMask | None = None
 
     def result(self) -> FrameAnswer:
         """Return the answer; the first time, wait until it is on the host."""

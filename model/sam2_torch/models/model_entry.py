@@ -69,6 +69,9 @@ class ModelEntry:
     origin
         Source of the entry: "embedded", "released", the registry file, or the package of the
         entry point.
+    calibration
+        Offset and slope from the predicted IoU of prompted masks to the expected one, measured by
+        `benchmarks/calibration.py`; None if it was not measured.
     """
 
     name: str
@@ -82,6 +85,7 @@ class ModelEntry:
     sha256: str | None = None
     xxh128: str | None = None
     origin: str = ""
+    calibration: tuple[float, float] | None = None
 
     @property
     def images_only(self) -> bool:

@@ -8,7 +8,7 @@ import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import NamedTuple
@@ -28,6 +28,9 @@ _OTHERS = Path(__file__).with_name("others.toml")
 
 _CELLS_NANO_SHA256 = "da0fcd08dbbf328d558bd60759cda548b9a9186b2571c5d9ce25fb36d9bb87a9"
 """Of the file in `weights/`: who puts another one there writes its checksum here."""
+
+_CELLS_NANO_CALIBRATION = (0.42, 0.46)
+"""Of that file on held-out images; see docs/measured.md."""
 
 _RELEASED_SHA256 = {  # of the .pt files
     "sam2.1_hiera_tiny": "7402e0d864fa82708a20fbd15bc84245c2f26dff0eb43a4b5b93452deb34be69",
@@ -102,6 +105,13 @@ def find_model(name: str) -> ModelEntry:
     )
 
 
+@cache
+def calibration_of(name: str) -> tuple[float, float] | None:
+    """Return the calibration of a model's predicted IoU; None if it has none, or no entry."""
+    entry = read_registry().entries.get(name)
+    return None if entry is None else entry.calibration
+
+
 class UnknownModelError(KeyError):
     """A name that no registry has."""
 
@@ -148,6 +158,7 @@ def _built_in() -> Iterator[ModelEntry]:
         path=Path(__file__).parents[1] / "weights" / "cells_nano.safetensors",
         sha256=_CELLS_NANO_SHA256,
         origin="embedded",
+        calibration=_CELLS_NANO_CALIBRATION,
     )
     for name, config in RELEASED.items():
         yield _released(name, config)

@@ -9,11 +9,14 @@ import torch
 from torch import Tensor
 
 from sam2_torch.nn.mask_decoder import DecodedMasks
+from sam2_torch.nn.prompt_encoder import BOTTOM_RIGHT, TOP_LEFT
 from sam2_torch.runtime.cuda_graphs import Graphs, recorder_for
 from sam2_torch.runtime.host_copies import copies_for
 from sam2_torch.sam2 import SAM2, ImageEmbedding, Memories, Segmentation
 
 MOST_REPLAYED = 16 * 64 * 64  # tokens of all objects: more keep a device busy without graphs
+FLIPS: tuple[tuple[int, ...], ...] = ((), (3,), (2,), (2, 3))
+"""Axes of (B, C, y, x) along which an image is flipped, the image itself first."""
 MEMORY_DTYPE = torch.bfloat16  # as in the reference; masks do not depend on it
 
 
@@ -69,7 +72,8 @@ class InferenceSteps:
         Parameters
         ----------
         embedding
-            Of the frame; its features conditioned on memories, or marked as without.
+            Of the frame; its features conditioned on memories, or marked as without. A batch of
+            all `FLIPS` of it is averaged.
         prompts
             Points, and an earlier answer.
         """
@@ -107,13 +111,31 @@ class InferenceSteps:
     def _answer(
         self, embedding: ImageEmbedding, prompts: PromptTensors
     ) -> tuple[Segmentation, ...]:
-        features, skips = embedding
-        decoded = self.model.decode_masks(features, skips, *prompts)
+        decoded = self._averaged(*embedding, prompts)
         return tuple(self.model.choose(decoded, rank) for rank in range(decoded.ious.shape[1]))
 
     def _decode(self, embedding: ImageEmbedding, prompts: PromptTensors) -> DecodedMasks:
         features = self.model.without_memory(embedding.features)
-        return self.model.decode_masks(features, embedding.skips, *prompts)
+        return self._averaged(features, embedding.skips, prompts)
+
+    def _averaged(
+        self, features: Tensor, skips: tuple[Tensor, ...], prompts: PromptTensors
+    ) -> DecodedMasks:
+        """Decode the prompts in each flip of the frame, and average the masks."""
+        if len(features) == 1:
+            return self.model.decode_masks(features, skips, *prompts)
+        points, logits, multimask = prompts
+        flipped = points and _flipped_points(*points, self.model.config.image_size)
+        if logits is not None:
+            logits = torch.cat([logits.flip(flip) for flip in FLIPS])
+        found = self.model.decode_masks(features, skips, flipped, logits, multimask)
+        masks = [one.flip(flip) for one, flip in zip(found.logits.split(1), FLIPS, strict=True)]
+        return DecodedMasks(
+            torch.cat(masks).mean(0, keepdim=True),
+            found.ious.mean(0, keepdim=True),
+            found.tokens[:1],
+            found.object_scores.mean(0, keepdim=True),
+        )
 
     def _track(self, embedding: ImageEmbedding, memories: Memories) -> tuple[Segmentation, Tensor]:
         features = self.model.attend_to_memory(embedding.features, memories)
@@ -128,3 +150,18 @@ class InferenceSteps:
     ) -> Tensor:
         encoded = self.model.encode_memory(features, logits, object_scores, binarize)
         return encoded.to(MEMORY_DTYPE)
+
+
+def _flipped_points(points_xy: Tensor, labels: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Return (1, P, 2) clicks and box corners in all flips of an input, (4, P, 2) and (4, P)."""
+    first, last = labels == TOP_LEFT, labels == BOTTOM_RIGHT
+    # a flipped corner is the opposite one; clicks are centres of pixels, corners between them
+    place = torch.arange(labels.shape[1], device=labels.device) + first.int() - last.int()
+    mirrored = torch.where((first | last)[..., None], size - points_xy, size - 1 - points_xy)
+    mirrored = mirrored.gather(1, place[..., None].expand_as(mirrored))
+    (x, y), (mirrored_x, mirrored_y) = points_xy.unbind(-1), mirrored.unbind(-1)
+    flipped = [
+        torch.stack((mirrored_x if 3 in flip else x, mirrored_y if 2 in flip else y), dim=-1)
+        for flip in FLIPS
+    ]
+    return torch.cat(flipped), labels.expand(len(FLIPS), -1)

@@ -4,17 +4,25 @@ Beyond the reference: where objects are seen in crop windows, an object that its
 or whose mask has a low confidence, is segmented again in a larger window.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from sam2_torch.embeddings.frame_encoder import FrameEncoder
 from sam2_torch.inputs.frames import Crop
 from sam2_torch.inputs.prompt_points import PromptPoints
 from sam2_torch.masks import SparseMask
-from sam2_torch.memory.frame_memory import FrameMemory
+from sam2_torch.memory.frame_memory import REJOINED_IOU, FrameMemory
 from sam2_torch.memory.memory_bank import MemoryBank
-from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, prompts_box
+from sam2_torch.prompts import (
+    BoxPrompt,
+    MaskPrompt,
+    PointPrompt,
+    Prompt,
+    clicks_of,
+    prompts_box,
+)
 from sam2_torch.sessions.prompt_changes import prompt_change
+from sam2_torch.sessions.refinement import context
 from sam2_torch.sessions.tracker import Tracker
 
 MAX_TRIES = 8  # windows for one prompt
@@ -39,8 +47,11 @@ class PromptedFrame:
         All masks that a single click can mean, best first; the answer alone after other prompts.
     is_refined
         Whether the answer builds on that to earlier prompts of this frame.
-    given_mask
-        The mask of a mask prompt that is to be kept to the pixel; None after other prompts.
+    base
+        The mask that was there before the frame had prompts; clicks correct it. None if there
+        was none.
+    is_given
+        Whether clicks correct a mask that the user gave.
     """
 
     prompts: tuple[Prompt, ...]
@@ -49,7 +60,8 @@ class PromptedFrame:
     memory: FrameMemory
     candidates: tuple[FrameMemory, ...]
     is_refined: bool
-    given_mask: SparseMask | None = None
+    base: FrameMemory | None = None
+    is_given: bool = False
 
     def choose(self, choice: int) -> "PromptedFrame":
         """Return the same prompts with another candidate taken.
@@ -74,13 +86,16 @@ class PromptAnswers:
         Segments.
     embeddings
         Of the frames.
+    plain
+        Whether to take the network's masks as they are, without `refinement`.
     """
 
-    def __init__(self, tracker: Tracker, embeddings: FrameEncoder) -> None:
+    def __init__(self, tracker: Tracker, embeddings: FrameEncoder, plain: bool = False) -> None:
         self._tracker = tracker
         self._embeddings = embeddings
+        self._plain = plain
 
-    def update(  # where, what was and what is to be
+    def update(  # noqa: PLR0913  # where, what was and what is to be
         self,
         bank: MemoryBank,
         frame: int,
@@ -88,6 +103,7 @@ class PromptAnswers:
         prompts: tuple[Prompt, ...],
         choice: int,
         in_use: Sequence[Crop | None],
+        present: SparseMask | None = None,
     ) -> PromptedFrame:
         """Answer all prompts of a frame, given the answer to those it had before.
 
@@ -99,6 +115,8 @@ class PromptAnswers:
             The prompts until now; None if there are none.
         prompts, choice
             All prompts from now on, and the candidate of the first click to take.
+        present
+            The mask that was there before these prompts; None for that of the propagation.
 
         Returns
         -------
@@ -118,22 +136,26 @@ class PromptAnswers:
         change, found, excluded = prompt_change(*had, prompts, choice), before, None
         if change.first:
             first = self._joined(bank, frame, change.first, in_use)
-            found, excluded = self.add(bank, frame, None, first, in_use), frame
+            start = None if before is None else (before.base, before.is_given)
+            if before is None and present and not self._plain:
+                start = self._present(bank, frame, present, in_use)
+            found, excluded = self.add(bank, frame, None, first, in_use, start=start), frame
         assert found is not None, "a frame without an answer starts afresh"
         if change.choice is not None:
             found = found.choose(change.choice)
         if change.then:
             found = self.add(bank, frame, found, change.then, in_use, excluded)
         only = prompts[0] if len(prompts) == 1 else None
+        if isinstance(only, MaskPrompt):
+            found.memory.mask = only.sparse
         return replace(
             found,
             prompts=prompts,
             choice=choice,
             is_refined=not change.first and change.choice is None,
-            given_mask=only.sparse if isinstance(only, MaskPrompt) else None,
         )
 
-    def add(  # where, what was and what comes on top
+    def add(  # noqa: PLR0913  # where, what was and what comes on top
         self,
         bank: MemoryBank,
         frame: int,
@@ -141,6 +163,7 @@ class PromptAnswers:
         prompts: Sequence[Prompt],
         in_use: Sequence[Crop | None],
         excluded: int | None = None,
+        start: tuple[FrameMemory | None, bool] | None = None,
     ) -> PromptedFrame:
         """Answer prompts that come on top of others.
 
@@ -158,35 +181,80 @@ class PromptAnswers:
             Crop windows of objects on the frame: near objects share them.
         excluded
             A frame that is no memory; `frame` itself where it is started afresh.
+        start
+            The mask to start from and whether it was given; None for that of the propagation.
         """
-        previous = bank.unprompted(frame) if before is None else before.memory
+        base, is_given = start or (None, False)
+        base = base or bank.unprompted(frame)
+        if before is not None:
+            base, is_given = before.base, before.is_given
+        previous = base if before is None else before.memory
         excluded = frame if before is None else excluded
         crop = self._tracker.choose_crop(prompts_box(prompts), previous, in_use)
-        tries: list[tuple[PromptPoints, list[FrameMemory]]] = []
-        for _ in range(MAX_TRIES):
-            points = self._points(before, prompts, crop)
+        kept, choice = tuple(prompts), 0
+        only_clicks = all(isinstance(prompt, PointPrompt) for prompt in prompts)
+        if before is not None and only_clicks:
+            kept, choice = (*before.prompts, *prompts), before.choice
+        present = previous if only_clicks and not self._plain else None
+        beside = self._beside(present, kept, is_given)
+
+        def ask(crop: Crop | None) -> list[FrameMemory]:
             if isinstance(prompts[0], MaskPrompt):
-                candidates = self._tracker.segment_mask(frame, prompts[0], crop)
-            else:
-                candidates = self._tracker.segment_points(
-                    bank, frame, points, previous, excluded, crop
-                )
+                return self._tracker.segment_mask(frame, prompts[0], crop)
+            points = self._points(None if beside else before, beside or prompts, crop)
+            return self._tracker.segment_points(bank, frame, points, previous, excluded, crop)
+
+        crop, candidates = self._in_larger_crops(ask, crop)
+        points = self._points(before, prompts, crop)
+        if not self._plain:
+            candidates = [
+                self._tracker.refined(each, kept, present, is_given) for each in candidates
+            ]
+        is_given = is_given if only_clicks else isinstance(prompts[0], MaskPrompt)
+        is_refined, all_found = before is not None, tuple(candidates)
+        return PromptedFrame(
+            kept, choice, points, candidates[0], all_found, is_refined, base, is_given
+        )
+
+    def _in_larger_crops(
+        self, ask: Callable[[Crop | None], list[FrameMemory]], crop: Crop | None
+    ) -> tuple[Crop | None, list[FrameMemory]]:
+        """Ask in a crop window, and in larger ones where it does not do; return the best answer."""
+        tries: list[tuple[Crop | None, list[FrameMemory]]] = []
+        for _ in range(MAX_TRIES):
+            candidates = ask(crop)
             larger = self._tracker.enlarged(candidates[0])
             if larger != crop:
                 tries.clear()  # the window cut the object off
-            tries.append((points, candidates))
+            tries.append((crop, candidates))
             if larger == crop and len(tries) <= MAX_LARGER and _iou(candidates) < LOW_IOU:
                 larger = self._tracker.doubled(crop, candidates[0])
             if larger == crop:
                 break
             crop = larger
-        points, candidates = max(tries, key=lambda answer: _iou(answer[1]))
-        kept, choice = tuple(prompts), 0
-        if before is not None and all(isinstance(prompt, PointPrompt) for prompt in prompts):
-            kept, choice = (*before.prompts, *prompts), before.choice
-        return PromptedFrame(
-            kept, choice, points, candidates[0], tuple(candidates), before is not None
-        )
+        return max(tries, key=lambda answer: _iou(answer[1]))
+
+    def _beside(
+        self, present: FrameMemory | None, prompts: Sequence[Prompt], is_given: bool
+    ) -> tuple[Prompt, ...]:
+        """Return all prompts with what tells the network of the mask that is there; or none."""
+        if present is None:
+            return ()
+        told = context(self._tracker.prediction(present).sparse, prompts, is_given)
+        rows = clicks_of(prompts)
+        return (*told, PointPrompt(rows[:, :2], rows[:, 2])) if told else ()
+
+    def _present(
+        self, bank: MemoryBank, frame: int, mask: SparseMask, in_use: Sequence[Crop | None]
+    ) -> tuple[FrameMemory, bool]:
+        """Return the memory of the mask that is there, and whether it is that of a given mask."""
+        known = bank.unprompted(frame)
+        if known is not None and self._tracker.prediction(known).sparse.iou(mask) >= REJOINED_IOU:
+            return known, False
+        crop = self._tracker.choose_crop(mask.box, None, in_use)
+        (memory,) = self._tracker.segment_mask(frame, MaskPrompt(mask), crop)
+        memory.mask = mask
+        return memory, True
 
     def _points(
         self, before: PromptedFrame | None, prompts: Sequence[Prompt], crop: Crop | None

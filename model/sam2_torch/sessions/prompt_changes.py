@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
+from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, clicks_of
 
 
 @dataclass(frozen=True)
@@ -59,16 +58,6 @@ def prompt_change(
     if masks or len(boxes) > 1:
         return PromptChange(masks or tuple(boxes), None, clicks)
     return PromptChange((*boxes, *clicks))
-
-
-def clicks_of(prompts: Sequence[Prompt]) -> NDArray[np.float32]:
-    """Collect the clicks of all point prompts, (P, 3) float32: y, x, label."""
-    rows = [
-        np.column_stack([prompt.points_yx, prompt.labels])
-        for prompt in prompts
-        if isinstance(prompt, PointPrompt)
-    ]
-    return np.concatenate([np.zeros((0, 3), np.float32), *rows]).astype(np.float32)
 
 
 def added_clicks(before: Sequence[Prompt], after: Sequence[Prompt]) -> PointPrompt | None:

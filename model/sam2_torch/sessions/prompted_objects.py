@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 from sam2_torch.inputs.frames import Crop
-from sam2_torch.masks import SparseMask
 from sam2_torch.memory.memory_bank import MemoryBank
 from sam2_torch.sessions.prompt_answers import PromptedFrame
 
@@ -57,11 +56,6 @@ class PromptedObjects:
         """Return the prompted frames of those objects that have any, in order."""
         frames = {i: self.banks[i].prompted_frames() for i in object_ids if i in self.banks}
         return {i: prompted for i, prompted in frames.items() if prompted}
-
-    def given_mask(self, object_id: int, frame: int) -> SparseMask | None:
-        """Return the mask that the user gave of an object on a frame; None if there is none."""
-        found = self.frames.get((object_id, frame))
-        return None if found is None else found.given_mask
 
     def is_unchanged(self, object_id: int) -> bool:
         """Return whether an object is there and its prompts are those of its propagation."""

@@ -117,7 +117,7 @@ class Propagation:
     ) -> FrameResult:
         """Make the masks of a frame, but for objects that changed meanwhile."""
         predictions = {
-            i: self._tracker.prediction(memory, self._objects.given_mask(i, frame))
+            i: self._tracker.prediction(memory)
             for i, memory in found.items()
             if self._objects.is_unchanged(i)
         }

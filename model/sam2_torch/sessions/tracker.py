@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 
@@ -9,7 +10,7 @@ from sam2_torch.embeddings.frame_encoder import FrameEncoder
 from sam2_torch.inputs.crop_windows import CropWindows, join
 from sam2_torch.inputs.frames import Box, Crop
 from sam2_torch.inputs.prompt_points import PromptPoints
-from sam2_torch.inputs.transforms import make_prediction
+from sam2_torch.inputs.transforms import fit_logits, make_prediction
 from sam2_torch.masks import SparseMask
 from sam2_torch.memory.frame_memory import FrameMemory, fetch_answers
 from sam2_torch.memory.memory_bank import MemoryBank
@@ -18,9 +19,10 @@ from sam2_torch.memory.memory_choice import RecentFrames
 from sam2_torch.memory.memory_gathering import MemoryGatherer
 from sam2_torch.memory.selection import Direction, Selection
 from sam2_torch.predictions import MaskPrediction
-from sam2_torch.prompts import MaskPrompt
+from sam2_torch.prompts import MaskPrompt, Prompt
 from sam2_torch.runtime.inference_steps import InferenceSteps, PromptTensors
 from sam2_torch.sam2 import ImageEmbedding, Segmentation
+from sam2_torch.sessions.refinement import refine
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +42,8 @@ class Tracker:
         Which memories an object attends to.
     crops
         Crop windows on large frames; None for whole frames.
+    flips
+        Whether to average over flips of prompted frames, where no memory is attended to.
     """
 
     def __init__(
@@ -48,8 +52,10 @@ class Tracker:
         embeddings: FrameEncoder,
         choice: RecentFrames,
         crops: CropWindows | None = None,
+        flips: bool = False,
     ) -> None:
         self.model = steps.model
+        self._flips = flips
         self._steps, self._embeddings = steps, embeddings
         self._choice, self._crops = choice, crops
         self._gatherer = MemoryGatherer(steps, embeddings)
@@ -97,6 +103,8 @@ class Tracker:
             selection = self._choice.select(bank, frame, direction, excluded)
             features = self._steps.attend(embedding, self._gatherer.gather([bank], selection, crop))
         else:
+            if self._flips:
+                embedding = self._embeddings.flipped(frame, crop)
             features = self.model.without_memory(embedding.features)
         mask_logits = None
         if previous is not None and previous.crop == crop:
@@ -202,14 +210,45 @@ class Tracker:
         ]
 
     @torch.inference_mode()
-    def prediction(self, memory: FrameMemory, mask: SparseMask | None = None) -> MaskPrediction:
-        """Make the mask of a frame in image pixels, or take the one that the user gave."""
+    def prediction(self, memory: FrameMemory) -> MaskPrediction:
+        """Make the mask of a frame in image pixels, or take the finer one that is known."""
         answer = memory.result()
         logits, scores = answer.unpacked_logits(), (answer.iou, answer.object_score)
-        if mask is not None:
-            return MaskPrediction(mask, logits, *scores)
         geometry = self._embeddings.geometry_of(memory.crop)
-        return make_prediction(logits, geometry, *scores, answer.box)
+        found = make_prediction(logits, geometry, *scores, answer.box)
+        return found if memory.mask is None else replace(found, sparse=memory.mask)
+
+    def refined(
+        self,
+        memory: FrameMemory,
+        prompts: Sequence[Prompt],
+        present: FrameMemory | None,
+        is_given: bool,
+    ) -> FrameMemory:
+        """Refine the answer to prompts, with logits that agree with the refined mask.
+
+        Parameters
+        ----------
+        memory
+            The network's answer.
+        prompts
+            All prompts of the object on the frame.
+        present
+            The mask that these correct; None to start afresh.
+        is_given
+            Whether that is a mask that the user gave.
+        """
+        found = self.prediction(memory).sparse
+        before = None if present is None else self.prediction(present).sparse
+        mask = refine(found, prompts, before, is_given)
+        if mask.equals(found):
+            return memory
+        answer, geometry = memory.result(), self._embeddings.geometry_of(memory.crop)
+        if present is not None and mask and answer.object_score <= 0:
+            answer = present.result()  # the object is there, whatever the network takes it for
+        logits = fit_logits(memory.result().unpacked_logits(), mask, geometry)
+        answer = answer._replace(logits=logits.clamp(-MAX_PREVIOUS_LOGIT, MAX_PREVIOUS_LOGIT))
+        return FrameMemory(answer, memory.crop, True, self._steps.upload(answer.pointer), mask=mask)
 
     def absent(self) -> MaskPrediction:
         """Make the mask of an object that is not looked for."""

@@ -10,6 +10,7 @@ from sam2_torch.embeddings.disk_store import EmbeddingStore
 from sam2_torch.embeddings.frame_encoder import CACHE_BYTES, FrameEncoder
 from sam2_torch.inputs.crop_windows import CropWindows
 from sam2_torch.inputs.frames import Contrast, Frames
+from sam2_torch.masks import SparseMask
 from sam2_torch.memory.memory_bank import MemoryBank
 from sam2_torch.memory.memory_choice import RecentFrames, RecentPlanes
 from sam2_torch.predictions import FrameResult, MaskPrediction
@@ -26,6 +27,7 @@ from sam2_torch.sessions.propagation_plan import (
     frames_around,
     single_directions,
 )
+from sam2_torch.sessions.refinement import averages_flips
 from sam2_torch.sessions.tracker import Tracker
 from sam2_torch.sessions.volume_plan import StackByStack
 
@@ -85,6 +87,12 @@ class VideoSession:
         does.
     graphs
         Whether to replay the network's steps as CUDA graphs, on CUDA devices.
+    plain
+        Whether to take the network's masks of prompted frames as they are, as the reference
+        does, without `sam2_torch.sessions.refinement` and flips.
+    flips
+        Whether to average over mirrored frames where an object is prompted and has no memory;
+        such a frame is encoded four times then. By default on GPUs.
 
     Raises
     ------
@@ -112,6 +120,8 @@ class VideoSession:
         max_prompted: int | None = MAX_PROMPTED,
         resolution: float | None = None,
         graphs: bool = True,
+        plain: bool = False,
+        flips: bool | None = None,
     ) -> None:
         if not isinstance(model, SAM2):
             raise ValueError(
@@ -136,14 +146,15 @@ class VideoSession:
         choice = RecentFrames(n, max_prompted)
         if n_planes is not None:
             choice = RecentPlanes(n, max_prompted, n_planes)
-        tracker = Tracker(steps, self.embeddings, choice, self.crops)
+        flips = averages_flips(model.device, plain, flips)
+        tracker = Tracker(steps, self.embeddings, choice, self.crops, flips)
         self._plan: FrameByFrame | StackByStack = FrameByFrame(objects, n)
         if depth is not None and n_planes is not None:
             step = depth.plane_step_px
             self._plan = StackByStack(objects, n, n_planes, step, tracker.box_in_image)
         bounds = None if depth is None else self._plan.bounds
         self._objects, self._tracker, self._reach = objects, tracker, choice.reach
-        self._answers = PromptAnswers(tracker, self.embeddings)
+        self._answers = PromptAnswers(tracker, self.embeddings, plain)
         overlap = steps.copies.overlap
         self._propagation = Propagation(objects, tracker, self.embeddings, bounds, overlap)
 
@@ -221,7 +232,12 @@ class VideoSession:
 
     @torch.inference_mode()
     def set_prompts(
-        self, object_id: int, frame: int, prompts: Sequence[Prompt], choice: int = 0
+        self,
+        object_id: int,
+        frame: int,
+        prompts: Sequence[Prompt],
+        choice: int = 0,
+        present: SparseMask | None = None,
     ) -> MaskPrediction | None:
         """Make these all the prompts of an object on a frame, and return its mask there.
 
@@ -260,6 +276,10 @@ class VideoSession:
         choice
             Which of the `candidates` of the first click is meant, 0 for the best. Without
             meaning where there is a box or a mask.
+        present
+            The object's mask on this frame before these prompts, which clicks correct: for
+            one that was imported, edited or made in an earlier session. None for that of the
+            propagation.
 
         Returns
         -------
@@ -284,7 +304,7 @@ class VideoSession:
             return None
         bank = self._objects.banks.get(object_id) or MemoryBank()
         crops = self._objects.crops_in_use(frame)
-        found = self._answers.update(bank, frame, before, tuple(prompts), choice, crops)
+        found = self._answers.update(bank, frame, before, tuple(prompts), choice, crops, present)
         return self._accept(object_id, frame, found)
 
     @torch.inference_mode()
@@ -302,7 +322,7 @@ class VideoSession:
             If there is no such object, or it has no prompt on this frame.
         """
         found = self._objects.prompted_frame(object_id, frame)
-        return [self._tracker.prediction(each, found.given_mask) for each in found.candidates]
+        return [self._tracker.prediction(each) for each in found.candidates]
 
     @torch.inference_mode()
     def predict(self, frame: int, prompt: Prompt) -> list[MaskPrediction]:
@@ -578,7 +598,7 @@ class VideoSession:
     def _accept(self, object_id: int, frame: int, found: PromptedFrame) -> MaskPrediction:
         """Keep the answer to prompts, and return its mask."""
         self._objects.put(object_id, frame, found)
-        return self._tracker.prediction(found.memory, found.given_mask)
+        return self._tracker.prediction(found.memory)
 
     def _wanted(self, object_ids: Iterable[int] | None) -> list[int]:
         """Decide which objects to propagate."""

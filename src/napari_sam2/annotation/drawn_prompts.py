@@ -36,6 +36,9 @@ class Marks:
         The painted mask; None if nothing was painted.
     choice
         Index of the candidate mask of the first click that the user chose; None for the best.
+    present
+        The mask that was there before anything was drawn, which clicks correct; None if there
+        was none.
     """
 
     clicks: tuple[Click, ...] = ()
@@ -44,6 +47,7 @@ class Marks:
     scribbles: tuple[tuple[int, Polygon], ...] = ()
     painted: SparseMask | None = None
     choice: int | None = None
+    present: SparseMask | None = None
 
     def __bool__(self) -> bool:
         return self.painted is not None or bool(

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from napari_sam2.annotation.drawn_prompts import Marks
+from napari_sam2.annotation.drawn_prompts import Marks, ObjectFrame
 from napari_sam2.annotation.history import Changes, Key, Kind, StoredMask, Value
 from napari_sam2.annotation.objects import ObjectRecord, default_record
 from napari_sam2.masks.packing import as_given, pack, unpack
@@ -213,3 +213,12 @@ def _union(
             mask = unpack(one.packed, frame_shape)
             united[mask.slices] |= mask.window()
     return SparseMask.from_dense(united)
+
+
+def masks_before(prompts: Mapping[ObjectFrame, Marks], places: Iterable[ObjectFrame]) -> Changes:
+    """Return the masks as they were before anything was drawn, for prompts that were removed."""
+    was = {place: prompts[place].present for place in places}
+    return {
+        Key(Kind.MASK, *place): None if mask is None else StoredMask(pack(mask))
+        for place, mask in was.items()
+    }

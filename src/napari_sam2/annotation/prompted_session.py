@@ -56,9 +56,14 @@ def set_prompts(
         if place not in prompts:
             session.set_prompts(*place, ())
     for place in sorted(p for p in prompts if p[0] in wanted and p != omitted):
-        drawn = prompts[place]
-        session.set_prompts(*place, drawn.prompts(session.frame_shape), drawn.choice or 0)
+        answer(session, place, prompts[place])
         yield
+
+
+def answer(session: "VideoSession", place: ObjectFrame, drawn: Marks) -> MaskPrediction | None:
+    """Set what is drawn of an object on a frame, and return its mask."""
+    prompts = drawn.prompts(session.frame_shape)
+    return session.set_prompts(*place, prompts, drawn.choice or 0, drawn.present)
 
 
 def unlocked(

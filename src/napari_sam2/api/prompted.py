@@ -1,9 +1,9 @@
 """Propagate, segment or embed what a user prompted, as the command line does."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_sam2.io.prompts.object_prompts import ObjectPrompts
 from napari_sam2.io.tracks.writer import Progress, silent
@@ -37,6 +37,8 @@ def track(  # noqa: PLR0913  # what a user may choose, by name
     appearance: Appearance = USUAL,
     announce: Callable[["Estimate"], None] | None = None,
     embeddings: "EmbeddingStore | None" = None,
+    plain: bool = False,
+    flips: bool | None = None,
 ) -> Masklets:
     """Propagate prompted objects through a movie, a stack, or a movie of stacks.
 
@@ -63,6 +65,8 @@ def track(  # noqa: PLR0913  # what a user may choose, by name
         network's speed was measured on this computer.
     embeddings
         Store on disk for the image embeddings; none by default.
+    plain, flips
+        How masks of prompted frames are refined; as for `sam2_torch.VideoSession`.
 
     Returns
     -------
@@ -77,7 +81,8 @@ def track(  # noqa: PLR0913  # what a user may choose, by name
     span = movie.frame_span(frames)
     masklets = Masklets(movie.n_frames, movie.frame_shape)
     inside = list(_within(span, prompts))
-    session = open_session(model, movie, appearance, embeddings, _cache_bytes(movie, inside))
+    kept = _cache_bytes(movie, inside)
+    session = open_session(model, movie, appearance, embeddings, kept, plain=plain, flips=flips)
     given = set()
     for prompted in inside:
         key = prompted.object_id, prompted.frame
@@ -128,7 +133,7 @@ def estimate_run(
     return estimate_propagation(session, direction, frames=frames, speed=speed)
 
 
-def segment(
+def segment(  # noqa: PLR0913  # as `track`
     model: "SAM2",
     movie: Movie,
     prompts: Iterable[ObjectPrompts],
@@ -136,15 +141,17 @@ def segment(
     frames: tuple[int, int] | None = None,
     progress: Progress = silent,
     appearance: Appearance = USUAL,
+    plain: bool = False,
+    flips: bool | None = None,
 ) -> Masklets:
     """Segment prompted objects on their prompted frames, each frame on its own.
 
     Parameters
     ----------
-    model, movie, frames, progress, appearance
+    model, movie, frames, progress, appearance, plain, flips
         As for `track`.
     prompts
-        Prompts by ascending frame. A mask prompt is refined by the network.
+        Prompts by ascending frame. Clicks correct a mask prompt; by itself it is kept as it is.
 
     Returns
     -------
@@ -158,9 +165,9 @@ def segment(
     """
     first, stop = movie.frame_span(frames)
     masklets = Masklets(movie.n_frames, movie.frame_shape)
-    shown = appearance.show(movie)
+    shown, masks = appearance.show(movie), {"plain": plain, "flips": flips}
     for frame, group in groupby(_within((first, stop), prompts), lambda prompted: prompted.frame):
-        for object_id, prediction in _segment_frame(model, shown, frame, group):
+        for object_id, prediction in _segment_frame(model, shown, frame, group, masks):
             masklets.set_found(object_id, frame, prediction)
         progress(frame - first + 1, stop - first)
     return masklets
@@ -207,17 +214,21 @@ def embed(
 
 
 def _segment_frame(
-    model: "SAM2", shown: Shown, frame: int, prompts: Iterable[ObjectPrompts]
+    model: "SAM2",
+    shown: Shown,
+    frame: int,
+    prompts: Iterable[ObjectPrompts],
+    masks: Mapping[str, Any],
 ) -> "Iterator[tuple[int, MaskPrediction]]":
     """Segment the objects of one frame, which is encoded once; yield ids and predictions."""
     from sam2_torch import ImageSession, VideoSession
 
     if shown.resolution is None:
-        image = ImageSession(model, shown.frames[frame], contrast=shown.contrast)
+        image = ImageSession(model, shown.frames[frame], contrast=shown.contrast, **masks)
         for prompted in prompts:
             yield prompted.object_id, image.predict(*prompted.prompts)[0]
         return
-    windows = VideoSession(model, shown.frames, **shown.options)
+    windows = VideoSession(model, shown.frames, **shown.options, **masks)
     for prompted in prompts:
         yield prompted.object_id, _predict(windows, prompted)
 

@@ -68,6 +68,16 @@ def add_files(parser: argparse.ArgumentParser) -> None:
     add_input(parser)
     parser.add_argument("--prompts", metavar="P", required=True, help="see below")
     add_appearance(parser)
+    group = parser.add_argument_group("masks of prompted frames")
+    group.add_argument(
+        "--plain", action="store_true", help="the network's masks as they are, as SAM 2 gives them"
+    )
+    group.add_argument(
+        "--flips",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="average over mirrored frames, which are encoded four times then (default: on GPUs)",
+    )
     add_model(parser)
     parser.set_defaults(model=None, precision=None)  # a session's, or the usual
 
@@ -111,7 +121,16 @@ def _run_job(
     network = model(settings.model, settings.precision)
     job.output.parent.mkdir(parents=True, exist_ok=True)
     with progress_bar() as progress:
-        masklets = verb(network, movie, prompts, frames=frames, progress=progress, appearance=look)
+        masklets = verb(
+            network,
+            movie,
+            prompts,
+            frames=frames,
+            progress=progress,
+            appearance=look,
+            plain=arguments.plain,
+            flips=arguments.flips,
+        )
     write_output(job, Tracked.of(movie, masklets))
     n = len(masklets.object_ids)
     print(f"{job.output}: {n} object{'s' * (n != 1)} in {movie.n_frames} frames", flush=True)

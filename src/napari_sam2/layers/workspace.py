@@ -14,6 +14,7 @@ from napari_sam2.annotation.history import (
     StoredMask,
     Value,
 )
+from napari_sam2.annotation.object_edits import masks_before
 from napari_sam2.annotation.objects import Objects
 from napari_sam2.layers.mask_layers.output_layers import Hooks, OutputLayers
 from napari_sam2.layers.mask_layers.preview_outlines import Ghosts, NeighbourGhosts
@@ -323,8 +324,8 @@ class Workspace:
                 self.current_object = begun[0]
             (self._listener.refused if is_locked else self._listener.ignored)()
         elif changed:
-            gone = {Key(Kind.MASK, *place): None for place, drawn in changed.items() if not drawn}
-            self._record(Action.PROMPT, changed, gone)
+            gone = [place for place, drawn in changed.items() if not drawn]
+            self._record(Action.PROMPT, changed, masks_before(before, gone))
             self._listener.prompted(list(changed))
             if is_stray:  # dragged off the image: removed by a step that can be undone
                 self._listener.ignored()
@@ -342,13 +343,15 @@ class Workspace:
     def _effective(self) -> dict[ObjectFrame, Marks]:
         """Read what is drawn, on top of what was painted."""
         now = self.drawing.read()
+        for key in now.keys() - self.history.prompts.keys():
+            now[key] = replace(now[key], present=self.masklets.get(*key) or None)
         for key, before in self.history.prompts.items():
             drawn = now.get(key, Marks())
             # the choice is about the first click: more of them refine it
             is_chosen = drawn.clicks[:1] == before.clicks[:1] and not _has_shapes(drawn)
             choice = before.choice if is_chosen else None
-            effective = replace(drawn, painted=before.painted, choice=choice)
-            if effective:
+            kept = {"painted": before.painted, "present": before.present, "choice": choice}
+            if effective := replace(drawn, **kept):
                 now[key] = effective
         return now
 

@@ -84,6 +84,23 @@ def review_scores(
     return reasons.max(0), reasons.argmax(0).astype(np.uint8)
 
 
+def expected_iou(
+    iou: NDArray[np.floating] | float, calibration: tuple[float, float] | None
+) -> NDArray[np.float32]:
+    """Return the IoU to expect of masks, from what the network predicted.
+
+    Parameters
+    ----------
+    iou
+        Predicted IoU; 1 or NaN for masks that are not the network's, which stay so.
+    calibration
+        Offset and slope; None to take the predicted IoU as it is.
+    """
+    offset, slope = calibration or (0.0, 1.0)
+    predicted = np.asarray(iou, np.float32)
+    return np.where(predicted < 1, np.clip(offset + slope * predicted, 0, 1), predicted)
+
+
 class ReviewTable:
     """Scores that are updated with the statistics.
 
@@ -98,12 +115,21 @@ class ReviewTable:
     ----------
     scores, reasons
         (N, T) as `review_scores` returns them, in the order of the table's rows.
+    calibration
+        As for `expected_iou`.
     """
 
     def __init__(self, table: StatisticsTable, n_planes: int = 1) -> None:
         self.table = table
         self._n_planes = n_planes
         self.scores, self.reasons = review_scores(table.statistics)
+        self.calibration: tuple[float, float] | None = None
+
+    @property
+    def confidence(self) -> NDArray[np.float32]:
+        """Confidence in each mask, (N, T), 0 to 1: at most the expected IoU."""
+        expected = expected_iou(self.table.statistics.iou, self.calibration)
+        return np.fmin(1 - self.scores, np.where(self.table.statistics.present, expected, np.nan))
 
     def set_objects(self, object_ids: Iterable[int]) -> list[int]:
         """Make these objects the rows; return the new ones, which are to be read."""

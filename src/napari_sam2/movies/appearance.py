@@ -244,6 +244,7 @@ def open_session(
     appearance: Appearance | None = None,
     embeddings: "EmbeddingStore | None" = None,
     cache_bytes: int | None = None,
+    **masks: Any,
 ) -> "VideoSession":
     """Create the session that fits a movie: of frames, of the planes of a stack, or of stacks.
 
@@ -259,11 +260,13 @@ def open_session(
         Where image embeddings are kept on disk; nowhere by default.
     cache_bytes
         How many bytes of them are kept in memory; as `VideoSession` by default.
+    masks
+        `plain` and `flips` of `VideoSession`.
     """
     from sam2_torch import Depth, VideoSession
 
     shown = (appearance or Appearance()).show(frames)
-    options = shown.options
+    options = shown.options | masks
     if embeddings is not None:
         options["embeddings"] = embeddings
     if cache_bytes is not None:

@@ -100,7 +100,7 @@ def test_frames_are_segmented_on_their_own(monkeypatch):
     frames = []
 
     class Session:
-        def __init__(self, model, image, contrast=None):
+        def __init__(self, model, image, contrast=None, **_):
             frames.append(image.shape)
 
         def predict(self, *prompts):

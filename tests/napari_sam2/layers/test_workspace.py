@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from napari_sam2.annotation.drawn_prompts import Marks
-from napari_sam2.annotation.history import Action, Key, Kind
+from napari_sam2.annotation.history import Action, Key, Kind, StoredMask
 from napari_sam2.layers.viewer.image_geometry import FrameGeometry
 from napari_sam2.layers.workspace import Listener, Workspace
+from napari_sam2.masks.packing import pack
+from sam2_torch.masks import SparseMask
 
 
 class Told(list):
@@ -79,6 +81,24 @@ def test_moving_and_deleting_a_click(workspace, told):
     points.selected_data = {0}
     points.remove_selected()
     assert told == [((1, 3), Marks())]
+
+
+def test_clicks_correct_the_mask_that_was_there_before_them(workspace, told):
+    there = np.zeros(workspace.geometry.frame_shape, bool)
+    there[5:20, 10:40] = True
+    mask = SparseMask.from_dense(there)
+    key = Key(Kind.MASK, 1, 2)
+    workspace.history.record(Action.PROPAGATE, {key: StoredMask(pack(mask))})
+    workspace.label = 0
+    points = workspace.prompt_with_points()
+    points.add((2, 7, 12))
+    points.add((2, 8, 12))
+    for (_, drawn), n in zip(told, (1, 2), strict=True):
+        assert len(drawn.clicks) == n and drawn.present.equals(mask)
+    points.selected_data = {0, 1}
+    points.remove_selected()
+    assert told[-1] == ((1, 2), Marks())
+    assert workspace.masklets.get(1, 2).equals(mask)  # it is back
 
 
 def test_boxes_and_their_removal(workspace, told):

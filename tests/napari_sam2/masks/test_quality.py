@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_sam2.masks.mask_statistics import MaskStatistics, StatisticsTable
-from napari_sam2.masks.masklets import Masklets
+from napari_sam2.masks.masklets import Confidence, Masklets
 from napari_sam2.masks.quality import (
     CONTEXT,
     NEEDS_REVIEW,
@@ -174,6 +174,21 @@ def test_objects_that_come_are_read_and_others_keep_their_doubts():
     np.testing.assert_array_equal(scores.scores, review_scores(scores.table.statistics)[0])
     assert scores.set_objects((4,)) == []
     assert scores.scores.shape == (1, 6)
+
+
+def test_the_confidence_of_a_prompted_frame_is_its_expected_iou():
+    masklets = Masklets(4, (60, 80))
+    for frame in (0, 1, 2):
+        masklets.paint(7, frame, np.eye(60, 80))
+    scores = {(7, 0): Confidence(0.5, 9.0), (7, 1): Confidence(0.95, 9.0), (7, 2): Confidence(1, 9)}
+    table = ReviewTable(StatisticsTable(masklets, scores))
+    table.set_objects((7,))
+    table.read(7)
+    table.set_given([(7, 0), (7, 2)])
+    assert table.confidence[0, :3] == pytest.approx([0.5, 0.95, 1])
+    table.calibration = 0.4, 0.5
+    assert table.confidence[0, :3] == pytest.approx([0.65, 0.875, 1])  # the last is the user's
+    assert not table.scores[0, 0]  # the user has seen it
 
 
 def test_a_run_of_doubtful_frames_is_one_place():

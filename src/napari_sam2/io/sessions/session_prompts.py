@@ -10,6 +10,7 @@ from napari_sam2.annotation.session_settings import Settings
 from napari_sam2.io.prompts.object_prompts import ObjectPrompts
 from napari_sam2.io.sessions.session_files import SUFFIX, Fingerprint, read_session
 from napari_sam2.movies.movie import Movie
+from sam2_torch.prompts import MaskPrompt, PointPrompt, Prompt
 
 _LOG = logging.getLogger(__name__)
 
@@ -74,7 +75,16 @@ def prompts_from_session(path: Path, movie: Movie) -> list[ObjectPrompts]:
             f"{path.name}: expected a movie of {header.image.frame_shape} pixels, for the session "
             f"has painted masks, found {movie.frame_shape}"
         )
+    places = sorted(marks, key=lambda place: place[::-1])
     return [
-        ObjectPrompts(object_id, frame, drawn.prompts(movie.frame_shape), drawn.choice)
-        for (object_id, frame), drawn in sorted(marks.items(), key=lambda item: item[0][::-1])
+        ObjectPrompts(*place, _prompts(marks[place], movie, not difference), marks[place].choice)
+        for place in places
     ]
+
+
+def _prompts(drawn: Marks, movie: Movie, is_same: bool) -> tuple[Prompt, ...]:
+    """Return the prompts of a frame; on the same movie, clicks correct the mask that was there."""
+    prompts = drawn.prompts(movie.frame_shape)
+    if is_same and drawn.present and all(isinstance(p, PointPrompt) for p in prompts):
+        return MaskPrompt(drawn.present), *prompts
+    return prompts

@@ -87,8 +87,10 @@ def _marks_written(marks: Marks) -> dict[str, Any]:
         for name in ("clicks", "boxes", "outlines", "scribbles")
         if getattr(marks, name)
     }
-    if marks.painted is not None:
-        written["painted"] = _mask_written(marks.painted)
+    for name in ("painted", "present"):
+        mask = getattr(marks, name)
+        if mask is not None:
+            written[name] = _mask_written(mask)
     if marks.choice is not None:
         written["choice"] = marks.choice
     return written
@@ -139,7 +141,10 @@ def _record_read(to: Mapping[str, Any]) -> ObjectRecord:
 
 
 def _marks_read(written: Mapping[str, Any], shape: tuple[int, int]) -> Marks:
-    painted = _mask_read(written["painted"], shape) if "painted" in written else None
+    painted, present = (
+        _mask_read(written[name], shape) if name in written else None
+        for name in ("painted", "present")
+    )
     choice = written.get("choice")
     return Marks(
         tuple((y, x, int(label)) for y, x, label in _rows(written.get("clicks", ()), 3)),
@@ -148,6 +153,7 @@ def _marks_read(written: Mapping[str, Any], shape: tuple[int, int]) -> Marks:
         tuple((int(label), _path(path)) for label, path in written.get("scribbles", ())),
         painted,
         None if choice is None else int(choice),
+        present,
     )
 
 

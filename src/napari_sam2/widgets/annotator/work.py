@@ -164,7 +164,10 @@ class Work(QObject):
             return
         place = (workspace.current_object, frame)
         drawn = self.history.prompts.get(place, Marks())
-        if drawn != Marks(drawn.clicks, choice=drawn.choice) or len(drawn.clicks) != 1:
+        if (
+            drawn != replace(Marks(drawn.clicks), choice=drawn.choice, present=drawn.present)
+            or len(drawn.clicks) != 1
+        ):
             self.noticed.emit("There is a choice after a single click: whole, part or sub-part.")
             return
         self.open()

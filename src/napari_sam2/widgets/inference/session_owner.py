@@ -13,6 +13,7 @@ from napari_sam2.annotation.history import StoredMask
 from napari_sam2.annotation.prompted_session import (
     Direction,
     Prompts,
+    answer,
     prompted_places,
     set_prompts,
     stored_mask,
@@ -222,10 +223,8 @@ class SessionOwner:
             return None
         drawn, session = prompts[place], self.session
         if before and place not in prompted_places(session, place[:1]):
-            session.set_prompts(*place, before.prompts(session.frame_shape), before.choice or 0)
-        prediction = session.set_prompts(
-            *place, drawn.prompts(session.frame_shape), drawn.choice or 0
-        )
+            answer(session, place, before)
+        prediction = answer(session, place, drawn)
         return None if prediction is None else stored_mask(prediction, given=drawn.is_mask)
 
     def candidates(self, place: ObjectFrame) -> list[SparseMask]:

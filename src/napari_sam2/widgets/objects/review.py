@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam2.masks.mask_statistics import StatisticsTable
-from napari_sam2.masks.quality import ReviewTable, next_to_review, places_to_review
+from napari_sam2.masks.quality import (
+    ReviewTable,
+    expected_iou,
+    next_to_review,
+    places_to_review,
+)
 from napari_sam2.widgets.annotator.annotator import Annotator
 from napari_sam2.widgets.objects.object_table import ObjectRow
+from sam2_torch.models.registry import calibration_of
 
 if TYPE_CHECKING:
     from napari_sam2.layers.workspace import Workspace
@@ -94,8 +100,18 @@ class Review(QObject):
             return {}, {}
         ids, present = self.table.table.object_ids, self.table.table.statistics.present
         n_frames = dict(zip(ids, present.sum(1).tolist(), strict=True))
-        lowest = dict(zip(ids, (1 - self.table.scores.max(1)).tolist(), strict=True))
+        lowest = dict(zip(ids, self.table.confidence.min(1).tolist(), strict=True))
         return n_frames, {i: sure for i, sure in lowest.items() if n_frames[i]}
+
+    def expected_iou(self, object_id: int, frame: int | None) -> float | None:
+        """Return the calibrated IoU of a prompted frame's mask; None if it is not known."""
+        workspace = self._annotator.workspace
+        calibration = calibration_of(self._annotator.network.model[0])
+        place = object_id, -1 if frame is None else frame
+        if workspace is None or calibration is None or place not in workspace.history.prompts:
+            return None
+        confidence = workspace.confidence.get(place)
+        return confidence and float(expected_iou(confidence.iou, calibration))
 
     def n_low(self) -> int:
         """Count the places to look at."""
@@ -118,6 +134,7 @@ class Review(QObject):
             self._leave()
             self._enter(workspace)
         if workspace is not None and self.table is not None:
+            self.table.calibration = calibration_of(self._annotator.network.model[0])
             self._unread.extend(self.table.set_objects(workspace.objects.ids))
             self.table.set_given([*workspace.marks, *workspace.locks])
             self._read(self.table)

@@ -22,7 +22,7 @@ from qtpy.QtGui import (
 )
 from qtpy.QtWidgets import QAbstractScrollArea, QMenu, QScrollBar, QToolTip, QWidget
 
-from napari_sam2.masks.quality import Reason, ReviewTable
+from napari_sam2.masks.quality import Reason, ReviewTable, expected_iou
 from napari_sam2.widgets.controls.icons import object_qcolor
 from napari_sam2.widgets.objects.timeline_cells import (
     ROW_PX,
@@ -251,7 +251,9 @@ class ConfidenceTimeline(QAbstractScrollArea):
         else:
             parts.append("absent")
         if np.isfinite(statistics.iou[row, frame]):
-            parts.append(f"predicted IoU {statistics.iou[row, frame]:.2f}")
+            iou = float(expected_iou(statistics.iou[row, frame], table.calibration))
+            what = "predicted" if table.calibration is None else "expected"
+            parts.append(f"{what} IoU {iou:.2f}" if iou < 1 else "not the network's mask")
             parts.append(f"object score {statistics.object_score[row, frame]:+.1f}")
         if statistics.given[row, frame]:
             parts.append("given or locked by you")
@@ -260,7 +262,8 @@ class ConfidenceTimeline(QAbstractScrollArea):
         if (object_id, frame) in self._suggested:
             words = self._suggested[object_id, frame]
             parts.append(f"suggested: {words}; a right click accepts or dismisses it")
-        return "\n".join([*parts, f"confidence {100 * (1 - lack):.0f} %{why}"])
+        confidence = 100 * float(table.confidence[row, frame])
+        return "\n".join([*parts, f"confidence {confidence:.0f} %{why}"])
 
     def _cells(self, table: ReviewTable, shown: slice) -> NDArray[np.uint32]:
         """Paint the rows that are seen, in the pixels of the screen."""

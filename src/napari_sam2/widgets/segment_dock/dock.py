@@ -404,6 +404,7 @@ class SegmentAndTrack(QWidget):
             choice=annotator.candidates.choice,
             recoverable=annotator.sessions.recoverable is not None,
             locked=frame is not None and workspace.is_locked(current, frame),
+            expected=self.review.expected_iou(current, frame),
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from napari_sam2.widgets.annotator.mask_candidates import N_CANDIDATES
 
+LOW_EXPECTED = 0.65  # IoU of a mask below which the hint says what helps
 REOPEN = "<a href='reopen' style='color: #3f8cff'>reopen the last session</a>"
 
 
@@ -41,6 +42,8 @@ class Situation:
         Whether nothing changes the current object in the frame that is shown.
     recoverable
         Whether something was done on this image before, and can be gone on with.
+    expected
+        The expected IoU of the mask of the prompt that is shown, from 0; None if it is not known.
     """
 
     image: bool = False
@@ -54,6 +57,7 @@ class Situation:
     choice: int = 0
     locked: bool = False
     recoverable: bool = False
+    expected: float | None = None
 
 
 def next_step(now: Situation) -> str:
@@ -88,6 +92,12 @@ def next_step(now: Situation) -> str:
 
 
 def _after_a_prompt(now: Situation) -> str:
+    is_low = now.expected is not None and now.expected < LOW_EXPECTED
+    if is_low and not now.propagated:
+        return (
+            f"Expected IoU {now.expected:.2f}: check this mask. A <b>box</b>, more clicks, "
+            "another model or <b>Tune</b> may help."
+        )
     if not now.movie:
         return (
             "Right? <b>New</b> object. If not, click <b>positive</b> on what is missing, "
@@ -115,5 +125,15 @@ def beside_pictures(now: Situation) -> str:
 def all_steps() -> frozenset[str]:
     """Give all that can be said, for whoever makes room for it."""
     flag, loading = (False, True), ("", "sam2.1_hiera_base_plus")
-    values: list[Any] = [flag, flag, flag, loading, *[flag] * 4, (0, N_CANDIDATES), flag, flag]
+    values: list[Any] = [
+        flag,
+        flag,
+        flag,
+        loading,
+        *[flag] * 4,
+        (0, N_CANDIDATES),
+        flag,
+        flag,
+        (None, 0.5),
+    ]
     return frozenset(next_step(Situation(*each)) for each in product(*values))
