@@ -148,25 +148,26 @@ def correct_movie(tracking: Tracking, truths: NDArray[np.bool_]) -> Iterator[tup
     truths
         (T, H, W), not empty in frame 0.
     """
+    shown = np.flatnonzero(truths.any((1, 2))).tolist()  # only frames in which it is count
     tracking.click(0, PointPrompt([deepest_point(truths[0])], [1]))
     masks = tracking.propagate(0)
-    yield "miou_0", mean_iou(masks, truths)
+    yield "miou_0", mean_iou(masks, truths, shown)
     for n in range(1, CORRECTIONS + 1):
-        frame = min(masks, key=lambda t: iou(masks[t], truths[t]))
+        frame = min(shown, key=lambda t: iou(masks[t], truths[t]))
         if (masks[frame] ^ truths[frame]).any():
             before, click = dict(masks), next_click(masks[frame], truths[frame])
             masks[frame] = tracking.click(frame, click)
             yield from changes(before[frame], masks[frame], truths[frame], click)
             masks |= tracking.propagate(frame)
-            following = range(frame + 1, min(frame + 1 + NEXT, len(truths)))
+            following = [t for t in shown if frame < t <= frame + NEXT]
             if following:
-                yield "next5_before", mean_iou({t: before[t] for t in following}, truths)
-                yield "next5_after", mean_iou({t: masks[t] for t in following}, truths)
-        yield f"miou_{n}", mean_iou(masks, truths)
+                yield "next5_before", mean_iou(before, truths, following)
+                yield "next5_after", mean_iou(masks, truths, following)
+        yield f"miou_{n}", mean_iou(masks, truths, shown)
 
 
-def mean_iou(masks: Masks, truths: NDArray[np.bool_]) -> float:
-    return float(np.mean([iou(mask, truths[t]) for t, mask in masks.items()]))
+def mean_iou(masks: Masks, truths: NDArray[np.bool_], frames: list[int]) -> float:
+    return float(np.mean([iou(masks[t], truths[t]) for t in frames]))
 
 
 def changes(

@@ -240,9 +240,9 @@ class PromptAnswers:
         """Return all prompts with what tells the network of the mask that is there; or none."""
         if present is None:
             return ()
-        told = context(self._tracker.prediction(present).sparse, prompts, is_given)
+        added = context(self._tracker.prediction(present).sparse, prompts, is_given)
         rows = clicks_of(prompts)
-        return (*told, PointPrompt(rows[:, :2], rows[:, 2])) if told else ()
+        return (*added, PointPrompt(rows[:, :2], rows[:, 2])) if added else ()
 
     def _present(
         self, bank: MemoryBank, frame: int, mask: SparseMask, in_use: Sequence[Crop | None]

@@ -350,8 +350,8 @@ class Workspace:
             # the choice is about the first click: more of them refine it
             is_chosen = drawn.clicks[:1] == before.clicks[:1] and not _has_shapes(drawn)
             choice = before.choice if is_chosen else None
-            kept = {"painted": before.painted, "present": before.present, "choice": choice}
-            if effective := replace(drawn, **kept):
+            drawn = replace(drawn, painted=before.painted, choice=choice)
+            if effective := replace(drawn, present=before.present):
                 now[key] = effective
         return now
 

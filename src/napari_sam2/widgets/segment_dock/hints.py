@@ -10,7 +10,7 @@ from typing import Any
 
 from napari_sam2.widgets.annotator.mask_candidates import N_CANDIDATES
 
-LOW_EXPECTED = 0.65  # IoU of a mask below which the hint says what helps
+LOW_EXPECTED = 0.6  # IoU of a mask below which the hint says what helps
 REOPEN = "<a href='reopen' style='color: #3f8cff'>reopen the last session</a>"
 
 
