@@ -10,8 +10,8 @@ missing_libraries() {
   local package
   for package in $libraries; do
     # libglib2.0-0 is libglib2.0-0t64 from Debian 13 and Ubuntu 24.04 on
-    dpkg-query -Wf '${Status}\n' "$package" "${package}t64" 2>/dev/null |
-      grep -q "ok installed" || echo "$package"
+    [[ $(dpkg-query -Wf '${Status}\n' "$package" "${package}t64" 2>/dev/null) == *"ok installed"* ]] ||
+      echo "$package"
   done
 }
 

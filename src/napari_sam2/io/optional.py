@@ -4,7 +4,7 @@ from importlib import import_module
 from types import ModuleType
 
 
-def library(name: str, package: str, what: str) -> ModuleType:
+def library(name: str, package: str, what: str, extra: str = "formats") -> ModuleType:
     """Import a library that is not always installed.
 
     Parameters
@@ -15,6 +15,8 @@ def library(name: str, package: str, what: str) -> ModuleType:
         What to install.
     what
         What it is needed for, for example "a .geff".
+    extra
+        The extra of napari-sam2 that installs it.
 
     Raises
     ------
@@ -28,5 +30,5 @@ def library(name: str, package: str, what: str) -> ModuleType:
             raise
         raise ImportError(
             f'{what} needs the package {package}, which is not there: pip install "{package}" '
-            'or pip install "napari-sam2[formats]"'
+            f'or pip install "napari-sam2[{extra}]"'
         ) from error

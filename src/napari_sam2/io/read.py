@@ -7,6 +7,7 @@ import numpy as np
 
 from napari_sam2.io.files import suffix
 from napari_sam2.io.images.image_files import LOSSY, PICTURES, read_folder, read_picture
+from napari_sam2.io.images.microscopes import MICROSCOPES, is_microscope_file, read_microscope
 from napari_sam2.io.images.tiff import read_tiff
 from napari_sam2.io.images.videos import VIDEOS, read_video
 from napari_sam2.io.images.zarr_store import is_zarr, label_images, read_zarr
@@ -57,8 +58,9 @@ _READERS: dict[str, _Reader] = {
     ".npy": read_npy,
     **dict.fromkeys(PICTURES, read_picture),
     **dict.fromkeys(VIDEOS, read_video),
+    **dict.fromkeys(MICROSCOPES, read_microscope),
 }
-_MICROSCOPES = (".czi", ".nd2", ".lif", ".lsm", ".oib", ".oir", ".vsi", ".ims", ".dv", ".stk")
+_OTHERS = (".lsm", ".oib", ".oir", ".vsi", ".ims", ".dv", ".stk")  # of microscopes
 
 
 def read_movie(path: str | Path, axes: str | None = None, channel: Channel | None = None) -> Movie:
@@ -67,7 +69,8 @@ def read_movie(path: str | Path, axes: str | None = None, channel: Channel | Non
     Parameters
     ----------
     path
-        TIFF, NPY, PNG, JPEG or video file, a Zarr or OME-Zarr store, or a folder of images.
+        TIFF, NPY, PNG, JPEG or video file, a microscope's file (or a scene in it, `FILE/SCENE`), a
+        Zarr or OME-Zarr store, or a folder of images.
     axes
         One letter for each axis, of time, depth, channel, row, column and RGB: TZCYXS.
         None for those of the file, or a guess by its shape.
@@ -140,6 +143,8 @@ def read_labels(path: str | Path) -> Movie:
 
 
 def _check_exists(path: Path, expected: str) -> None:
+    if is_microscope_file(path):
+        return
     if not path.exists():
         raise FileNotFoundError(f"{path}: expected {expected}, found nothing")
     if not (path.is_file() or path.is_dir()):  # reading would wait for ever, or never end
@@ -149,12 +154,12 @@ def _check_exists(path: Path, expected: str) -> None:
 def _reader(path: Path) -> _Reader:
     if path.is_dir():
         return read_zarr if is_zarr(path) or suffix(path).endswith(".zarr") else read_folder
-    reader = _READERS.get(suffix(path))
+    reader = read_microscope if is_microscope_file(path) else _READERS.get(suffix(path))
     if reader is None:
         raise ValueError(
             f"{path.name}: expected a folder or one of .zarr, {', '.join(_READERS)}, found "
             f"{suffix(path) or 'no suffix'}; other files of microscopes "
-            f"({', '.join(_MICROSCOPES)}) can be opened in napari with napari-bioio, or converted "
+            f"({', '.join(_OTHERS)}) can be opened in napari with napari-bioio, or converted "
             "to OME-TIFF with Fiji or to OME-Zarr with bioformats2raw"
         )
     return reader

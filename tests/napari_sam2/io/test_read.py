@@ -114,7 +114,7 @@ def test_labels_of_any_type_are_prompts(tmp_path, dtype):
     assert (prompt.object_id, prompt.frame) == (1, 0)
 
 
-@pytest.mark.parametrize("suffix", [".czi", ".nd2", ".lif"])
+@pytest.mark.parametrize("suffix", [".oib", ".ims"])
 def test_files_of_microscopes_are_refused_with_advice(tmp_path, suffix):
     (tmp_path / f"a{suffix}").write_text("?")
     with pytest.raises(ValueError, match="can be opened in napari with napari-bioio, or converted"):
