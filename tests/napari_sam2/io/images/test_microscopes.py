@@ -2,6 +2,8 @@
 
 import logging
 import sys
+from datetime import timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +11,40 @@ import pytest
 import napari_sam2 as ns
 
 PIXELS = np.random.default_rng(0).integers(0, 4000, (3, 2, 40, 60), dtype=np.uint16)  # TCYX
+
+
+class StubImage:
+    """Two scenes with the interface of `bioio.BioImage`: for runs without bioio."""
+
+    scenes = ("Image:0", "Image:1")
+    dims = SimpleNamespace(order="TCZYX")
+    physical_pixel_sizes = SimpleNamespace(Z=None, Y=0.4, X=0.2)
+    time_interval = timedelta(seconds=2)
+
+    def __init__(self, path, reader):
+        self.dask_data = PIXELS[:, :, None]
+
+    def set_scene(self, scene):
+        self.dask_data = PIXELS[:, :, None] + self.scenes.index(scene)
+
+
+@pytest.mark.parametrize("suffix", [".czi", ".lif", ".nd2"])
+def test_scenes_and_calibration_are_those_of_bioio(tmp_path, suffix, monkeypatch):
+    stubs = {
+        "bioio": SimpleNamespace(BioImage=StubImage),
+        f"bioio_{suffix[1:]}": SimpleNamespace(Reader=None),
+        "bioio_base": SimpleNamespace(),
+        "bioio_base.exceptions": SimpleNamespace(UnsupportedFileFormatError=LookupError),
+    }
+    for name, stub in stubs.items():
+        monkeypatch.setitem(sys.modules, name, stub)
+    path = tmp_path / f"cells{suffix}"
+    path.write_text("?")
+    movie = ns.read(path, channel=1)
+    np.testing.assert_array_equal(movie[2], PIXELS[2, 1])
+    assert movie.layout.axes == "TCYX"
+    assert movie.calibration == ns.Calibration((0.4, 0.2), "um", None, 2.0, "s")
+    np.testing.assert_array_equal(ns.read(path / "Image:1")[0], PIXELS[0, 0] + 1)
 
 
 @pytest.fixture
