@@ -19,6 +19,8 @@ class Settings:
         Its dtype, such as "bfloat16".
     contrast, gamma, per_frame, resolution, channels
         As of `napari_sam2.movies.appearance.Appearance`.
+    axes, scale, units
+        Name, step and its unit of each axis of the image, where the user typed them.
     """
 
     model: str = ""
@@ -28,6 +30,9 @@ class Settings:
     per_frame: bool = False
     resolution: float | str = "auto"
     channels: tuple[int, ...] | None = None
+    axes: tuple[str, ...] = ()
+    scale: tuple[float, ...] = ()
+    units: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> "Settings":

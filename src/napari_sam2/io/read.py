@@ -8,7 +8,7 @@ import numpy as np
 from napari_sam2.io.files import suffix
 from napari_sam2.io.images.image_files import LOSSY, PICTURES, read_folder, read_picture
 from napari_sam2.io.images.microscopes import MICROSCOPES, is_microscope_file, read_microscope
-from napari_sam2.io.images.tiff import read_tiff
+from napari_sam2.io.images.tiff import read_tiff, stated_axes
 from napari_sam2.io.images.videos import VIDEOS, read_video
 from napari_sam2.io.images.zarr_store import is_zarr, label_images, read_zarr
 from napari_sam2.io.prompts.label_prompts import prompts_from_labels
@@ -17,6 +17,7 @@ from napari_sam2.io.prompts.prompts_csv import read_prompts_csv
 from napari_sam2.io.sessions.session_files import SUFFIX
 from napari_sam2.io.sessions.session_prompts import prompts_from_session
 from napari_sam2.movies.axes import Channel
+from napari_sam2.movies.calibration import Calibration
 from napari_sam2.movies.movie import Movie
 
 
@@ -93,6 +94,36 @@ def read_movie(path: str | Path, axes: str | None = None, channel: Channel | Non
     except ValueError as error:
         raise named(path, error) from error
     return movie
+
+
+def read_axes(path: str | Path) -> tuple[str, tuple[int, ...], Calibration]:
+    """Read the axes, shape and calibration that a file states.
+
+    Parameters
+    ----------
+    path
+        As for `read_movie`.
+
+    Returns
+    -------
+    One letter for each axis, "?" where time would be a guess; its shape; its calibration.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As for `read_movie`.
+    """
+    path = Path(path)
+    movie = read_movie(path)
+    letters, known = movie.layout.axes, movie.calibration
+    stated = known.time_interval is not None or _reader(path) in (
+        read_zarr,
+        read_video,
+        read_microscope,
+    )
+    if not stated and _reader(path) is read_tiff:
+        stated = "T" in stated_axes(path)
+    return letters if stated else letters.replace("T", "?"), movie.layout.shape, known
 
 
 def read_labels(path: str | Path) -> Movie:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from napari_sam2.layers.workspace import Workspace
 
 MARGIN = 0.9  # of the view: an object that is in there is seen well
+SMALL_PX, SEEN_PX = 40, 160  # on the screen: below the first an object is enlarged to the second
 
 
 def frame_to_look_at(
@@ -69,6 +70,8 @@ def object_at(workspace: "Workspace", world: Sequence[float]) -> int | None:
 def look_at(workspace: "Workspace", object_id: int, frame: int | None = None) -> None:
     """Let the viewer show an object: its frame, and its place unless that is in view already.
 
+    The view zooms in where the object is small, and out where it is larger than the view.
+
     Parameters
     ----------
     workspace
@@ -89,7 +92,8 @@ def look_at(workspace: "Workspace", object_id: int, frame: int | None = None) ->
         return
     image, index = workspace.image, workspace.geometry.index(frame)
     (y, x), (h, w) = outline.origin_yx, outline.extent_yx
-    corners = [(y, x), (y, x + w - 1), (y + h - 1, x), (y + h - 1, x + w - 1)]
+    edges = [(y - 0.5, x - 0.5), (y - 0.5, x + w - 0.5), (y + h - 0.5, x - 0.5)]
+    corners = [*edges, (y + h - 0.5, x + w - 0.5)]
     world = np.array([image.data_to_world((*index, *corner))[-2:] for corner in corners])
     centre = np.array(image.data_to_world((*index, *outline.centroid_yx))[-2:])
     _bring_into_view(workspace, world, centre)
@@ -100,6 +104,14 @@ def _bring_into_view(workspace: "Workspace", corners: np.ndarray, centre: np.nda
     camera = camera_of(viewer)
     canvas = viewer.canvas.size if hasattr(viewer, "canvas") else viewer._canvas_size
     middle = np.array(camera.center[-2:])
+    extent = np.ptp(corners, axis=0)
+    size_px = float(extent.max()) * camera.zoom
+    fitting = MARGIN * float((np.array(canvas) / np.maximum(extent, 1e-12)).min())
+    is_small, is_large = size_px < SMALL_PX, camera.zoom > fitting
     reach = MARGIN * np.array(canvas) / camera.zoom / 2
-    if (np.abs(corners - middle) > reach).any():
+    if is_small or is_large or (np.abs(corners - middle) > reach).any():
         camera.center = (*camera.center[:-2], *centre.tolist())
+    if is_small:
+        camera.zoom = min(camera.zoom * SEEN_PX / max(size_px, 1.0), fitting)
+    elif is_large:
+        camera.zoom = fitting

@@ -1,14 +1,14 @@
 """An image layer with its objects as a tracked movie: calibration from the layer."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 
 from napari_sam2.io.tracks.label_movies import add_labels
 from napari_sam2.layers.mask_layers.masklet_levels import is_own
+from napari_sam2.layers.viewer.image_axes import steps_of
 from napari_sam2.layers.viewer.image_geometry import (
     FrameGeometry,
     LayerFrames,
@@ -17,14 +17,11 @@ from napari_sam2.layers.viewer.image_geometry import (
 )
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.appearance import Appearance
-from napari_sam2.movies.calibration import AxisScale, Calibration
+from napari_sam2.movies.calibration import Calibration
 from napari_sam2.tracks.tracked_movie import Tracked
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels, Layer
-
-TIME_INTERVAL_KEY = "time_interval_s"
-"""Of a layer's metadata: seconds from frame to frame, where its scale does not say so."""
 
 
 def layer_axes(image: "Image", geometry: FrameGeometry) -> str:
@@ -53,19 +50,7 @@ def layer_calibration(image: "Image", geometry: FrameGeometry) -> Calibration:
         places["Z"] = depth
     if axes.startswith("T") and geometry.frame_axis is not None:
         places["T"] = geometry.frame_axis
-    units: Any = image.units
-    known = Calibration.of_axes(
-        {
-            letter: AxisScale(
-                float(image.scale[axis]), str(units[axis]), float(image.translate[axis])
-            )
-            for letter, axis in places.items()
-        }
-    )
-    interval = image.metadata.get(TIME_INTERVAL_KEY)
-    if "T" in places and interval and not (known.time_interval and known.time_unit):
-        return replace(known, time_interval=interval, time_unit="s")
-    return known
+    return steps_of(image, places)
 
 
 def measured_channels(

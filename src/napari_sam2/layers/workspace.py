@@ -16,11 +16,13 @@ from napari_sam2.annotation.history import (
 )
 from napari_sam2.annotation.object_edits import masks_before
 from napari_sam2.annotation.objects import Objects
+from napari_sam2.layers.mask_layers.object_marks import CURRENT, ObjectMarks
 from napari_sam2.layers.mask_layers.output_layers import Hooks, OutputLayers
 from napari_sam2.layers.mask_layers.preview_outlines import Ghosts, NeighbourGhosts
-from napari_sam2.layers.prompt_layers.drawing import Drawing
+from napari_sam2.layers.prompt_layers.drawing import Drawing, DrawingHooks
 from napari_sam2.layers.viewer.camera import camera_of
 from napari_sam2.layers.viewer.image_geometry import FrameGeometry, LayerFrames
+from napari_sam2.masks.exclusion import exclude
 from napari_sam2.masks.masklets import Confidence, Masklets
 from napari_sam2.masks.packing import pack
 from napari_sam2.movies.appearance import USUAL
@@ -53,6 +55,10 @@ class Listener:
         Called when the user drew or painted on a locked mask; it is gone again.
     renamed
         Called with (object id, name) when the user renamed the layer of an object.
+    selected
+        Called with the object whose label the user selected in the layer of all objects.
+    hidden
+        Called when the user draws in a layer that is not visible: napari ignores that.
     later
         Calls a function in a later turn of the event loop; at once by default.
     keys
@@ -64,6 +70,8 @@ class Listener:
     ignored: Callable[[], None] = _nothing
     refused: Callable[[], None] = _nothing
     renamed: Callable[[int, str], None] = lambda object_id, name: None
+    selected: Callable[[int], None] = lambda object_id: None
+    hidden: Callable[[], None] = _nothing
     later: Callable[[Callable[[], None]], None] = lambda call: call()
     keys: Mapping[str, Callable[[], None]] = field(default_factory=dict)
 
@@ -88,10 +96,14 @@ class Workspace:
         The Labels layers.
     proposed
         Divisions found by *Track everything* that the user has not decided on.
-    current_object, label
-        Object of the next prompt; whether the next click is positive (1) or negative (0).
-    new_object_per_box
-        Whether a box makes a new object, unless the current one is still empty.
+    pointers
+        Outlines and names of the current object, or of those of a suggestion, in the image.
+    label
+        Whether the next click is positive (1) or negative (0).
+    new_object_per_box, new_object_per_click
+        Whether a box, or a positive click, makes a new object, unless the current one is empty.
+    objects_exclude
+        Whether each pixel of what is propagated belongs to one object.
     """
 
     def __init__(
@@ -108,7 +120,11 @@ class Workspace:
         self.history = History(geometry.n_frames, geometry.frame_shape)
         self.proposed: list[Suggestion] = []
         self.drawing = Drawing(
-            viewer, image, geometry, self._owner_of_next, self._collect, self._bind_keys
+            viewer,
+            image,
+            geometry,
+            self.masklets,
+            DrawingHooks(self._owner_of_next, self._collect, self._bind_keys, listener.hidden),
         )
         self.outputs = OutputLayers(
             viewer,
@@ -122,17 +138,41 @@ class Workspace:
                 self._bind_keys,
                 listener.renamed,
                 listener.later,
+                self._masks_drawn,
+                listener.selected,
             ),
+        )
+        self.pointers = ObjectMarks(
+            viewer,
+            image,
+            geometry,
+            self.history,
+            self.outputs.hidden,
+            listener.later,
         )
         self.ghosts = Ghosts(viewer, image, geometry)
         self.neighbours = NeighbourGhosts(viewer, image, geometry)
+        self._current = 0
         self.current_object = self._begin_object()
         self._begun_object: tuple[int, int] | None = None  # before and now, by the box just drawn
         self.label = 1
-        self.new_object_per_box = True
+        self.new_object_per_box, self.new_object_per_click = True, False
+        self.objects_exclude = True
         self._listener = listener
         self._tagged: set[int] = set()  # objects of the prompts that `_collect` will read
         self._wet: dict[ObjectFrame, SparseMask] = {}  # painted since `take_painted`
+
+    @property
+    def current_object(self) -> int:
+        """Object of the next prompt; it is outlined in the image."""
+        return self._current
+
+    @current_object.setter
+    def current_object(self, object_id: int) -> None:
+        if object_id != self._current:
+            self._current = object_id
+            self.outputs.select(object_id)
+            self.pointers.point_at({object_id: CURRENT})
 
     @property
     def objects(self) -> Objects:
@@ -209,6 +249,32 @@ class Workspace:
         y, x = self.image.world_to_data(point)[-2:]
         return float(y), float(x)
 
+    def exclusive(
+        self, masks: Mapping[int, StoredMask], frame: int, only_finished: bool = False
+    ) -> dict[int, StoredMask]:
+        """Return masks for a frame without pixels that belong to other objects.
+
+        Parameters
+        ----------
+        masks
+            New masks, by object id.
+        frame
+            Their frame.
+        only_finished
+            Whether only locked objects keep their pixels.
+        """
+        if not self.objects_exclude:
+            return dict(masks)
+        there = {i: self.masklets.packed(i, frame) for i in self.objects.ids if i not in masks}
+        others = {i: packed for i, packed in there.items() if packed is not None}
+        locked = {i for i in others if self.is_locked(i, frame)}
+        if only_finished:
+            others = {i: others[i] for i in locked}
+        fixed = locked | {i for i in others if (i, frame) in self.history.prompts}
+        packed = {i: mask.packed for i, mask in masks.items()}
+        owned = exclude(packed, others, fixed, self.geometry.frame_shape)
+        return {i: replace(mask, packed=owned[i]) for i, mask in masks.items()}
+
     def go_to(self, frame: int) -> None:
         """Let the viewer show a frame."""
         axes = [a for a in (self.geometry.frame_axis, self.geometry.plane_axis) if a is not None]
@@ -224,7 +290,7 @@ class Workspace:
         points = self.drawing.with_points()
         self.drawing.write(self.history.prompts)
         self.viewer.layers.selection.active = points
-        points.mode = "add"
+        points.visible, points.mode = True, "add"
         return points
 
     def prompt_with_shapes(self) -> "Shapes":
@@ -232,7 +298,7 @@ class Workspace:
         shapes = self.drawing.with_shapes()
         self.drawing.write(self.history.prompts)
         self.viewer.layers.selection.active = shapes
-        shapes.mode = "add_rectangle"
+        shapes.visible, shapes.mode = True, "add_rectangle"
         return shapes
 
     def show_current(self) -> bool:
@@ -303,6 +369,7 @@ class Workspace:
         """Let go of the viewer; all layers stay."""
         self.drawing.close()
         self.outputs.release()
+        self.pointers.close()
 
     def _collect(self, action: str) -> None:
         """Record what the user drew; on a locked mask it is removed again."""
@@ -364,12 +431,17 @@ class Workspace:
 
     def _owner_of_next(self, is_box: bool) -> tuple[int, int]:
         taken = self.current_object in self._tagged or self.is_marked(self.current_object)
-        if is_box and self.new_object_per_box and taken:
+        per_click = self.new_object_per_click and self.label == 1
+        if taken and (self.new_object_per_box if is_box else per_click):
             before, self.current_object = self.current_object, self.objects.new()
             self._begun_object = before, self.current_object
         self.objects.include(self.current_object)
         self._tagged.add(self.current_object)
         return self.current_object, self.label
+
+    def _masks_drawn(self) -> None:
+        self.pointers.update()
+        self.drawing.fit_points()
 
     def _painting(self, object_id: int, frame: int) -> None:
         # now, for a propagation may write its own mask at any time

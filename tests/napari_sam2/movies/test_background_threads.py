@@ -15,8 +15,9 @@ import pytest
 from napari_sam2.movies.background_threads import (
     NICE,
     background_thread,
-    garbage_collected_afterwards,
+    frozen_afterwards,
     load_torch_libraries,
+    thaw,
 )
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux knows it by thread")
@@ -71,34 +72,44 @@ def test_it_has_a_name_and_does_not_keep_the_program_from_ending():
     assert (thread.name, thread.daemon, thread.is_alive()) == ("napari-sam2 test", True, False)
 
 
-def test_garbage_waits_for_the_end_and_is_collected_then():
+def test_what_an_import_leaves_is_skipped_by_the_collector_until_it_thaws():
     class Knot:
         pass
 
-    knot = Knot()
-    knot.self = knot
-    gone = weakref.ref(knot)
-    with garbage_collected_afterwards():
-        del knot
+    def tie() -> weakref.ref[Knot]:
+        knot = Knot()
+        knot.self = knot
+        return weakref.ref(knot)
+
+    gc.collect()
+    with frozen_afterwards():
         assert not gc.isenabled()
-        assert gone() is not None
+        before = tie()
     assert gc.isenabled()
-    assert gone() is None
+    after = tie()
+    gc.collect()
+    assert before() is not None
+    assert after() is None
+    thaw()
+    gc.collect()
+    assert before() is None
 
 
 def test_the_collector_goes_on_after_an_error():
-    with pytest.raises(KeyError), garbage_collected_afterwards():
+    with pytest.raises(KeyError), frozen_afterwards():
         raise KeyError
     assert gc.isenabled()
+    thaw()
 
 
 def test_a_collector_that_somebody_turned_off_stays_off():
     gc.disable()
     try:
-        with garbage_collected_afterwards():
+        with frozen_afterwards():
             pass
         assert not gc.isenabled()
     finally:
+        thaw()
         gc.enable()
 
 

@@ -177,6 +177,12 @@ def read_tiff(path: Path, axes: str | None = None, channel: Channel | None = Non
         ) from error
 
 
+def stated_axes(path: Path) -> str:
+    """Return the axes of the first series as tifffile reads them, for example QYX."""
+    with tifffile.TiffFile(path) as tif:
+        return str(tif.series[0].axes)
+
+
 def _arrays(
     path: Path, tif: tifffile.TiffFile, axes: str | None
 ) -> tuple[str | None, Sequence[ArraySource]]:

@@ -1,6 +1,5 @@
 """Masklets -> Labels layers: one for each object, or one for all."""
 
-import gc
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -55,6 +54,10 @@ class Hooks:
         Called with (object id, name) when the user renamed an object's own layer.
     later
         Calls a function in a later turn of the event loop; at once by default.
+    drawn
+        Called when masks, or which of them are shown, may be others.
+    selected
+        Called with the object whose label the user selected in the layer of all.
     """
 
     on_paint: Callable[[int, int], None]
@@ -62,6 +65,8 @@ class Hooks:
     bind: "Callable[[Labels, bool], None]" = _without
     renamed: Callable[[int, str], None] = _ignore
     later: Callable[[Callable[[], None]], None] = lambda call: call()
+    drawn: Callable[[], None] = _ignore
+    selected: Callable[[int], None] = _ignore
 
 
 class OutputLayers:
@@ -105,6 +110,7 @@ class OutputLayers:
         self._is_naming = False
         self._turns: deque[Callable[[], object]] = deque()  # each adds or removes one layer
         self._queued: set[int] = set()  # keys of layers that are added in one of them
+        self._selected = 1
         self.hidden: set[int] = set()
 
     @property
@@ -162,6 +168,7 @@ class OutputLayers:
         for key in self._showing(object_ids):
             self._outdated.pop(key, None)
             redraw(self._layers[key])
+        self._hooks.drawn()
 
     def outdate(self, object_ids: Iterable[int] | None = None, thumbnails: bool = False) -> None:
         """Mark the layers of these objects, or of all, to be redrawn by `catch_up`.
@@ -196,6 +203,7 @@ class OutputLayers:
                 redraw(self._layers[key], thumbnail)
             if perf_counter() > end:
                 break
+        self._hooks.drawn()
         return bool(self._outdated)
 
     @contextmanager
@@ -245,6 +253,12 @@ class OutputLayers:
         if before != now:
             self.refresh([ALL])
 
+    def select(self, object_id: int) -> None:
+        """Paint an object in the layer of all."""
+        self._selected = object_id
+        if ALL in self._layers:
+            self._layers[ALL].selected_label = object_id
+
     def clear(self) -> None:
         """Take all layers out of the viewer."""
         layers = list(self.layers.values())
@@ -252,8 +266,6 @@ class OutputLayers:
         for layer in layers:
             layer.visible = False
             self._take_turn(partial(self._remove, layer))
-        if layers:
-            self._take_turn(gc.collect)
 
     def release(self) -> None:
         """Let go of all layers; they stay in the viewer."""
@@ -279,13 +291,8 @@ class OutputLayers:
                 self._add(key)
 
     def _remove(self, layer: "Labels") -> None:
-        if layer not in self._viewer.layers:
-            return
-        gc.freeze()  # napari collects garbage at each layer: 0.3 s with torch in memory
-        try:
+        if layer in self._viewer.layers:
             self._viewer.layers.remove(layer)
-        finally:
-            gc.unfreeze()
 
     def _showing(self, object_ids: Iterable[int] | None) -> list[int]:
         """List the layers that show these objects, or all layers."""
@@ -299,6 +306,8 @@ class OutputLayers:
         if layer is not None:
             layer.events.data.disconnect(self._data_replaced)
             layer.events.name.disconnect(self._renamed)
+            if key == ALL:
+                layer.events.selected_label.disconnect(self._label_selected)
             self._hooks.bind(layer, False)
 
     def _data_replaced(self, event: Any) -> None:
@@ -320,6 +329,12 @@ class OutputLayers:
             f"{layer.name} is a copy from now on, and painting in it changes no mask: "
             f"{name} has the masks."
         )
+
+    def _label_selected(self, event: Any) -> None:
+        label = int(event.source.selected_label)
+        if label != self._selected and label in self._objects:
+            self._selected = label
+            self._hooks.selected(label)
 
     def _renamed(self, event: Any) -> None:
         key = self._key_of(event.source)
@@ -349,12 +364,14 @@ class OutputLayers:
             visible=key not in self.hidden,
             **placement(self._image),
         )
-        layer.selected_label = key or 1
+        layer.selected_label = key or self._selected
         self._hooks.bind(layer, True)
         insert_quietly(self._viewer, layer, above=[self._image, *self.layers.values()])
         keep_on(self._image, layer)
         layer.events.data.connect(self._data_replaced)
         layer.events.name.connect(self._renamed)
+        if key == ALL:
+            layer.events.selected_label.connect(self._label_selected)
         self._layers[key] = layer
 
 

@@ -1,20 +1,22 @@
 """The Points and the Shapes layer that a user draws prompts in."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sam2.annotation.drawn_prompts import Marks, ObjectFrame
 from napari_sam2.layers.prompt_layers.points_and_shapes import (
+    click_looks,
     draw_clicks,
     draw_shapes,
-    fit_points,
     make_points_layer,
     make_shapes_layer,
     match_features,
     read_marks,
     remove_items,
+    resize_points,
     stray_points,
     stray_shapes,
     style_points,
@@ -23,6 +25,7 @@ from napari_sam2.layers.prompt_layers.points_and_shapes import (
 )
 from napari_sam2.layers.viewer.camera import camera_of
 from napari_sam2.layers.viewer.image_geometry import FrameGeometry
+from napari_sam2.masks.masklets import Masklets
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -33,13 +36,12 @@ _DRAWING = "add_"  # how the modes of tools that draw begin
 MIN_DRAWN_PX = 4  # on the screen, on the longer side
 
 
-class Drawing:
-    """The two layers of one image's prompts; each is made when it is first needed.
+@dataclass(frozen=True)
+class DrawingHooks:
+    """What the layers of prompts ask and tell.
 
     Parameters
     ----------
-    viewer, image, geometry
-        The image in its viewer, and its axes.
     owner_of_next
         Called for each new mark with whether it is a box; says whose it is, and its label.
     changed
@@ -47,6 +49,27 @@ class Drawing:
     bind
         Called with each new layer, to bind keys to it; and with False as second argument when
         it is let go of.
+    hidden
+        Called when the user draws in a layer that is not visible.
+    """
+
+    owner_of_next: Callable[[bool], tuple[int, int]]
+    changed: Callable[[str], None]
+    bind: "Callable[[Points | Shapes, bool], None]"
+    hidden: Callable[[], None]
+
+
+class Drawing:
+    """The two layers of one image's prompts; each is made when it is first needed.
+
+    Parameters
+    ----------
+    viewer, image, geometry
+        The image in its viewer, and its axes.
+    masklets
+        The masks, which clicks must not cover.
+    hooks
+        What the layers ask and tell.
     """
 
     def __init__(
@@ -54,9 +77,8 @@ class Drawing:
         viewer: "ViewerModel",
         image: "Image",
         geometry: FrameGeometry,
-        owner_of_next: Callable[[bool], tuple[int, int]],
-        changed: Callable[[str], None],
-        bind: "Callable[[Points | Shapes, bool], None]",
+        masklets: Masklets,
+        hooks: DrawingHooks,
     ) -> None:
         self.points: Points | None = None
         self.shapes: Shapes | None = None
@@ -64,23 +86,25 @@ class Drawing:
         self._image = image
         # how many there are: what napari says of those added is true of the last one alone
         self._n_points = self._n_shapes = 0
+        self._is_told = False  # that the layer of the last click is hidden
+        self._has_mask: tuple[bool, ...] = ()  # whether each click's mask is there
         self._is_by_hand = False  # the next shape is drawn with the mouse
         self._geometry = geometry
-        self._owner_of_next = owner_of_next
-        self._changed = changed
-        self._bind = bind
+        self._masklets = masklets
+        self._hooks = hooks
         self._camera = camera_of(viewer)
-        self._camera.events.zoom.connect(self._fit_points)
+        self._camera.events.zoom.connect(self.fit_points)
         viewer.layers.events.removed.connect(self._layer_removed)
+        viewer.mouse_drag_callbacks.append(self._pressed)
 
     def with_points(self) -> "Points":
         """Return the Points layer; it is made if it is missing."""
         if self.points is None:
             self.points = make_points_layer(self._image, f"{self._image.name} clicks")
             self.points.events.data.connect(self._points_changed)
-            self.points.events.scale.connect(self._fit_points)
-            self._bind(self.points, True)
-            self._fit_points()
+            self.points.events.scale.connect(self.fit_points)
+            self._hooks.bind(self.points, True)
+            self.fit_points()
             self._add(self.points)
         return self.points
 
@@ -90,7 +114,7 @@ class Drawing:
             self.shapes = make_shapes_layer(self._image, f"{self._image.name} boxes")
             self.shapes.events.data.connect(self._shapes_changed)
             self.shapes.mouse_drag_callbacks.append(self._shapes_pressed)
-            self._bind(self.shapes, True)
+            self._hooks.bind(self.shapes, True)
             self._add(self.shapes)
         return self.shapes
 
@@ -116,8 +140,8 @@ class Drawing:
         if clicks and self.points is not None:
             with self.points.events.data.blocker(self._points_changed):
                 draw_clicks(self._image, self._geometry, self.points, clicks)
-                style_points(self.points)
                 self._n_points = len(self.points.data)
+                self._style_points()
         if shapes and self.shapes is not None:
             with self.shapes.events.data.blocker(self._shapes_changed):
                 self._drop_unfinished(self.shapes)
@@ -153,7 +177,9 @@ class Drawing:
     def close(self) -> None:
         """Let go of the viewer; the layers stay."""
         self._viewer.layers.events.removed.disconnect(self._layer_removed)
-        self._camera.events.zoom.disconnect(self._fit_points)
+        if self._pressed in self._viewer.mouse_drag_callbacks:  # not the second time
+            self._viewer.mouse_drag_callbacks.remove(self._pressed)
+        self._camera.events.zoom.disconnect(self.fit_points)
         self._release_points()
         self._release_shapes()
 
@@ -163,18 +189,40 @@ class Drawing:
         if active is not None:
             self._viewer.layers.selection.active = active
 
-    def _fit_points(self) -> None:
-        if self.points is not None:
-            fit_points(self.points, self._camera.zoom)
+    def fit_points(self, event: Any = None) -> None:
+        """Draw clicks as large as the masks that they belong to leave room for."""
+        if self.points is None:
+            return
+        looks = click_looks(
+            self._image, self._geometry, self.points, self._masklets, self._camera.zoom
+        )
+        resize_points(self.points, looks)
+        if looks.has_mask != self._has_mask:
+            self._has_mask = looks.has_mask
+            style_points(self.points, looks.has_mask)
+
+    def _style_points(self) -> None:
+        self._has_mask = ()
+        self.fit_points()
+
+    def _pressed(self, viewer: "ViewerModel", event: Any) -> None:
+        layer = viewer.layers.selection.active
+        is_ours = layer is not None and layer in (self.points, self.shapes)
+        is_hidden = is_ours and not layer.visible
+        if is_hidden and not self._is_told:
+            self._hooks.hidden()
+        self._is_told = is_hidden
 
     def _points_changed(self, event: Any) -> None:
         if self.points is None or event.action not in _PAST:
             return
         before, self._n_points = self._n_points, len(self.points.data)
         if event.action == "added":
-            tag_points(self.points, range(before, self._n_points), *self._owner_of_next(False))
-        self._changed(event.action)  # first: the network works while the points are drawn
-        style_points(self.points)
+            tag_points(
+                self.points, range(before, self._n_points), *self._hooks.owner_of_next(False)
+            )
+        self._hooks.changed(event.action)  # first: the network works while the points are drawn
+        self._style_points()
 
     def _shapes_pressed(self, shapes: "Shapes", event: Any) -> None:
         self._is_by_hand = str(shapes.mode).startswith(_DRAWING)
@@ -212,8 +260,8 @@ class Drawing:
         if event.action == "added":
             for index in range(before, n_now):
                 is_box = self.shapes.shape_type[index] == "rectangle"
-                tag_shapes(self.shapes, [index], *self._owner_of_next(is_box))
-        self._changed(event.action)
+                tag_shapes(self.shapes, [index], *self._hooks.owner_of_next(is_box))
+        self._hooks.changed(event.action)
 
     def _layer_removed(self, event: Any) -> None:
         # tidying up after the work is done: what was drawn still counts
@@ -225,15 +273,15 @@ class Drawing:
     def _release_points(self) -> None:
         if self.points is not None:
             self.points.events.data.disconnect(self._points_changed)
-            self.points.events.scale.disconnect(self._fit_points)
-            self._bind(self.points, False)
+            self.points.events.scale.disconnect(self.fit_points)
+            self._hooks.bind(self.points, False)
             self.points, self._n_points = None, 0
 
     def _release_shapes(self) -> None:
         if self.shapes is not None:
             self.shapes.events.data.disconnect(self._shapes_changed)
             self.shapes.mouse_drag_callbacks.remove(self._shapes_pressed)
-            self._bind(self.shapes, False)
+            self._hooks.bind(self.shapes, False)
             self.shapes, self._n_shapes = None, 0
 
 

@@ -1,9 +1,9 @@
 """Points and Shapes layers -> prompts: what the user drew, by object and frame."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from napari_sam2.layers.viewer.image_geometry import (
     placement,
     to_image_pixels,
 )
+from napari_sam2.masks.masklets import Masklets
 
 if TYPE_CHECKING:
     from napari.layers import Image, Points, Shapes
@@ -25,6 +26,8 @@ OBJECT, LABEL = "object", "label"  # columns of the features: object id, and 1 o
 NOBODY = 0  # whose a shape is that is still being drawn
 SCRIBBLES = ("line", "path")
 POINT_SIZE_PX = 13  # on the screen, whatever the zoom
+RING = 0.3  # of its size
+FAINT = 0.6  # opacity of a click whose mask is there
 ELLIPSE_CORNERS = 64
 DIGITS = 3  # a thousandth of a pixel: what is left below is rounding of the transforms
 
@@ -39,7 +42,7 @@ def make_points_layer(image: "Image", name: str) -> "Points":
         name=name,
         features={OBJECT: np.zeros(0, int), LABEL: np.zeros(0, int)},
         size=_longest_side(image) / 40,
-        border_width=0.1,
+        border_width=RING,
         **placement(image),
     )
     keep_on(image, points)
@@ -70,26 +73,59 @@ def tag_points(points: "Points", indices: Iterable[int], object_id: int, label: 
     points.features = features.astype(int)
 
 
-def fit_points(points: "Points", zoom: float) -> None:
-    """Draw the points equally large at any zoom.
+class ClickLooks(NamedTuple):
+    """How clicks are drawn: diameters in data units, of usual and of each; which have masks."""
 
-    `Points.canvas_size_limits` would do so, but it leaves the rim as wide as it was, and
-    the face disappears beneath it.
+    usual: float
+    sizes: NDArray[np.float64]
+    has_mask: tuple[bool, ...]
+
+
+def click_looks(
+    image: "Image", geometry: FrameGeometry, points: "Points", masklets: Masklets, zoom: float
+) -> ClickLooks:
+    """Compute how large clicks are drawn: equally at any zoom, but at most half of their object.
+
+    Parameters
+    ----------
+    image, geometry, points
+        The image, its axes and the layer of clicks.
+    masklets
+        The masks.
+    zoom
+        Pixels on the screen for each unit of the world.
     """
-    size = POINT_SIZE_PX / (zoom * abs(points.scale[-1]))
-    if not 0.9 < points.current_size / size < 1.1:  # each change is sent to the graphics card
-        points.size = size
-        points.current_size = size
+    usual = POINT_SIZE_PX / (zoom * abs(points.scale[-1]))
+    keys = [key for key, _ in _clicks(image, geometry, points)]
+    known = {key: masklets.outline(*key) for key in set(keys) if key is not None}
+    widths = {key: min(each.extent_yx) for key, each in known.items() if each and each.area}
+    of_each = [None if key is None else widths.get(key) for key in keys]
+    sizes = [usual if width is None else min(usual, width / 2) for width in of_each]
+    return ClickLooks(usual, np.array(sizes, float), tuple(w is not None for w in of_each))
 
 
-def style_points(points: "Points") -> None:
-    """Draw each point by its features: symbol and face for the sign, rim for the object."""
+def resize_points(points: "Points", looks: ClickLooks) -> None:
+    """Give points their sizes, where they differ by more than a tenth from what is drawn.
+
+    `Points.canvas_size_limits` would keep them at any zoom, but leaves the rim as wide as it
+    was, and the face disappears beneath it.
+    """
+    if not 0.9 < points.current_size / looks.usual < 1.1:
+        points.current_size = looks.usual  # first: it resizes the selected ones
+    if not np.allclose(np.asarray(points.size, float), looks.sizes, rtol=0.1):
+        points.size = looks.sizes  # each change is sent to the graphics card
+
+
+def style_points(points: "Points", has_mask: Sequence[bool]) -> None:
+    """Draw positive clicks as rings, negative ones as crosses, faint once their mask is there."""
     positive = points.features[LABEL].to_numpy() == 1
     if not len(positive):
         return
+    colours = np.stack([_rgba(POSITIVE if sign else NEGATIVE) for sign in positive])
+    colours[:, 3] = np.where(has_mask, FAINT, 1)
     points.symbol = np.where(positive, "disc", "x")
-    points.face_color = [POSITIVE if sign else NEGATIVE for sign in positive]
-    points.border_color = np.stack([object_colour(i) for i in points.features[OBJECT]])
+    points.face_color = np.where(positive[:, None], 0, colours)
+    points.border_color = colours
 
 
 def tag_shapes(shapes: "Shapes", indices: Iterable[int], object_id: int, label: int = 1) -> None:

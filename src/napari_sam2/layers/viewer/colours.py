@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 N_COLOURS = 60
 GOLDEN_ANGLE = 0.618034  # of the hue circle: neighbours differ as much as they can
 FIRST_HUE = 0.53
+HUES = ((0.03, 0.30), (0.47, 0.90))  # of objects: without the green and the red of clicks
 # Told apart by colour and, for those who cannot, by brightness and symbol
 POSITIVE, NEGATIVE = "#2fe36b", "#ff2d55"
 
@@ -35,8 +36,15 @@ def _palette() -> NDArray[np.float32]:
     colours = [(0.0, 0.0, 0.0, 0.0)]
     for i in range(N_COLOURS):
         saturation, value = ((0.85, 1.0), (0.55, 1.0), (0.9, 0.75))[i // 7 % 3]
-        hue = (FIRST_HUE + i * GOLDEN_ANGLE) % 1
+        hue = _hue((FIRST_HUE + i * GOLDEN_ANGLE) % 1)
         colours.append((*colorsys.hsv_to_rgb(hue, saturation, value), 1.0))
     palette = np.array(colours, np.float32)
     palette.flags.writeable = False
     return palette
+
+
+def _hue(place: float) -> float:
+    """Return the hue at a place, 0 to 1, along the ranges of hues that objects have."""
+    (low, high), (start, end) = HUES
+    hue = low + place * (high - low + end - start)
+    return hue if hue < high else hue - high + start

@@ -17,9 +17,9 @@ from sam2_torch.inputs.frames import choose_level
 if TYPE_CHECKING:
     from napari.layers import Image, Layer
 
-_TIME_NAMES = ("t", "time", "frame", "frames")
-_DEPTH_NAMES = ("z", "depth", "plane", "planes", "slice")
-_CHANNEL_NAMES = ("c", "channel", "channels")
+TIME_NAMES = ("t", "time", "frame", "frames")
+DEPTH_NAMES = ("z", "depth", "plane", "planes", "slice")
+CHANNEL_NAMES = ("c", "channel", "channels")
 _PLACEMENT = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 _KEPT: "WeakKeyDictionary[Image, WeakSet[Layer]]" = WeakKeyDictionary()
 LARGE_FRAME_PX = 4096  # rows or columns above which reading a whole frame takes its time
@@ -88,7 +88,7 @@ class FrameGeometry:
             )
         where = np.zeros(len(shape)) if point is None else image.world_to_data(point)
         position = np.clip(np.rint(where), 0, np.array(shape) - 1).astype(int)
-        channels = _named(shape, image.axis_labels, _CHANNEL_NAMES)
+        channels = _named(shape, image.axis_labels, CHANNEL_NAMES)
         return cls(
             shape,
             times,
@@ -247,7 +247,7 @@ def is_stack(image: "Image", geometry: FrameGeometry) -> bool:
         return False
     name: Any = str(image.axis_labels[axis]).lower()
     unit: Any = image.units[axis]
-    return name in _DEPTH_NAMES or (name not in _TIME_NAMES and "[length]" in unit.dimensionality)
+    return name in DEPTH_NAMES or (name not in TIME_NAMES and "[length]" in unit.dimensionality)
 
 
 def _plane_step_px(image: "Image", geometry: FrameGeometry) -> float | None:
@@ -322,11 +322,11 @@ def likely_axes(shape: Sequence[int], labels: Sequence[str]) -> Along:
     has more than one entry and is not called channel.
     """
     leading = range(len(shape) - 2)
-    time, depth = (_named(shape, labels, names) for names in (_TIME_NAMES, _DEPTH_NAMES))
+    time, depth = (_named(shape, labels, names) for names in (TIME_NAMES, DEPTH_NAMES))
     if time is not None and depth is not None:
         varying = [axis for axis in (time, depth) if shape[axis] > 1]
         return (time, depth) if len(varying) == 2 else next(iter(varying), time)
-    channel = _named(shape, labels, _CHANNEL_NAMES)
+    channel = _named(shape, labels, CHANNEL_NAMES)
     moving = [axis for axis in leading if shape[axis] > 1 and axis != channel]
     rest = [axis for axis in leading if axis != channel]
     return next(iter([*([] if time is None else [time]), *moving, *rest]), None)

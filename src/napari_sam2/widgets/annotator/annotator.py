@@ -1,5 +1,6 @@
 """The state that all docks of a viewer share: its images, its model and its session files."""
 
+import gc
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -8,8 +9,10 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam2.annotation.history import History
 from napari_sam2.annotation.prompted_session import Direction
+from napari_sam2.layers.mask_layers.masklet_levels import is_own
 from napari_sam2.layers.viewer.image_geometry import Along, FrameGeometry
 from napari_sam2.layers.workspace import Workspace
+from napari_sam2.movies.background_threads import thaw
 from napari_sam2.widgets.annotator.mask_candidates import MaskCandidates
 from napari_sam2.widgets.annotator.object_commands import ObjectCommands
 from napari_sam2.widgets.annotator.open_suggestions import OpenSuggestions
@@ -219,7 +222,9 @@ class Annotator(QObject):
         if self.is_closed:
             return
         self.is_closed = True
+        self.viewer.layers.events.removing.disconnect(self._layer_removing)
         self.viewer.layers.events.removed.disconnect(self._layer_removed)
+        thaw()  # the viewer itself can go
         self.propagation.view.close()
         self.candidates.hide()
         self.neighbours.discard()
@@ -246,6 +251,7 @@ class Annotator(QObject):
         propagation.changed.connect(self.neighbours.discard)
         self.changed.connect(sessions.later)
         self.changed.connect(self.neighbours.discard_outdated)
+        self.viewer.layers.events.removing.connect(self._layer_removing)
         self.viewer.layers.events.removed.connect(self._layer_removed)
 
     def _begin_work(self, viewer: "ViewerModel", image: "Image", geometry: FrameGeometry) -> Work:
@@ -280,6 +286,15 @@ class Annotator(QObject):
     def _note_settings(self) -> None:
         if self._work is not None:
             self._work.note_settings()
+
+    def _layer_removing(self, event: Any) -> None:
+        # napari collects garbage right away, and with it the pixels of the layer
+        if not is_own(self.viewer.layers[event.index]) and thaw():
+            QTimer.singleShot(0, self._freeze_again)
+
+    def _freeze_again(self) -> None:
+        if not self.is_closed:
+            gc.freeze()
 
     def _layer_removed(self, event: Any) -> None:
         self.forget_image(event.value)

@@ -2,6 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
 from functools import partial
 
 from qtpy.QtCore import QObject, QTimer, Signal
@@ -238,7 +240,7 @@ class Propagation(QObject):
         self.is_running = True
         self._run += 1
         self.view.begin(workspace)
-        guarded = Guarded(stream)
+        guarded = Guarded(lambda owner: _exclusive(workspace, stream(owner)))
         self._network.stream(
             guarded,
             each=partial(self._take, workspace, step, self._run),
@@ -263,7 +265,8 @@ class Propagation(QObject):
         if run == self._run and self.is_running:  # else its image was left
             self.is_running = False
             self.view.finish()
-            self.ended.emit(completed and stream.error is None)
+            # without an open image nothing was propagated: why, was reported when it was opened
+            self.ended.emit(completed and stream.error is None and self._network.is_open)
             self.changed.emit()
             waiting, self._waiting = self._waiting, []
             for call in waiting:
@@ -271,6 +274,21 @@ class Propagation(QObject):
             workspace.history.drop_empty()
         if stream.error is not None:
             self.failed.emit(stream.error)
+
+
+def _exclusive(
+    workspace: Workspace, stream: Iterator[Progress | None]
+) -> Iterator[Progress | None]:
+    """Leave each pixel of a frame to one object; on the inference thread, which only reads."""
+    with closing(stream):  # type: ignore[type-var]
+        for progress in stream:
+            if progress is None:
+                yield None
+                continue
+            frame, accepts = progress.frame, workspace.history.accepts_mask
+            accepted = {i: mask for i, mask in progress.masks.items() if accepts(i, frame)}
+            owned = progress.masks | workspace.exclusive(accepted, frame)
+            yield replace(progress, masks=owned)
 
 
 def _single_shot(call: Callable[[], None], parent: QObject) -> QTimer:

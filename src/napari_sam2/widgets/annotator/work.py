@@ -23,11 +23,14 @@ from napari_sam2.annotation.history import (
 )
 from napari_sam2.annotation.objects import default_record
 from napari_sam2.annotation.prompted_session import Direction
+from napari_sam2.annotation.second_piece import made_second_piece, move_last_click
 from napari_sam2.annotation.session_settings import Settings
+from napari_sam2.layers.viewer.image_axes import ImageAxes, place_layers, write_axes
 from napari_sam2.layers.viewer.image_geometry import FrameGeometry
 from napari_sam2.layers.workspace import Listener, Workspace
 from napari_sam2.masks.packing import read_outline
 from napari_sam2.movies.appearance import Appearance
+from napari_sam2.movies.typed_calibration import summary
 from napari_sam2.widgets.annotator.mask_candidates import N_CANDIDATES, MaskCandidates
 from napari_sam2.widgets.annotator.object_commands import ObjectCommands
 from napari_sam2.widgets.annotator.propagation import Propagation
@@ -102,6 +105,7 @@ class Work(QObject):
         self._network = network
         self._propagation = propagation
         self._candidates = candidates
+        self._second_piece: tuple[ObjectFrame, Marks] | None = None
         self._asked_model = ""  # name of the model that predicted the masks of the prompts
 
     def open(self) -> None:
@@ -110,9 +114,17 @@ class Work(QObject):
             return
         self._propagation.leave()
         # napari takes long to make the first Labels layer; while the model is loaded, longer
-        self._network.submit(bool, then=lambda _: self.show_layer())
+        self._network.submit(lambda owner: owner.is_constant, then=self._show_opened)
         self._ask_opened(self._network.model[0])
         self.changed.emit()
+
+    def _show_opened(self, is_constant: bool) -> None:
+        self.show_layer()
+        if is_constant:
+            self.noticed.emit(
+                f"{self.workspace.image.name} has the same value in every pixel that was looked "
+                "at: masks of it mean nothing."
+            )
 
     def choose_appearance(self, appearance: Appearance) -> None:
         """Show the image to the network with another appearance; prompts and masks stay."""
@@ -123,14 +135,31 @@ class Work(QObject):
                 self.open()
 
     def new_object(self) -> None:
-        """Begin another object, unless the current one is still empty."""
+        """Begin another object, unless the current one is still empty.
+
+        A click that has just made a second piece of an object moves to the new one.
+        """
         workspace = self.workspace
-        if workspace.is_marked(workspace.current_object):
+        if self.has_second_piece and self._second_piece is not None:
+            new_id = workspace.objects.next_id()
+            changes = move_last_click(self.history, self._second_piece[0], new_id)
+            workspace.current_object = new_id
+            self.history.record(Action.NEW, changes, f"Object {new_id}, with the last click")
+            self.apply(changes)
+        elif workspace.is_marked(workspace.current_object):
             self.edit.new()
             self.show_layer()
         else:
             name = workspace.objects.name(workspace.current_object)
             self.noticed.emit(f"{name} is still empty: click inside a cell first.")
+
+    @property
+    def has_second_piece(self) -> bool:
+        """Whether the last click made a second piece of its object: `new_object` moves it."""
+        if self._second_piece is None:
+            return False
+        place, drawn = self._second_piece
+        return self.history.prompts.get(place) is drawn
 
     def select_object(self, object_id: int) -> None:
         """Choose the object of the next prompt."""
@@ -332,9 +361,27 @@ class Work(QObject):
         if not network.device or not network.is_open_on(self.workspace):
             return
         appearance = asdict(self.workspace.appearance)
-        settings = Settings(network.model[0], network.dtype, **appearance)
+        model, precision = network.model[0], network.dtype
+        self._note(
+            replace(self.history.settings, model=model, precision=precision, **appearance),
+            f"{short_name(model)} {precision}".rstrip(),
+        )
+
+    def write_axes(self, axes: ImageAxes) -> None:
+        """Give the image, and the layers on it, other axes and calibration, as typed."""
+        image = self.workspace.image
+        write_axes(self.workspace.viewer, image, axes)
+        typed = replace(
+            self.history.settings,
+            axes=tuple(image.axis_labels),
+            scale=tuple(map(float, image.scale)),
+            units=tuple(map(str, image.units)),
+        )
+        self._note(typed, summary(axes.letters, self.workspace.geometry.shape, axes.calibration))
+        self.changed.emit()
+
+    def _note(self, settings: Settings, about: str) -> None:
         if self.history.settings != settings:
-            about = f"{short_name(settings.model)} {settings.precision}".rstrip()
             self.history.note(Action.SETTINGS, about, {SETTINGS_KEY: settings})
 
     def _added(
@@ -415,8 +462,13 @@ class Work(QObject):
         object_id, frame = place
         workspace = self.workspace
         step = None if mask is None else step_of(place)
+        if mask is not None and drawn is not None and not drawn.is_mask:
+            mask = workspace.exclusive({object_id: mask}, frame, only_finished=True)[object_id]
         if step is not None:
             self.history.extend(step, {Key(Kind.MASK, *place): mask})
+            if drawn is not None:
+                is_second = made_second_piece(self.history, place)
+                self._second_piece = (place, drawn) if is_second else None
             if not workspace.outputs.show([object_id]):
                 self.noticed.emit(ONE_LAYER_FOR_ALL)
         if workspace.shown_frame == frame or workspace.is_3d:
@@ -449,6 +501,11 @@ class Work(QObject):
     def _restore_settings(self, settings: Settings) -> None:
         """Show the image to the network as it was when the session was saved."""
         appearance, model = Appearance(**settings.appearance), self._network.model[0]
+        image = self.workspace.image
+        if len(settings.scale) == len(settings.units) == len(settings.axes) == image.ndim:
+            place_layers(
+                self.workspace.viewer, image, settings.axes, settings.scale, settings.units
+            )
         if appearance != self.workspace.appearance:
             self.workspace.appearance = appearance
             self._network.outdate()
@@ -465,14 +522,31 @@ class Work(QObject):
             ignored=self._notice_ignored,
             refused=self._notice_locked,
             renamed=lambda object_id, name: self.edit.rename(object_id, name),
+            selected=self.select_object,
+            hidden=self._notice_hidden,
             later=partial(QTimer.singleShot, 0),
             keys={
+                key_of("new_label"): self._new_label,
                 key_of("switch_label"): self.switch_label,
                 key_of("new_object"): self.new_object,
                 "Control-Z": lambda: self.edit.undo(),
                 "Control-Shift-Z": lambda: self.edit.redo(),
                 "Tab": self.choose_candidate,
             },
+        )
+
+    def _new_label(self) -> None:
+        """Begin an object as napari's key for a new label does: what is painted next is it."""
+        layers = self.workspace.viewer.layers
+        active, outputs = layers.selection.active, self.workspace.outputs
+        self.new_object()
+        own = outputs.layers.get(self.workspace.current_object)
+        if own is not None and active in outputs.layers.values():
+            layers.selection.active, own.mode = own, active.mode
+
+    def _notice_hidden(self) -> None:
+        self.noticed.emit(
+            "napari ignores clicks in a hidden layer: show the layer first (its eye)."
         )
 
     def _notice_ignored(self) -> None:

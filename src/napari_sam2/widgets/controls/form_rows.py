@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
 
 from napari_sam2.layers.viewer.colours import NEGATIVE, POSITIVE
 from napari_sam2.widgets.controls.flow_row import WrappingRow
-from napari_sam2.widgets.controls.icons import cross, disc
+from napari_sam2.widgets.controls.icons import cross, ring
 
 LABEL_WIDTH_PX = 68
 BESIDE_TEXT_PX = 10
@@ -111,7 +111,7 @@ class PromptSection(QWidget):
         self.negative.setToolTip(
             "Negative clicks: this does not belong to the object. Key T switches."
         )
-        self.positive.setIcon(disc(POSITIVE))
+        self.positive.setIcon(ring(POSITIVE))
         self.negative.setIcon(cross(NEGATIVE))
         self.positive.setChecked(True)
         self._labels = QButtonGroup(self)

@@ -1,6 +1,7 @@
 """Small pictures that are drawn, in colours that are seen on dark and on light."""
 
 from collections.abc import Callable
+from functools import cache
 
 from qtpy.QtCore import QPointF, QRectF, Qt
 from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QPolygonF
@@ -18,6 +19,7 @@ def object_qcolor(object_id: int) -> QColor:
     return QColor.fromRgbF(*(float(part) for part in object_colour(object_id)))
 
 
+@cache
 def swatch(object_id: int) -> QIcon:
     """Draw a square in an object's colour."""
 
@@ -27,12 +29,11 @@ def swatch(object_id: int) -> QIcon:
     return _icon(draw)
 
 
-def disc(colour: str) -> QIcon:
-    """Draw a filled disc, as positive clicks are drawn."""
+def ring(colour: str) -> QIcon:
+    """Draw a ring, as positive clicks are drawn."""
 
     def draw(painter: QPainter) -> None:
         painter.setPen(QPen(QColor(colour), 3))
-        painter.setBrush(QColor(colour))
         painter.drawEllipse(QRectF(3, 3, ICON_PX - 6, ICON_PX - 6))
 
     return _icon(draw)

@@ -146,10 +146,12 @@ class ImageChoice(QWidget):
         for image in self._named:
             image.events.name.disconnect(self._show_names)
             image.events.data.disconnect(self._data_replaced)
+            image.events.axis_labels.disconnect(self._data_replaced)
         self._named = images
         for image in images:
             image.events.name.connect(self._show_names)
             image.events.data.connect(self._data_replaced)
+            image.events.axis_labels.connect(self._data_replaced)
 
     def _data_replaced(self, event: Any) -> None:
         if event.source is self.image:

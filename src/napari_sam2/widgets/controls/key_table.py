@@ -49,6 +49,7 @@ class Key:
 
 KEYS = (
     Key("new_object", "N", "new object", Where.PROMPTS),
+    Key("new_label", "M", "new object, in a result layer to paint it", Where.PROMPTS, True),
     Key("switch_label", "T", "next click: positive or negative", Where.PROMPTS),
     Key("alternative", "Tab", "of a first click: whole, part, sub-part", Where.PROMPTS, True),
     Key("delete", "Delete", "delete the selected clicks or boxes", Where.PROMPTS, True),

@@ -21,7 +21,7 @@ from napari_sam2.annotation.prompted_session import (
 )
 from napari_sam2.layers.viewer.image_geometry import LayerFrames
 from napari_sam2.movies import appearance
-from napari_sam2.movies.background_threads import garbage_collected_afterwards, load_torch_libraries
+from napari_sam2.movies.background_threads import frozen_afterwards, load_torch_libraries
 from napari_sam2.widgets.inference.loaded_model import LoadedModel, LoadModel, Opened
 from sam2_torch.masks import SparseMask
 from sam2_torch.predictions import FrameResult
@@ -73,7 +73,7 @@ class Progress:
 def load_model(name: str, device: str) -> Any:
     """Load a network; torch is imported here, on the worker's thread."""
     load_torch_libraries()
-    with garbage_collected_afterwards():
+    with frozen_afterwards():
         from sam2_torch.checkpoints.loading import load_sam2
 
         return load_sam2(name, device, "fast")
@@ -110,6 +110,12 @@ class SessionOwner:
     def model(self) -> Any:
         """The model; None if none is loaded."""
         return self._loaded.model
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the open image has one value everywhere, as far as it was looked at."""
+        low, high = getattr(self.session, "contrast", (0.0, 1.0))
+        return bool(low == high)
 
     def another_session(self, frames: LayerFrames) -> "VideoSession":
         """Start a session with the loaded model beside the open one.

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from napari_sam2.widgets.controls.form_rows import add_row, combo_box, form, row, small_button
 from napari_sam2.widgets.objects.object_table import ObjectRow, ObjectTable
@@ -24,6 +24,10 @@ class ObjectSection(QWidget):
         Ids of the objects.
     per_object_chosen
         Whether each object is to have a layer of its own.
+    names_toggled
+        Whether all objects are to show their names in the image.
+    click_toggled
+        Whether each positive click is to be a new object.
     """
 
     created = Signal()
@@ -31,6 +35,8 @@ class ObjectSection(QWidget):
     merged = Signal(list)
     deleted = Signal(list)
     per_object_chosen = Signal(bool)
+    names_toggled = Signal(bool)
+    click_toggled = Signal(bool)
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,6 +51,10 @@ class ObjectSection(QWidget):
             "what you painted or locked wins over it. Each object keeps its whole mask.",
             [ONE_PER_OBJECT, ONE_FOR_ALL],
         )
+        self.names = QCheckBox("Show names")
+        self.names.setToolTip("Write the name of each object into the image.")
+        self.per_click = QCheckBox("New object per click")
+        self.per_click.setToolTip("Each positive click begins another object.")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -53,6 +63,7 @@ class ObjectSection(QWidget):
         fields = form()
         add_row(fields, "Layers", self.layers)
         layout.addLayout(fields)
+        layout.addLayout(row(self.names, self.per_click))
         self.table.menu_entries = self._menu_entries
         self.new.clicked.connect(self.created)
         for pressed, wanted in (
@@ -62,6 +73,8 @@ class ObjectSection(QWidget):
         ):
             pressed.clicked.connect(lambda _, signal=wanted: signal.emit(self.table.selected_ids))
         self.layers.activated.connect(lambda index: self.per_object_chosen.emit(index == 0))
+        self.names.toggled.connect(self.names_toggled)
+        self.per_click.toggled.connect(self.click_toggled)
         self.table.selection_changed.connect(self._fit_buttons)
         self._fit_buttons()
         self.fit_table(0)
@@ -82,6 +95,11 @@ class ObjectSection(QWidget):
     def show_per_object(self, per_object: bool) -> None:
         """Show in which layers the masks are."""
         self.layers.setCurrentIndex(0 if per_object else 1)
+
+    def show_switches(self, names: bool, per_click: bool) -> None:
+        """Show whether names are in the image, and whether each click is a new object."""
+        self.names.setChecked(names)
+        self.per_click.setChecked(per_click)
 
     def _fit_buttons(self) -> None:
         n_selected = len(self.table.selected_ids)

@@ -402,14 +402,9 @@ def _state_icon(column: Column, state: bool) -> Any:
     return icons.padlock(state) if column == Column.LOCKED else icons.eye(state)
 
 
-@cache
-def _swatch(object_id: int) -> Any:
-    return icons.swatch(object_id)
-
-
 def _decoration(row: ObjectRow, column: Column) -> Any:
     if column == Column.NUMBER:
-        return _swatch(row.object_id)
+        return icons.swatch(row.object_id)
     if column == Column.LOCKED:
         return _state_icon(column, row.is_locked)
     return _state_icon(column, row.is_visible) if column == Column.VISIBLE else None

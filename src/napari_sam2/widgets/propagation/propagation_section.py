@@ -82,6 +82,12 @@ class PropagationSection(QWidget):
         self.follow.setToolTip(
             "Show each frame as it is done. Moving the slider yourself ends this."
         )
+        self.exclude = QCheckBox("Objects exclude each other")
+        self.exclude.setChecked(True)
+        self.exclude.setToolTip(
+            "Each pixel belongs to one object, the one that the network is surest of. Locked, "
+            "painted and prompted masks keep all of theirs."
+        )
         self.run = button("Propagate", "Propagate the masks to the other frames. Key Q.")
         self.pause = button("Pause", "Pause after this frame, or continue. Key Q.")
         self.pause.setCheckable(True)
@@ -196,6 +202,7 @@ class PropagationSection(QWidget):
         layout.addWidget(self.bar)
         layout.addWidget(self.report)
         layout.addLayout(fields)
+        layout.addWidget(self.exclude)
         layout.addLayout(row(self.follow, *([] if preview is None else [preview])))
 
     def _connect(self) -> None:

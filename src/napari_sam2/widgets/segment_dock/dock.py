@@ -9,7 +9,7 @@ from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_sam2.annotation.prompted_session import Direction
-from napari_sam2.layers.viewer.image_geometry import is_read_whole
+from napari_sam2.layers.viewer.image_geometry import is_read_whole, is_stack
 from napari_sam2.layers.workspace import Workspace
 from napari_sam2.widgets.annotator.annotator_of_viewer import annotator_of
 from napari_sam2.widgets.controls.collapsible import foldable
@@ -19,6 +19,7 @@ from napari_sam2.widgets.controls.image_chooser import ImageChoice
 from napari_sam2.widgets.controls.key_bindings import KeyBindings, KeyOverlay
 from napari_sam2.widgets.controls.preferences import Defaults, read_defaults
 from napari_sam2.widgets.controls.vertical_scroll import TallScroll
+from napari_sam2.widgets.image.image_row import ImageRow
 from napari_sam2.widgets.inference.loaded_model import short_name
 from napari_sam2.widgets.inference.session_owner import Progress, SessionOwner
 from napari_sam2.widgets.model.model_chooser import ModelChooser
@@ -67,7 +68,7 @@ class SegmentAndTrack(QWidget):
         self._viewer = getattr(viewer, "__wrapped__", viewer)
         self.annotator = annotator_of(self._viewer, owner)
         self.heading = Heading()
-        self.image = ImageChoice.at(self._viewer, self.annotator.workspace)
+        self.image, self.axes = self._image_parts()
         self.appearance = AppearanceSection(self.annotator)
         self._defaults = self._read_defaults()
         self.model = ModelSection()
@@ -102,6 +103,7 @@ class SegmentAndTrack(QWidget):
         self._is_closed = True
         self._readiness.forget_waiting()
         self.image.close_choice()
+        self.axes.release()
         self.chooser.release()
         self.seeds.release()
         self.review.close()
@@ -136,6 +138,7 @@ class SegmentAndTrack(QWidget):
         layout.setSpacing(SPACING_PX)
         for widget in (
             self.image,
+            self.axes,
             self.model,
             self.prompts,
             foldable("Objects", self.objects),
@@ -208,6 +211,10 @@ class SegmentAndTrack(QWidget):
         self.heading.busy.setVisible(annotator.worker.is_busy)
         self._show_defaults()
 
+    def _image_parts(self) -> tuple[ImageChoice, ImageRow]:
+        chooser = ImageChoice.at(self._viewer, self.annotator.workspace)
+        return chooser, ImageRow(self.annotator)
+
     def _show_defaults(self) -> None:
         self.propagation.show_direction(self._defaults.direction)
         self.propagation.follow.setChecked(self._defaults.follow)
@@ -233,6 +240,9 @@ class SegmentAndTrack(QWidget):
             (annotator.candidates.changed, self._show_hint),
             (annotator.closed, self.release),
             (annotator.suggestions.changed, self._show_suggested),
+            (self.objects.names_toggled, self._show_names),
+            (self.objects.click_toggled, self._choose_new_per_click),
+            (self.propagation.exclude.toggled, self._choose_exclusion),
             (self.checking.timeline.decided, annotator.suggestions.decide),
             (self.review.updated, self._show_review),
             (self.preflight.estimated, self.propagation.show_estimate),
@@ -311,6 +321,20 @@ class SegmentAndTrack(QWidget):
         drawn = {object_id for object_id, _ in workspace.marks}
         return [i for i in self.objects.table.selected_ids if i in drawn]
 
+    def _show_names(self, shown: bool) -> None:
+        workspace = self.annotator.workspace
+        if workspace is not None:
+            workspace.pointers.shows_all_names = shown
+            workspace.pointers.update()
+
+    def _choose_new_per_click(self, new: bool) -> None:
+        if self.annotator.workspace is not None:
+            self.annotator.workspace.new_object_per_click = new
+
+    def _choose_exclusion(self, exclude: bool) -> None:
+        if self.annotator.workspace is not None:
+            self.annotator.workspace.objects_exclude = exclude
+
     def _follow_toggled(self, follow: bool) -> None:
         self.annotator.propagation.view.shows_newest = follow
 
@@ -384,6 +408,10 @@ class SegmentAndTrack(QWidget):
         self.prompts.show_label(workspace.label)
         self.prompts.show_paintable(workspace.outputs.is_paintable)
         self.objects.show_per_object(workspace.outputs.per_object)
+        self.objects.show_switches(
+            workspace.pointers.shows_all_names, workspace.new_object_per_click
+        )
+        self.propagation.exclude.setChecked(workspace.objects_exclude)
         self.propagation.show_ready(bool(workspace.marks) and not running)
         self._estimate()
 
@@ -395,9 +423,12 @@ class SegmentAndTrack(QWidget):
         return Situation(
             image=True,
             movie=workspace.geometry.n_frames > 1,
+            unknown_axis=self.axes.asks,
+            in_depth=is_stack(workspace.image, workspace.geometry),
             drawing=workspace.points is not None or workspace.shapes is not None,
             loading=short_name(annotator.network.model[0]) if annotator.network.is_loading else "",
             marked=workspace.is_marked(current),
+            second_piece=annotator.work.has_second_piece,
             propagating=annotator.propagation.is_running,
             propagated=workspace.is_propagated(current),
             read_whole=is_read_whole(workspace.image),

@@ -24,12 +24,16 @@ class Situation:
         Whether an image is chosen.
     movie
         Whether it has more than one frame.
+    unknown_axis
+        Length of an axis of which nobody knows whether it is time or depth; empty if there is none.
     drawing
         Whether there is a layer to draw prompts in.
     loading
         The model that is being loaded; empty if none is.
     marked
         Whether the current object has a prompt.
+    second_piece
+        Whether the last click made a second piece of its object.
     propagating, propagated
         Whether masks are being carried to other frames now, or have been for the
         current object.
@@ -40,6 +44,8 @@ class Situation:
         outlined; else 0.
     locked
         Whether nothing changes the current object in the frame that is shown.
+    in_depth
+        Whether its frames are the planes of a stack.
     recoverable
         Whether something was done on this image before, and can be gone on with.
     expected
@@ -48,9 +54,11 @@ class Situation:
 
     image: bool = False
     movie: bool = True
+    unknown_axis: str = ""
     drawing: bool = False
     loading: str = ""
     marked: bool = False
+    second_piece: bool = False
     propagating: bool = False
     propagated: bool = False
     read_whole: bool = False
@@ -58,6 +66,7 @@ class Situation:
     locked: bool = False
     recoverable: bool = False
     expected: float | None = None
+    in_depth: bool = False
 
 
 def next_step(now: Situation) -> str:
@@ -67,15 +76,8 @@ def next_step(now: Situation) -> str:
             "Open an image: drop a file into the window, or take one from "
             "<b>File > Open Sample</b>."
         )
-    if not now.drawing and now.recoverable:
-        return f"You worked on this before: {REOPEN}. Or press <b>Points</b> to begin anew."
-    if not now.drawing and now.read_whole:
-        return (
-            "Press <b>Points</b>. napari reads these frames whole; as .zarr, with the reader "
-            "<b>SAM 2</b>, in parts."
-        )
     if not now.drawing:
-        return "Press <b>Points</b>, then click inside a cell."
+        return _before_a_prompt(now)
     if now.propagating:
         return "Propagating. Look around, correct or stop at any time."
     if now.loading:
@@ -84,11 +86,29 @@ def next_step(now: Situation) -> str:
         return (
             f"Mask <b>{now.choice} of {N_CANDIDATES}</b> of this click. <b>Tab</b>: the next one."
         )
+    if now.second_piece:
+        return "That made a second piece. <b>New object? N</b> moves the click to a new one."
     if now.locked:
         return "<b>Locked</b> here: nothing changes this mask. Key U locks and unlocks a frame."
     if not now.marked:
         return "<b>Click inside a cell</b>, or draw a box around it."
     return _after_a_prompt(now)
+
+
+def _before_a_prompt(now: Situation) -> str:
+    if now.recoverable:
+        return f"You worked on this before: {REOPEN}. Or press <b>Points</b> to begin anew."
+    if now.unknown_axis:
+        return (
+            f"Are the {now.unknown_axis} images points in time, or planes? Choose it in the line "
+            "below <b>Image</b>. Then press <b>Points</b>."
+        )
+    if now.read_whole:
+        return (
+            "Press <b>Points</b>. napari reads these frames whole; as .zarr, with the reader "
+            "<b>SAM 2</b>, in parts."
+        )
+    return "Press <b>Points</b>, then click inside a cell."
 
 
 def _after_a_prompt(now: Situation) -> str:
@@ -108,8 +128,9 @@ def _after_a_prompt(now: Situation) -> str:
             "Right? <b>Propagate</b>. If not, click <b>positive</b> on what is missing, "
             "<b>negative</b> on what is too much."
         )
+    frames = "planes" if now.in_depth else "frames"
     return (
-        "Go through the frames. Correct with a click and propagate again, or press "
+        f"Go through the {frames}. Correct with a click and propagate again, or press "
         "<b>New</b> for the next cell."
     )
 
@@ -125,15 +146,7 @@ def beside_pictures(now: Situation) -> str:
 def all_steps() -> frozenset[str]:
     """Give all that can be said, for whoever makes room for it."""
     flag, loading = (False, True), ("", "sam2.1_hiera_base_plus")
-    values: list[Any] = [
-        flag,
-        flag,
-        flag,
-        loading,
-        *[flag] * 4,
-        (0, N_CANDIDATES),
-        flag,
-        flag,
-        (None, 0.5),
-    ]
+    axes = ("", "10000")
+    values: list[Any] = [flag, flag, axes, flag, loading, *[flag] * 5, (0, N_CANDIDATES)]
+    values += [flag, flag, (None, 0.5)]
     return frozenset(next_step(Situation(*each)) for each in product(*values))

@@ -11,6 +11,8 @@ from qtpy.QtWidgets import QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from napari_sam2.annotation.daughters import Seeding
 from napari_sam2.annotation.track_edits import lineage_of
+from napari_sam2.layers.mask_layers.object_marks import DAUGHTER, MOTHER
+from napari_sam2.layers.navigation import look_at
 from napari_sam2.layers.tracked_image import layer_axes, layer_calibration, measured_channels
 from napari_sam2.layers.tracks_layer import TracksLayer
 from napari_sam2.layers.workspace import Workspace
@@ -70,14 +72,15 @@ class TracksAndNumbers(QWidget):
         self.hint = QLabel("Choose an image in the dock “Segment and track (SAM 2)” first.")
         self.lineage = LineageSection()
         self.suggestions = SuggestionList(self._name)
-        self.numbers = NumbersSection(self._tracked)
-        self.export = ExportSection(self._tracked)
+        self.numbers = NumbersSection(self._tracked_in_units)
+        self.export = ExportSection(self._tracked_in_units)
         take = partial(self._try, self.edits.bring_in)
         self.opening = OpenSection(partial(label_layers, self.annotator))
         self.linker = Linker(self.annotator, self.opening, take)
         self.tabs = QTabWidget()
         self._layers: dict[Workspace, TracksLayer] = {}
         self._workspace: Workspace | None = None
+        self._asked: set[Workspace | None] = set()  # of which images the pixel size was asked for
         self._is_closed = False
         self._found: Quick | None = None
         self._measured: Workspace | None = None  # whose numbers come next
@@ -209,6 +212,19 @@ class TracksAndNumbers(QWidget):
             measured_channels(image, geometry, self._viewer.layers),
         )
 
+    def _tracked_in_units(self) -> Tracked | None:
+        """Take the objects to measure or export; ask once for a pixel size that nobody knows."""
+        tracked = self._tracked()
+        workspace = self.annotator.workspace
+        if tracked is not None and tracked.calibration.pixel_size_yx is None:
+            if workspace not in self._asked:
+                self._asked.add(workspace)
+                self.annotator.noticed.emit(
+                    "The pixel size is not known: sizes are in pixels. Type it in the line below "
+                    "Image, then measure or export again."
+                )
+        return tracked
+
     def _here(self, operation: Callable[[int, int], Any]) -> None:
         """Call a function with the current object and the shown frame."""
         workspace = self.annotator.workspace
@@ -244,6 +260,8 @@ class TracksAndNumbers(QWidget):
         workspace = self.annotator.workspace
         self.hint.setVisible(workspace is None)
         self.tabs.setEnabled(workspace is not None)
+        in_time = workspace is None or "T" in layer_axes(workspace.image, workspace.geometry)
+        self.tabs.setTabVisible(0, in_time)  # nothing divides in a stack or a single image
         if workspace is not self._workspace:
             self._workspace = workspace
             self.suggestions.forget()
@@ -349,7 +367,14 @@ class TracksAndNumbers(QWidget):
             workspace.proposed.remove(suggestion)
 
     def _show_suggestion(self, suggestion: Suggestion) -> None:
-        self._go_to(suggestion.object_ids[0], suggestion.frame)
+        """Go to what a suggestion is about, and outline its objects, the mother in one colour."""
+        first, *others = suggestion.object_ids
+        self._go_to(first, suggestion.frame)
+        workspace = self.annotator.workspace
+        if workspace is not None:
+            there = [i for i in others if workspace.masklets.outline(i, suggestion.frame)]
+            look_at(workspace, next(iter(there), first), suggestion.frame)
+            workspace.pointers.point_at({first: MOTHER} | dict.fromkeys(others, DAUGHTER))
 
     def _go_to(self, object_id: int, frame: int) -> None:
         workspace = self.annotator.workspace

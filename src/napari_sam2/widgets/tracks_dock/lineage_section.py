@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QCheckBox, QLabel, QSizePolicy, QVBoxLayout, QWidget
 from napari_sam2.annotation.daughters import Seeding
 from napari_sam2.tracks.lineage import Lineage
 from napari_sam2.widgets.controls.form_rows import add_row, button, combo_box, form, row
+from napari_sam2.widgets.controls.icons import swatch
 
 DIVIDE_KEY = "D"
 
@@ -112,7 +113,7 @@ class LineageSection(QWidget):
                 combo.clear()
                 for object_id, name in names.items():
                     if combo is self.current or object_id != current:
-                        combo.addItem(name, object_id)
+                        combo.addItem(swatch(object_id), name, object_id)
                 combo.setCurrentIndex(max(0, combo.findData(chosen)))
                 combo.blockSignals(False)
 

@@ -6,18 +6,20 @@ from napari.layers import Points, Shapes
 
 from napari_sam2.annotation.drawn_prompts import Marks
 from napari_sam2.layers.prompt_layers.points_and_shapes import (
+    click_looks,
     draw_clicks,
     draw_shapes,
-    fit_points,
     make_points_layer,
     make_shapes_layer,
     read_marks,
+    resize_points,
     style_points,
     tag_points,
     tag_shapes,
 )
 from napari_sam2.layers.viewer.colours import NEGATIVE, POSITIVE, object_colour
 from napari_sam2.layers.viewer.image_geometry import FrameGeometry
+from napari_sam2.masks.masklets import Masklets
 from sam2_torch.masks import SparseMask
 from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt
 
@@ -54,21 +56,33 @@ def test_points_outside_are_left_out(movie, points):
     assert read(movie, points) == {(1, 2): Marks(clicks=((5, 59.4, 0),))}
 
 
-def test_points_are_told_apart_by_colour_and_symbol(points):
-    style_points(points)
+def test_clicks_are_rings_and_crosses_that_fade_once_their_mask_is_there(points):
+    style_points(points, (False, True, False))
     assert [str(symbol) for symbol in points.symbol] == ["disc", "x", "disc"]
-    face = [tuple(int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)) for c in (POSITIVE, NEGATIVE)]
-    np.testing.assert_allclose(points.face_color[:2, :3], face, atol=1e-6)
-    np.testing.assert_allclose(points.border_color, [object_colour(i) for i in (1, 1, 2)])
+    rim = [tuple(int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)) for c in (POSITIVE, NEGATIVE)]
+    np.testing.assert_allclose(points.border_color[:2, :3], rim, atol=1e-6)
+    assert points.border_color[1, 3] < points.border_color[0, 3] == 1
+    np.testing.assert_allclose(points.face_color[[0, 2], 3], 0)  # the image is seen in a ring
 
 
-def test_points_are_equally_large_at_any_zoom(points):
-    fit_points(points, zoom=4)
-    screen_px = points.size * points.scale[-1] * 4
-    fit_points(points, zoom=0.5)
-    np.testing.assert_allclose(points.size * points.scale[-1] * 0.5, screen_px)
+def test_clicks_are_equally_large_at_any_zoom_and_at_most_half_of_their_object(movie, points):
+    geometry, masklets = FrameGeometry.of(movie), Masklets(6, (40, 60))
+    (key, *_), _ = zip(*read(movie, points).items(), strict=True)
+    small = np.zeros((40, 60), bool)
+    small[10:16, 20:28] = True
+    masklets.paint(*key, small)
+
+    def sizes_px(zoom):
+        resize_points(points, click_looks(movie, geometry, points, masklets, zoom))
+        return points.size * points.scale[-1] * zoom
+
+    first, second, other = sizes_px(100)
+    assert first == second == other
+    first, second, third = sizes_px(0.5)
+    np.testing.assert_allclose(third, other)
+    np.testing.assert_allclose([first, second], 0.5 * 6 * points.scale[-1] / 2)
     points.add([0, 1, 1])
-    assert points.size[-1] == points.size[0]
+    assert points.size[-1] == points.size[2]
 
 
 @pytest.fixture

@@ -51,10 +51,10 @@ def test_it_ends_with_the_window(viewer, qtbot, stub_owner):
     settle(qtbot, annotator)
     zoom = viewer.scene.camera.events.zoom
     assert annotator.worker.is_alive
-    assert "_fit_points" in str(zoom.callbacks)
+    assert "fit_points" in str(zoom.callbacks)
     viewer.close()
     assert annotator.is_closed and not annotator.worker.is_alive
-    assert "_fit_points" not in str(zoom.callbacks)
+    assert "fit_points" not in str(zoom.callbacks)
 
 
 def test_a_window_that_stays_keeps_it(viewer, stub_owner, monkeypatch):

@@ -32,7 +32,8 @@ def viewer(make_napari_viewer):
 @pytest.fixture
 def dock(viewer, stub_owner):
     """The widget in its dock, with a movie; the network is a stub."""
-    viewer.add_image(np.zeros((6, 30, 50), np.uint16), name="movie", scale=(1, 0.5, 0.5))
+    placement = {"scale": (1, 0.5, 0.5), "axis_labels": ("t", "y", "x")}
+    viewer.add_image(np.zeros((6, 30, 50), np.uint16), name="movie", **placement)
     viewer.dims.set_point(0, 0)
     widget = SegmentAndTrack(viewer, stub_owner)
     viewer.window.add_dock_widget(widget, name="Segment and track")
@@ -419,6 +420,7 @@ def test_large_frames_that_napari_reads_whole(viewer, stub_owner, monkeypatch):
     viewer.window.add_dock_widget(dock, name="Segment and track")
     for data, is_told in ((frames, False), (da.from_array(frames), True), ([frames] * 2, False)):
         viewer.layers.clear()
-        viewer.add_image(data, scale=(1, 0.5, 0.5), multiscale=isinstance(data, list))
+        is_multiscale = isinstance(data, list)
+        viewer.add_image(data, multiscale=is_multiscale, axis_labels=("t", "y", "x"))
         assert ("reader <b>SAM 2</b>" in dock.heading.hint.text()) is is_told
         assert "Press <b>Points</b>" in dock.heading.hint.text()

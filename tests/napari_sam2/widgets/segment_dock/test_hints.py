@@ -24,6 +24,12 @@ from napari_sam2.widgets.segment_dock.hints import Situation, next_step
             Situation(image=True, drawing=True, marked=True, propagated=True),
             "Go through the frames",
         ),
+        (
+            Situation(image=True, drawing=True, marked=True, propagated=True, in_depth=True),
+            "Go through the planes",
+        ),
+        (Situation(image=True, unknown_axis="49"), "Are the 49 images points in time, or planes?"),
+        (Situation(image=True, drawing=True, marked=True, second_piece=True), "New object? N"),
     ],
 )
 def test_the_next_step(situation, words):

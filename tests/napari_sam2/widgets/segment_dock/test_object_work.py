@@ -505,3 +505,31 @@ def test_merging_tells_where_a_locked_mask_stayed(dock, viewer, qtbot, messages)
     assert "Object 2 is locked in frame 3: its mask stayed" in messages[-1].message
     np.testing.assert_array_equal(masklets.get(2, 3).to_dense(), before)
     assert masklets.get(2, 4).to_dense()[15, 37] and masklets.get(2, 4).to_dense()[45, 14]
+
+
+def white_pixels(viewer):
+    """Where the canvas is white: (N, 2) world coordinates (y, x)."""
+    shot = viewer.screenshot(canvas_only=True, flash=False)[..., :3]
+    places = np.argwhere((shot > 250).all(-1)).astype(float)
+    camera = viewer.scene.camera
+    return (places - np.array(shot.shape[:2]) / 2) / camera.zoom + camera.center[-2:]
+
+
+def test_the_current_object_is_outlined_where_it_is_drawn(dock, viewer, qtbot):
+    workspace = dock.annotator.workspace
+    workspace.remove_previews()
+    workspace.points.visible = False
+    viewer.scene.camera.center, viewer.scene.camera.zoom = (15, 25), 12
+    press_row(qtbot, dock, 1)
+    press_row(qtbot, dock, 0)  # around (15, 33) in pixels of 0.5
+    viewer.scene.camera.center, viewer.scene.camera.zoom = (15, 25), 12
+    qtbot.wait(100)
+    found = white_pixels(viewer)
+    assert len(found)
+    y, x = found[found[:, 0] > 7.5 - 2.4].T  # above it is its name
+    np.testing.assert_allclose((y.mean(), x.mean()), (7.5, 16.5), atol=0.3)
+    assert np.hypot(y - 7.5, x - 16.5).min() > 1.5  # the outline alone
+    assert "movie clicks" in viewer.layers
+    viewer.dims.set_point(0, 5)
+    qtbot.wait(100)
+    assert not len(white_pixels(viewer))

@@ -1,0 +1,1 @@
+"""What the axes of the chosen image are, and its calibration."""
