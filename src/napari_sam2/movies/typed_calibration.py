@@ -9,7 +9,7 @@ _NUMBER = r"[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?"
 _TYPED = re.compile(rf"\s*({_NUMBER})(?:\s*[x×*]\s*({_NUMBER}))?\s*(.*?)\s*")
 _EXAMPLES = {"length": "0.65 µm", "time": "5 min"}
 _SHOWN = {"um": "µm"}
-UNKNOWN_SIZE = "pixel size unknown"
+UNKNOWN_SIZE, SHORT_UNKNOWN = "pixel size unknown", "size unknown"
 
 
 def read_steps(text: str, dimension: Dimension) -> tuple[list[float], str]:
@@ -79,7 +79,8 @@ def summary(letters: str, shape: tuple[int, ...], known: Calibration) -> str:
         parts.append(f"{sizes['Z']} planes")
     parts += [f"{sizes['C']} channels"] if "C" in sizes else []
     parts += [f"{n} frames or planes?" for a, n in zip(letters, shape, strict=True) if a == "?"]
-    parts.append(_size(known, "Z" in sizes))
+    size = _size(known, "Z" in sizes)
+    parts.append(SHORT_UNKNOWN if "?" in letters and size == UNKNOWN_SIZE else size)
     parts += [step_text(known.axis("T"))] if "T" in sizes and known.time_interval else []
     return " · ".join(parts)
 

@@ -37,7 +37,7 @@ def test_an_image_is_described_in_one_line():
     stack = Calibration((0.8, 0.8), "um", 1.75)
     assert summary("ZYX", (49, 8, 9), stack) == "49 planes · 0.8 × 0.8 × 1.75 µm"
     assert summary("YX", (8, 9), Calibration()) == "pixel size unknown"
-    assert summary("?YX", (49, 8, 9), Calibration()) == "49 frames or planes? · pixel size unknown"
+    assert summary("?YX", (49, 8, 9), Calibration()) == "49 frames or planes? · size unknown"
     both = Calibration((0.8, 0.7), "um", None, 2, "s")
     text = summary("TZCYX", (3, 4, 2, 8, 9), both)
     assert text == "time 3 · 4 planes · 2 channels · 0.8 × 0.7 µm, plane distance unknown · 2 s"

@@ -86,7 +86,7 @@ def test_axes_and_steps_can_be_typed_and_follow_into_layers_and_the_session(
     image = viewer.add_image(np.zeros((6, 30, 50), np.uint16), name="movie")
     dock = open_dock()
     row = dock.axes
-    assert row.fold.text() == "6 frames or planes? · pixel size unknown"
+    assert row.fold.text() == "6 frames or planes? · size unknown"
     assert row.asks == "6"
     assert "points in time, or planes" in dock.heading.hint.text()
     work = dock.annotator.work
