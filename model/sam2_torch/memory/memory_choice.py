@@ -1,6 +1,6 @@
 """Which memories of an object count on a frame, and which may leave the device."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sam2_torch.memory.memory_bank import MemoryBank
 from sam2_torch.memory.selection import (
@@ -23,13 +23,10 @@ class RecentFrames:
         Length of the movie.
     max_prompted
         How many prompted frames to attend to, the nearest; None for all.
-    only_fresh
-        Whether what was tracked before the last correction is left out.
     """
 
     n_frames: int
     max_prompted: int | None
-    only_fresh: bool = field(default=False, kw_only=True)
 
     @property
     def reach(self) -> int:
@@ -41,15 +38,7 @@ class RecentFrames:
     ) -> Selection:
         """Select what an object attends to on a frame; `excluded` does not count."""
         prompted, known = _without(bank, excluded)
-        return select_memories(
-            frame,
-            direction,
-            self.n_frames,
-            prompted,
-            known,
-            self.max_prompted,
-            self.only_fresh,
-        )
+        return select_memories(frame, direction, self.n_frames, prompted, known, self.max_prompted)
 
     def release(self, bank: MemoryBank, frame: int) -> None:
         """Drop from the device what is no longer recent at a frame, and pack what is older."""

@@ -33,14 +33,13 @@ class Selection:
     pointers: tuple[tuple[int, int], ...]
 
 
-def select_memories(  # noqa: PLR0913  # of one axis
+def select_memories(
     frame: int,
     direction: Direction,
     n_frames: int,
     prompted: Collection[int],
     known: Container[int],
     max_prompted: int | None = None,
-    only_fresh: bool = False,
 ) -> Selection:
     """Select the memories of one axis, time or depth.
 
@@ -57,16 +56,10 @@ def select_memories(  # noqa: PLR0913  # of one axis
         All frames with a memory, prompted or tracked.
     max_prompted
         How many prompted frames to attend to, the nearest; None for all.
-    only_fresh
-        Whether to leave out what was tracked before the prompted frame that was passed last: the
-        user corrected it.
     """
     step = 1 if direction == "forward" else -1
     chosen = nearest_frames(frame, prompted, max_prompted)
     passed = _passed(frame, step, n_frames, known, chosen)
-    if only_fresh:
-        since = min((step * (frame - f) for f in prompted if step * (frame - f) > 0), default=0)
-        passed = [(f, age) for f, age in passed if age < since]
     pointers = [(f, step * (frame - f)) for f in chosen if step * (frame - f) >= 0]
     return Selection(_spatial(chosen, passed), (*pointers, *reversed(passed)))
 

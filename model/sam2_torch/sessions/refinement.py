@@ -103,6 +103,8 @@ def context(
         clicks[:, :2], (slice(y - 1, y + len(pixels) - 1), slice(x - 1, x + pixels.shape[1] - 1))
     )
     pixels[rows, columns] = False
+    if not pixels.any():
+        return ()
     depth = ndimage.distance_transform_edt(pixels)
     row, column = np.unravel_index(depth.argmax(), depth.shape)
     return (PointPrompt([(row - 1 + y, column - 1 + x)], [1]),)

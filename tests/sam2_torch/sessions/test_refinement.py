@@ -5,7 +5,7 @@ import pytest
 
 from sam2_torch import BoxPrompt, ImageSession, MaskPrompt, PointPrompt, VideoSession
 from sam2_torch.masks import SparseMask
-from sam2_torch.sessions.refinement import bound_by_box, clean, correct, refine
+from sam2_torch.sessions.refinement import bound_by_box, clean, context, correct, refine
 
 SHAPE = (60, 90)
 ONE_CLICK = PointPrompt([(30, 30)], [1])
@@ -96,6 +96,18 @@ def test_cleaning_keeps_the_piece_at_the_click_and_fills_pinholes():
     nowhere = clean(mask, np.zeros((0, 2))).to_dense()
     np.testing.assert_array_equal(nowhere, rectangle(large) & ~rectangle(gap))  # no pinhole
     assert not clean(SparseMask.empty(SHAPE), np.array([[3.0, 3.0]]))
+
+
+def test_the_network_is_told_of_the_mask_that_negative_clicks_correct():
+    negative, speck = PointPrompt([(30, 25)], [0]), sparse((0, 0, 1, 1))
+    (click,) = context(sparse(OBJECT), (negative,), is_given=False)
+    assert click.labels.tolist() == [1] and rectangle(OBJECT)[*click.points_yx[0].astype(int)]
+    assert np.hypot(*(click.points_yx[0] - (30, 25))) > 10
+    (box,) = context(sparse(OBJECT), (PointPrompt([(30, 70)], [1]),), is_given=True)
+    assert (box.y0, box.x0, box.y1, box.x1) == (18, 17, 42, 70)  # loose, and with the click
+    assert context(sparse(OBJECT), (ONE_CLICK,), is_given=False) == ()
+    assert context(speck, (PointPrompt([(0, 0)], [0]),), is_given=False) == ()
+    assert context(sparse(), (negative,), is_given=False) == ()
 
 
 def test_a_mask_prompt_by_itself_comes_back_as_given():
