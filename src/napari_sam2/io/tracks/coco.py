@@ -1,6 +1,7 @@
 """COCO's format for videos (YouTube-VIS): one annotation for each object, with RLE."""
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,10 @@ import numpy as np
 from napari_sam2.io.files import replacing
 from napari_sam2.io.optional import library
 from napari_sam2.io.outputs import SIGNATURE
+from napari_sam2.io.tracks.graphs import lineage_of_parents
 from napari_sam2.io.tracks.writer import Progress, silent
+from napari_sam2.masks.masklets import Masklets
+from napari_sam2.movies.calibration import AxisScale, Calibration
 from napari_sam2.tracks.tracked_movie import Tracked
 from sam2_torch.masks import SparseMask
 
@@ -55,6 +59,86 @@ def write_coco(path: Path, tracked: Tracked, progress: Progress = silent) -> Non
     }
     with replacing(path) as partial:
         partial.write_text(json.dumps(document), encoding="utf-8")
+
+
+def read_coco(path: Path) -> Tracked:
+    """Read objects of a COCO file: of a video, or of images as its frames.
+
+    Parameters
+    ----------
+    path
+        A file with `videos`, whose first one is read, or with `images` of one size. Masks may be
+        run lengths or polygons. An annotation of images is an object of its own, unless its
+        `track_id` or `instance_id` joins it to others.
+
+    Raises
+    ------
+    ImportError
+        If pycocotools is missing.
+    ValueError
+        If it is no such file.
+    """
+    try:
+        document = json.loads(path.read_bytes())
+        annotations = document["annotations"]
+        read = _read_video if document.get("videos") else _read_images
+        masklets = read(document, annotations)
+    except (LookupError, TypeError, AttributeError, json.JSONDecodeError) as error:
+        raise ValueError(
+            f"{path.name}: expected a COCO file with videos or images, found {error!r}"
+        ) from error
+    parents = {int(a["id"]): int(a.get("parent") or 0) for a in annotations}
+    names = {int(a["id"]): str(a["name"]) for a in annotations if a.get("name")}
+    known = document.get("info", {}).get("calibration") or {}
+    size, unit = known.get("pixel_size_yx"), known.get("unit") or ""
+    axes = dict(zip("YX", (AxisScale(step, unit) for step in size), strict=True)) if size else {}
+    axes |= {"Z": AxisScale(known.get("z_step"), unit)}
+    axes |= {"T": AxisScale(known.get("time_interval"), known.get("time_unit") or "")}
+    return Tracked(
+        masklets,
+        lineage_of_parents(masklets, parents),
+        str(known.get("axes", "TYX")),
+        Calibration.of_axes(axes),
+        names,
+    )
+
+
+def _read_video(document: dict[str, Any], annotations: list[dict[str, Any]]) -> Masklets:
+    video = document["videos"][0]
+    shape = video["height"], video["width"]
+    masklets = Masklets(video.get("length") or len(video["file_names"]), shape)
+    for annotation in annotations:
+        if annotation["video_id"] == video["id"]:
+            for frame, segmentation in enumerate(annotation["segmentations"]):
+                if segmentation:
+                    masklets.set(int(annotation["id"]), frame, _mask(segmentation, shape))
+    return masklets
+
+
+def _read_images(document: dict[str, Any], annotations: list[dict[str, Any]]) -> Masklets:
+    images = sorted(document["images"], key=lambda image: image["id"])
+    shape = images[0]["height"], images[0]["width"]
+    frames = {image["id"]: frame for frame, image in enumerate(images)}
+    if any((image["height"], image["width"]) != shape for image in images):
+        raise LookupError("images of several sizes")
+    masklets = Masklets(len(images), shape)
+    for annotation in annotations:
+        joined = annotation.get("track_id", annotation.get("instance_id", annotation["id"]))
+        if annotation.get("segmentation"):
+            mask = _mask(annotation["segmentation"], shape)
+            masklets.set(int(joined), frames[annotation["image_id"]], mask)
+    return masklets
+
+
+def _mask(segmentation: Any, shape: tuple[int, int]) -> SparseMask:
+    """Decode run lengths, compressed or not, or polygons."""
+    codec = library(*LIBRARY, "a COCO .json")
+    if isinstance(segmentation, list) or isinstance(segmentation["counts"], list):
+        runs = codec.frPyObjects(segmentation, *shape)
+        segmentation = codec.merge(runs) if isinstance(runs, list) else runs
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of NumPy, about pycocotools
+        return SparseMask.from_dense(codec.decode(segmentation).astype(bool))
 
 
 def _annotation(tracked: Tracked, object_id: int) -> dict[str, Any]:

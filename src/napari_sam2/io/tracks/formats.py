@@ -18,11 +18,11 @@ from napari_sam2.io.sessions.session_files import SUFFIX
 from napari_sam2.io.sessions.session_tracks import read_tracked_session
 from napari_sam2.io.tracks import coco, ctc
 from napari_sam2.io.tracks.geff import read_geff, write_geff
-from napari_sam2.io.tracks.imagej_rois import write_rois
+from napari_sam2.io.tracks.imagej_rois import read_rois, write_rois
 from napari_sam2.io.tracks.label_movies import tracked_labels
 from napari_sam2.io.tracks.mp4 import write_mp4
 from napari_sam2.io.tracks.ome_zarr_labels import read_properties, write_ome_zarr_labels
-from napari_sam2.io.tracks.trackmate import write_trackmate
+from napari_sam2.io.tracks.trackmate import read_trackmate, write_trackmate
 from napari_sam2.io.tracks.writer import Progress, Writer, silent
 from napari_sam2.movies.movie import Movie
 from napari_sam2.tracks.measurements import Table, collect, measure_tracks, measured_frames
@@ -250,8 +250,9 @@ def read_tracked(path: str | Path, movie: Movie | None = None) -> Tracked:
     Parameters
     ----------
     path
-        A folder of the Cell Tracking Challenge, a `.geff`, a session (`.jsonl`), or any label
-        image or movie that `read_movie` opens: there the same label is the same object.
+        A folder of the Cell Tracking Challenge, a `.geff`, a session (`.jsonl`), TrackMate's
+        `.xml`, COCO's `.json`, ImageJ's ROIs (`.zip`, `.roi`), or any label image or movie that
+        `read_movie` opens: there the same label is the same object.
     movie
         What the masks lie on, if it is at hand; its calibration counts then.
 
@@ -264,10 +265,8 @@ def read_tracked(path: str | Path, movie: Movie | None = None) -> Tracked:
     """
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(
-            f"{path}: expected a label image, a .ctc, a .geff or a session, found nothing"
-        )
-    tracked = _read(path)
+        raise FileNotFoundError(f"{path}: expected masks or tracks, found nothing")
+    tracked = _read(path, None if movie is None else (movie.n_frames, movie.frame_shape))
     try:
         return tracked if movie is None else on_movie(tracked, movie)
     except ValueError as error:
@@ -297,15 +296,25 @@ def on_movie(tracked: Tracked, movie: Movie) -> Tracked:
             f"found {found[0]} of {found[1]} x {found[2]}"
         )
     known = Tracked.of(movie, tracked.masklets, tracked.lineage, tracked.names)
+    known = replace(known, reviewed=tracked.reviewed)
     has_size = movie.calibration.pixel_size_yx is not None
     return known if has_size else replace(known, calibration=tracked.calibration)
 
 
-def _read(path: Path) -> Tracked:
-    if suffix(path) == ".geff" or is_geff(path):
-        return read_geff(path)
-    if suffix(path) == SUFFIX:
-        return read_tracked_session(path)
+_READERS: Mapping[str, Callable[[Path], Tracked]] = {
+    ".geff": read_geff,
+    SUFFIX: read_tracked_session,
+    ".xml": read_trackmate,
+    ".json": coco.read_coco,
+}
+
+
+def _read(path: Path, size: tuple[int, tuple[int, int]] | None) -> Tracked:
+    end = ".geff" if is_geff(path) else suffix(path)
+    if end in _READERS:
+        return _READERS[end](path)
+    if end in (".zip", ".roi"):
+        return read_rois(path, size)
     is_ctc = path.is_dir() and (
         (path / "TRA").is_dir() or any(path.glob("*_track.txt")) or suffix(path) == ".ctc"
     )

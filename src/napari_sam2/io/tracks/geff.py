@@ -4,10 +4,7 @@ In a movie of stacks a node is an object at a point in time, with all its planes
 """
 
 import logging
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
-from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.io.images.zarr_store import read_zarr
-from napari_sam2.io.label_images import LARGEST_ID
 from napari_sam2.io.optional import library
 from napari_sam2.io.outputs import SIGNATURE, replacing_folder
+from napari_sam2.io.tracks.graphs import lineage_of_parents, objects_of_graph
 from napari_sam2.io.tracks.ome_zarr_labels import fill_label_group
 from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.masks.masklets import Masklets
@@ -126,8 +123,7 @@ def write_geff(path: Path, tracked: Tracked, progress: Progress = silent) -> Non
 def read_geff(path: Path) -> Tracked:
     """Read objects, masks and lineage; the edges decide who is who.
 
-    An object continues along edges to nodes of its `track_id`. Where an edge was cut, a new object
-    begins, where it has several daughters, each is a new one; merges are refused.
+    An object continues along edges to nodes of its `track_id`; see `objects_of_graph`.
 
     Parameters
     ----------
@@ -156,18 +152,16 @@ def read_geff(path: Path) -> Tracked:
     values = {name: prop["values"] for name, prop in graph["node_props"].items()}
     own = (metadata.extra or {}).get(_OWN, {})
     frames = _frames(path, values, axes)
-    ids, parents = _objects(path, graph, frames, values.get(_ID))
+    ids, parents = objects_of_graph(
+        path.name, graph["node_ids"], graph["edge_ids"], frames, values.get(_ID)
+    )
     boxes = {*_BOX, *(_BOX_Z if axes == "TZYX" else ())}
     if {_BITS, *boxes} <= set(values) and (axes != "TZYX" or "n_planes" in own):
         n_planes = int(own.get("n_planes", 1))
         masklets = _masklets(path, values, ids, frames, axes, own)
     else:
         masklets, axes, n_planes = _masks_of_labels(path, graph, axes, ids, frames)
-    known = Lineage().resolved({i: masklets.frames(i) for i in masklets.object_ids})
-    lineage = Lineage(
-        replace(t, parent=parents[t.object_id] if parents[t.object_id] in known else 0)
-        for t in known
-    )
+    lineage = lineage_of_parents(masklets, parents)
     names_of = {int(key): str(name) for key, name in own.get("names", {}).items()}
     calibration = _calibration(metadata.axes)
     return Tracked(masklets, lineage, axes, calibration, names_of, n_planes=n_planes)
@@ -183,33 +177,6 @@ def _frames(path: Path, values: dict[str, NDArray[Any]], axes: str) -> NDArray[n
     if not (frames == np.rint(frames)).all() or (frames < 0).any():
         raise ValueError(f"{path.name}: expected frames 0, 1, 2 … as {name}, found others")
     return frames.astype(np.int64)
-
-
-def _objects(
-    path: Path, graph: Any, frames: NDArray[np.int64], given: NDArray[Any] | None
-) -> tuple[list[int], dict[int, int]]:
-    """Return the object id of each node, and the parent of each object, 0 for none."""
-    rows = {int(node): row for row, node in enumerate(graph["node_ids"])}
-    edges = [sorted((rows[a], rows[b]), key=lambda r: frames[r]) for a, b in graph["edge_ids"]]
-    before = {later: earlier for earlier, later in edges}
-    if len(before) < len(edges) or any(frames[a] == frames[b] for a, b in edges):
-        raise ValueError(
-            f"{path.name}: expected at most one edge from before to each node, found objects that "
-            "merge; take one of these edges out"
-        )
-    n_after = Counter(earlier for earlier, _ in edges)
-    wanted = [0] * len(rows) if given is None else [int(i) for i in given]
-    unused = count(max([0, *(i for i in wanted if i <= LARGEST_ID)]) + 1)
-    ids, parents = [0] * len(rows), dict[int, int]()
-    for row in np.argsort(frames, kind="stable").tolist():
-        mother = before.get(row)
-        if mother is not None and n_after[mother] == 1 and wanted[mother] == wanted[row]:
-            ids[row] = ids[mother]
-            continue
-        is_free = 1 <= wanted[row] <= LARGEST_ID and wanted[row] not in parents
-        ids[row] = wanted[row] if is_free else next(unused)
-        parents[ids[row]] = 0 if mother is None else ids[mother]
-    return ids, parents
 
 
 def _masks_of_labels(

@@ -1,7 +1,9 @@
-"""Outlines for ImageJ's ROI manager, as a zip file."""
+"""Outlines of ImageJ's ROI manager, as a zip file; read and written."""
 
+import re
 from pathlib import Path
-from zipfile import ZipFile
+from typing import TYPE_CHECKING, TypeAlias
+from zipfile import ZipFile, is_zipfile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +12,18 @@ from napari_sam2.io.files import replacing
 from napari_sam2.io.outputs import SIGNATURE
 from napari_sam2.io.tracks.contours import outlines, signed_area
 from napari_sam2.io.tracks.writer import Progress, silent
-from napari_sam2.tracks.tracked_movie import Tracked
+from napari_sam2.masks.masklets import Masklets
+from napari_sam2.tracks.tracked_movie import Tracked, united
 from sam2_torch.masks import SparseMask
+
+if TYPE_CHECKING:
+    from roifile import ImagejRoi
+
+Size: TypeAlias = tuple[int, tuple[int, int]]
+"""Number of frames, and their (H, W) in pixels."""
+
+_OWN_NAME = re.compile(r"(\d+)-\d+(-\d+)?")
+_WRITTEN = re.compile(r"(\d+) x (\d+) x (\d+) pixels")
 
 
 def write_rois(path: Path, tracked: Tracked, progress: Progress = silent) -> None:
@@ -35,7 +47,8 @@ def write_rois(path: Path, tracked: Tracked, progress: Progress = silent) -> Non
     if not tracked.tracks:
         raise ValueError("expected at least one object with a mask, found none to write")
     with replacing(path) as partial, ZipFile(partial, "w") as archive:
-        archive.comment = SIGNATURE.encode()
+        size = (tracked.n_frames, *tracked.masklets.frame_shape)
+        archive.comment = f"{SIGNATURE}; {' x '.join(map(str, size))} pixels".encode()
         for frame in range(tracked.n_frames):
             for object_id, mask in tracked.objects_in(frame):
                 for part, ring in enumerate(_outer(mask)):
@@ -44,6 +57,75 @@ def write_rois(path: Path, tracked: Tracked, progress: Progress = silent) -> Non
                     roi.z_position, roi.t_position = _place(tracked, frame)
                     archive.writestr(f"{name}.roi", roi.tobytes())
             progress(frame + 1, tracked.n_frames)
+
+
+def read_rois(path: Path, size: Size | None = None) -> Tracked:
+    """Read ROIs that have an area as masks.
+
+    The ROIs that napari-sam2 wrote are joined to objects by their names; any other one is an
+    object of its own, in the frame of its position.
+
+    Parameters
+    ----------
+    path
+        A `.zip` of the ROI manager, or one `.roi`.
+    size
+        Frames and their (H, W); by default those that napari-sam2 wrote, or what the ROIs need.
+
+    Raises
+    ------
+    ValueError
+        If no ROI has an area, or one is outside of the frames.
+    """
+    from roifile import ROI_TYPE, roiread
+
+    areas = (ROI_TYPE.POLYGON, ROI_TYPE.RECT, ROI_TYPE.OVAL, ROI_TYPE.FREEHAND, ROI_TYPE.TRACED)
+    found = roiread(path)
+    found = found if isinstance(found, list) else [found]
+    rois = [roi for roi in found if roi.roitype in areas]
+    if not rois:
+        raise ValueError(f"{path.name}: expected ROIs with an area, found {len(found)} others")
+    frames = [max(r.position or r.t_position or r.z_position, 1) - 1 for r in rois]
+    height, width = (max(getattr(roi, side) for roi in rois) for side in ("bottom", "right"))
+    is_own, written = _written_size(path)
+    n_frames, shape = size or written or (max(frames) + 1, (height, width))
+    if n_frames <= max(frames) or shape[0] < height or shape[1] < width:
+        raise ValueError(
+            f"{path.name}: expected ROIs within {n_frames} frames of {shape[0]} x {shape[1]}, "
+            f"found some up to frame {max(frames)} and {height} x {width}"
+        )
+    masklets = Masklets(n_frames, shape)
+    for number, (roi, frame) in enumerate(zip(rois, frames, strict=True), start=1):
+        own = _OWN_NAME.fullmatch(roi.name) if is_own else None
+        object_id = int(own[1]) if own else number
+        mask = united(masklets.get(object_id, frame), _filled(roi, shape))
+        if mask:
+            masklets.set(object_id, frame, mask)
+    return Tracked(masklets)
+
+
+def _written_size(path: Path) -> tuple[bool, Size | None]:
+    """Return whether napari-sam2 wrote a file, and of which movie, as far as that is in it."""
+    if not is_zipfile(path):
+        return False, None
+    with ZipFile(path) as archive:
+        comment = archive.comment.decode(errors="replace")
+    size = _WRITTEN.search(comment)
+    return comment.startswith(SIGNATURE), (
+        (int(size[1]), (int(size[2]), int(size[3]))) if size else None
+    )
+
+
+def _filled(roi: "ImagejRoi", shape: tuple[int, int]) -> SparseMask:
+    """Draw the pixels whose centres are inside of a ROI; in several outlines, of an odd number."""
+    from skimage.draw import polygon
+
+    pixels = np.zeros(shape, bool)
+    for x, y in (np.asarray(ring, float).T for ring in roi.coordinates(multi=True)):
+        # corners lie half a pixel before centres
+        inside = polygon(y - 0.5, x - 0.5, shape)  # type: ignore[no-untyped-call]
+        pixels[inside] ^= True
+    return SparseMask.from_dense(pixels)
 
 
 def _outer(mask: SparseMask) -> list[NDArray[np.int32]]:

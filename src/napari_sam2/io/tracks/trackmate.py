@@ -1,10 +1,11 @@
-"""TrackMate's XML: spots with outlines, and the edges between them."""
+"""TrackMate's XML: spots with outlines, and the edges between them; read and written."""
 
 import math
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 from xml.sax.saxutils import XMLGenerator
 from xml.sax.xmlreader import AttributesImpl
 
@@ -14,7 +15,10 @@ from numpy.typing import NDArray
 from napari_sam2.io.files import replacing
 from napari_sam2.io.outputs import SIGNATURE
 from napari_sam2.io.tracks.contours import outlines
+from napari_sam2.io.tracks.graphs import lineage_of_parents, objects_of_graph
 from napari_sam2.io.tracks.writer import Progress, silent
+from napari_sam2.masks.masklets import Masklets
+from napari_sam2.movies.calibration import AxisScale, Calibration
 from napari_sam2.tracks.lineage import Lineage
 from napari_sam2.tracks.tracked_movie import Tracked
 from sam2_torch.masks import SparseMask
@@ -35,10 +39,8 @@ _SPOT_FEATURES = {
     "AREA": ("Area", "AREA", False),
     "OBJECT_ID": ("Object", "NONE", True),
 }
-_EDGE_FEATURES = {
-    "SPOT_SOURCE_ID": ("Source ID", "NONE", True),
-    "SPOT_TARGET_ID": ("Target ID", "NONE", True),
-}
+_SOURCE, _TARGET = "SPOT_SOURCE_ID", "SPOT_TARGET_ID"
+_EDGE_FEATURES = {_SOURCE: ("Source ID", "NONE", True), _TARGET: ("Target ID", "NONE", True)}
 _TRACK_FEATURES = {
     "TRACK_ID": ("Track ID", "NONE", True),
     "NUMBER_SPOTS": ("N spots", "NONE", True),
@@ -63,6 +65,99 @@ def write_trackmate(path: Path, tracked: Tracked, progress: Progress = silent) -
     with replacing(path) as partial, open(partial, "w", encoding="utf-8") as file:
         document = _Document(XMLGenerator(file, "UTF-8", short_empty_elements=True))
         document.write(tracked, progress)
+
+
+def read_trackmate(path: Path) -> Tracked:
+    """Read the spots and tracks of a TrackMate file.
+
+    A spot with an outline is the pixels whose centres are inside; one without is a disc of its
+    radius. Spots that TrackMate hides and tracks that its filters dropped are left out.
+
+    Parameters
+    ----------
+    path
+        The XML file.
+
+    Raises
+    ------
+    ValueError
+        If it is no TrackMate file of a movie of single planes, or objects merge.
+    """
+    try:
+        root = ElementTree.parse(path).getroot()
+        image, model = root.find("Settings/ImageData"), root.find("Model")
+        if root.tag != "TrackMate" or image is None or model is None:
+            raise KeyError(f"{root.tag} without Settings/ImageData or Model")
+        return _tracked(path, model, image.attrib)
+    except (ElementTree.ParseError, KeyError) as error:
+        raise ValueError(f"{path.name}: expected a TrackMate file, found {error}") from error
+
+
+def _tracked(path: Path, model: ElementTree.Element, image: dict[str, str]) -> Tracked:
+    shape = int(image["height"]), int(image["width"])
+    if int(image.get("nslices", 1)) > 1:
+        raise ValueError(
+            f"{path.name}: expected a movie of single planes, found {image['nslices']} slices; "
+            "TrackMate keeps no outlines there"
+        )
+    spots = [
+        spot for spot in model.iterfind("AllSpots//Spot") if spot.get("VISIBILITY", "1") == "1"
+    ]
+    if not spots:
+        raise ValueError(f"{path.name}: expected spots, found none")
+    frames = np.array([int(float(spot.attrib["FRAME"])) for spot in spots])
+    nodes = [int(spot.attrib["ID"]) for spot in spots]
+    kept = {each.get("TRACK_ID") for each in model.iterfind("FilteredTracks/TrackID")}
+    there = set(nodes)
+    edges = [
+        (source, target)
+        for track in model.iterfind("AllTracks/Track")
+        if track.get("TRACK_ID") in kept
+        for edge in track.iterfind("Edge")
+        for source, target in ((int(edge.attrib[_SOURCE]), int(edge.attrib[_TARGET])),)
+        if source in there and target in there
+    ]
+    wanted = [int(spot.get("OBJECT_ID", 0)) for spot in spots]
+    ids, parents = objects_of_graph(path.name, nodes, edges, frames, wanted)
+    masklets = Masklets(max(int(image.get("nframes", 1)), int(frames.max()) + 1), shape)
+    size = float(image["pixelheight"]), float(image["pixelwidth"])
+    for object_id, frame, spot in zip(ids, frames.tolist(), spots, strict=True):
+        masklets.set(object_id, frame, _mask(spot, size, shape))
+    names = {i: spot.get("name", "") for i, spot in zip(ids, spots, strict=True)}
+    return Tracked(
+        masklets,
+        lineage_of_parents(masklets, parents),
+        calibration=_calibration(model, image),
+        names={i: name for i, name in names.items() if name and not name.startswith("ID")},
+    )
+
+
+def _mask(
+    spot: ElementTree.Element, size: tuple[float, float], shape: tuple[int, int]
+) -> SparseMask:
+    """Draw a spot."""
+    from skimage.draw import disk, polygon
+
+    centre = np.array([float(spot.attrib["POSITION_Y"]), float(spot.attrib["POSITION_X"])])
+    outline = np.array((spot.text or "").split(), float)
+    if outline.size >= 6:  # TrackMate's outlines are relative to the spot, and x comes first
+        y, x = ((outline.reshape(-1, 2)[:, ::-1] + centre) / size).T
+        inside = polygon(y, x, shape)  # type: ignore[no-untyped-call]
+    else:
+        radius = float(spot.attrib["RADIUS"]) / float(np.mean(size))
+        inside = disk(centre / size, max(radius, 1), shape=shape)  # type: ignore[no-untyped-call]
+    pixels = np.zeros(shape, bool)
+    pixels[inside] = True
+    return SparseMask.from_dense(pixels)
+
+
+def _calibration(model: ElementTree.Element, image: dict[str, str]) -> Calibration:
+    length, time = (model.get(name, "") for name in ("spatialunits", "timeunits"))
+    steps = {"Y": image["pixelheight"], "X": image["pixelwidth"]} if length != "pixel" else {}
+    axes = {letter: AxisScale(float(step), length) for letter, step in steps.items()}
+    if time != "frame":
+        axes["T"] = AxisScale(float(image.get("timeinterval", 1)), time)
+    return Calibration.of_axes(axes)
 
 
 class _Document:
@@ -147,7 +242,7 @@ class _Document:
                 NUMBER_SPLITS=splits,
             )
             for source, target in _edges(lineage, family, spots):
-                self._empty("Edge", SPOT_SOURCE_ID=source, SPOT_TARGET_ID=target)
+                self._empty("Edge", **{_SOURCE: source, _TARGET: target})
             self._end("Track")
         self._end("AllTracks")
         self._begin("FilteredTracks")

@@ -53,11 +53,15 @@ def tracked() -> Tracked:
     return Tracked.of(movie, masklets, lineage, {1: "Mother, <first> & only"})
 
 
-@pytest.mark.parametrize("suffix", [".ctc", ".geff", ".ome.zarr"])
+@pytest.mark.parametrize("suffix", [".ctc", ".geff", ".ome.zarr", ".xml", ".json"])
 def test_divisions_come_back(tracked: Tracked, tmp_path: Path, suffix: str) -> None:
     export(tmp_path / f"x{suffix}", tracked)
     read = read_tracked(tmp_path / f"x{suffix}")
     assert read.lineage.parents == PARENTS and read.tracks == tracked.tracks
+    for frame in range(6):
+        np.testing.assert_array_equal(read.labels(frame), tracked.labels(frame))
+    assert suffix in (".ctc", ".ome.zarr") or read.name(1) == tracked.name(1)
+    assert read.calibration.pixel_size_yx == pytest.approx((0.5, 0.25))
     with_movie = read_tracked(tmp_path / f"x{suffix}", tracked.movie)
     assert with_movie.movie is tracked.movie and with_movie.calibration == CALIBRATION
 
