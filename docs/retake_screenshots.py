@@ -203,11 +203,11 @@ class Watcher:
         named: dict[str, Any] = {}
         tracks = self.window.findChild(TracksAndNumbers)
         if tracks is not None:
-            lineage, suggestions = tracks.lineage, tracks.suggestions
+            lineage = tracks.lineage
             named |= {
                 "divide": lineage.divide,
                 "tracks": lineage.tracks,
-                "find": suggestions.search,
+                "find": tracks.review.search,
             }
         everything = self.window.findChild(SegmentEverything)
         if everything is not None:

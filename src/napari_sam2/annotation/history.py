@@ -19,6 +19,7 @@ from napari_sam2.annotation.objects import ObjectRecord, Objects
 from napari_sam2.annotation.session_settings import Settings
 from napari_sam2.masks.masklets import Confidence, Masklets
 from napari_sam2.tracks.lineage import Track
+from napari_sam2.tracks.reviews import WHOLE_TRACK, Review
 
 
 class Kind(StrEnum):
@@ -29,11 +30,12 @@ class Kind(StrEnum):
     MASK = "mask"
     LOCK = "lock"
     TRACK = "track"
+    REVIEW = "review"
     SETTINGS = "settings"
 
 
 class Key(NamedTuple):
-    """The place of a value: an object and, for prompts, masks and locks, a frame.
+    """The place of a value: an object and, for prompts, masks, locks and reviews, a frame.
 
     Settings have the object 0, which is the background.
     """
@@ -56,7 +58,7 @@ class StoredMask:
     confidence: Confidence | None = None
 
 
-Value: TypeAlias = ObjectRecord | Marks | StoredMask | Track | Settings
+Value: TypeAlias = ObjectRecord | Marks | StoredMask | Track | Review | Settings
 Changes: TypeAlias = Mapping[Key, Value | None]
 """New values by key; None removes the value."""
 
@@ -87,6 +89,7 @@ class Action(StrEnum):
     SWAP = "swap tracks"
     END = "end track"
     LINK = "link tracks"
+    REVIEW = "review"
     OPEN = "open tracks"
     MODEL = "model"
     SETTINGS = "settings"
@@ -345,7 +348,13 @@ class History:
         self._extend(step, entry.changes)
 
     def _changed(self, changes: Changes) -> dict[Key, Value | None]:
-        return {key: value for key, value in changes.items() if self.values.get(key) != value}
+        changed = {key: value for key, value in changes.items() if self.values.get(key) != value}
+        for _, object_id, frame in [key for key in changed if key.kind == Kind.MASK]:
+            for at in (frame, WHOLE_TRACK):  # a review is of the mask that the user saw
+                review = Key(Kind.REVIEW, object_id, at)
+                if review in self.values and review not in changes:
+                    changed[review] = None
+        return changed
 
     def _extend(self, step: Step, changes: Changes) -> None:
         for key, value in changes.items():

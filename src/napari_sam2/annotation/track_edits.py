@@ -15,13 +15,19 @@ from napari_sam2.masks.packing import as_given, pack, read_outline, unpack
 from napari_sam2.tracks import lineage_operations
 from napari_sam2.tracks.lineage import Lineage, Track
 from napari_sam2.tracks.lineage_operations import NOWHERE, Edit, Move
+from napari_sam2.tracks.reviews import Place
 from napari_sam2.tracks.tracked_movie import Tracked, united
 from sam2_torch.masks import SparseMask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_MOVED = (Kind.MASK, Kind.MARKS, Kind.LOCK)
+_MOVED = (Kind.MASK, Kind.MARKS, Kind.LOCK, Kind.REVIEW)
+
+
+def reviewed_places(values: Values) -> set[Place]:
+    """Return the places that the user reviewed, prompted or locked."""
+    return {key.place for key in values if key.kind in (Kind.REVIEW, Kind.MARKS, Kind.LOCK)}
 
 
 def lineage_of(values: Values) -> Lineage:

@@ -90,7 +90,8 @@ def measure_objects(tracked: Tracked, channels: Channels | None = None) -> Table
     calibration's unit, which the names state (`area_um2`), or in pixels (`area_px2`); places are
     those of the centroid, with the centre of the first pixel at 0. Intensities have the
     channel's name: `mean_c`, `median_c`, `sum_c`, `background_c`; in colour, each of the three
-    has its own, `mean_c_red` and so on.
+    has its own, `mean_c_red` and so on. Where objects were reviewed in napari, `reviewed` tells
+    whether the user prompted, locked or accepted the mask.
     """
     return collect(row for rows in measured_frames(tracked, channels) for row in rows)
 
@@ -138,7 +139,10 @@ def measure_tracks(tracked: Tracked, objects: "Table | None" = None) -> Table:
     rows = []
     for track in tracked.tracks:
         own = table[table["object"] == track.object_id]
-        rows.append(_track_identity(tracked, track) | measure(own, units))
+        row = _track_identity(tracked, track)
+        if "reviewed" in own:
+            row["reviewed"] = bool(own["reviewed"].all())
+        rows.append(row | measure(own, units))
     return collect(rows)
 
 
@@ -186,6 +190,8 @@ def _identity(tracked: Tracked, object_id: int, frame: int, units: Units) -> dic
         row[f"time_{units.time}"] = places["T"] * units.interval
     if "Z" in places:
         row[f"z_{units.depth}"] = places["Z"] * units.z_step
+    if tracked.reviewed is not None:
+        row["reviewed"] = tracked.is_reviewed(object_id, frame)
     return row
 
 

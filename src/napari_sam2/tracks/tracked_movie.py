@@ -1,6 +1,6 @@
 """A movie's masks with their lineage: what is measured, edited and written to files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from io import BytesIO
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.movie import Calibration, Movie
 from napari_sam2.tracks.lineage import Lineage
+from napari_sam2.tracks.reviews import WHOLE_TRACK, Place
 from sam2_torch.masks import SparseMask
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Tracked:
         In TZYX, the number of planes of each time point; frames are counted through all of them.
     channels
         Frames, (H, W) or (H, W, 3), of each channel by name, for intensities.
+    reviewed
+        What the user reviewed, prompted or locked; None where nobody can have.
     """
 
     masklets: Masklets
@@ -56,6 +59,7 @@ class Tracked:
     movie: Frames | None = None
     n_planes: int = 1
     channels: Channels = field(default_factory=dict)
+    reviewed: Collection[Place] | None = None
 
     @classmethod
     def of(
@@ -128,6 +132,11 @@ class Tracked:
     def name(self, object_id: int) -> str:
         """Return an object's name, `Object <id>` by default."""
         return self.names.get(object_id, f"Object {object_id}")
+
+    def is_reviewed(self, object_id: int, frame: int) -> bool:
+        """Return whether the user reviewed, prompted or locked an object's mask in a frame."""
+        places = ((object_id, frame), (object_id, WHOLE_TRACK))
+        return self.reviewed is not None and any(place in self.reviewed for place in places)
 
     def objects_in(self, frame: int) -> list[tuple[int, SparseMask]]:
         """Return the objects of a frame with their masks, by ascending id."""

@@ -7,6 +7,7 @@ from napari_sam2.annotation.history import Action, Entry, History, Key, Kind, St
 from napari_sam2.annotation.objects import ObjectRecord
 from napari_sam2.masks.masklets import Confidence
 from napari_sam2.tracks.lineage import Track
+from napari_sam2.tracks.reviews import WHOLE_TRACK, Review
 
 CELL = Key(Kind.OBJECT, 1)
 DRAWN, MASK = Key(Kind.MARKS, 1, 3), Key(Kind.MASK, 1, 3)
@@ -185,3 +186,16 @@ def test_another_log_is_continued(history):
     assert MASK not in history.values
     history.extend(step, {Key(Kind.MASK, 1, 7): ONE})
     assert history.undo() == {Key(Kind.MARKS, 1, 7): None, Key(Kind.MASK, 1, 7): None}
+
+
+def test_a_review_ends_when_its_mask_changes(history):
+    review, whole, other = (Key(Kind.REVIEW, 1, frame) for frame in (3, WHOLE_TRACK, 4))
+    reviews = {key: Review() for key in (review, whole, other)}
+    history.record(Action.REVIEW, reviews)
+    history.record(Action.PROPAGATE, {MASK: ONE})
+    assert review not in history.values and whole not in history.values
+    assert other in history.values
+    history.undo()
+    assert reviews.items() <= history.values.items()
+    history.record(Action.PAINT, {MASK: ONE, review: Review(("area",))})
+    assert history.values[review] == Review(("area",))

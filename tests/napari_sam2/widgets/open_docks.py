@@ -19,6 +19,7 @@ def tracks_dock(qtbot: Any, viewer: Any, owner: Any) -> Iterator[Any]:
     """Open *Tracks and numbers* on the movie; what it reports is in `.told`."""
     dock = TracksAndNumbers(viewer, owner)
     qtbot.addWidget(dock)
+    dock.reviewing.wait_ms = 20
     dock.told = []
     for signal in (dock.annotator.noticed, dock.annotator.failed):
         signal.connect(dock.told.append)

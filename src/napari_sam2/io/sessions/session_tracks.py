@@ -5,7 +5,7 @@ from pathlib import Path
 
 from napari_sam2.annotation.history import Action, History, Kind, StoredMask
 from napari_sam2.annotation.objects import ObjectRecord
-from napari_sam2.annotation.track_edits import bring_in, lineage_of
+from napari_sam2.annotation.track_edits import bring_in, lineage_of, reviewed_places
 from napari_sam2.io.sessions.session_files import (
     Fingerprint,
     Header,
@@ -44,7 +44,8 @@ def read_tracked_session(path: Path) -> Tracked:
             names[key.object_id] = value.name
     is_stack = any(str(name).lower() in _DEPTH_NAMES for name in image.axes[:-2])
     axes = "YX" if image.n_frames == 1 else "ZYX" if is_stack else "TYX"
-    return Tracked(masklets, lineage_of(history.values), axes, names=names)
+    lineage, reviewed = lineage_of(history.values), reviewed_places(history.values)
+    return Tracked(masklets, lineage, axes, names=names, reviewed=reviewed)
 
 
 def write_tracked_session(path: Path, tracked: Tracked, image: str, software: str) -> None:

@@ -17,6 +17,7 @@ from napari_sam2.io.label_images import LARGEST_ID
 from napari_sam2.masks.masklets import Confidence
 from napari_sam2.masks.packing import as_given, is_given, pack, unpack, unpack_logits
 from napari_sam2.tracks.lineage import Track
+from napari_sam2.tracks.reviews import WHOLE_TRACK, Review
 from sam2_torch.masks import SparseMask
 from sam2_torch.predictions import MaskLogits
 
@@ -65,7 +66,7 @@ def _written(key: Key, value: Value | None, shape: tuple[int, int]) -> dict[str,
     written: dict[str, Any] = {"of": str(key.kind), "object": key.object_id}
     if key.kind not in _OF_OBJECTS:
         written["frame"] = key.frame
-    if isinstance(value, ObjectRecord | Settings):
+    if isinstance(value, ObjectRecord | Settings | Review):
         written["to"] = asdict(value)
     elif isinstance(value, Track):
         written["to"] = {"begin": value.begin, "end": value.end, "parent": value.parent}
@@ -115,6 +116,8 @@ def _read(
     if key.kind == Kind.TRACK:
         begin, end = _index(to["begin"]), _index(to["end"])
         return key, Track(key.object_id, begin, end, int(to["parent"]))
+    if key.kind == Kind.REVIEW:
+        return key, Review(tuple(str(reason) for reason in to["reasons"]))
     if key.kind == Kind.MASK:
         scores = Confidence(*_numbers([to["iou"], to["score"]], 2)) if "iou" in to else None
         return key, StoredMask(_packed(to, shape), scores)
@@ -126,7 +129,8 @@ def _key_read(change: Mapping[str, Any], n_frames: int) -> Key:
     smallest = 0 if key.kind == Kind.SETTINGS else 1
     if not smallest <= key.object_id <= LARGEST_ID:
         raise ValueError(f"expected an object id of {smallest} or more, found {key.object_id}")
-    if key.kind not in _OF_OBJECTS and not 0 <= key.frame < n_frames:
+    first = WHOLE_TRACK if key.kind == Kind.REVIEW else 0
+    if key.kind not in _OF_OBJECTS and not first <= key.frame < n_frames:
         raise ValueError(f"expected a frame in 0..{n_frames - 1}, found {key.frame}")
     return key
 

@@ -18,7 +18,7 @@ from napari_sam2.io.sessions.session_files import SUFFIX
 from napari_sam2.io.sessions.session_tracks import read_tracked_session
 from napari_sam2.io.tracks import coco, ctc
 from napari_sam2.io.tracks.geff import read_geff, write_geff
-from napari_sam2.io.tracks.imagej_rois import read_rois, write_rois
+from napari_sam2.io.tracks.imagej_rois import Size, read_rois, write_rois
 from napari_sam2.io.tracks.label_movies import tracked_labels
 from napari_sam2.io.tracks.mp4 import write_mp4
 from napari_sam2.io.tracks.ome_zarr_labels import read_properties, write_ome_zarr_labels
@@ -244,7 +244,7 @@ def export(path: str | Path, tracked: Tracked, progress: Progress = silent) -> N
     chosen.write(path, tracked, progress)
 
 
-def read_tracked(path: str | Path, movie: Movie | None = None) -> Tracked:
+def read_tracked(path: str | Path, movie: Movie | None = None, size: Size | None = None) -> Tracked:
     """Read objects with their masks and lineage, to be corrected, measured or exported.
 
     Parameters
@@ -255,6 +255,9 @@ def read_tracked(path: str | Path, movie: Movie | None = None) -> Tracked:
         `read_movie` opens: there the same label is the same object.
     movie
         What the masks lie on, if it is at hand; its calibration counts then.
+    size
+        Number of frames and their (H, W), for ROIs, whose files need not tell; by default the
+        movie's.
 
     Raises
     ------
@@ -266,7 +269,9 @@ def read_tracked(path: str | Path, movie: Movie | None = None) -> Tracked:
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: expected masks or tracks, found nothing")
-    tracked = _read(path, None if movie is None else (movie.n_frames, movie.frame_shape))
+    if movie is not None:
+        size = movie.n_frames, movie.frame_shape
+    tracked = _read(path, size)
     try:
         return tracked if movie is None else on_movie(tracked, movie)
     except ValueError as error:
@@ -309,7 +314,7 @@ _READERS: Mapping[str, Callable[[Path], Tracked]] = {
 }
 
 
-def _read(path: Path, size: tuple[int, tuple[int, int]] | None) -> Tracked:
+def _read(path: Path, size: Size | None) -> Tracked:
     end = ".geff" if is_geff(path) else suffix(path)
     if end in _READERS:
         return _READERS[end](path)

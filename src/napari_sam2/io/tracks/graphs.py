@@ -1,7 +1,7 @@
 """Objects and lineage of a graph of detections: the edges decide who is who."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import count
 
@@ -15,10 +15,10 @@ from napari_sam2.tracks.lineage import Lineage
 
 def objects_of_graph(
     name: str,
-    node_ids: Sequence[int],
+    node_ids: Iterable[int],
     edges: Iterable[tuple[int, int]],
     frames: NDArray[np.integer],
-    wanted: Sequence[int] | None,
+    wanted: Iterable[int] | None,
 ) -> tuple[list[int], dict[int, int]]:
     """Join the nodes of a graph to objects.
 

@@ -86,7 +86,8 @@ def read_rois(path: Path, size: Size | None = None) -> Tracked:
     if not rois:
         raise ValueError(f"{path.name}: expected ROIs with an area, found {len(found)} others")
     frames = [max(r.position or r.t_position or r.z_position, 1) - 1 for r in rois]
-    height, width = (max(getattr(roi, side) for roi in rois) for side in ("bottom", "right"))
+    corners = np.concatenate([ring for roi in rois for ring in roi.coordinates(multi=True)])
+    width, height = np.ceil(corners.max(axis=0)).astype(int).tolist()
     is_own, written = _written_size(path)
     n_frames, shape = size or written or (max(frames) + 1, (height, width))
     if n_frames <= max(frames) or shape[0] < height or shape[1] < width:

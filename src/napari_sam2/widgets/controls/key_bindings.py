@@ -48,7 +48,7 @@ class KeyBindings:
 
         window = getattr(viewer, "window", None)
         self._typed: _Typed | None = None
-        if window is not None and key_of("explain") == "Shift-/":
+        if window is not None and "explain" in actions and key_of("explain") == "Shift-/":
             canvas = window._qt_viewer.canvas.native
             self._typed = _Typed(canvas, "?", actions["explain"])
 

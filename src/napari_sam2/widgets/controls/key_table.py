@@ -63,6 +63,9 @@ KEYS = (
     Key("previous_doubtful", "Shift-J", "go to the previous mask with low confidence"),
     Key("propagate", "Q", "propagate; then pause, resume"),
     Key("explain", "Shift-/", "list the keys"),
+    Key("accept_review", "W", "review: accept, go on", Where.TRACKS),
+    Key("reject_review", "Shift-W", "review: reject, go on", Where.TRACKS),
+    Key("fix_review", "Shift-F", "review: correct it with clicks", Where.TRACKS),
     Key("divide", "D", "the current object divides here", Where.TRACKS, True),
 )
 

@@ -10,21 +10,21 @@ from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from napari_sam2.annotation.daughters import Seeding
-from napari_sam2.annotation.track_edits import lineage_of
+from napari_sam2.annotation.track_edits import lineage_of, reviewed_places
 from napari_sam2.layers.mask_layers.object_marks import DAUGHTER, MOTHER
 from napari_sam2.layers.navigation import look_at
 from napari_sam2.layers.tracked_image import layer_axes, layer_calibration, measured_channels
 from napari_sam2.layers.tracks_layer import TracksLayer
 from napari_sam2.layers.workspace import Workspace
-from napari_sam2.masks.mask_statistics import StatisticsTable
 from napari_sam2.tracks.lineage import Lineage
 from napari_sam2.tracks.measurements import NO_TABLE, Table, measure_tracks, outline_numbers
-from napari_sam2.tracks.suggestions import Suggestion, joined, still_open, suggest
+from napari_sam2.tracks.review_queue import ReviewItem
 from napari_sam2.tracks.tracked_movie import Tracked
 from napari_sam2.widgets.annotator.annotator_of_viewer import annotator_of
 from napari_sam2.widgets.controls.background_job import Background
 from napari_sam2.widgets.controls.collapsible import foldable
 from napari_sam2.widgets.controls.dock_page import fill_dock
+from napari_sam2.widgets.controls.key_bindings import KeyBindings
 from napari_sam2.widgets.controls.notices import report
 from napari_sam2.widgets.controls.vertical_scroll import TallScroll
 from napari_sam2.widgets.tracks_dock.export_section import ExportSection
@@ -32,8 +32,10 @@ from napari_sam2.widgets.tracks_dock.lineage_section import DIVIDE_KEY, LineageS
 from napari_sam2.widgets.tracks_dock.linking import Linker, label_layers
 from napari_sam2.widgets.tracks_dock.measurements_section import NumbersSection
 from napari_sam2.widgets.tracks_dock.open_section import OpenSection
-from napari_sam2.widgets.tracks_dock.suggestion_list import SuggestionList
+from napari_sam2.widgets.tracks_dock.review_list import ReviewList
+from napari_sam2.widgets.tracks_dock.reviewing import Reviewing
 from napari_sam2.widgets.tracks_dock.track_commands import TrackEdits
+from napari_sam2.widgets.tracks_dock.tree_dock import TreeDock
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -71,11 +73,14 @@ class TracksAndNumbers(QWidget):
         self.edits = TrackEdits(self.annotator)
         self.hint = QLabel("Choose an image in the dock “Segment and track (SAM 2)” first.")
         self.lineage = LineageSection()
-        self.suggestions = SuggestionList(self._name)
+        self.tree = TreeDock(self._viewer)
+        self.review = ReviewList(self._name)
+        accept = partial(self._try, self.edits.accept)
+        self.reviewing = Reviewing(self.annotator, self.review, self._tracked, accept)
         self.numbers = NumbersSection(self._tracked_in_units)
         self.export = ExportSection(self._tracked_in_units)
         take = partial(self._try, self.edits.bring_in)
-        self.opening = OpenSection(partial(label_layers, self.annotator))
+        self.opening = OpenSection(partial(label_layers, self.annotator), self._size)
         self.linker = Linker(self.annotator, self.opening, take)
         self.tabs = QTabWidget()
         self._layers: dict[Workspace, TracksLayer] = {}
@@ -85,7 +90,6 @@ class TracksAndNumbers(QWidget):
         self._found: Quick | None = None
         self._measured: Workspace | None = None  # whose numbers come next
         self._quick = Background()
-        self._search = Background()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(UPDATE_AFTER_MS)
@@ -102,16 +106,16 @@ class TracksAndNumbers(QWidget):
         self.annotator.changed.disconnect(self._sync)
         self.annotator.ended.disconnect(self._later)
         self.annotator.closed.disconnect(self.close_dock)
-        self.annotator.suggestions.decided.disconnect(self.suggestions.decide)
-        self.annotator.suggestions.show(())
+        self.reviewing.close()
+        self._keys.release()
         self._viewer.dims.events.current_step.disconnect(self._show_place)
         self._viewer.bind_key(DIVIDE_KEY, None, overwrite=True)
-        for background in (self._quick, self._search):
-            background.close()
+        self._quick.close()
         self.numbers.close_section()
         self.export.close_section()
         self.opening.close_section()
         self.linker.cancel()
+        self.tree.close()
 
     def event(self, event: QEvent | None) -> bool:
         """Release the viewer when napari takes the widget out of its dock, without closing it."""
@@ -123,14 +127,13 @@ class TracksAndNumbers(QWidget):
 
     def _arrange(self) -> None:
         self.hint.setWordWrap(True)
-        suggestions = foldable("Suggestions", self.suggestions)
         files = _page(
             foldable("Export tracks", self.export),
             foldable("Import tracks", self.opening),
-            fills=False,
         )
         for widget, title in (
-            (_page(self.lineage, suggestions), "Lineage"),
+            (_page(self.lineage), "Lineage"),
+            (TallScroll(self.review), "Review"),
             (self.numbers, "Numbers"),
             (files, "Files"),
         ):
@@ -160,12 +163,10 @@ class TracksAndNumbers(QWidget):
         lineage.seeding.currentTextChanged.connect(self._choose_seeding)
         lineage.remember.toggled.connect(self._choose_memories)
         lineage.tracks_toggled.connect(self._toggle_tracks)
-        self.suggestions.wanted.connect(self._find_suggestions)
-        self.suggestions.shown.connect(self._show_suggestion)
-        self.suggestions.decided.connect(self._forget_proposed)
-        self.suggestions.listed.connect(self._share_suggestions)
-        annotator.suggestions.decided.connect(self.suggestions.decide)
-        self.suggestions.accepted.connect(lambda event: self._try(self.edits.accept, event))
+        lineage.tree_wanted.connect(self.tree.open)
+        self.tree.place_selected.connect(self._go_to_time)
+        self.reviewing.shown.connect(self._show_item)
+        self.reviewing.failed.connect(report)
         self.numbers.place_selected.connect(self._go_to)
         self.numbers.measured.connect(self._show_tracks)
         self.opening.opened.connect(lambda tracked: self._try(self.edits.bring_in, tracked))
@@ -177,12 +178,19 @@ class TracksAndNumbers(QWidget):
         annotator.closed.connect(self.close_dock)
         self._viewer.dims.events.current_step.connect(self._show_place)
         self._viewer.bind_key(DIVIDE_KEY, self._divide_pressed, overwrite=True)
+        self._keys = KeyBindings(
+            self._viewer,
+            self,
+            {
+                "accept_review": partial(self.review.decide, True),
+                "reject_review": partial(self.review.decide, False),
+                "fix_review": self.review.fix_current,
+            },
+        )
 
     def _connect_backgrounds(self) -> None:
         self._quick.finished.connect(self._show_quick)
         self._quick.failed.connect(report)
-        self._search.finished.connect(self._show_found)
-        self._search.failed.connect(report)
         self._timer.timeout.connect(self._measure_quickly)
 
     @property
@@ -210,6 +218,7 @@ class TracksAndNumbers(QWidget):
             workspace.frames,
             geometry.n_planes,
             measured_channels(image, geometry, self._viewer.layers),
+            reviewed_places(workspace.history.values),
         )
 
     def _tracked_in_units(self) -> Tracked | None:
@@ -224,6 +233,11 @@ class TracksAndNumbers(QWidget):
                     "Image, then measure or export again."
                 )
         return tracked
+
+    def _size(self) -> tuple[int, tuple[int, int]] | None:
+        workspace = self.annotator.workspace
+        geometry = None if workspace is None else workspace.geometry
+        return None if geometry is None else (geometry.n_frames, geometry.frame_shape)
 
     def _here(self, operation: Callable[[int, int], Any]) -> None:
         """Call a function with the current object and the shown frame."""
@@ -264,10 +278,9 @@ class TracksAndNumbers(QWidget):
         self.tabs.setTabVisible(0, in_time)  # nothing divides in a stack or a single image
         if workspace is not self._workspace:
             self._workspace = workspace
-            self.suggestions.forget()
             self.numbers.show_numbers(NO_TABLE, NO_TABLE)
             self._found = None
-        self.suggestions.add_suggestions(self._proposed())
+        self.reviewing.sync()
         self._show_family()
         self._show_place()
         if workspace in self._layers:
@@ -285,6 +298,8 @@ class TracksAndNumbers(QWidget):
             return
         frame = workspace.shown_frame
         self.numbers.select([workspace.current_object], frame)
+        time = None if frame is None else frame // workspace.geometry.n_planes
+        self.tree.select(workspace.current_object, time)
 
     def _measure_quickly(self) -> None:
         tracked = self._tracked()
@@ -301,6 +316,7 @@ class TracksAndNumbers(QWidget):
             return
         self._found = found
         self._show_family()
+        self.tree.show_tracks(found.tracked, found.objects)
         measured = _still_holds(self.numbers.objects, found.objects)
         if not measured and not self.numbers.job.background.is_running:
             self.numbers.show_numbers(found.objects, found.tracks)
@@ -338,42 +354,20 @@ class TracksAndNumbers(QWidget):
         elif workspace in self._layers:
             self._layers[workspace].remove()
 
-    def _find_suggestions(self) -> None:
-        tracked, workspace = self._tracked(), self.annotator.workspace
-        if tracked is not None and workspace is not None:
-            confidence = dict(workspace.confidence)
-            given = {key for key, marks in workspace.marks.items() if marks}
-            self._search.run(partial(_find, tracked, confidence, given))
-
-    def _proposed(self) -> list[Suggestion]:
-        """List the divisions that "track everything" proposed and nobody decided on."""
-        workspace = self.annotator.workspace
-        if workspace is None or not workspace.proposed:
-            return []
-        lineage = lineage_of(workspace.history.values)
-        return still_open(workspace.proposed, workspace.objects.ids, lineage)
-
-    def _show_found(self, found: list[Suggestion]) -> None:
-        self.suggestions.show_suggestions(joined(self._proposed(), found))
-
-    def _share_suggestions(self) -> None:
-        """Let the timeline show what is in the list."""
-        found = self.suggestions.suggestions
-        self.annotator.suggestions.show((each, self.suggestions.in_words(each)) for each in found)
-
-    def _forget_proposed(self, suggestion: Suggestion) -> None:
-        workspace = self.annotator.workspace
-        if workspace is not None and suggestion in workspace.proposed:
-            workspace.proposed.remove(suggestion)
-
-    def _show_suggestion(self, suggestion: Suggestion) -> None:
-        """Go to what a suggestion is about, and outline its objects, the mother in one colour."""
-        first, *others = suggestion.object_ids
-        self._go_to(first, suggestion.frame)
+    def _go_to_time(self, object_id: int, time: int) -> None:
         workspace = self.annotator.workspace
         if workspace is not None:
-            there = [i for i in others if workspace.masklets.outline(i, suggestion.frame)]
-            look_at(workspace, next(iter(there), first), suggestion.frame)
+            planes = workspace.geometry.n_planes
+            self._go_to(object_id, time * planes + (workspace.shown_frame or 0) % planes)
+
+    def _show_item(self, item: ReviewItem) -> None:
+        """Go to what an item is about, and outline its objects, the first one in one colour."""
+        (first, *others), frame = item.object_ids, item.frames[0]
+        self._go_to(first, frame)
+        workspace = self.annotator.workspace
+        if workspace is not None:
+            there = [i for i in others if workspace.masklets.outline(i, frame)]
+            look_at(workspace, next(iter(there), first), frame)
             workspace.pointers.point_at({first: MOTHER} | dict.fromkeys(others, DAUGHTER))
 
     def _go_to(self, object_id: int, frame: int) -> None:
@@ -386,14 +380,13 @@ class TracksAndNumbers(QWidget):
             workspace.go_to(frame)
 
 
-def _page(*parts: QWidget, fills: bool = True) -> TallScroll:
-    """Lay parts below each other; the last one fills the rest, or none does."""
+def _page(*parts: QWidget) -> TallScroll:
+    """Lay parts below each other."""
     page = QWidget()
     layout = QVBoxLayout(page)
     for part in parts:
-        layout.addWidget(part, int(fills and part is parts[-1]))
-    if not fills:
-        layout.addStretch()
+        layout.addWidget(part)
+    layout.addStretch()
     return TallScroll(page)
 
 
@@ -406,16 +399,3 @@ def _still_holds(measured: Table, quick: Table) -> bool:
     """Tell whether what was measured in full is of the masks as they are now."""
     names = [name for name in quick if name in ("object", "frame") or name.startswith("area_")]
     return bool(names) and {*names} <= {*measured} and bool(measured[names].equals(quick[names]))
-
-
-def _find(
-    tracked: Tracked,
-    confidence: Any,
-    given: "set[tuple[int, int]]",
-    progress: Callable[[int, int], None],
-) -> list[Suggestion]:
-    table = StatisticsTable(tracked.masklets, confidence)
-    for object_id in table.set_objects(tracked.masklets.object_ids):
-        table.read(object_id)
-    table.set_given(given)
-    return suggest(table, tracked.lineage)

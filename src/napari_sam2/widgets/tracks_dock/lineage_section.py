@@ -28,6 +28,8 @@ class LineageSection(QWidget):
         Another object is to be the current one.
     tracks_toggled
         Whether the Tracks layer is to be shown.
+    tree_wanted
+        The lineage tree is to be opened.
     """
 
     divided = Signal()
@@ -40,6 +42,7 @@ class LineageSection(QWidget):
     unlinked = Signal()
     selected = Signal(int)
     tracks_toggled = Signal(bool)
+    tree_wanted = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,6 +78,9 @@ class LineageSection(QWidget):
             "Not a daughter", "The current object is not a daughter of any object."
         )
         self.tracks = QCheckBox("Show tracks in the viewer")
+        self.tree = button(
+            "Open the lineage tree", "All tracks and divisions over time, below the image"
+        )
         self._arrange()
         self._connect()
 
@@ -143,6 +149,7 @@ class LineageSection(QWidget):
         layout.addLayout(row(self.swap, self.merge))
         layout.addLayout(row(self.link, self.unlink))
         layout.addWidget(self.tracks)
+        layout.addWidget(self.tree)
 
     def _connect(self) -> None:
         self.divide.clicked.connect(self.divided)
@@ -160,6 +167,7 @@ class LineageSection(QWidget):
             lambda index: self.selected.emit(self.current.itemData(index))
         )
         self.tracks.toggled.connect(self.tracks_toggled)
+        self.tree.clicked.connect(self.tree_wanted)
 
     def _with_other(self, signal: "Signal") -> None:
         other = self.other.currentData()

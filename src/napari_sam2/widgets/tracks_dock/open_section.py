@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QFileDialog, QMenu, QVBoxLayout, QWidget
 
 from napari_sam2.io.images.napari_reader import shown_warnings
 from napari_sam2.io.tracks.formats import read_tracked
+from napari_sam2.io.tracks.imagej_rois import Size
 from napari_sam2.tracks.tracked_movie import Tracked
 from napari_sam2.widgets.controls.form_rows import add_row, button, combo_box, form
 from napari_sam2.widgets.controls.job_panel import JobPanel
@@ -34,6 +35,8 @@ class OpenSection(QWidget):
     ----------
     sources
         Lists what is in the viewer that can be taken, by name.
+    size
+        Returns the number of frames and the (H, W) of the image; None if there is none.
 
     Signals
     -------
@@ -46,9 +49,13 @@ class OpenSection(QWidget):
     opened = Signal(object)
     linked = Signal(object, bool)
 
-    def __init__(self, sources: Callable[[], Sources] = dict) -> None:
+    def __init__(
+        self,
+        sources: Callable[[], Sources] = dict,
+        size: Callable[[], Size | None] = lambda: None,
+    ) -> None:
         super().__init__()
-        self._sources = sources
+        self._sources, self._size = sources, size
         self.identities = combo_box(
             "As they are, the same label is the same object. Programs that segment each frame by "
             "itself, such as Cellpose, number the cells anew in each: link them, then the network "
@@ -73,12 +80,12 @@ class OpenSection(QWidget):
 
     def read(self, path: Path) -> None:
         """Read masks and tracks from a file or folder, on the thread."""
-        self._read(path.name, partial(_read_file, path))
+        self._read(path.name, partial(_read_file, path, self._size()))
 
     def menu(self) -> QMenu:
         """Return the menu of what can be imported."""
         menu = QMenu(self)
-        menu.addAction("A label movie or session…", self._choose_file)
+        menu.addAction("A file: labels, session, .xml, .json, ROIs…", self._choose_file)
         menu.addAction("A folder: .ctc, .geff, .ome.zarr…", self._choose_folder)
         for name, source in self._sources().items():
             menu.addAction(f"The layer “{name}”", partial(self._read, name, source))
@@ -120,6 +127,6 @@ def _read(source: Callable[[], Tracked], progress: Callable[[int, int], None]) -
     return tracked
 
 
-def _read_file(path: Path) -> Tracked:
+def _read_file(path: Path, size: Size | None) -> Tracked:
     with shown_warnings():
-        return read_tracked(path)
+        return read_tracked(path, size=size)

@@ -24,6 +24,7 @@ from napari_sam2.io.sessions.session_files import (
 )
 from napari_sam2.masks.masklets import Confidence
 from napari_sam2.masks.packing import as_given, is_given, pack, unpack, unpack_logits
+from napari_sam2.tracks.reviews import WHOLE_TRACK, Review
 from sam2_torch.masks import SparseMask
 from sam2_torch.predictions import MaskLogits
 
@@ -64,6 +65,8 @@ def history():
         Key(Kind.MARKS, 1, 4): Marks(painted=disc(9, 21, 9)),
         Key(Kind.MASK, 1, 4): StoredMask(pack(disc(9, 21, 9))),
         Key(Kind.LOCK, 1, 4): Marks(),
+        Key(Kind.REVIEW, 1, 4): Review(("area", "place")),
+        Key(Kind.REVIEW, 1, WHOLE_TRACK): Review(),
     }
     history.record(Action.PAINT, painted)
     empty = {Key(Kind.MASK, 1, 5): StoredMask(pack(SparseMask.empty((30, 50))))}

@@ -113,7 +113,7 @@ def test_coco_of_images_is_a_movie(tmp_path: Path) -> None:
     outlined, runs = read.masklets.get(3, 0), read.masklets.get(3, 1)
     assert outlined and outlined.area == 24 and outlined.box == (2, 3, 6, 9)
     assert runs and runs.area == 6 and runs.box == (5, 2, 8, 4)
-    for wrong in ({"annotations": [{"id": 1}]}, {"images": []}):
+    for wrong in ({"annotations": [{}]}, {"images": []}):
         path.write_text(json.dumps(coco_of_images(**wrong)))
         with pytest.raises(ValueError, match="expected a COCO file"):
             read_tracked(path)
@@ -136,6 +136,10 @@ def test_rois_are_read_with_their_frames(tmp_path: Path) -> None:
     assert found == {1: (2,), 2: (1,), 3: (0,)}
     boxes = [mask.box for mask in (read.masklets.get(1, 2), read.masklets.get(3, 0)) if mask]
     assert boxes == [(3, 4, 9, 10), (2, 1, 8, 4)]
+    within = read_tracked(path, size=(9, (40, 56)))
+    assert (within.n_frames, within.masklets.frame_shape) == (9, (40, 56))
+    with pytest.raises(ValueError, match="expected ROIs within 2 frames"):
+        read_tracked(path, size=(2, (40, 56)))
     roiwrite(tmp_path / "line.roi", rois[3])
     with pytest.raises(ValueError, match="expected ROIs with an area, found 1 others"):
         read_tracked(tmp_path / "line.roi")

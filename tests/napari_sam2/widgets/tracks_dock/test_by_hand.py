@@ -120,17 +120,17 @@ def test_a_diamond_of_the_timeline_is_accepted_or_dismissed_with_the_mouse(qtbot
 
     choose((2, 4), "Dismiss")
     assert set(timeline._suggested) == {(1, 3)} and parents(tracks) == {}
-    assert len(tracks.suggestions.suggestions) == 1
+    assert [item.place for item in tracks.review.items if item.suggestion] == [(1, 3)]
     choose((1, 3), "Accept")
     assert parents(tracks) == {2: 1, 3: 1}
     assert timeline._suggested == {}
 
 
-@pytest.mark.parametrize("tab", ["Lineage", "Numbers", "Files"])
+@pytest.mark.parametrize("tab", ["Lineage", "Review", "Numbers", "Files"])
 def test_nothing_is_cut_off_in_a_narrow_and_low_dock(qtbot, viewer, docks, tab):
     _, tracks = docks
     tracks.parent().raise_()  # both docks are tabs of one place
-    index = next(i for i in range(3) if tracks.tabs.tabText(i) == tab)
+    index = next(i for i in range(4) if tracks.tabs.tabText(i) == tab)
     tracks.tabs.setCurrentIndex(index)
     qtbot.wait(20)
     page = tracks.tabs.currentWidget()

@@ -80,7 +80,12 @@ def frames(dock: Any, object_id: int) -> list[int]:
 
 
 def press_divide(viewer: ViewerModel) -> None:
-    next(call for key, call in viewer.keymap.items() if str(key) == "D")(viewer)
+    press(viewer, "D")
+
+
+def press(viewer: ViewerModel, name: str) -> None:
+    """Press a key in the canvas."""
+    next(call for key, call in viewer.keymap.items() if str(key).replace("+", "-") == name)(viewer)
 
 
 def lineage(dock: Any) -> Any:
@@ -378,20 +383,33 @@ def test_all_channels_are_measured_those_of_other_layers_too(
     assert "mean_other" not in dock.numbers.objects
 
 
-def test_suggestions_are_found_and_accepted(
+def search(dock: Any, qtbot: Any) -> None:
+    """Let the queue be filled, although the log did not change."""
+    qtbot.waitUntil(lambda: not dock.reviewing.is_searching, timeout=10_000)
+    with qtbot.waitSignal(dock.reviewing._search.finished, timeout=10_000):
+        qtbot.mouseClick(dock.review.search, LEFT)
+
+
+def lines(dock: Any) -> list[str]:
+    return [item.in_words(dock.review.name) for item in dock.review.items]
+
+
+def line_of(dock: Any, text: str) -> int:
+    return next(row for row, line in enumerate(lines(dock)) if text in line)
+
+
+def test_a_division_is_found_and_accepted(
     dock: Any, viewer: ViewerModel, cell: Any, settle: Any, qtbot: Any
 ) -> None:
     masklets = dock.annotator.workspace.masklets
     half = masklets.labels(3, (1,)) > 0
     for frame in (3, 4, 5):
         masklets.paint(1, frame, half & (np.arange(50) < 18))
-    qtbot.mouseClick(dock.suggestions.search, LEFT)
-    qtbot.waitUntil(lambda: len(dock.suggestions.suggestions) > 0, timeout=10_000)
-    (found,) = dock.suggestions.suggestions
-    assert (found.frame, found.kind) == (3, "division")
-    dock.suggestions.list.setCurrentRow(0)
+    search(dock, qtbot)
+    dock.review.list.setCurrentRow(line_of(dock, "Object 1: may divide in frame 3"))
     assert dock.annotator.workspace.shown_frame == 3
-    qtbot.mouseClick(dock.suggestions.accept, LEFT)
+    assert "it divides here" in dock.review.effect.text()
+    qtbot.mouseClick(dock.review.accept, LEFT)
     settle()
     assert lineage(dock).parents == {2: 1, 3: 1}
 
@@ -407,18 +425,14 @@ def test_an_object_that_was_lost_ends_where_its_mask_jumps(
     for frame in (3, 4, 5):
         masklets.paint(1, frame, other)
     dock.annotator.workspace.confidence[1, 2] = Confidence(0.3, 1.0)
-    qtbot.mouseClick(dock.suggestions.search, LEFT)
-    qtbot.waitUntil(lambda: len(dock.suggestions.suggestions) > 0, timeout=10_000)
-    assert dock.suggestions.list.item(0).text() == (
-        "3: Object 1 is lost: its mask jumps onto Object 2 (60%)"
-    )
-    dock.suggestions.list.setCurrentRow(0)
-    qtbot.mouseClick(dock.suggestions.accept, LEFT)
+    search(dock, qtbot)
+    dock.review.list.setCurrentRow(line_of(dock, "Object 1: jumps onto Object 2 in frame 3, 60%"))
+    qtbot.mouseClick(dock.review.accept, LEFT)
     settle()
     assert frames(dock, 1) == [0, 1, 2] and frames(dock, 2) == [0, 1, 2, 3, 4, 5]
 
 
-def two_daughters(dock: Any) -> list[Suggestion]:
+def two_daughters(dock: Any, qtbot: Any) -> list[Suggestion]:
     """Let "track everything" have proposed that 1 divides into 2 and 3, in frame 3."""
     workspace = dock.annotator.workspace
     mask = workspace.masklets.get(1, 3)
@@ -426,21 +440,20 @@ def two_daughters(dock: Any) -> list[Suggestion]:
     dock.annotator.work.add_masks({i: dict.fromkeys((3, 4), half) for i, half in halves.items()})
     workspace.proposed.extend(of_divisions([Division(2, 1, (2, 3), 0.62)]))
     dock.annotator.changed.emit()
+    qtbot.waitUntil(lambda: not dock.reviewing.is_searching, timeout=10_000)
     return list(workspace.proposed)
 
 
 def test_a_division_that_was_proposed_is_accepted_in_one_step(
     dock: Any, cell: Any, settle: Any, qtbot: Any
 ) -> None:
-    proposed = two_daughters(dock)
+    two_daughters(dock, qtbot)
     settle()
-    assert dock.suggestions.suggestions == proposed
-    assert dock.suggestions.list.item(0).text() == (
-        "3: Object 1 divides, Object 2 and Object 3 (62%)"
+    dock.review.list.setCurrentRow(
+        line_of(dock, "Object 1: may divide in frame 3 into Object 2 and Object 3, 62%")
     )
-    dock.suggestions.list.setCurrentRow(0)
     assert dock.annotator.workspace.shown_frame == 3
-    qtbot.mouseClick(dock.suggestions.accept, LEFT)
+    qtbot.mouseClick(dock.review.accept, LEFT)
     settle()
     assert lineage(dock).parents == {2: 1, 3: 1} and frames(dock, 1) == [0, 1, 2]
     assert dock.annotator.workspace.proposed == []
@@ -450,28 +463,30 @@ def test_a_division_that_was_proposed_is_accepted_in_one_step(
     assert dock.told == []
 
 
-def test_a_division_that_was_proposed_is_dismissed_for_good(
+def test_a_division_that_was_proposed_is_rejected_until_that_is_undone(
     dock: Any, cell: Any, settle: Any, qtbot: Any, viewer: ViewerModel
 ) -> None:
-    proposed = two_daughters(dock)
+    (proposed,) = two_daughters(dock, qtbot)
     settle()
-    with qtbot.waitSignal(dock._search.finished, timeout=10_000):
-        qtbot.mouseClick(dock.suggestions.search, LEFT)
-    assert proposed[0] in dock.suggestions.suggestions  # looking for others keeps it
-    dock.suggestions.list.setCurrentRow(dock.suggestions.suggestions.index(proposed[0]))
-    qtbot.mouseClick(dock.suggestions.dismiss, LEFT)
-    settle()
-    assert proposed[0] not in dock.suggestions.suggestions and lineage(dock).parents == {}
+    dock.review.list.setCurrentRow(line_of(dock, "may divide in frame 3"))
+    press(viewer, "Shift-W")
+    qtbot.waitUntil(lambda: not dock.reviewing.is_searching, timeout=10_000)
+    assert proposed not in [item.suggestion for item in dock.review.items]
+    assert lineage(dock).parents == {}
     again = TracksAndNumbers(viewer)  # as if the dock was closed and opened
     qtbot.addWidget(again)
-    assert again.suggestions.suggestions == []
+    search(again, qtbot)
+    assert not [line for line in lines(again) if "divide" in line]
     again.close_dock()
+    assert "rejected" in dock.annotator.work.edit.undo_text
+    dock.annotator.work.edit.undo()
+    qtbot.waitUntil(lambda: any("may divide in frame 3" in line for line in lines(dock)))
 
 
 def test_a_suggestion_is_accepted_in_the_timeline_of_the_other_dock(
     dock: Any, cell: Any, settle: Any, viewer: ViewerModel, qtbot: Any
 ) -> None:
-    two_daughters(dock)
+    two_daughters(dock, qtbot)
     settle()
     other = SegmentAndTrack(viewer)
     qtbot.addWidget(other)
@@ -480,16 +495,57 @@ def test_a_suggestion_is_accepted_in_the_timeline_of_the_other_dock(
     qtbot.waitUntil(lambda: timeline._rows == 3 and (1, 3) in timeline._suggested, timeout=5000)
     menu = timeline.menu_at(timeline.position_of(1, 3))
     accept, _ = menu.actions()
-    assert accept.text() == "Accept: Object 1 divides, Object 2 and Object 3 (62%)"
+    assert accept.text() == (
+        "Accept: Object 1: may divide in frame 3 into Object 2 and Object 3, 62%"
+    )
     accept.trigger()
     settle()
     assert lineage(dock).parents == {2: 1, 3: 1}
-    assert dock.suggestions.suggestions == [] and timeline._suggested == {}
+    assert (1, 3) not in timeline._suggested
     dock.annotator.work.edit.undo()
     settle()
     assert lineage(dock).parents == {}
     other.release()
     assert dock.told == []
+
+
+def test_the_rest_is_accepted_after_a_sample(
+    dock: Any, cell: Any, settle: Any, qtbot: Any, viewer: ViewerModel, tmp_path: Path
+) -> None:
+    workspace = dock.annotator.workspace
+    for key in list(workspace.confidence):
+        workspace.confidence[key] = Confidence(0.95, 9.0)
+    search(dock, qtbot)
+    assert dock.review.items == [] and dock.review.state.text() == "Nothing to check."
+    assert not dock._tracked().is_reviewed(1, 2) and dock._tracked().is_reviewed(1, 0)  # prompted
+    qtbot.mouseClick(dock.review.sample, LEFT)
+    assert [item.place for item in dock.review.items] == [(1, frame) for frame in range(1, 6)]
+    press(viewer, "Shift-W")
+    for _ in range(4):
+        press(viewer, "W")
+    assert dock.review.state.text() == (
+        "1 of 5 masks wrong: error rate 20% (95 % interval 1% to 72%) in 5 masks."
+    )
+    assert not dock._tracked().is_reviewed(1, 2)
+    qtbot.mouseClick(dock.review.rest, LEFT)  # what was found wrong is not accepted
+    assert not dock._tracked().is_reviewed(1, 2)
+    qtbot.mouseClick(dock.review.sample, LEFT)
+    for _ in range(5):
+        press(viewer, "W")
+    qtbot.mouseClick(dock.review.rest, LEFT)
+    assert all(dock._tracked().is_reviewed(1, frame) for frame in range(6))
+    export(tmp_path / "numbers.csv", dock._tracked())
+    for name in ("numbers.csv", "numbers_tracks.csv"):
+        with open(tmp_path / name, newline="", encoding="utf-8") as file:
+            assert {row["reviewed"] for row in csv.DictReader(file)} == {"True"}
+    points = workspace.prompt_with_points()  # a mask that changes has to be reviewed again
+    workspace.go_to(3)
+    points.add((3, 12, 15))
+    settle()
+    assert dock._tracked().is_reviewed(1, 3) and not dock._tracked().is_reviewed(1, 2)
+    dock.annotator.work.edit.undo()
+    settle()
+    assert dock._tracked().is_reviewed(1, 2)
 
 
 def test_a_closed_dock_leaves_the_annotator_and_another_one_goes_on(

@@ -16,14 +16,15 @@ from qtpy.QtCore import QPoint, Qt
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.movie import Calibration, Movie
 from napari_sam2.tracks.lineage import Lineage, Track
-from napari_sam2.tracks.suggestions import Kind, Suggestion
+from napari_sam2.tracks.review_queue import Check, ReviewItem
+from napari_sam2.tracks.suggestions import Kind
 from napari_sam2.tracks.tracked_movie import Tracked
 from napari_sam2.widgets.controls.background_job import Background
 from napari_sam2.widgets.tracks_dock.export_section import ExportSection, with_suffix
 from napari_sam2.widgets.tracks_dock.lineage_section import LineageSection
 from napari_sam2.widgets.tracks_dock.measurements_section import TRACKS, NumbersSection
 from napari_sam2.widgets.tracks_dock.measurements_table import NumbersTable
-from napari_sam2.widgets.tracks_dock.suggestion_list import SuggestionList
+from napari_sam2.widgets.tracks_dock.review_list import ReviewList
 from sam2_torch.masks import SparseMask
 
 SHAPE = (30, 44)
@@ -171,30 +172,34 @@ def test_a_row_leads_to_its_place(qtbot: Any, tracked: Tracked) -> None:
     assert selected.args == [2, 1]
 
 
-def test_suggestions_are_accepted_dismissed_and_not_told_again(qtbot: Any) -> None:
-    found = [
-        Suggestion(3, Kind.DIVISION, (1,), 0.8),
-        Suggestion(5, Kind.EXIT, (2,), 0.9),
-        Suggestion(6, Kind.DOUBLE, (1, 2), 0.7),
+def test_the_queue_goes_on_after_each_decision(qtbot: Any) -> None:
+    items = [
+        ReviewItem(Kind.DIVISION, (3,), (1,), 0.8),
+        ReviewItem(Check.CONFIDENCE, (9, 4, 5), (2,), 0.7),
+        ReviewItem(Kind.DOUBLE, (6,), (1, 2), 0.6),
     ]
-    section = SuggestionList(lambda i: f"Cell {i}")
+    section = ReviewList(lambda i: f"Cell {i}")
     qtbot.addWidget(section)
-    section.show_suggestions(found)
-    assert section.list.item(0).text() == "3: Cell 1 divides (80%)"
+    section.show_items(items)
+    assert section.list.item(0).text() == "Cell 1: may divide in frame 3, 80%"
     assert not section.accept.isEnabled()
     with qtbot.waitSignal(section.shown) as shown:
         section.list.setCurrentRow(1)
-    assert shown.args == [found[1]]
-    qtbot.mouseClick(section.dismiss, LEFT)
-    section.list.setCurrentRow(0)
-    with qtbot.waitSignal(section.accepted) as accepted:
+    assert shown.args == [items[1]]
+    assert not section.reject.isEnabled()  # a check is accepted, or the mask is corrected
+    section.decide(False)
+    assert section.items == items
+    with qtbot.waitSignals([section.decided, section.shown]):
         qtbot.mouseClick(section.accept, LEFT)
-    assert accepted.args == [found[0]]
-    section.show_suggestions(found)
-    assert section.suggestions == [found[2]]
-    section.forget()
-    section.show_suggestions(found)
-    assert len(section.suggestions) == 3
+    assert section.items == [items[0], items[2]] and section.current == items[2]
+    section.show_items([items[2], items[1]])  # found again: the place stays
+    assert section.current == items[2]
+    with qtbot.waitSignal(section.decided) as decided:
+        qtbot.mouseClick(section.reject, LEFT)
+    assert decided.args == [items[2], False]
+    with qtbot.waitSignal(section.fixing) as fixing:
+        qtbot.mouseClick(section.fix, LEFT)
+    assert fixing.args == [items[1]]
 
 
 def test_the_family_is_told_and_what_makes_no_sense_is_off(qtbot: Any) -> None:
