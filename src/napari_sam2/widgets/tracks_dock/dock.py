@@ -177,7 +177,7 @@ class TracksAndNumbers(QWidget):
         annotator.ended.connect(self._later)
         annotator.closed.connect(self.close_dock)
         self._viewer.dims.events.current_step.connect(self._show_place)
-        self._viewer.bind_key(DIVIDE_KEY, self._divide_pressed, overwrite=True)
+        self._viewer.bind_key(DIVIDE_KEY, lambda _: self._here(self.edits.divide), overwrite=True)
         self._keys = KeyBindings(
             self._viewer,
             self,
@@ -251,9 +251,6 @@ class TracksAndNumbers(QWidget):
 
     def _choose_memories(self, remember: bool) -> None:
         self.edits.remember_mother = remember
-
-    def _divide_pressed(self, _: Any) -> None:
-        self._here(self.edits.divide)
 
     def _swap(self, other: int) -> None:
         self._here(lambda current, frame: self.edits.swap(current, other, frame))
