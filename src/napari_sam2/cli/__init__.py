@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 from napari_sam2 import __version__
-from napari_sam2.cli.errors import EXPECTED, FAILED, report
+from napari_sam2.batch.outcomes import EXPECTED
+from napari_sam2.cli.errors import FAILED, report
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,18 +2,21 @@
 
 import argparse
 import csv
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_sam2.api.automatic import AutomaticResult, in_pixels, segment_all, track_all
-from napari_sam2.api.progress import progress_bar
-from napari_sam2.cli.jobs import Job, plan_jobs, print_status, run_all, write_output
+from napari_sam2.batch.jobs import Job
+from napari_sam2.batch.outcomes import Report
+from napari_sam2.cli.jobs import run_jobs, write_output
 from napari_sam2.cli.options import (
+    SEVERAL,
     add_appearance,
     add_input,
     add_model,
     appearance_of,
+    jobs_of,
     load_model,
     read_range,
     resolved_frames,
@@ -25,24 +28,23 @@ from napari_sam2.movies.movie import Calibration, Movie
 from napari_sam2.tracks.tracked_movie import Tracked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sam2_torch import SAM2, EverythingOptions
+    from sam2_torch import EverythingOptions
     from sam2_torch.automatic import TrackOptions
 
 HELP = "segment all objects without prompts, and track them"
 DESCRIPTION = "Segment everything in images, movies or stacks, or track everything."
 
-EPILOG = """\
+EPILOG = (
+    """\
 Without --track every frame is segmented on its own, and objects get new numbers in each.
 With it objects are found in the seed frames, propagated to all others, and keep their number.
 
 Diameters are in the unit of the file's pixel size (for example um), or in pixels if it is
 unknown; the diameter is that of a disc of an object's area.
 
-Several inputs, or a pattern in quotes: -o is a folder that gets one output for each input, named
-like it. Outputs that are there already are skipped.
 """
+    + SEVERAL
+)
 _SCORE_COLUMNS = ("object", "frame", "score")
 _DIVISION_COLUMNS = ("frame", "mother", "daughter1", "daughter2", "score")
 
@@ -149,42 +151,36 @@ def share(text: str) -> float:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run `napari-sam2 auto`."""
-    jobs = plan_jobs(
-        arguments.inputs,
-        None,
-        arguments.output,
-        arguments.overwrite,
-        partial(_tables, arguments=arguments),
-    )
+    jobs = jobs_of(arguments, beside=partial(_tables, arguments=arguments))
     _options(arguments, Calibration())  # wrong ones are found before a model is loaded
     appearance_of(arguments)
-    model = cache(lambda: load_model(arguments))
-    return run_all(jobs, partial(_run_job, arguments=arguments, model=model))
+    return run_jobs(jobs, arguments, find)
 
 
-def _run_job(
-    job: Job, which: str, arguments: argparse.Namespace, model: "Callable[[], SAM2]"
-) -> None:
+def find(job: Job, arguments: argparse.Namespace, report: Report) -> str:
+    """Segment or track everything in one input; return the line about its result."""
     movie = read_movie(job.source, arguments.axes, arguments.channel)
-    check_holds(job.output, movie.layout.label_axes)
+    for output in job.outputs:
+        check_holds(output, movie.layout.label_axes)
     frames = resolved_frames(arguments.frames, movie)
-    print_status(f"{which}{job.source}: {movie}")
+    report.write(f"{job.source}: {movie}")
     options = _options(arguments, movie.calibration)
     look = appearance_of(arguments)
-    network = model()
-    job.output.parent.mkdir(parents=True, exist_ok=True)
+    network = load_model(arguments)
     if arguments.track:
-        with progress_bar() as progress:
+        with report.progress("frame") as progress:
             track_options = _track_options(arguments, options)
             found = track_all(
                 network, movie, track_options, frames=frames, progress=progress, appearance=look
             )
     else:
-        with progress_bar("seed") as progress:
+        with report.progress("seed") as progress:
             found = segment_all(
                 network, movie, options, frames=frames, progress=progress, appearance=look
             )
-    _write(job, movie, found, arguments)
+    _write(job, movie, found, arguments, report)
+    n = len(found.masklets.object_ids) if arguments.track else len(found.scores)
+    return f"{job.named_outputs}: {n} object{'s' * (n != 1)} in {movie.n_frames} frames"
 
 
 def _tables(path: Path, arguments: argparse.Namespace) -> list[Path]:
@@ -193,19 +189,23 @@ def _tables(path: Path, arguments: argparse.Namespace) -> list[Path]:
     return [path.with_name(f"{stem(path)}.{kind}.csv") for kind in kinds]
 
 
-def _write(job: Job, movie: Movie, found: AutomaticResult, arguments: argparse.Namespace) -> None:
-    write_output(job, Tracked.of(movie, found.masklets))
+def _write(
+    job: Job,
+    movie: Movie,
+    found: AutomaticResult,
+    arguments: argparse.Namespace,
+    report: Report,
+) -> None:
+    write_output(job, Tracked.of(movie, found.masklets), report)
     scores = [(i, frame, f"{score:.4f}") for (i, frame), score in found.scores.items()]
     divisions = [(d.frame, d.mother, *d.daughters, f"{d.score:.4f}") for d in found.divisions]
     contents: list[list[tuple[object, ...]]] = [
         [_SCORE_COLUMNS, *scores],
         [_DIVISION_COLUMNS, *divisions],
     ]
-    for table, rows in zip(_tables(job.output, arguments), contents, strict=False):
+    for table, rows in zip(_tables(job.outputs[0], arguments), contents, strict=False):
         with replacing(table) as partial_table, open(partial_table, "w", newline="") as file:
             csv.writer(file).writerows(rows)
-    n = len(found.masklets.object_ids) if arguments.track else len(found.scores)
-    print(f"{job.output}: {n} object{'s' * (n != 1)} in {movie.n_frames} frames", flush=True)
 
 
 def _options(arguments: argparse.Namespace, calibration: Calibration) -> "EverythingOptions":

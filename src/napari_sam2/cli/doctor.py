@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from napari_sam2 import __version__
-from napari_sam2.cli.errors import DONE, EXPECTED, FAILED
+from napari_sam2.batch.outcomes import EXPECTED
+from napari_sam2.cli.errors import DONE, FAILED
 
 if TYPE_CHECKING:
     import torch

@@ -1,18 +1,17 @@
 """`napari-sam2 embed`: image embeddings on disk, before anybody clicks."""
 
 import argparse
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from napari_sam2.api import prompted
-from napari_sam2.api.progress import progress_bar
-from napari_sam2.cli.errors import DONE, EXPECTED, report
-from napari_sam2.cli.jobs import expand_inputs, print_status
+from napari_sam2.batch.items import find_items
+from napari_sam2.batch.jobs import Job
+from napari_sam2.batch.outcomes import Report
+from napari_sam2.cli.jobs import run_jobs
 from napari_sam2.cli.options import (
     add_appearance,
     add_model,
     add_store,
+    add_workers,
     appearance_of,
     channels,
     frame_range,
@@ -21,11 +20,6 @@ from napari_sam2.cli.options import (
     store_of,
 )
 from napari_sam2.io.read import read_movie
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sam2_torch import SAM2, EmbeddingStore
 
 HELP = "compute embeddings of movies ahead of time, so that clicks and runs are faster"
 DESCRIPTION = "Write the image embeddings of movies to disk, or delete them."
@@ -49,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--channel", metavar="C", type=channels, help="which (default: 0)")
     add_appearance(parser)
     add_model(parser)
+    add_workers(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -60,29 +55,20 @@ def run(arguments: argparse.Namespace) -> int:
     assert store is not None, "the option has been given"
     if arguments.clear:
         print(f"{store.folder}: {store.clear() / 1e6:.0f} MB freed")
-    sources = [source for text in arguments.inputs for source in expand_inputs(text)]
-    model, code = cache(lambda: load_model(arguments)), DONE
-    for source in sources:
-        try:
-            _embed(source, arguments, model, store)
-        except EXPECTED as error:  # one that fails does not stop the others
-            if len(sources) == 1:
-                raise
-            code = code or report(error, about=str(source))
-    return code
+    items = [item for text in arguments.inputs for item in find_items(text)]
+    jobs = [Job(item.source, None, (), options=item.options) for item in items]
+    return run_jobs(jobs, arguments, embed)
 
 
-def _embed(
-    source: Path,
-    arguments: argparse.Namespace,
-    model: "Callable[[], SAM2]",
-    store: "EmbeddingStore",
-) -> None:
-    movie = read_movie(source, arguments.axes, arguments.channel)
+def embed(job: Job, arguments: argparse.Namespace, report: Report) -> str:
+    """Write the embeddings of one input; return the line about its result."""
+    store = store_of(arguments)
+    assert store is not None, "the option has been given"
+    movie = read_movie(job.source, arguments.axes, arguments.channel)
     frames = resolved_frames(arguments.frames, movie)
     look = appearance_of(arguments)
-    print_status(f"{source}: {movie}")
-    network = model()
-    with progress_bar() as progress:
+    report.write(f"{job.source}: {movie}")
+    network = load_model(arguments)
+    with report.progress("frame") as progress:
         n = prompted.embed(network, movie, store, frames=frames, progress=progress, appearance=look)
-    print(f"{source}: {n} frame{'s' * (n != 1)} in {store.folder}", flush=True)
+    return f"{job.source}: {n} frame{'s' * (n != 1)} in {store.folder}"

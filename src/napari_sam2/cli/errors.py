@@ -5,9 +5,6 @@ import sys
 DONE, FAILED, WRONG_USE = 0, 1, 2
 """Exit codes."""
 
-EXPECTED = (ValueError, KeyError, RuntimeError, OSError, ImportError, MemoryError)
-"""Errors that are shown as a sentence; others are faults of the program, with a traceback."""
-
 _WRONG_USE = (
     ValueError,
     KeyError,

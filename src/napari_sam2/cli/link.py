@@ -1,32 +1,29 @@
 """`napari-sam2 link`: tracks from a label movie without identities."""
 
 import argparse
-from functools import cache, partial
-from typing import TYPE_CHECKING
 
 from napari_sam2.api.linking import link_labels
-from napari_sam2.api.progress import progress_bar
-from napari_sam2.cli.jobs import Job, plan_jobs, print_status, run_all, write_output
-from napari_sam2.cli.options import add_model, add_output, channels, load_model
+from napari_sam2.batch.jobs import Job
+from napari_sam2.batch.outcomes import Report
+from napari_sam2.cli.jobs import run_jobs, write_output
+from napari_sam2.cli.options import SEVERAL, add_model, add_output, channels, jobs_of, load_model
 from napari_sam2.io.read import read_movie
 from napari_sam2.io.tracks.formats import check_holds, read_tracked
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sam2_torch import SAM2
 
 HELP = "track the objects of a label movie that has no identities"
 DESCRIPTION = "Give the objects of a label movie identities through time."
 
-EPILOG = """\
+EPILOG = (
+    """\
 The network propagates each frame's objects to the next frame, and the labels there that overlap
 best become the same objects; two that replace one are its daughters. Masks are not changed. For
 the output of Cellpose, StarDist and similar programs.
 
-Several inputs, or a pattern in quotes: -o is a folder that gets one output for each input, and
---labels a folder with one file for each, named like it.
+--labels is a folder with one file for each input, named like it, where there are several.
+
 """
+    + SEVERAL
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,27 +41,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run `napari-sam2 link`."""
-    jobs = plan_jobs(arguments.inputs, arguments.labels, arguments.output, arguments.overwrite)
-    model = cache(lambda: load_model(arguments))
-    return run_all(jobs, partial(_run_job, arguments=arguments, model=model))
+    return run_jobs(jobs_of(arguments, arguments.labels), arguments, link)
 
 
-def _run_job(
-    job: Job, which: str, arguments: argparse.Namespace, model: "Callable[[], SAM2]"
-) -> None:
+def link(job: Job, arguments: argparse.Namespace, report: Report) -> str:
+    """Link the labels of one movie; return the line about its result."""
     movie = read_movie(job.source, arguments.axes, arguments.channel)
     assert job.prompts is not None, "plan_jobs was given labels"
     labels = read_tracked(job.prompts, movie)
-    check_holds(job.output, movie.layout.label_axes, labels.masklets.object_ids)
-    print_status(f"{which}{job.source}: {movie}")
-    network = model()
-    job.output.parent.mkdir(parents=True, exist_ok=True)
-    with progress_bar() as progress:
+    for output in job.outputs:
+        check_holds(output, movie.layout.label_axes, labels.masklets.object_ids)
+    report.write(f"{job.source}: {movie}")
+    network = load_model(arguments)
+    with report.progress("frame") as progress:
         divisions = not arguments.no_divisions
         linked = link_labels(network, movie, labels, divisions=divisions, progress=progress)
-    write_output(job, linked)
+    write_output(job, linked, report)
     n, mothers = len(linked.lineage), len(set(linked.lineage.parents.values()))
-    print(
-        f"{job.output}: {n} object{'s' * (n != 1)}, {mothers} division{'s' * (mothers != 1)}",
-        flush=True,
+    return (
+        f"{job.named_outputs}: {n} object{'s' * (n != 1)}, {mothers} division{'s' * (mothers != 1)}"
     )

@@ -2,9 +2,12 @@
 
 import argparse
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
+from napari_sam2.batch.items import parse_channel
+from napari_sam2.batch.jobs import Job, plan_jobs
 from napari_sam2.cli.jobs import print_status
 from napari_sam2.cli.models import download_bar
 from napari_sam2.io.tracks.formats import FORMATS
@@ -13,13 +16,19 @@ from napari_sam2.movies.axes import Channel
 from napari_sam2.movies.movie import Movie
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import torch
 
     from sam2_torch import SAM2, EmbeddingStore
 
 AUTO = "auto"
+SEVERAL = """\
+Several inputs, a pattern in quotes, a plate, a store with several positions, or a job table (a
+.csv with the columns input, and where wanted prompts, channel, model, outputs): -o is a folder that
+gets an output for each input, named like it, and a log of each in its folder logs. Outputs that are
+there already are skipped, so the same command goes on after a stop.
+"""
 _Number = TypeVar("_Number", int, float)
 
 
@@ -47,11 +56,92 @@ def add_input(parser: argparse.ArgumentParser) -> None:
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
-    """Add the options for what is written."""
+    """Add the options for what is written, and for several inputs at once."""
     parser.add_argument(
-        "-o", "--output", metavar="OUT", required=True, help=f"{', '.join(FORMATS)}, or a folder"
+        "-o",
+        "--output",
+        metavar="OUT",
+        action="append",
+        default=[],
+        help=f"{', '.join(FORMATS)}, a folder, or a path with {{name}} for the name of each "
+        "input; may be given several times",
+    )
+    parser.add_argument(
+        "--formats",
+        metavar="F",
+        type=lambda text: text.split(","),
+        default=(),
+        help="formats of the outputs in the folder, for example csv,geff,ome.zarr (default: tif)",
     )
     add_overwrite(parser)
+    add_workers(parser)
+
+
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """Add the options for where several inputs are worked on."""
+    group = parser.add_argument_group(
+        "several inputs at once", "needs: pip install napari-sam2[cluster]"
+    )
+    group.add_argument(
+        "--workers",
+        metavar="N",
+        type=positive,
+        help="processes on this machine; they share its GPUs and cores (default: 1)",
+    )
+    place = group.add_mutually_exclusive_group()
+    place.add_argument(
+        "--scheduler", metavar="ADDRESS", help="a running Dask scheduler: tcp://host:8786"
+    )
+    place.add_argument(
+        "--cluster",
+        metavar="FILE",
+        type=Path,
+        help="start workers on a cluster (SLURM, LSF, PBS, SGE, …) with the settings of a YAML "
+        "file",
+    )
+
+
+def positive(text: str) -> int:
+    """Read a number from 1.
+
+    Parameters
+    ----------
+    text
+        A whole number.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If it is something else.
+    """
+    if not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"expected a number from 1, found {text!r}")
+    return int(text)
+
+
+def jobs_of(
+    arguments: argparse.Namespace,
+    prompts: str | None = None,
+    beside: "Callable[[Path], Sequence[Path]]" = lambda _: (),
+) -> list[Job]:
+    """Plan the jobs of a command.
+
+    Parameters
+    ----------
+    arguments
+        Of the command line.
+    prompts, beside
+        As for `plan_jobs`.
+    """
+    _load.cache_clear()  # of another command in this process
+    return plan_jobs(
+        arguments.inputs,
+        prompts,
+        arguments.output,
+        arguments.overwrite,
+        beside,
+        arguments.formats,
+    )
 
 
 def add_overwrite(parser: argparse.ArgumentParser) -> None:
@@ -141,12 +231,9 @@ def channels(text: str) -> Channel:
         If it is something else.
     """
     try:
-        numbers = tuple(int(number) for number in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"expected a channel, or two or three with commas, for example 2,0,1; found {text!r}"
-        ) from None
-    return numbers if len(numbers) > 1 else numbers[0]
+        return parse_channel(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def resolved_frames(frames: tuple[int, int | None] | None, movie: Movie) -> tuple[int, int] | None:
@@ -173,22 +260,22 @@ def load_model(arguments: argparse.Namespace) -> "SAM2":
     arguments
         Of the command line.
     """
+    names = ("model", "device", "precision", "local_only", "single_images")
+    return _load(*(getattr(arguments, name) for name in names))
+
+
+@lru_cache(maxsize=1)  # for all jobs of a process
+def _load(model: str, device: str, precision: str, local_only: bool, single: bool) -> "SAM2":
     from sam2_torch.checkpoints import loading
 
-    load: Callable[..., SAM2] = loading.load_sam2
-    if arguments.single_images:
-        load = cast("Callable[..., SAM2]", loading.load_model)
-    with download_bar(arguments.model) as progress:
-        model = load(
-            arguments.model,
-            arguments.device,
-            chosen_dtype(arguments.precision),
-            local_only=arguments.local_only,
-            progress=progress,
+    load = cast("Callable[..., SAM2]", loading.load_model if single else loading.load_sam2)
+    with download_bar(model) as progress:
+        loaded = load(
+            model, device, chosen_dtype(precision), local_only=local_only, progress=progress
         )
-    precision = str(model.dtype).removeprefix("torch.")
-    print_status(f"model {arguments.model} on {model.device} in {precision}")
-    return model
+    precision = str(loaded.dtype).removeprefix("torch.")
+    print_status(f"model {model} on {loaded.device} in {precision}")
+    return loaded
 
 
 def chosen_dtype(precision: str) -> "torch.dtype | Literal['fast']":

@@ -3,7 +3,10 @@
 import argparse
 
 from napari_sam2.api import prompted
-from napari_sam2.cli.track import EPILOG, add_files, run_verb
+from napari_sam2.batch.jobs import Job
+from napari_sam2.batch.outcomes import Report
+from napari_sam2.cli.jobs import run_jobs
+from napari_sam2.cli.track import EPILOG, add_files, prompted_jobs, run_verb
 
 __all__ = ["DESCRIPTION", "EPILOG", "HELP", "add_arguments", "run"]
 
@@ -19,4 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run `napari-sam2 segment`."""
-    return run_verb(arguments, prompted.segment)
+    return run_jobs(prompted_jobs(arguments), arguments, segment)
+
+
+def segment(job: Job, arguments: argparse.Namespace, report: Report) -> str:
+    """Segment the prompted objects of one input; return the line about its result."""
+    return run_verb(job, arguments, report, prompted.segment)

@@ -3,18 +3,21 @@
 import argparse
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_sam2.api import prompted
-from napari_sam2.api.progress import progress_bar
-from napari_sam2.cli.jobs import Job, plan_jobs, print_status, run_all, write_output
+from napari_sam2.batch.jobs import Job
+from napari_sam2.batch.outcomes import Report
+from napari_sam2.cli.jobs import run_jobs, write_output
 from napari_sam2.cli.options import (
+    SEVERAL,
     add_appearance,
     add_input,
     add_model,
     add_store,
     appearance_of,
+    jobs_of,
     load_model,
     resolved_frames,
     store_of,
@@ -34,7 +37,8 @@ if TYPE_CHECKING:
 HELP = "track prompted objects through movies or stacks"
 DESCRIPTION = "Track objects through a movie or stack from prompts on any frame."
 
-EPILOG = """\
+EPILOG = (
+    """\
 prompts: a CSV file with the header
   object,frame,kind,y,x,label,y1,x1
   1,0,point,120,85,1,,              label 1: inside, 0: outside
@@ -45,10 +49,11 @@ which each label on a frame is the mask of an object; or a session of the plugin
 prompts are replayed on this movie, with its network and appearance; each option that is
 given replaces that of the session.
 
-Several inputs, or a pattern in quotes: -o is a folder that gets one output for each input, named
-like it. --prompts is then one file for all, or a folder with one file for each, named like it.
-Outputs that are there already are skipped.
+--prompts is one file for all inputs, or a folder with one file for each, named like it.
+
 """
+    + SEVERAL
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_files(parser: argparse.ArgumentParser) -> None:
     """Add the arguments for inputs, prompts, outputs and the network."""
     add_input(parser)
-    parser.add_argument("--prompts", metavar="P", required=True, help="see below")
+    parser.add_argument("--prompts", metavar="P", help="see below")
     add_appearance(parser)
     group = parser.add_argument_group("masks of prompted frames")
     group.add_argument(
@@ -84,43 +89,50 @@ def add_files(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run `napari-sam2 track`."""
+    store_of(arguments)  # a wrong one is found before any work
+    return run_jobs(prompted_jobs(arguments), arguments, track)
+
+
+def prompted_jobs(arguments: argparse.Namespace) -> list[Job]:
+    """Plan the jobs of a command that needs prompts for each input."""
+    jobs = jobs_of(arguments, arguments.prompts)
+    for job in jobs:
+        if job.prompts is None:
+            raise ValueError(
+                f"{job.source}: expected prompts, in --prompts or in the job table, found none"
+            )
+    return jobs
+
+
+def track(job: Job, arguments: argparse.Namespace, report: Report) -> str:
+    """Track the prompted objects of one input; return the line about its result."""
     verb = partial(
         prompted.track,
         direction=arguments.direction,
-        announce=_announce,
+        announce=partial(_announce, report),
         embeddings=store_of(arguments),
     )
-    return run_verb(arguments, verb)
+    return run_verb(job, arguments, report, verb)
 
 
-def run_verb(arguments: argparse.Namespace, verb: Callable[..., Masklets]) -> int:
-    """Run a function of the API that takes prompts on all inputs."""
-    jobs = plan_jobs(arguments.inputs, arguments.prompts, arguments.output, arguments.overwrite)
-    model = lru_cache(maxsize=1)(partial(_load_named, arguments))
-    return run_all(jobs, partial(_run_job, arguments=arguments, verb=verb, model=model))
-
-
-def _run_job(
-    job: Job,
-    which: str,
-    arguments: argparse.Namespace,
-    verb: Callable[..., Masklets],
-    model: "Callable[[str, str], SAM2]",
-) -> None:
+def run_verb(
+    job: Job, arguments: argparse.Namespace, report: Report, verb: Callable[..., Masklets]
+) -> str:
+    """Run a function of the API that takes prompts on one input; return the line about it."""
     movie = read_movie(job.source, arguments.axes, arguments.channel)
-    assert job.prompts is not None, "these commands need prompts"
+    assert job.prompts is not None, "prompted_jobs checks it"
     prompts = read_prompts(job.prompts, movie)
-    few_ids = find_format(job.output).largest_id < LARGEST_ID
-    ids = (each.object_id for each in prompts) if few_ids else ()
-    check_holds(job.output, movie.layout.label_axes, ids)
+    for output in job.outputs:
+        few_ids = find_format(output).largest_id < LARGEST_ID
+        ids = (each.object_id for each in prompts) if few_ids else ()
+        check_holds(output, movie.layout.label_axes, ids)
     frames = resolved_frames(arguments.frames, movie)
     settings = settings_of(job.prompts)
     # channels are those of a layer; here --channel selects them
     look = appearance_of(arguments, replace(Appearance(**settings.appearance), channels=None))
-    print_status(f"{which}{job.source}: {movie}")
-    network = model(settings.model, settings.precision)
-    job.output.parent.mkdir(parents=True, exist_ok=True)
-    with progress_bar() as progress:
+    report.write(f"{job.source}: {movie}")
+    network = _load_named(arguments, settings.model, settings.precision)
+    with report.progress("frame") as progress:
         masklets = verb(
             network,
             movie,
@@ -131,16 +143,16 @@ def _run_job(
             plain=arguments.plain,
             flips=arguments.flips,
         )
-    write_output(job, Tracked.of(movie, masklets))
+    write_output(job, Tracked.of(movie, masklets), report)
     n = len(masklets.object_ids)
-    print(f"{job.output}: {n} object{'s' * (n != 1)} in {movie.n_frames} frames", flush=True)
+    return f"{job.named_outputs}: {n} object{'s' * (n != 1)} in {movie.n_frames} frames"
 
 
-def _announce(estimate: "Estimate") -> None:
-    """Print the estimate of a run."""
-    print_status(str(estimate))
+def _announce(report: Report, estimate: "Estimate") -> None:
+    """Report the estimate of a run."""
+    report.write(str(estimate))
     if estimate.seconds is None:
-        print_status("(for an estimate of the time run `napari-sam2 models speed MODEL` once)")
+        report.write("(for an estimate of the time run `napari-sam2 models speed MODEL` once)")
 
 
 def _load_named(arguments: argparse.Namespace, name: str, precision: str) -> "SAM2":

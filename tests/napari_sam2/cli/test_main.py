@@ -100,7 +100,7 @@ def test_several_inputs(folder, capsys, quick):
     (folder / "out").mkdir()
     (folder / "out" / "b.tif").write_text("finished before")
     assert main(["track", "*.npy", "--prompts", "prompts.csv", "-o", "out"]) == 0
-    assert names(folder / "out") == ["a.tif", "b.tif"]
+    assert names(folder / "out") == ["a.tif", "b.tif", "logs"]
     assert (folder / "out" / "b.tif").read_text() == "finished before"
     assert "b.tif exists: skipped" in capsys.readouterr().err
     assert len(quick) == 1
@@ -110,17 +110,24 @@ def test_a_bad_input_does_not_stop_the_others(folder, capsys):
     np.save("c.npy", PIXELS)
     (folder / "a.tif").write_text("not a tiff")
     code = main(["track", "a.tif", "c.npy", "--prompts", "prompts.csv", "-o", "out"])
-    assert code == 2
-    assert names(folder / "out") == ["c.tif"]
+    assert code == 1
+    assert names(folder / "out") == ["c.tif", "logs"]
     said = capsys.readouterr()
     assert "napari-sam2: a.tif: expected a whole TIFF" in said.err
+    assert "1 of 2 failed:" in said.err
     assert said.out.count("\n") == 1
+    assert names(folder / "out" / "logs") == ["a.tif.log", "c.tif.log"]
+    log = (folder / "out" / "logs" / "a.tif.log").read_text()
+    assert "ERROR ValueError: a.tif: expected a whole TIFF" in log and "Traceback" in log
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ("track no.tif --prompts prompts.csv -o o.tif", "no.tif: expected a file"),
+        ("track movie.tif -o o.tif", "movie.tif: expected prompts, in --prompts or in the job"),
+        ("track movie.tif --prompts prompts.csv", "movie.tif: expected an output, in -o or"),
+        ("track movie.tif --prompts prompts.csv -o o --formats tif,doc", "expected some of .tif"),
         ("track text.tif --prompts prompts.csv -o o.tif", "text.tif: expected a whole TIFF"),
         ("track line.npy --prompts prompts.csv -o o.tif", "line.npy: expected an image (Y, X)"),
         ("track nan.npy --prompts prompts.csv -o o.tif", "nan.npy: expected pixels with numbers"),
@@ -159,7 +166,7 @@ def test_mistakes_get_a_sentence_and_leave_nothing(folder, capsys, arguments, me
     [
         "",
         "trck movie.tif",
-        "track movie.tif -o o.tif",
+        "track movie.tif --prompts p.csv -o o.tif --workers 0",
         "track movie.tif --prompts p.csv -o o.tif --frames 3",
         "track movie.tif --prompts p.csv -o o.tif --direction sideways",
     ],

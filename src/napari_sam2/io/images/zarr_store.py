@@ -193,6 +193,51 @@ def label_images(path: Path) -> list[str]:
     return []
 
 
+def positions(path: Path, every_position: bool = True) -> list[str]:
+    """List the images of a plate, or of a store with several, relative to it, such as A/1/0.
+
+    Parameters
+    ----------
+    path
+        A folder, or anything else.
+    every_position
+        Whether the images of a store that is no plate count.
+
+    Returns
+    -------
+    Nothing if it is neither.
+
+    Raises
+    ------
+    ValueError
+        If a well that the plate names is not there.
+    """
+    if not is_zarr(path):
+        return []
+    node = open_node(path)
+    wells = (ome_attributes(dict(node.attrs)).get("plate") or {}).get("wells") or []
+    found = []
+    for well in wells:
+        group = node.get(well["path"])
+        if group is None:
+            raise ValueError(
+                f"{path.name}: expected the well {well['path']} that the plate names, found none; "
+                "the store is incomplete, copy it again"
+            )
+        images = (ome_attributes(dict(group.attrs)).get("well") or {}).get("images") or []
+        found += [f"{well['path']}/{image['path']}" for image in images]
+    if found or not every_position or ome_attributes(dict(node.attrs)).get("multiscales"):
+        return found
+    series = sorted((name for name in _groups(node) if name.isdigit()), key=int)
+    return series if len(series) > 1 and _FIRST_SERIES in series else []
+
+
+def _groups(node: Any) -> list[str]:
+    import zarr
+
+    return [name for name, _ in node.groups()] if isinstance(node, zarr.Group) else []
+
+
 def _find_image(
     path: Path, node: Any, axes: str | None
 ) -> "tuple[zarr.Group | None, Multiscale | None]":

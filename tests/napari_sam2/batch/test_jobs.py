@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_sam2.cli.jobs import plan_jobs
+from napari_sam2.batch.jobs import plan_jobs
 from napari_sam2.io.outputs import SIGNATURE
 
 
@@ -18,9 +18,8 @@ def folder(tmp_path, monkeypatch):
 
 
 def planned(inputs, prompts, output):
-    return [
-        (str(j.source), str(j.prompts), str(j.output)) for j in plan_jobs(inputs, prompts, output)
-    ]
+    jobs = plan_jobs(inputs, prompts, [output])
+    return [(str(job.source), str(job.prompts), str(job.outputs[0])) for job in jobs]
 
 
 def test_one_file():
@@ -30,10 +29,10 @@ def test_one_file():
 def test_a_file_of_others_is_replaced_only_if_that_is_asked_for():
     Path("out.tif").write_text("raw data")
     with pytest.raises(FileExistsError, match=r"out\.tif: expected nothing, or a file that"):
-        plan_jobs(["m2.tif"], "all.csv", "out.tif")
-    assert not plan_jobs(["m2.tif"], "all.csv", "out.tif", overwrite=True)[0].finished
+        plan_jobs(["m2.tif"], "all.csv", ["out.tif"])
+    assert not plan_jobs(["m2.tif"], "all.csv", ["out.tif"], overwrite=True)[0].finished
     Path("out.tif").write_text(SIGNATURE)
-    assert not plan_jobs(["m2.tif"], "all.csv", "out.tif")[0].finished
+    assert not plan_jobs(["m2.tif"], "all.csv", ["out.tif"])[0].finished
 
 
 def test_a_pattern_is_in_natural_order():
@@ -65,9 +64,9 @@ def test_one_file_into_a_folder(output):
 def test_finished_outputs_are_marked():
     Path("out").mkdir()
     Path("out/m10.tif").write_text("done")
-    jobs = plan_jobs(["m*.tif"], "all.csv", "out")
+    jobs = plan_jobs(["m*.tif"], "all.csv", ["out"])
     assert [job.finished for job in jobs] == [False, True]
-    jobs = plan_jobs(["m*.tif"], "all.csv", "out", overwrite=True)
+    jobs = plan_jobs(["m*.tif"], "all.csv", ["out"], overwrite=True)
     assert [job.finished for job in jobs] == [False, False]
 
 
@@ -94,4 +93,4 @@ def test_a_name_with_brackets_is_a_file():
 )
 def test_what_does_not_fit_is_said(inputs, prompts, output, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
-        plan_jobs(inputs, prompts, output)
+        plan_jobs(inputs, prompts, [output])
