@@ -5,7 +5,7 @@ Notes
 Paper, section 4 "Memory bank".
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from sam2_torch.memory.frame_memory import FrameMemory
@@ -80,6 +80,14 @@ class MemoryBank:
             self.prompted[frame] = memory
             self.tracked.pop(frame, None)
         self.pending.clear()
+
+    def drop_tracked(self, is_old: Callable[[int], bool], reach: int) -> None:
+        """Drop unpacked frames that are old and farther than `reach` from all prompted ones."""
+        prompted = self.prompted_frames()
+        for frame in filter(is_old, self.tracked.unpacked):
+            if all(abs(frame - other) > reach for other in prompted):
+                del self.tracked[frame]
+                self.directions.pop(frame, None)
 
     def copy(self) -> "MemoryBank":
         """Return a bank with the same memories, pending prompts committed.

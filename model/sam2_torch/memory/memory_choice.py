@@ -1,6 +1,6 @@
 """Which memories of an object count on a frame, and which may leave the device."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sam2_torch.memory.memory_bank import MemoryBank
 from sam2_torch.memory.selection import (
@@ -23,10 +23,14 @@ class RecentFrames:
         Length of the movie.
     max_prompted
         How many prompted frames to attend to, the nearest; None for all.
+    correctable
+        Whether all frames are kept for corrections; else only those that a propagation from the
+        prompted frames attends to. Of stacks all are kept.
     """
 
     n_frames: int
     max_prompted: int | None
+    correctable: bool = field(default=True, kw_only=True)
 
     @property
     def reach(self) -> int:
@@ -42,6 +46,8 @@ class RecentFrames:
 
     def release(self, bank: MemoryBank, frame: int) -> None:
         """Drop from the device what is no longer recent at a frame, and pack what is older."""
+        if not self.correctable:
+            bank.drop_tracked(lambda other: abs(other - frame) > self.reach, self.reach)
         for other, memory in {**bank.inherited, **bank.tracked.unpacked}.items():
             if abs(other - frame) > RECENT_MEMORIES:
                 memory.leave_device()

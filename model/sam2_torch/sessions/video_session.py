@@ -93,6 +93,9 @@ class VideoSession:
     flips
         Whether to average over mirrored frames where an object is prompted and has no memory;
         such a frame is encoded four times then. By default on GPUs.
+    correctable
+        Whether frames once propagated can be corrected. Without, what no propagation from the
+        prompted frames attends to is dropped, and long movies take no memory for it.
 
     Raises
     ------
@@ -122,6 +125,7 @@ class VideoSession:
         graphs: bool = True,
         plain: bool = False,
         flips: bool | None = None,
+        correctable: bool = True,
     ) -> None:
         if not isinstance(model, SAM2):
             raise ValueError(
@@ -143,7 +147,7 @@ class VideoSession:
                 f"found {n_planes}"
             )
         steps, objects = self.embeddings.steps, PromptedObjects()
-        choice = RecentFrames(n, max_prompted)
+        choice = RecentFrames(n, max_prompted, correctable=correctable)
         if n_planes is not None:
             choice = RecentPlanes(n, max_prompted, n_planes)
         flips = averages_flips(model.device, plain, flips)

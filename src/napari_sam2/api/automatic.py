@@ -124,7 +124,7 @@ def track_all(
             f"{movie.n_planes} planes; save one time point or one plane as a file of its own"
         )
     part = MoviePart(movie, first, stop)
-    session = open_session(model, part, appearance)
+    session = open_session(model, part, appearance, correctable=False)
     tracking = TrackEverything(session, appearance.show(part).frames, options)
     result = AutomaticResult(Masklets(movie.n_frames, movie.frame_shape))
     for step in tracking.run():

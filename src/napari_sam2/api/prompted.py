@@ -81,8 +81,10 @@ def track(  # noqa: PLR0913  # what a user may choose, by name
     span = movie.frame_span(frames)
     masklets = Masklets(movie.n_frames, movie.frame_shape)
     inside = list(_within(span, prompts))
-    kept = _cache_bytes(movie, inside)
-    session = open_session(model, movie, appearance, embeddings, kept, plain=plain, flips=flips)
+    options = _cache_options(movie, inside) | {"plain": plain, "flips": flips}
+    session = open_session(
+        model, movie, appearance, embeddings=embeddings, correctable=False, **options
+    )
     given = set()
     for prompted in inside:
         key = prompted.object_id, prompted.frame
@@ -99,8 +101,8 @@ def track(  # noqa: PLR0913  # what a user may choose, by name
     return masklets
 
 
-def _cache_bytes(movie: Movie, prompts: Sequence[ObjectPrompts]) -> int | None:
-    """Return how many bytes of embeddings to keep; None for the default.
+def _cache_options(movie: Movie, prompts: Sequence[ObjectPrompts]) -> dict[str, Any]:
+    """Choose how many bytes of embeddings to keep; empty for the default.
 
     From prompts on one frame each frame is reached once: none is needed again. A GPU encodes
     many frames at once, which must find room.
@@ -108,7 +110,7 @@ def _cache_bytes(movie: Movie, prompts: Sequence[ObjectPrompts]) -> int | None:
     import torch
 
     is_once = movie.n_planes == 1 and len({prompted.frame for prompted in prompts}) == 1
-    return ONCE_BYTES if is_once and not torch.cuda.is_available() else None
+    return {"cache_bytes": ONCE_BYTES} if is_once and not torch.cuda.is_available() else {}
 
 
 def estimate_run(
@@ -207,7 +209,7 @@ def embed(
             f"embeddings ahead of time: expected frames that are seen whole, found {movie} seen in "
             "windows, which depend on the objects; --resolution whole sees it whole"
         )
-    session = open_session(model, movie, appearance, embeddings)
+    session = open_session(model, movie, appearance, embeddings=embeddings)
     for done, _ in enumerate(session.embed((first, stop)), start=1):
         progress(done, stop - first)
     return stop - first

@@ -8,7 +8,7 @@ import numpy as np
 from napari_sam2.io.files import suffix
 from napari_sam2.io.images.image_files import LOSSY, PICTURES, read_folder, read_picture
 from napari_sam2.io.images.microscopes import MICROSCOPES, is_microscope_file, read_microscope
-from napari_sam2.io.images.tiff import read_tiff, stated_axes
+from napari_sam2.io.images.tiff import COMPANION, read_tiff, stated_axes
 from napari_sam2.io.images.videos import VIDEOS, read_video
 from napari_sam2.io.images.zarr_store import is_zarr, label_images, read_zarr
 from napari_sam2.io.prompts.label_prompts import prompts_from_labels
@@ -56,6 +56,7 @@ _READERS: dict[str, _Reader] = {
     ".tiff": read_tiff,
     ".ome.tif": read_tiff,
     ".ome.tiff": read_tiff,
+    COMPANION: read_tiff,
     ".npy": read_npy,
     **dict.fromkeys(PICTURES, read_picture),
     **dict.fromkeys(VIDEOS, read_video),

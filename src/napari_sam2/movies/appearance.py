@@ -17,7 +17,7 @@ from sam2_torch.inputs.frames import (
 )
 
 if TYPE_CHECKING:
-    from sam2_torch import SAM2, EmbeddingStore, VideoSession
+    from sam2_torch import SAM2, VideoSession
 
 Resolution: TypeAlias = float | Literal["auto", "whole"]
 LARGE_PX = 2048  # rows or columns, beyond which frames are seen in windows
@@ -242,9 +242,7 @@ def open_session(
     model: "SAM2",
     frames: MovieFrames,
     appearance: Appearance | None = None,
-    embeddings: "EmbeddingStore | None" = None,
-    cache_bytes: int | None = None,
-    **masks: Any,
+    **options: Any,
 ) -> "VideoSession":
     """Create the session that fits a movie: of frames, of the planes of a stack, or of stacks.
 
@@ -256,21 +254,13 @@ def open_session(
         The movie; read when needed.
     appearance
         What the network sees of it; the usual by default.
-    embeddings
-        Where image embeddings are kept on disk; nowhere by default.
-    cache_bytes
-        How many bytes of them are kept in memory; as `VideoSession` by default.
-    masks
-        `plain` and `flips` of `VideoSession`.
+    **options
+        Of `VideoSession`.
     """
     from sam2_torch import Depth, VideoSession
 
     shown = (appearance or Appearance()).show(frames)
-    options = shown.options | masks
-    if embeddings is not None:
-        options["embeddings"] = embeddings
-    if cache_bytes is not None:
-        options["cache_bytes"] = cache_bytes
+    options |= shown.options
     n_planes, step = getattr(frames, "n_planes", 1), getattr(frames, "plane_step_px", None)
     if n_planes > 1:
         options["depth"] = Depth(n_planes, step)

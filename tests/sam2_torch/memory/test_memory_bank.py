@@ -96,3 +96,18 @@ def test_masks_agree(rows, agree):
     assert masks_agree(memory(), memory(rows=rows)) is agree
     assert masks_agree(memory(rows=slice(0, 0)), memory(rows=slice(0, 0)))
     assert not masks_agree(None, memory())
+
+
+def test_a_bank_that_is_not_corrected_keeps_only_what_a_propagation_attends_to():
+    choice = RecentFrames(200, None, correctable=False)
+    bank = bank_with([20, 60])
+    for frame in range(21, 120):
+        if frame != 60:
+            bank.tracked[frame], bank.directions[frame] = memory(), "forward"
+            choice.release(bank, frame)
+    near = {*range(21, 36), *range(45, 60), *range(61, 76), *range(104, 120)}
+    assert set(bank.tracked) == set(bank.directions) == near
+    # backward from the first prompted frame: it attends to the same as if all were there
+    full = bank_with([20, 60], [f for f in range(21, 120) if f != 60])
+    assert choice.select(bank, 19, "backward") == choice.select(full, 19, "backward")
+    assert choice.select(bank, 120, "forward") == choice.select(full, 120, "forward")

@@ -21,6 +21,8 @@ from napari_sam2.io.images.tiff_checks import (
     check_codec,
     check_planes,
     damaged,
+    files_of_set,
+    master_of_set,
     unreadable,
 )
 from napari_sam2.io.outputs import SIGNATURE
@@ -28,6 +30,9 @@ from napari_sam2.movies.axes import AXES, Channel
 from napari_sam2.movies.movie import ArraySource, Calibration, Movie
 
 _LOG = logging.getLogger(__name__)
+COMPANION = ".ome"
+"""Suffix of a file with the metadata of an OME-TIFF set: name.companion.ome."""
+
 _BIG = 2**32 - 2**25  # classic TIFF holds 4 GiB; some room for the tags
 
 
@@ -165,7 +170,7 @@ def read_tiff(path: Path, axes: str | None = None, channel: Channel | None = Non
         is not installed, or its axes do not fit.
     """
     try:
-        with tifffile.TiffFile(path) as tif:
+        with _open(path) as tif:
             check_chain(path, tif)
             check_planes(path, tif)
             letters, (source, *coarser) = _arrays(path, tif, axes)
@@ -179,8 +184,34 @@ def read_tiff(path: Path, axes: str | None = None, channel: Channel | None = Non
 
 def stated_axes(path: Path) -> str:
     """Return the axes of the first series as tifffile reads them, for example QYX."""
-    with tifffile.TiffFile(path) as tif:
+    with _open(path) as tif:
         return str(tif.series[0].axes)
+
+
+def _open(path: Path) -> tifffile.TiffFile:
+    """Open a file; one of an OME-TIFF set without metadata of its own, with those of the set."""
+    if suffix(path) == COMPANION:
+        xml = path.read_text("utf-8-sig")
+        there = [path.parent / name for name in files_of_set(xml) if (path.parent / name).is_file()]
+        if not there:
+            raise ValueError(f"{path.name}: expected the TIFFs that it describes, found none")
+        return tifffile.TiffFile(there[0], omexml=xml)
+    tif = tifffile.TiffFile(path)
+    name = master_of_set(tif)
+    if not name:
+        return tif
+    master = path.parent / name
+    if not master.is_file():
+        _LOG.warning(
+            "%s: only this file of a set is read: %s, which describes the set, is not there",
+            path.name,
+            name,
+        )
+        return tif
+    tif.close()
+    if suffix(master).endswith((".tif", ".tiff")):
+        return tifffile.TiffFile(master)
+    return tifffile.TiffFile(path, omexml=master.read_text("utf-8-sig"))
 
 
 def _arrays(

@@ -72,7 +72,8 @@ def check_planes(path: Path, tif: tifffile.TiffFile) -> None:
         )
     missing = [number for number, page in enumerate(planes) if page is None]
     if missing:
-        files = _missing_files(path, tif.ome_metadata or "")
+        names = files_of_set(tif.ome_metadata)
+        files = [name for name in names if not (path.parent / name).is_file()]
         _LOG.warning(
             "%s: %d of %d planes are missing and are read as black: %s%s",
             path.name,
@@ -94,9 +95,12 @@ def check_planes(path: Path, tif: tifffile.TiffFile) -> None:
 def _check_size(path: Path, tif: tifffile.TiffFile) -> None:
     """Check that OME-XML describes no more planes than there can be: tifffile lists them all."""
     try:
-        pixels = ElementTree.fromstring(tif.ome_metadata or "<OME/>").find(".//{*}Pixels")
-        sizes = [1 if pixels is None else int(pixels.get(f"Size{axis}", 1)) for axis in "TZC"]
-    except (ElementTree.ParseError, ValueError):
+        sizes = [
+            int(pixels.get(f"Size{axis}", 1))
+            for pixels in _elements(tif.ome_metadata, "Pixels")[:1]
+            for axis in "TZC"
+        ]
+    except ValueError:
         return
     if math.prod(sizes) > max(_MOST_PLANES, 1000 * len(tif.pages)):
         raise ValueError(
@@ -119,14 +123,23 @@ def _n_tags(tif: tifffile.TiffFile, offset: int) -> int:
     return int(struct.unpack(tif.tiff.tagnoformat, content)[0])
 
 
-def _missing_files(path: Path, xml: str) -> list[str]:
-    """Return the files of an OME-TIFF set that are missing."""
+def files_of_set(xml: str | None) -> list[str]:
+    """Return the names of the files that OME-XML describes, sorted."""
+    return sorted({uuid.get("FileName", "") for uuid in _elements(xml, "UUID")} - {""})
+
+
+def master_of_set(tif: tifffile.TiffFile) -> str:
+    """Return the name of the file with the metadata of an OME-TIFF set; empty for its own."""
+    found = [each.get("MetadataFile", "") for each in _elements(tif.ome_metadata, "BinaryOnly")]
+    return Path(found[0]).name if found else ""
+
+
+def _elements(xml: str | None, name: str) -> list[ElementTree.Element]:
+    """Return the elements of OME-XML with a name; none of damaged XML."""
     try:
-        uuids = ElementTree.fromstring(xml).findall(".//{*}UUID") if xml else []
+        return ElementTree.fromstring(xml).findall(f".//{{*}}{name}") if xml else []
     except ElementTree.ParseError:
         return []
-    names = sorted({uuid.get("FileName", "") for uuid in uuids} - {""})
-    return [name for name in names if not (path.parent / name).is_file()]
 
 
 def check_bytes(path: Path, pages: list[Any]) -> None:

@@ -130,7 +130,8 @@ def open_image(path: Path, axes: str | None = None) -> ZarrImage:
             "the store is incomplete, copy it again"
         ) from error
     if group is None or "image-label" not in ome_attributes(dict(group.attrs)):
-        _check_chunks(path, arrays[0])
+        for array in arrays:
+            _check_chunks(path, array)
     levels = tuple(Chunks(path, array) for array in arrays)
     if image is None:
         return ZarrImage(levels, _dimension_names(arrays[0]))
@@ -264,6 +265,9 @@ def _only_array(path: Path, group: "zarr.Group") -> tuple[str, ...]:
     """Return the one array of a group that can be an image; coordinates have a single axis."""
     names = sorted(name for name, array in group.arrays() if array.ndim > 1)
     if len(names) == 1:
+        others = sorted(name for name, _ in group.groups())
+        if others:
+            _LOG.warning("%s: %s is read, without %s", path.name, names[0], listed(others))
         return (names[0],)
     raise ValueError(
         f"{path.name}: expected an OME-Zarr image or one array, found " + _found(group)
@@ -334,8 +338,9 @@ def _check_chunks(path: Path, array: "zarr.Array[Any]") -> None:
         )
     if missing:
         _LOG.warning(
-            "%s: %d of %d chunks are missing; their pixels are read as %s",
+            "%s%s: %d of %d chunks are missing; their pixels are read as %s",
             path.name,
+            f"/{array.path}" if array.path else "",
             missing,
             len(places),
             array.fill_value,

@@ -165,7 +165,7 @@ def _write_masks(folder: Path, tracked: Tracked, parts: _Parts, progress: Progre
 
 def _read_table(path: Path) -> Lineage:
     tracks = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, line in enumerate(path.read_text("utf-8-sig").splitlines(), start=1):
         if not line.strip():
             continue
         try:

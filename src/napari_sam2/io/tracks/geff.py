@@ -183,27 +183,39 @@ def _masks_of_labels(
     path: Path, graph: Any, axes: str, ids: list[int], frames: NDArray[np.int64]
 ) -> tuple[Masklets, str, int]:
     """Read the masks out of the label image that a graph of another program names."""
-    related = [r for r in graph["metadata"].related_objects or () if r.type == "labels"]
-    prop = graph["node_props"].get(related[0].node_prop) if related else None
+    known = [r.model_dump() for r in graph["metadata"].related_objects or ()]
+    related: dict[str, Any] = next((r for r in known if r["type"] == "labels"), {})
+    # label_prop: its name before version 1.2.1
+    prop = graph["node_props"].get(related.get("node_prop") or related.get("label_prop"))
     if prop is None:
         raise ValueError(
             f"{path.name}: expected masks, as napari-sam2 writes them or in a label image that the "
             "GEFF names (related_objects, with node_prop), found a graph without; open its label "
             "image instead"
         )
-    labels = read_zarr((path / related[0].path).resolve())
-    layout = labels.layout
-    masklets = Masklets(labels.n_frames, labels.frame_shape)
-    nodes: dict[int, dict[int, int]] = {}
-    for frame, value, object_id in zip(frames, prop["values"], ids, strict=True):
-        nodes.setdefault(int(frame), {})[int(value)] = object_id
-    for time, by_label in nodes.items():
-        for plane in range(layout.n_planes):
-            frame = time * layout.n_planes + plane
-            for value, mask in masks_of_labels(labels[frame]).items():
-                if value in by_label:
-                    masklets.set(by_label[value], frame, mask)
-    return masklets, layout.label_axes, layout.n_planes
+    labels = read_zarr((path / related["path"]).resolve())
+    n_planes = labels.layout.n_planes
+    n_times = labels.n_frames // n_planes
+    if len(frames) and frames.max() >= n_times:
+        raise ValueError(
+            f"{path.name}: expected nodes in the {n_times} time points of its label image "
+            f"{related['path']}, found one in {frames.max()}; the image is incomplete"
+        )
+    missing = np.zeros(len(ids), bool) if prop["missing"] is None else prop["missing"]
+    rows = zip(frames.tolist(), prop["values"].tolist(), missing, ids, strict=True)
+    nodes = {(frame, int(value)): i for frame, value, gone, i in rows if not gone}
+    masklets, seen = Masklets(labels.n_frames, labels.frame_shape), set[tuple[int, int]]()
+    for frame in range(labels.n_frames):
+        for value, mask in masks_of_labels(labels[frame]).items():
+            place = frame // n_planes, value
+            seen.add(place)
+            if place in nodes:
+                masklets.set(nodes[place], frame, mask)
+    n_empty, n_left_out = len(ids) - len(seen & nodes.keys()), len(seen - nodes.keys())
+    if n_empty or n_left_out:
+        about = "%s: %d of %d nodes have no pixels, and %d labels of the image have no node"
+        _LOG.warning(f"{about}; they are left out", path.name, n_empty, len(ids), n_left_out)
+    return masklets, labels.layout.label_axes, n_planes
 
 
 def _nodes(tracked: Tracked) -> list[_Node]:

@@ -3,6 +3,7 @@ import pytest
 import tifffile
 
 from napari_sam2.io.images.tiff import read_tiff, write_tiff
+from napari_sam2.io.read import read_movie
 from napari_sam2.movies.movie import Calibration
 
 PIXELS = np.random.default_rng(0).integers(0, 4000, (6, 48, 64)).astype(np.uint16)
@@ -316,6 +317,30 @@ def test_missing_files_of_an_ome_tiff_are_named(tmp_path, caplog):
     np.testing.assert_array_equal(frames_of(read_tiff(path))[:3], PIXELS[:3])
     assert "3 of 6 planes are missing" in caplog.text
     assert "3, 4, 5 (part1.ome.tif is not there)" in caplog.text
+
+
+def test_a_set_with_a_companion_file_is_read_from_each_of_its_files(tmp_path, caplog):
+    data = "".join(
+        f'<TiffData FirstT="{t}" IFD="0"><UUID FileName="t{t}.ome.tif">u:{t}</UUID></TiffData>'
+        for t in range(3)
+    )
+    space = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
+    companion = tmp_path / "set.companion.ome"
+    companion.write_text(
+        f'<OME xmlns="{space}"><Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" '
+        'Type="uint16" SizeX="64" SizeY="48" SizeC="1" SizeZ="1" SizeT="3" PhysicalSizeX="0.5" '
+        f'PhysicalSizeY="0.25"><Channel ID="Channel:0:0"/>{data}</Pixels></Image></OME>'
+    )
+    only = f'<OME xmlns="{space}"><BinaryOnly MetadataFile="{companion.name}" UUID="u:9"/></OME>'
+    for t in range(3):
+        tifffile.imwrite(tmp_path / f"t{t}.ome.tif", PIXELS[t], description=only, metadata=None)
+    for path in (companion, tmp_path / "t1.ome.tif"):
+        movie = read_movie(path)
+        np.testing.assert_array_equal(frames_of(movie), PIXELS[:3])
+        assert movie.calibration.pixel_size_yx == (0.25, 0.5)
+    companion.unlink()
+    np.testing.assert_array_equal(frames_of(read_movie(tmp_path / "t1.ome.tif")), PIXELS[1:2])
+    assert "only this file of a set is read: set.companion.ome" in caplog.text
 
 
 def test_the_first_of_several_images_is_read_and_the_others_are_named(tmp_path, caplog):

@@ -46,9 +46,12 @@ def test_a_plain_array(tmp_path, zarr_format):
     np.testing.assert_array_equal(read_movie(tmp_path / "a.zarr", "ZYX")[3], array[3])
 
 
-def test_a_group_with_one_array(tmp_path):
-    zarr.open_group(tmp_path / "a.zarr", mode="w").create_array("x", data=pixels((5, 40, 60)))
+def test_a_group_with_one_array(tmp_path, caplog):
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w")
+    group.create_array("x", data=pixels((5, 40, 60)))
+    group.create_group("tracks")
     assert read_movie(tmp_path / "a.zarr").n_frames == 5
+    assert "a.zarr: x is read, without tracks" in caplog.text
     assert read_movie(tmp_path / "a.zarr" / "x").n_frames == 5
 
 
@@ -191,6 +194,17 @@ def test_missing_chunks_are_said(tmp_path, caplog):
         ValueError, match=r"expected chunks with names such as c/0/0/0, .* found none"
     ):
         read_movie(tmp_path / "a.zarr")
+
+
+def test_a_level_without_chunks_is_said(tmp_path):
+    group = zarr.open_group(tmp_path / "a.ome.zarr", mode="w", zarr_format=2)
+    group.create_array("0", data=pixels((2, 40, 60)) + 1)
+    group.create_array("1", shape=(2, 20, 30), dtype="u2")
+    axes = [{"name": name} for name in "tyx"]
+    datasets = [{"path": "0"}, {"path": "1"}]
+    group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": datasets}]
+    with pytest.raises(ValueError, match=r"a\.ome\.zarr: expected chunks .* found none"):
+        read_movie(tmp_path / "a.ome.zarr")
 
 
 def test_chunks_with_another_separator_are_said(tmp_path):

@@ -146,7 +146,7 @@ def write_truth(folder: Path, table: str, images: dict[int, np.ndarray]) -> Path
     folder.mkdir()
     for frame, image in images.items():
         tifffile.imwrite(folder / f"man_track{frame:03}.tif", image, photometric="minisblack")
-    (folder / "man_track.txt").write_text(table)
+    (folder / "man_track.txt").write_text(table, "utf-8-sig")  # as Windows programs do
     return folder
 
 

@@ -162,7 +162,9 @@ def test_without_our_own_metadata_frames_keep_their_size(
     assert "the size of the frames is not in the file; 12 x 14 pixels hold all" in caplog.text
 
 
-def test_a_graph_of_other_programs_is_read_with_its_label_image(tmp_path: Path) -> None:
+def test_a_graph_of_other_programs_is_read_with_its_label_image(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     labels = np.zeros((3, *SHAPE), np.uint16)
     graph = networkx.DiGraph()
     for frame in range(3):
@@ -183,6 +185,16 @@ def test_a_graph_of_other_programs_is_read_with_its_label_image(tmp_path: Path) 
     read = read_tracked(save(graph, store / "graph", metadata=metadata))
     assert read.lineage == Lineage([Track(1, 0, 2)])
     np.testing.assert_array_equal(read.labels(2) > 0, labels[2] > 0)
+    named = {"type": "labels", "path": "../segmentation", "label_prop": "label"}  # until 1.2
+    metadata.related_objects[0] = type(metadata.related_objects[0])(**named)
+    graph.nodes[2]["label"] = 7
+    read = read_tracked(save(graph, store / "old", metadata=metadata))
+    assert read.masklets.frames(1) == (0, 1)
+    assert "1 of 3 nodes have no pixels, and 1 labels of the image have no node" in caplog.text
+    graph.add_edge(2, 3)
+    graph.add_node(3, t=3, y=3.0, x=5.0, label=43)
+    with pytest.raises(ValueError, match=r"expected nodes in the 3 time points .* found one in 3"):
+        read_tracked(save(graph, store / "longer", metadata=metadata))
     del metadata.related_objects[0]
     with pytest.raises(ValueError, match=r"expected masks, .* found a graph without"):
         read_tracked(save(graph, tmp_path / "none.geff", metadata=metadata))
