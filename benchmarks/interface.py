@@ -34,7 +34,7 @@ from qtpy.QtWidgets import QApplication
 from napari_sam2.masks.masklets import Confidence
 from napari_sam2.sample_data import sample_dividing_nuclei
 from napari_sam2.widgets.annotator.propagation import GATHER_MS
-from napari_sam2.widgets.segment_dock.dock import SegmentAndTrack
+from napari_sam2.widgets.dock.dock import Sam2Dock
 from sam2_torch.masks import SparseMask
 
 NUCLEI = ((25, 110), (109, 20), (87, 195), (154, 193))
@@ -54,7 +54,7 @@ def measure_napari(viewer: Any) -> dict[str, Any]:
     return watchdog.end()
 
 
-def measure_clicks(dock: SegmentAndTrack, viewer: Any) -> dict[str, float]:
+def measure_clicks(dock: Sam2Dock, viewer: Any) -> dict[str, float]:
     """Click on nuclei with the mouse, and wait until their masks are drawn."""
     canvas = viewer.window._qt_viewer.canvas.native
     shown: list[float] = []
@@ -89,7 +89,7 @@ def measure_clicks(dock: SegmentAndTrack, viewer: Any) -> dict[str, float]:
     }
 
 
-def measure_propagation(dock: SegmentAndTrack, per_object: bool) -> dict[str, Any]:
+def measure_propagation(dock: Sam2Dock, per_object: bool) -> dict[str, Any]:
     """Propagate, and watch the event loop."""
     dock.annotator.work.set_per_object(per_object)
     dock.propagation.range.setValue((0, N_FRAMES - 1))
@@ -109,7 +109,7 @@ def measure_scrub(n_objects: int, n_frames: int, side_px: int) -> dict[str, Any]
         frames = np.broadcast_to(movie[0], (n_frames, side_px, side_px))
         viewer.add_image(frames, name="movie")
         viewer.dims.set_point(0, 0)
-        dock = SegmentAndTrack(viewer)
+        dock = Sam2Dock(viewer)
         viewer.window.add_dock_widget(dock, name="Segment and track")
         workspace = dock.annotator.workspace
         assert workspace is not None
@@ -117,7 +117,7 @@ def measure_scrub(n_objects: int, n_frames: int, side_px: int) -> dict[str, Any]
         dock.annotator.work.set_per_object(False)
         begin = time.perf_counter()
         dock.annotator.changed.emit()
-        wait(lambda: dock.review.is_up_to_date, 120)
+        wait(lambda: dock.segment.review.is_up_to_date, 120)
         read_s = time.perf_counter() - begin
         watchdog = EventLoopWatchdog()
         canvas = viewer.window._qt_viewer.canvas.native
@@ -136,7 +136,7 @@ def measure_scrub(n_objects: int, n_frames: int, side_px: int) -> dict[str, Any]
             "fps": round(fps, 1),
             "work_max_ms": figures["work_max_ms"],
             "timeline_ms": round(per_call(lambda: dock.checking.timeline.grab()), 1),
-            "rows_ms": round(per_call(dock._sync), 1),
+            "rows_ms": round(per_call(dock.segment._sync), 1),
             "doubts_read_s": round(read_s, 1),
         }
 
@@ -215,7 +215,7 @@ def measure(n_objects: int, n_frames: int, side_px: int) -> dict[str, dict[str, 
         viewer.add_image(data, **options)
         figures["napari"] = measure_napari(viewer)
         viewer.dims.set_point(0, 0)
-        dock = SegmentAndTrack(viewer)
+        dock = Sam2Dock(viewer)
         viewer.window.add_dock_widget(dock, name="Segment and track")
         viewer.reset_view()
         watchdog = EventLoopWatchdog()

@@ -13,7 +13,7 @@ from qtpy.QtTest import QTest
 from zarr.storage import LocalStore
 
 from napari_sam2.movies.pyramid import overview_of
-from napari_sam2.widgets.segment_dock.dock import SegmentAndTrack
+from napari_sam2.widgets.dock.dock import Sam2Dock
 
 
 class CountedReads:
@@ -78,7 +78,7 @@ class DockRun:
         self._viewer.layers.clear()
         self.figures["napari_mb"] = self._peak_mb()
         self._open(path)
-        dock = SegmentAndTrack(self._viewer)
+        dock = Sam2Dock(self._viewer)
         self._viewer.window.add_dock_widget(dock, name="Segment and track")
         with self._part("zoom"):
             self._look_at(places[0])
@@ -103,7 +103,7 @@ class DockRun:
             self._settle()
         self._shoot("1-overview")
 
-    def _click(self, dock: SegmentAndTrack, object_id: int, place: tuple[int, int]) -> None:
+    def _click(self, dock: Sam2Dock, object_id: int, place: tuple[int, int]) -> None:
         """Click with the mouse, and wait until the mask is drawn."""
         workspace, canvas = dock.annotator.workspace, self._viewer.window._qt_viewer.canvas.native
         assert workspace is not None
@@ -121,7 +121,7 @@ class DockRun:
         self.figures[f"area_{object_id}"] = 0 if outline is None else outline.area
         self._shoot(f"{object_id + 1}-click")
 
-    def _follow(self, dock: SegmentAndTrack, column: float) -> None:
+    def _follow(self, dock: Sam2Dock, column: float) -> None:
         """Propagate through ten frames, and go through them."""
         with self._part("followed"):
             dock.propagation.range.setValue((0, 9))

@@ -105,9 +105,9 @@ class Watcher:
 
     def find_dock(self) -> None:
         """Make docks narrow when they appear, and time what the first one shows from then on."""
-        from napari_sam2.widgets.segment_dock.dock import SegmentAndTrack
+        from napari_sam2.widgets.dock.dock import Sam2Dock
 
-        before, self.dock = self.dock, self.window.findChild(SegmentAndTrack)
+        before, self.dock = self.dock, self.window.findChild(Sam2Dock)
         if self.dock is not None and self.dock is not before:
             self._make_narrow(self.dock)
             if self.annotator is None:
@@ -161,7 +161,7 @@ class Watcher:
         return found
 
     def _dock_state(self) -> dict[str, Any]:
-        buttons = self._other_docks()
+        buttons: dict[str, Any] = {}
         state: dict[str, Any] = {}
         if self.dock is not None:
             buttons |= self._own_dock()
@@ -193,30 +193,12 @@ class Watcher:
             "propagate": self.dock.propagation.run,
             "from_here": self.dock.propagation.from_here,
             "everywhere": self.dock.propagation.everywhere,
-            "close": self.dock.parent().titleBarWidget().close_button,
+            "divide": self.dock.tracks.lineage.divide,
+            "tracks": self.dock.tracks.lineage.tracks,
+            "find": self.dock.tracks.review.search,
+            "everything": self.dock.everything.segment.run,
+            "what counts": self.dock.everything.wanted.toggleButton(),
         }
-
-    def _other_docks(self) -> dict[str, Any]:
-        from napari_sam2.widgets.automatic_dock.dock import SegmentEverything
-        from napari_sam2.widgets.tracks_dock.dock import TracksAndNumbers
-
-        named: dict[str, Any] = {}
-        tracks = self.window.findChild(TracksAndNumbers)
-        if tracks is not None:
-            lineage = tracks.lineage
-            named |= {
-                "divide": lineage.divide,
-                "tracks": lineage.tracks,
-                "find": tracks.review.search,
-            }
-        everything = self.window.findChild(SegmentEverything)
-        if everything is not None:
-            named["everything"] = everything.segment.run
-            named["what counts"] = everything.wanted.toggleButton()
-            if self.annotator is None:
-                self.annotator = everything.annotator
-                self._make_narrow(everything)
-        return named
 
     def _rows(self) -> dict[str, list[int]]:
         """Find the names in the list of objects."""
@@ -364,7 +346,7 @@ class Person:
 
 def walk(person: Person) -> None:
     """Segment nuclei of the sample, and track them."""
-    open_sample(person, "Segment and track")
+    open_sample(person, "Plugins", "Segment and track (SAM 2)")
     person.shoot("1-opened")
     click_nuclei(person)
     person.shoot("widget")
@@ -376,12 +358,12 @@ def walk(person: Person) -> None:
     person.shoot("propagated")
 
 
-def open_sample(person: Person, dock: str) -> None:
-    """Open the movie of dividing nuclei at its first frame, and a dock."""
+def open_sample(person: Person, *entry: str) -> None:
+    """Open the movie of dividing nuclei at its first frame, and the dock by a menu."""
     person.wait(lambda state: "File" in state["actions"])
     person.menu("File", "Open Sample", "SAM 2", "Dividing nuclei")
     person.wait(lambda state: state["layers"] == ["dividing nuclei"])
-    person.menu("Plugins", "SAM 2", dock)
+    person.menu(*entry)
     person.wait(lambda state: "buttons" in state)
     person.click(person.pixel(180, 5))  # the keyboard to the canvas
     person.key("ctrl+r")
@@ -390,13 +372,12 @@ def open_sample(person: Person, dock: str) -> None:
 
 def walk_tracks(person: Person) -> None:
     """Follow three nuclei, and say where one of them divides."""
-    open_sample(person, "Segment and track")
+    open_sample(person, "Plugins", "Segment and track (SAM 2)")
     person.press("points")
     person.wait(lambda state: "dividing nuclei clicks" in state["layers"])
     person.click_cells(((86, 61), (87, 197), MOTHER))
     person.propagate()
-    person.press("close")
-    person.menu("Plugins", "SAM 2", "Tracks and numbers")
+    person.menu("Layers", "Track", "Tracks, divisions and measurements (SAM 2)")
     person.wait(lambda state: "divide" in state["buttons"])
     person.go_to(DIVIDES_IN)
     person.press("divide")
@@ -411,7 +392,7 @@ def walk_tracks(person: Person) -> None:
 
 def walk_everything(person: Person) -> None:
     """Find all nuclei of the first frame."""
-    open_sample(person, "Segment everything")
+    open_sample(person, "Layers", "Segment", "Find and track all cells (SAM 2)")
     person.press("what counts")
     person.press("everything")
     person.wait(lambda state: "dividing nuclei found" in state["layers"], 300)

@@ -25,5 +25,5 @@ def tracks_dock(qtbot: Any, viewer: Any, owner: Any) -> Iterator[Any]:
         signal.connect(dock.told.append)
     dock.annotator.choose_image(viewer.layers["movie"])
     yield dock
-    dock.close_dock()
+    dock.release()
     dock.annotator.close()

@@ -18,8 +18,8 @@ import pytest
 from napari_sam2.layers.mask_layers import output_layers
 from napari_sam2.layers.mask_layers.masklet_view import MaskletView
 from napari_sam2.layers.mask_layers.output_layers import OutputLayers
+from napari_sam2.widgets.dock.dock import Sam2Dock
 from napari_sam2.widgets.inference.session_owner import SessionOwner
-from napari_sam2.widgets.segment_dock.dock import SegmentAndTrack
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 
@@ -66,7 +66,7 @@ def dock(make_napari_viewer, movie, owner, qtbot):
     viewer = make_napari_viewer(show=True)
     viewer.add_image(movie, name="movie", scale=(2, 0.5, 0.5))
     viewer.dims.set_point(0, 0)
-    widget = SegmentAndTrack(viewer, owner)
+    widget = Sam2Dock(viewer, owner)
     viewer.window.add_dock_widget(widget, name="Segment and track")
     widget.prompts.points.click()
     annotator = widget.annotator

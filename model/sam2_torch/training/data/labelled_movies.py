@@ -148,12 +148,13 @@ def split_by_source(movies: Sequence[LabelledMovie], share: float, seed: int = 0
     """Hold out about a share of the movies, as whole sources.
 
     A source larger than twice the share stays in training. If no whole source fits (there may
-    be only one), movies are held out one by one; of a single movie, its last frames.
+    be only one), movies are held out one by one; of a single movie, its last frames; of a single
+    image, one side.
 
     Raises
     ------
     DataError
-        If there is only a single image.
+        If there is only a single image with objects that no line divides.
     """
     by_source: dict[str, list[LabelledMovie]] = defaultdict(list)
     for movie in movies:
@@ -200,13 +201,39 @@ def _split_single(movies: Sequence[LabelledMovie], share: float, seed: int) -> S
     (movie,) = movies
     labelled = [t for t in range(movie.n_frames) if len(movie.objects(t)[0])]
     if len(labelled) < 2:
-        raise DataError(
-            f"{movie.name}: expected at least two images or labelled frames, so that one can be "
-            "held out to measure on, found one"
-        )
+        return _split_image(movie, share)
     n = min(len(labelled) - 1, max(1, round(share * len(labelled))))
     cut = labelled[-n]
     return Split((_frames(movie, 0, cut),), (_frames(movie, cut, movie.n_frames),))
+
+
+def _split_image(movie: LabelledMovie, share: float) -> Split:
+    """Hold out one side of an image, cut so that its longer side, and so its scale, stays.
+
+    Objects that the cut divides are in neither part.
+    """
+    frame = max(range(movie.n_frames), key=lambda t: len(movie.objects(t)[0]))
+    images, labels = movie.images[frame], movie.labels[frame]
+    axis = int(np.argmin(labels.shape))
+    ids, _ = movie.objects(frame)
+    sides = [np.flatnonzero((labels == i).any(1 - axis))[[0, -1]] for i in ids]
+    starts = sorted(int(first) for first, _ in sides)
+    cut = starts[-max(1, round(share * len(ids)))] if starts else 0
+    whole = labels * np.isin(labels, ids)
+    split = [i for i, (first, last) in zip(ids, sides, strict=True) if first < cut <= last]
+    whole[np.isin(whole, split)] = 0
+    parts = []
+    for part in (slice(0, cut), slice(cut, None)):
+        at = (part,) if axis == 0 else (slice(None), part)
+        name = f"{movie.name}[{part.start}:{'' if part.stop is None else part.stop}]"
+        side = (movie.source, movie.kind, movie.modality, images[at][None], whole[at][None])
+        parts.append(LabelledMovie(name, *side))
+    if not all(part.count_masks() for part in parts):
+        raise DataError(
+            f"{movie.name}: expected objects on two sides of the image, so that one side can be "
+            f"held out to measure on, found {len(ids)} on one side; correct some more"
+        )
+    return Split((parts[0],), (parts[1],))
 
 
 def _frames(movie: LabelledMovie, first: int, stop: int) -> LabelledMovie:

@@ -128,8 +128,11 @@ class FoundLayer:
         self._refresh()
 
     def _refresh(self) -> None:
-        if self.layer is None and self.objects:
+        is_empty = not any(map(self._is_good, self.objects.values()))
+        if self.layer is None and not is_empty:
             self._add()
+        elif self.layer is not None and is_empty:
+            self._viewer.layers.remove(self.layer)
         elif self.layer is not None:
             redraw(self.layer)
 

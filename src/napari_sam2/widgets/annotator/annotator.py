@@ -18,6 +18,7 @@ from napari_sam2.widgets.annotator.object_commands import ObjectCommands
 from napari_sam2.widgets.annotator.open_suggestions import OpenSuggestions
 from napari_sam2.widgets.annotator.preview_request import Neighbours
 from napari_sam2.widgets.annotator.propagation import Propagation
+from napari_sam2.widgets.annotator.readiness import Readiness
 from napari_sam2.widgets.annotator.work import Work
 from napari_sam2.widgets.annotator.works import Works
 from napari_sam2.widgets.inference.network import Network
@@ -53,6 +54,8 @@ class Annotator(QObject):
         neighbouring frames.
     sessions
         Session files.
+    readiness
+        Lets the first layers wait until napari is ready for them.
     suggestions
         Suggested corrections of tracks that the user has not decided on.
     is_closed
@@ -87,6 +90,7 @@ class Annotator(QObject):
         self.candidates = MaskCandidates()
         self.neighbours = Neighbours(self.network)
         self.sessions = Sessions(lambda: self.network.model[0], self._restore)
+        self.readiness = Readiness(self.sessions.files)
         self.suggestions = OpenSuggestions()
         self._works = Works(viewer, self._begin_work)
         self._work: Work | None = None

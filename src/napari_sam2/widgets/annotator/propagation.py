@@ -51,6 +51,7 @@ class LiveView(QObject):
         self._newest: Progress | None = None
         self._done: defaultdict[int, set[int]] = defaultdict(set)  # objects by frame
         self._shown_by_us: int | None = None
+        self._began_at: int | None = None
         self._gather = _single_shot(self._show, self)
         self._catch_up = _single_shot(self._show_some, self)
 
@@ -63,7 +64,7 @@ class LiveView(QObject):
         """Show the masks of a propagation that begins now."""
         self._workspace, self._newest = workspace, None
         self._done.clear()
-        self._shown_by_us = workspace.shown_frame
+        self._shown_by_us = self._began_at = workspace.shown_frame
 
     def take(self, progress: Progress) -> None:
         """Show the masks of a frame soon."""
@@ -73,9 +74,16 @@ class LiveView(QObject):
             self._start_gathering()
 
     def finish(self) -> None:
-        """Show the last masks without waiting for more, then the thumbnails."""
+        """Show the last masks without waiting for more, then the thumbnails.
+
+        The viewer returns to the frame where the propagation began, unless the user moved on.
+        """
         self._gather.stop()
         self._show()
+        workspace = self._workspace
+        if workspace is not None and workspace.shown_frame == self._shown_by_us:
+            if self._began_at is not None:
+                workspace.go_to(self._began_at)
         if self._workspace is not None and self._newest is not None:
             self._workspace.outputs.outdate(thumbnails=True)
             self._catch_up.start(BREATH_MS)

@@ -113,13 +113,11 @@ class Work(QObject):
         if not self._network.open(self.workspace):
             return
         self._propagation.leave()
-        # napari takes long to make the first Labels layer; while the model is loaded, longer
-        self._network.submit(lambda owner: owner.is_constant, then=self._show_opened)
+        self._network.submit(lambda owner: owner.is_constant, then=self._warn_of_constant)
         self._ask_opened(self._network.model[0])
         self.changed.emit()
 
-    def _show_opened(self, is_constant: bool) -> None:
-        self.show_layer()
+    def _warn_of_constant(self, is_constant: bool) -> None:
         if is_constant:
             self.noticed.emit(
                 f"{self.workspace.image.name} has the same value in every pixel that was looked "

@@ -1,1 +1,1 @@
-"""The dock "Segment everything"."""
+"""The tab *All cells* of the dock."""

@@ -1,19 +1,18 @@
-"""The dock widget "Segment everything (SAM 2)"."""
+"""The tab *All cells*: find all objects, and track them."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, QTimer
-from qtpy.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QFrame, QVBoxLayout, QWidget
 
 from napari_sam2.annotation import history
 from napari_sam2.annotation.history import Action
 from napari_sam2.layers.mask_layers.candidates_layer import FoundLayer
-from napari_sam2.layers.viewer.image_geometry import FrameGeometry
 from napari_sam2.layers.workspace import Workspace
 from napari_sam2.tracks.suggestions import of_divisions
-from napari_sam2.widgets.annotator.annotator_of_viewer import annotator_of
+from napari_sam2.widgets.annotator.panel import Panel
 from napari_sam2.widgets.annotator.work import Work
 from napari_sam2.widgets.automatic_dock.examples import are_objects, examples_of
 from napari_sam2.widgets.automatic_dock.jobs import CompareJob, Examples, SegmentJob, Step, TrackJob
@@ -27,8 +26,6 @@ from napari_sam2.widgets.automatic_dock.sections import (
     TrackSection,
 )
 from napari_sam2.widgets.automatic_dock.seeds import seeds_of
-from napari_sam2.widgets.controls.dock_page import fill_dock
-from napari_sam2.widgets.controls.image_chooser import ImageChoice
 from napari_sam2.widgets.controls.notices import report
 from napari_sam2.widgets.controls.vertical_scroll import TallScroll
 from napari_sam2.widgets.inference.session_owner import SessionOwner
@@ -42,28 +39,21 @@ REFRESH_MS = 100
 FEW_OBJECTS = 3  # of more, a layer each would keep the window busy for seconds
 
 
-class SegmentEverything(QWidget):
-    """Find all objects without a click; keep the good ones; follow them.
+class SegmentEverything(Panel):
+    """Find all objects without a click; keep the good ones; track them.
+
+    *Make objects of these* and *Track everything* make ordinary objects of the annotator.
 
     Parameters
     ----------
     viewer
-        The napari viewer that the dock belongs to.
+        The napari viewer that the tab belongs to.
     owner
-        What the worker's thread owns; tests give one without a network.
-
-    Notes
-    -----
-    Shares the viewer's `Annotator` with the other docks: "Make objects of these" and "Track
-    everything" make ordinary objects there.
+        What the inference thread owns; tests give one without a network.
     """
 
     def __init__(self, viewer: "napari.viewer.Viewer", owner: SessionOwner | None = None) -> None:
-        super().__init__()
-        # napari gives plugins a proxy, through which one layer is never the same object twice
-        self._viewer = getattr(viewer, "__wrapped__", viewer)
-        self.annotator = annotator_of(self._viewer, owner)
-        self.image = ImageChoice.at(self._viewer, self.annotator.workspace)
+        super().__init__(viewer, owner)
         self.wanted = ObjectsWanted()
         self.segment = SegmentSection()
         self.alike = AlikeSection()
@@ -72,7 +62,6 @@ class SegmentEverything(QWidget):
         self._found: dict[Workspace, FoundLayer] = {}
         self._is_running = False
         self._broken = "Cancelled"
-        self._is_closed = False
         self._tracked: set[int] = set()
         self._refresh = QTimer(self)
         self._refresh.setSingleShot(True)
@@ -94,43 +83,20 @@ class SegmentEverything(QWidget):
         """Say of a job that did not go to its end how that came, and what is left of it."""
         return f"{self._broken}; what was done is kept."
 
-    def release(self) -> None:
-        """Let go of the viewer; what was done, and what runs, goes on without the dock."""
-        if self._is_closed:
-            return
-        self._is_closed = True
+    def stop(self) -> None:
+        """Stop showing; what runs goes on."""
         self._refresh.stop()
-        self.image.close_choice()
-        for signal, slot in self._connections():
-            signal.disconnect(slot)
-        events = self._viewer.layers.events
-        for emitter in (events.inserted, events.removed):
-            emitter.disconnect(self._layers_changed)
-
-    def event(self, event: QEvent | None) -> bool:
-        """Release the viewer when napari takes the widget out of its dock, without closing it."""
-        handled = bool(super().event(event))
-        if event is not None and event.type() == QEvent.Type.ParentChange:
-            if self.parent() is None:
-                self.release()
-        return handled
 
     def _arrange(self) -> None:
-        title = QLabel(
-            "Finds all objects of an image without a click. Hide the doubtful ones, then "
-            "<b>make objects</b> of the rest; or <b>track everything</b>."
-        )
-        title.setWordWrap(True)
         content = QWidget()
         layout = QVBoxLayout(content)
         layout.setContentsMargins(8, 4, 8, 4)
         layout.setSpacing(6)
-        widgets: list[QWidget] = [title, self.image, self.wanted, _line(), self.segment]
+        widgets: list[QWidget] = [self.wanted, _line(), self.segment]
         for widget in (*widgets, self.alike, _line(), self.track):
             layout.addWidget(widget)
         layout.addStretch()
-        page = QWidget()
-        whole = QVBoxLayout(page)
+        whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 4)
         whole.addWidget(TallScroll(content))
         below = QVBoxLayout()  # how far it is, and the way to stop it, are always seen
@@ -138,10 +104,8 @@ class SegmentEverything(QWidget):
         below.addWidget(_line())
         below.addWidget(self.progress)
         whole.addLayout(below)
-        fill_dock(self, page)
 
     def _connect(self) -> None:
-        self.image.chosen.connect(self._image_chosen)
         self.segment.started.connect(self._segment)
         self.segment.made.connect(self._make_objects)
         self.segment.least_changed.connect(self._least_changed)
@@ -149,45 +113,26 @@ class SegmentEverything(QWidget):
         self.alike.least_changed.connect(self._least_changed)
         self.track.started.connect(self._track)
         self.progress.cancelled.connect(self.annotator.propagation.cancel)
-        for signal, slot in self._connections():
-            signal.connect(slot)
         events = self._viewer.layers.events
-        for emitter in (events.inserted, events.removed):
-            emitter.connect(self._layers_changed)
-
-    def _connections(self) -> list[tuple[Any, Callable[..., None]]]:
-        """List what of the annotator is shown here, for as long as the dock is open."""
-        annotator = self.annotator
-        return [
-            (annotator.changed, self._sync),
-            (annotator.closed, self.release),
-        ]
+        self.listen(
+            (self.annotator.changed, self._sync),
+            (events.inserted, self._layers_changed),
+            (events.removed, self._layers_changed),
+        )
 
     def _layers_changed(self, event: Any = None) -> None:
         own = {found.layer for found in self._found.values()}
         self.wanted.show_seed_layers([each for each in self._viewer.layers if each not in own])
 
-    def _image_chosen(self) -> None:
-        self.annotator.choose_image(self.image.image, self.image.frame_axis)
-        self._sync()
-
-    def _open(self) -> Workspace | None:
-        """Prepare the chosen image and the model."""
-        workspace = self.annotator.workspace
-        if workspace is None or workspace.image is not self.image.image:
-            self.annotator.choose_image(self.image.image, self.image.frame_axis)
-        self.annotator.open()
-        return self.annotator.workspace
-
     def _start(self, doing: str) -> Workspace | None:
         """Start a long job, unless one runs."""
-        if self._is_running or self.image.image is None:
+        workspace = self.annotator.workspace
+        if self._is_running or workspace is None:
             return None
-        workspace = self._open()
-        if workspace is not None:
-            self._is_running = True
-            self.progress.show_progress(0, 1, doing)
-            self._sync()
+        self.annotator.open()
+        self._is_running = True
+        self.progress.show_progress(0, 1, doing)
+        self._sync()
         return workspace
 
     def _run(
@@ -288,7 +233,7 @@ class SegmentEverything(QWidget):
         if not examples:
             self._finish("")
             self.annotator.noticed.emit(
-                "There is no object yet to compare with: click one in “Segment and track” first, "
+                "There is no object yet to compare with: click one in the tab “Segment” first, "
                 "or make objects of what was found."
             )
             return
@@ -369,15 +314,13 @@ class SegmentEverything(QWidget):
 
     def _sync(self) -> None:
         """Show the state that things are in."""
-        image, found = self.image.image, self.found
-        free = (
-            image is not None and not self._is_running and not self.annotator.propagation.is_running
-        )
+        workspace, found = self.annotator.workspace, self.found
+        free = not self._is_running and not self.annotator.propagation.is_running
         for widget in (self.segment.run, self.alike.run, self.track.run):
-            widget.setEnabled(free)
-        if image is not None:
-            self.wanted.show_unit(_short(str(image.units[-1])))
-        is_movie = image is not None and FrameGeometry.of(image).n_frames > 1
+            widget.setEnabled(workspace is not None and free)
+        if workspace is not None:
+            self.wanted.show_unit(_short(str(workspace.image.units[-1])))
+        is_movie = workspace is not None and workspace.geometry.n_frames > 1
         self.track.setVisible(is_movie)
         self.segment.frames.setEnabled(is_movie)
         shown = {} if found is None else found.shown()
@@ -387,9 +330,9 @@ class SegmentEverything(QWidget):
 def _in_words(n: int, divisions: int) -> str:
     """Say what was followed; objects that were there before are not."""
     if n == 0:
-        return "no new objects. Those that are there already are followed in “Segment and track”."
+        return "no new objects. Propagate those that are there already in the tab “Segment”."
     found = f"{n} new object{'s' * (n != 1)}, {divisions} division{'s' * (divisions != 1)} proposed"
-    return found + (": see “Tracks and numbers”." if divisions else ".")
+    return found + (": see the tab “Tracks”." if divisions else ".")
 
 
 def _left_out(n: int) -> str:

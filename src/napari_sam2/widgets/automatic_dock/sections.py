@@ -1,6 +1,7 @@
 """The parts of the dock "Segment everything": they show, and say what was pressed."""
 
 from dataclasses import replace
+from time import monotonic
 from typing import Any
 
 from napari.layers import Labels, Points
@@ -29,6 +30,7 @@ from sam2_torch.automatic.options import (
     SeedGrid,
     TrackOptions,
 )
+from sam2_torch.models.speed_records import duration
 
 LEAST_SCORE = 0.2  # of what is kept at all: the slider starts there
 THIS_FRAME, ALL_FRAMES = "This frame", "All frames"
@@ -173,8 +175,8 @@ class AlikeSection(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.examples = combo_box(
-            "What to compare with: the object that is chosen in “Segment and track”, or all "
-            "objects of the image, of which the likest counts.",
+            "What to compare with: the current object, or all objects of the image, of which the "
+            "most similar one counts.",
             [CURRENT_OBJECT, ALL_OBJECTS],
         )
         self.run = button(
@@ -239,6 +241,7 @@ class ProgressSection(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        self._started_at = monotonic()
         self.cancel = button("Cancel", "Stop; what is done stays.")
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
@@ -261,7 +264,11 @@ class ProgressSection(QWidget):
         self.bar.setRange(0, max(total, 1))
         self.bar.setValue(done)
         self.bar.setUpdatesEnabled(True)
-        self.status.setText(doing)
+        if done == 0:
+            self._started_at = monotonic()
+        spent = monotonic() - self._started_at
+        left = f"; {duration(spent / done * (total - done))} left" if 0 < done < total else ""
+        self.status.setText(f"{doing}{left}")
 
     def show_end(self, text: str) -> None:
         """Say how it ended."""

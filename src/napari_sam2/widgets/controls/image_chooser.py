@@ -1,5 +1,6 @@
 """Which image layer to work on, and along which of its axes the frames run."""
 
+from collections.abc import Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,7 @@ from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_sam2.layers.viewer.image_geometry import Along, FrameGeometry, full_resolution
-from napari_sam2.widgets.controls.form_rows import add_row, combo_box, form
+from napari_sam2.widgets.controls.form_rows import add_row, combo_box, form, row
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -24,7 +25,9 @@ class ImageChoice(QWidget):
     viewer
         The viewer.
     image, frame_axis
-        What is chosen at first; by default the first image.
+        What is chosen at first; by default the selected image, or the first one.
+    beside
+        Widgets to the right of the list.
 
     Signals
     -------
@@ -39,6 +42,7 @@ class ImageChoice(QWidget):
         viewer: "ViewerModel",
         image: "Image | None" = None,
         frame_axis: Along = None,
+        beside: Sequence[QWidget] = (),
     ) -> None:
         super().__init__()
         self._viewer = viewer
@@ -49,7 +53,7 @@ class ImageChoice(QWidget):
             "planes and follows it in time."
         )
         layout = form()
-        add_row(layout, "Image", self.images)
+        add_row(layout, "Image", row(self.images, *beside))
         self._axes_label = add_row(layout, "Along", self.axes)
         self.setLayout(layout)
         self.images.activated.connect(self._image_activated)
@@ -60,18 +64,24 @@ class ImageChoice(QWidget):
         events.reordered.connect(self._layers_changed)
         self._named: list[Image] = []
         self._fill()
+        selected = viewer.layers.selection.active
+        index = self.images.findData(selected if image is None else image)
+        self.images.setCurrentIndex(max(index, 0))
         self._fill_axes()
         if image is not None:
-            self.images.setCurrentIndex(self.images.findData(image))
-            self._fill_axes()
             self._choose_axes(frame_axis)
 
     @classmethod
-    def at(cls, viewer: "ViewerModel", workspace: "Workspace | None") -> "ImageChoice":
-        """Return a chooser at the image that is worked on; at the first image if there is none."""
+    def at(
+        cls,
+        viewer: "ViewerModel",
+        workspace: "Workspace | None",
+        beside: Sequence[QWidget] = (),
+    ) -> "ImageChoice":
+        """Return a chooser at the image that is worked on; as by default if there is none."""
         if workspace is None:
-            return cls(viewer)
-        return cls(viewer, workspace.image, workspace.geometry.along)
+            return cls(viewer, beside=beside)
+        return cls(viewer, workspace.image, workspace.geometry.along, beside)
 
     @property
     def image(self) -> Image | None:

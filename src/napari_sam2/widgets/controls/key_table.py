@@ -12,7 +12,7 @@ class Where(Enum):
 
     ANYWHERE = "In the canvas and in this dock"
     PROMPTS = "While clicks or boxes are active"
-    TRACKS = "With “Tracks and numbers” open"
+    TRACKS = "In the canvas, while no boxes are active"
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,11 @@ KEYS = (
     Key("next_doubtful", "J", "go to the next mask with low confidence"),
     Key("previous_doubtful", "Shift-J", "go to the previous mask with low confidence"),
     Key("propagate", "Q", "propagate; then pause, resume"),
-    Key("explain", "Shift-/", "list the keys"),
     Key("accept_review", "W", "review: accept, go on", Where.TRACKS),
     Key("reject_review", "Shift-W", "review: reject, go on", Where.TRACKS),
     Key("fix_review", "Shift-F", "review: correct it with clicks", Where.TRACKS),
     Key("divide", "D", "the current object divides here", Where.TRACKS, True),
+    Key("explain", "Shift-/", "list the keys"),
 )
 
 

@@ -2,7 +2,10 @@
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtGui import QResizeEvent, QShowEvent
-from qtpy.QtWidgets import QScrollArea, QWidget
+from qtpy.QtWidgets import QScrollArea, QSizePolicy, QWidget
+
+LEAST_PX = 44  # two rows
+SLACK_PX = 4  # a style sheet makes widgets higher than their layout was told
 
 
 class TallScroll(QScrollArea):
@@ -30,7 +33,11 @@ class TallScroll(QScrollArea):
         content, bar = self.widget(), self.verticalScrollBar()
         width = 0 if content is None else content.minimumSizeHint().width()
         width += bar.sizeHint().width() if bar is not None and self._has_room_for_bar else 0
-        return QSize(width, super().minimumSizeHint().height())
+        return QSize(width, LEAST_PX)
+
+    def sizeHint(self) -> QSize:
+        """Return little height: an area around this one would not make it lower than its hint."""
+        return QSize(super().sizeHint().width(), LEAST_PX)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Update the width when the content asks for another one, e.g. with a larger font."""
@@ -85,3 +92,27 @@ class TallScroll(QScrollArea):
             content.setFocus()
             return True
         return bool(super().focusNextPrevChild(next))
+
+
+class ShortScroll(TallScroll):
+    """Is as high as its content where there is room, and lower where there is none."""
+
+    def __init__(self, content: QWidget) -> None:
+        super().__init__(content, has_room_for_bar=False)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+
+    def sizeHint(self) -> QSize:
+        """Return the height of the content at the present width."""
+        content, hint = self.widget(), super().sizeHint()
+        if content is None:
+            return hint
+        width = max(self.width(), content.minimumSizeHint().width())
+        least = max(content.sizeHint().height(), content.minimumSizeHint().height())
+        height = max(content.heightForWidth(width), least) + SLACK_PX
+        return QSize(hint.width(), height)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Ask for the height at another width."""
+        super().resizeEvent(event)
+        if event is not None and event.size().width() != event.oldSize().width():
+            self.updateGeometry()

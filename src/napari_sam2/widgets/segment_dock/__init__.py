@@ -1,1 +1,1 @@
-"""The dock "Segment and track"."""
+"""The tab *Segment* of the dock."""

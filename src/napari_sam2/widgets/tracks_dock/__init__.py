@@ -1,1 +1,1 @@
-"""The dock "Tracks and numbers"."""
+"""The tab *Tracks* of the dock."""

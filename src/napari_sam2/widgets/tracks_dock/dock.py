@@ -1,4 +1,4 @@
-"""The dock widget "Tracks and numbers (SAM 2)"."""
+"""The tab *Tracks*: lineage, review, measurements, export and import."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QEvent, Qt, QTimer
-from qtpy.QtWidgets import QLabel, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
 from napari_sam2.annotation.daughters import Seeding
 from napari_sam2.annotation.track_edits import lineage_of, reviewed_places
@@ -20,10 +20,9 @@ from napari_sam2.tracks.lineage import Lineage
 from napari_sam2.tracks.measurements import NO_TABLE, Table, measure_tracks, outline_numbers
 from napari_sam2.tracks.review_queue import ReviewItem
 from napari_sam2.tracks.tracked_movie import Tracked
-from napari_sam2.widgets.annotator.annotator_of_viewer import annotator_of
+from napari_sam2.widgets.annotator.panel import Panel
 from napari_sam2.widgets.controls.background_job import Background
 from napari_sam2.widgets.controls.collapsible import foldable
-from napari_sam2.widgets.controls.dock_page import fill_dock
 from napari_sam2.widgets.controls.key_bindings import KeyBindings
 from napari_sam2.widgets.controls.notices import report
 from napari_sam2.widgets.controls.vertical_scroll import TallScroll
@@ -54,24 +53,20 @@ class Quick(NamedTuple):
     places_yx: NDArray[np.floating]
 
 
-class TracksAndNumbers(QWidget):
+class TracksAndNumbers(Panel):
     """Divisions and tracks, measurements, and files, of the image that is worked on.
 
     Parameters
     ----------
     viewer
-        The napari viewer that the dock belongs to.
+        The napari viewer that the tab belongs to.
     owner
         What the network's thread owns; tests give one without a network.
     """
 
     def __init__(self, viewer: "napari.viewer.Viewer", owner: "SessionOwner | None" = None) -> None:
-        super().__init__()
-        # napari gives plugins a proxy, through which one layer is never the same object twice
-        self._viewer = getattr(viewer, "__wrapped__", viewer)
-        self.annotator = annotator_of(self._viewer, owner)
+        super().__init__(viewer, owner)
         self.edits = TrackEdits(self.annotator)
-        self.hint = QLabel("Choose an image in the dock “Segment and track (SAM 2)” first.")
         self.lineage = LineageSection()
         self.tree = TreeDock(self._viewer)
         self.review = ReviewList(self._name)
@@ -86,7 +81,6 @@ class TracksAndNumbers(QWidget):
         self._layers: dict[Workspace, TracksLayer] = {}
         self._workspace: Workspace | None = None
         self._asked: set[Workspace | None] = set()  # of which images the pixel size was asked for
-        self._is_closed = False
         self._found: Quick | None = None
         self._measured: Workspace | None = None  # whose numbers come next
         self._quick = Background()
@@ -97,18 +91,11 @@ class TracksAndNumbers(QWidget):
         self._connect()
         self._sync()
 
-    def close_dock(self) -> None:
-        """Let go of the viewer; nothing happens the second time. The Annotator stays."""
-        if self._is_closed:
-            return
-        self._is_closed = True
+    def stop(self) -> None:
+        """Stop what measures, reads and writes."""
         self._timer.stop()
-        self.annotator.changed.disconnect(self._sync)
-        self.annotator.ended.disconnect(self._later)
-        self.annotator.closed.disconnect(self.close_dock)
         self.reviewing.close()
         self._keys.release()
-        self._viewer.dims.events.current_step.disconnect(self._show_place)
         self._viewer.bind_key(DIVIDE_KEY, None, overwrite=True)
         self._quick.close()
         self.numbers.close_section()
@@ -117,16 +104,7 @@ class TracksAndNumbers(QWidget):
         self.linker.cancel()
         self.tree.close()
 
-    def event(self, event: QEvent | None) -> bool:
-        """Release the viewer when napari takes the widget out of its dock, without closing it."""
-        handled = bool(super().event(event))
-        if event is not None and event.type() == QEvent.Type.ParentChange:
-            if self.parent() is None:
-                self.close_dock()
-        return handled
-
     def _arrange(self) -> None:
-        self.hint.setWordWrap(True)
         files = _page(
             foldable("Export tracks", self.export),
             foldable("Import tracks", self.opening),
@@ -139,12 +117,9 @@ class TracksAndNumbers(QWidget):
         ):
             self.tabs.addTab(widget, title)
         self.tabs.setElideMode(Qt.TextElideMode.ElideNone)
-        page = QWidget()
-        layout = QVBoxLayout(page)
+        layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
-        layout.addWidget(self.hint)
         layout.addWidget(self.tabs)
-        fill_dock(self, page)
 
     def _connect(self) -> None:
         lineage, annotator = self.lineage, self.annotator
@@ -173,10 +148,11 @@ class TracksAndNumbers(QWidget):
         for section in (self.numbers, self.export, self.opening):
             section.job.failed.connect(report)
         self._connect_backgrounds()
-        annotator.changed.connect(self._sync)
-        annotator.ended.connect(self._later)
-        annotator.closed.connect(self.close_dock)
-        self._viewer.dims.events.current_step.connect(self._show_place)
+        self.listen(
+            (annotator.changed, self._sync),
+            (annotator.ended, self._later),
+            (self._viewer.dims.events.current_step, self._show_place),
+        )
         self._viewer.bind_key(DIVIDE_KEY, lambda _: self._here(self.edits.divide), overwrite=True)
         self._keys = KeyBindings(
             self._viewer,
@@ -269,7 +245,6 @@ class TracksAndNumbers(QWidget):
     def _sync(self) -> None:
         """Show the state that the annotator is in."""
         workspace = self.annotator.workspace
-        self.hint.setVisible(workspace is None)
         self.tabs.setEnabled(workspace is not None)
         in_time = workspace is None or "T" in layer_axes(workspace.image, workspace.geometry)
         self.tabs.setTabVisible(0, in_time)  # nothing divides in a stack or a single image

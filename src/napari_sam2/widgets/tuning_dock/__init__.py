@@ -1,1 +1,1 @@
-"""The dock "Tune to my data"."""
+"""The tab *Tune* of the dock."""

@@ -1,29 +1,28 @@
-"""The dock widget "Tune to my data (SAM 2)"."""
+"""The tab *Tune*: train the model with corrected masks."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, QObject, Signal
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QVBoxLayout
 
 from napari_sam2.io.training_data import read_labelled, session_movies, write_dataset
 from napari_sam2.layers.viewer.image_geometry import LayerFrames
 from napari_sam2.layers.workspace import Workspace
 from napari_sam2.movies.background_threads import background_thread
-from napari_sam2.widgets.annotator.annotator_of_viewer import annotator_of
-from napari_sam2.widgets.controls.dock_page import fill_dock
+from napari_sam2.widgets.annotator.panel import Panel
+from napari_sam2.widgets.controls.form_rows import LABEL_WIDTH_PX
 from napari_sam2.widgets.controls.notices import report
 from napari_sam2.widgets.inference.session_owner import SessionOwner
 from napari_sam2.widgets.tuning_dock.process import TuningProcess, TuningRequest
 from napari_sam2.widgets.tuning_dock.sections import (
-    TRAINED,
     DataSection,
     ResultSection,
     RunSection,
-    SettingsSection,
+    tuning_form,
 )
 from sam2_torch.models.registry import models_folder, read_registry
 from sam2_torch.models.user_models import NAME
@@ -33,27 +32,27 @@ if TYPE_CHECKING:
     import napari.viewer
 
 LEAST_MASKS = 6  # five to learn from, one to measure on
+LEAST_GAIN = 0.01  # of the mean IoU
 COMPARISON_FILE = "held_out.png"  # as in sam2_torch.training.finetuning, which imports torch
 
 
-class TuneToMyData(QWidget):
+class TuneToMyData(Panel):
     """Teach the model with corrected masks, and see what that gained.
 
     Parameters
     ----------
     viewer
-        The napari viewer that the dock belongs to.
+        The napari viewer that the tab belongs to.
     owner
         What the worker's thread owns; tests give one without a network.
     """
 
     def __init__(self, viewer: "napari.viewer.Viewer", owner: SessionOwner | None = None) -> None:
-        super().__init__()
-        self._viewer = getattr(viewer, "__wrapped__", viewer)
-        self.annotator = annotator_of(self._viewer, owner)
+        super().__init__(viewer, owner)
         self.process = TuningProcess(self)
         self.data = DataSection()
-        self.settings = SettingsSection()
+        self.settings = tuning_form()
+        self.settings.native.setStyleSheet(f"QLabel {{ min-width: {LABEL_WIDTH_PX}px; }}")
         self.run = RunSection()
         self.result = ResultSection()
         self._preparing: _Preparation | None = None
@@ -61,31 +60,17 @@ class TuneToMyData(QWidget):
         self._request: TuningRequest | None = None
         self._before: tuple[str, str] | None = None
         self._new_model = ""
-        self._is_closed = False
         self._arrange()
         self._connect()
         self._show_models()
         self._sync()
 
-    def release(self) -> None:
-        """Let go of the viewer; a training that runs is ended, its last checkpoint stays."""
-        if self._is_closed:
-            return
-        self._is_closed = True
+    def stop(self) -> None:
+        """End a training that runs; its last checkpoint stays."""
         if self._preparing is not None:
             self._preparing.worker.join()
         self.process.give_up()
-        for signal, slot in self._connections():
-            signal.disconnect(slot)
         self._clean_up()
-
-    def event(self, event: QEvent | None) -> bool:
-        """Release the viewer when napari takes the widget out of its dock, without closing it."""
-        handled = bool(super().event(event))
-        if event is not None and event.type() == QEvent.Type.ParentChange:
-            if self.parent() is None:
-                self.release()
-        return handled
 
     @property
     def is_busy(self) -> bool:
@@ -93,14 +78,12 @@ class TuneToMyData(QWidget):
         return self._preparing is not None or self.process.is_running
 
     def _arrange(self) -> None:
-        page = QWidget()
-        layout = QVBoxLayout(page)
+        layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 4, 8, 4)
         layout.setSpacing(6)
-        for widget in (self.data, self.settings, self.run, self.result):
+        for widget in (self.data, self.settings.native, self.run, self.result):
             layout.addWidget(widget)
         layout.addStretch()
-        fill_dock(self, page)
 
     def _connect(self) -> None:
         self.data.changed.connect(self._sync)
@@ -113,30 +96,26 @@ class TuneToMyData(QWidget):
         self.process.stepped.connect(self._show_step)
         self.process.finished.connect(self._show_result)
         self.process.failed.connect(self._show_failure)
-        for signal, slot in self._connections():
-            signal.connect(slot)
-
-    def _connections(self) -> list[tuple[Any, Callable[..., None]]]:
-        """List what of the annotator is shown here, for as long as the dock is open."""
-        annotator = self.annotator
-        return [
-            (annotator.changed, self._sync),
-            (annotator.ended, self._sync),
-            (annotator.closed, self.release),
-        ]
+        self.listen((self.annotator.changed, self._sync), (self.annotator.ended, self._sync))
 
     def _show_models(self) -> None:
         on_disk = [n for n, entry in read_registry().entries.items() if entry.path is not None]
-        self.settings.show_models(on_disk, self.annotator.network.model[0])
+        current = self.annotator.network.model[0]
+        choices = [(Path(name).name, name) for name in dict.fromkeys((current, *on_disk))]
+        self.settings.start_from.choices = choices
 
     def _sync(self, *_: Any) -> None:
         """Show the state that things are in."""
         self.data.summary.setText(self._summary())
-        ready = self.data.folder is not None if self.data.is_folder else bool(self._workspaces())
-        named = NAME.fullmatch(self.settings.name.text()) is not None
+        n_masks = sum(map(_count_masks, self._workspaces()))
+        enough = n_masks >= LEAST_MASKS
+        ready = self.data.folder is not None if self.data.is_folder else enough
+        missing = f"Needs {LEAST_MASKS} masks; you have {n_masks}."
+        self.run.show_needs("" if self.data.is_folder or enough else missing)
+        named = NAME.fullmatch(self.settings.new_name.value) is not None
         self.run.start.setEnabled(ready and named and not self.is_busy)
         self.data.setEnabled(not self.is_busy)
-        self.settings.setEnabled(not self.is_busy)
+        self.settings.enabled = not self.is_busy
 
     def _workspaces(self) -> list[Workspace]:
         """List the images on which masks were made."""
@@ -146,17 +125,16 @@ class TuneToMyData(QWidget):
         if self.data.is_folder:
             return str(self.data.folder or "")
         found = [
-            f"{w.image.name}: {len(w.masklets.object_ids)} objects, "
-            f"{sum(len(w.masklets.frames(i)) for i in w.masklets.object_ids)} masks"
+            f"{w.image.name}: {len(w.masklets.object_ids)} objects, {_count_masks(w)} masks"
             for w in self._workspaces()
         ]
         return "\n".join(found) or (
-            "No masks yet: segment some cells in the dock Segment and track, correct them where "
+            "No masks yet: segment some cells in the tab Segment, correct them where "
             "they are wrong, and come back. Every mask that is there counts as the truth."
         )
 
     def _start(self) -> None:
-        name = self.settings.name.text()
+        name = self.settings.new_name.value
         if name in read_registry().entries:
             self.run.status.setText(f"There is a model called {name} already: choose a new name.")
             return
@@ -166,11 +144,11 @@ class TuneToMyData(QWidget):
         folder = self.data.folder if self.data.is_folder else None
         self._request = TuningRequest(
             folder or scratch,
-            self.settings.begin_with,
+            self.settings.start_from.value,
             self.annotator.network.model[1],
             name,
-            TRAINED[self.settings.trained.currentText()],
-            self.settings.minutes.value(),
+            self.settings.trains.value,
+            self.settings.minutes.value,
             _fresh(models_folder().parent / "runs" / name),
         )
         self.result.hide()
@@ -185,7 +163,7 @@ class TuneToMyData(QWidget):
         self._sync()
 
     def _prepared(self, problem: object) -> None:
-        if self._is_closed or self._preparing is None:
+        if self.is_released or self._preparing is None:
             return
         self._preparing = None
         if problem is not None:
@@ -214,11 +192,13 @@ class TuneToMyData(QWidget):
         assert self._request is not None
         self._before, self._new_model = self.annotator.network.model, self._request.name
         finished = result["ending"] == "finished"
+        before, after = result["before"], result["after"]
+        judged = verdict(before, after, Path(self._request.model).name)
         self.result.show_result(
-            f"{self._request.name} is saved"
+            f"{judged} {self._request.name} is saved"
             + ("." if finished else ", as it was when it was stopped."),
-            result["before"],
-            result["after"],
+            before,
+            after,
             Path(result["folder"]) / COMPARISON_FILE,
         )
         self.result.show_in_use(False)
@@ -269,6 +249,31 @@ class _Preparation(QObject):
             self.done.emit(error)
         else:
             self.done.emit(None)
+
+
+def verdict(before: Mapping[str, float], after: Mapping[str, float], model: str) -> str:
+    """Return in a sentence whether the new model is better than the one that it began with.
+
+    Parameters
+    ----------
+    before, after
+        Mean IoU on the held-out part, by kind of prompt.
+    model
+        Name of the model that the training began with.
+    """
+    kinds = [kind for kind in before if kind in after]
+    old, new = (sum(each[k] for k in kinds) / max(len(kinds), 1) for each in (before, after))
+    means = f"mean IoU {old:.2f} → {new:.2f}"
+    if new - old < LEAST_GAIN:
+        return (
+            f"<b>{'Worse' if old - new >= LEAST_GAIN else 'No better'}</b> ({means}): keep {model}."
+        )
+    return f"<b>Better by {new - old:.2f}</b> ({means})."
+
+
+def _count_masks(workspace: Workspace) -> int:
+    masklets = workspace.masklets
+    return sum(len(masklets.frames(i)) for i in masklets.object_ids)
 
 
 def _fresh(folder: Path) -> Path:

@@ -1,19 +1,18 @@
 """The parts of the dock "Tune to my data": they show, and say what was pressed."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
+from magicgui import magic_factory
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QPixmap, QResizeEvent
 from qtpy.QtWidgets import (
-    QDoubleSpinBox,
     QFileDialog,
     QGridLayout,
     QLabel,
-    QLineEdit,
     QProgressBar,
     QSizePolicy,
     QVBoxLayout,
@@ -22,11 +21,10 @@ from qtpy.QtWidgets import (
 
 from napari_sam2.widgets.controls.form_rows import add_row, button, combo_box, form, row
 from napari_sam2.widgets.controls.line_plot import Line, LinePlot
-from napari_sam2.widgets.model.model_section import CHOOSE_FILE
 
 FROM_VIEWER, FROM_FOLDER = "This viewer", "A folder…"
 TRAINED = {
-    "Decoder and memory": "decoder",
+    "Decoder, memory": "decoder",
     "Everything": "everything",
     "Adapters": "adapters",
 }
@@ -94,50 +92,39 @@ class DataSection(QWidget):
         self.changed.emit()
 
 
-class SettingsSection(QWidget):
-    """What to begin with, what learns, how long, and the new name."""
-
-    changed = Signal()
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.model = combo_box("The model to begin with.")
-        self.trained = combo_box(
-            "Decoder and memory: all but the image encoder; good for most data. Everything: for "
-            "images that look like nothing before; slower. Adapters: small changes only, for few "
-            "images.",
-            list(TRAINED),
-        )
-        self.minutes = QDoubleSpinBox()
-        self.minutes.setRange(0.1, 24 * 60)
-        self.minutes.setDecimals(1)
-        self.minutes.setValue(DEFAULT_MINUTES)
-        self.minutes.setSuffix(" min")
-        self.minutes.setToolTip("How long to train; measuring before and after comes on top.")
-        self.name = QLineEdit("my_cells")
-        self.name.setToolTip(
-            "Name of the new model: letters, digits and . _ + -. It will be in every model menu."
-        )
-        layout = form()
-        add_row(layout, "Start from", self.model)
-        add_row(layout, "Trains", self.trained)
-        add_row(layout, "Train for", self.minutes)
-        add_row(layout, "Name", self.name)
-        self.setLayout(layout)
-        self.name.textChanged.connect(self.changed)
-
-    def show_models(self, names: Sequence[str], current: str) -> None:
-        """List the models, and choose one."""
-        self.model.clear()
-        for name in dict.fromkeys((current, *names)):
-            self.model.addItem(Path(name).name, name)
-            self.model.setItemData(self.model.count() - 1, name, Qt.ItemDataRole.ToolTipRole)
-        self.model.setCurrentIndex(0)
-
-    @property
-    def begin_with(self) -> str:
-        """Name or path of the model to begin with."""
-        return str(self.model.currentData() or CHOOSE_FILE)
+@magic_factory(
+    call_button=False,
+    start_from={
+        "label": "Start from",
+        "choices": ["cells_nano"],
+        "tooltip": "The model to begin with.",
+    },
+    trains={
+        "label": "Trains",
+        "choices": list(TRAINED.items()),
+        "tooltip": "Decoder and memory: all but the image encoder; good for most data. Everything: "
+        "for images that look like nothing before; slower. Adapters: small changes only, for few "
+        "images.",
+    },
+    minutes={
+        "label": "Minutes",
+        "min": 0.1,
+        "max": 24 * 60,
+        "tooltip": "How long to train; measuring before and after comes on top.",
+    },
+    new_name={
+        "label": "Name",
+        "tooltip": "Name of the new model: letters, digits and . _ + -. It will be in every list "
+        "of models.",
+    },
+)
+def tuning_form(
+    start_from: str,
+    trains: str = "decoder",
+    minutes: float = DEFAULT_MINUTES,
+    new_name: str = "my_cells",
+) -> None:
+    """Form of what to begin with, which part of the network is trained, how long, and the name."""
 
 
 class LossCurve(LinePlot):
@@ -191,15 +178,20 @@ class RunSection(QWidget):
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(8)
         self.status = _words()
-        self.curve = LossCurve()
+        self.curve, self.needs = LossCurve(), _words()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(row(self.start, self.stop))
-        for widget in (self.bar, self.status, self.curve):
+        for widget in (self.needs, self.bar, self.status, self.curve):
             layout.addWidget(widget)
         self.start.clicked.connect(self.started)
         self.stop.clicked.connect(self.stopped)
         self.show_running(False)
+
+    def show_needs(self, text: str) -> None:
+        """Show what is missing before training can begin; empty if nothing is."""
+        self.needs.setText(text)
+        self.needs.setVisible(bool(text))
 
     def show_running(self, running: bool) -> None:
         """Switch between ready and running."""

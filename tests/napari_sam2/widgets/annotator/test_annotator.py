@@ -110,7 +110,7 @@ def test_propagation_fills_all_frames(annotator, viewer, points, settle):
     assert mask(annotator, 1, 3)[12, 33 + 3]
     assert progress[-1].done == progress[-1].total == 6
     assert annotator.workspace.is_propagated(1)
-    assert annotator.workspace.shown_frame == 5  # the viewer went along
+    assert progress[-1].frame == 5 and annotator.workspace.shown_frame == 0  # back at the prompt
 
 
 @pytest.fixture

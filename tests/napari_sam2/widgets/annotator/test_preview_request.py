@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 
-from napari_sam2.widgets.segment_dock.dock import SegmentAndTrack
+from napari_sam2.widgets.dock.dock import Sam2Dock
 
 LEFT = Qt.MouseButton.LeftButton
 DOCK_WIDTH_PX = 300
@@ -19,7 +19,7 @@ def dock(make_napari_viewer, stub_owner, qtbot):
     viewer = make_napari_viewer(show=True)
     viewer.add_image(MOVIE, name="movie", scale=(1, 0.5, 0.25), translate=(0, 3, 5))
     viewer.dims.set_point(0, 4)
-    dock = SegmentAndTrack(viewer, stub_owner)
+    dock = Sam2Dock(viewer, stub_owner)
     viewer.window.add_dock_widget(dock, name="Segment and track")
     dock.prompts.points.click()
     viewer.layers["movie clicks"].add((4, 30, 50))
@@ -121,7 +121,7 @@ def test_it_goes_with_what_it_is_of(dock, qtbot, how):
 
 
 def test_it_can_be_switched_off_and_on(dock, stub_owner, qtbot):
-    box = dock.neighbours
+    box = dock.segment.neighbours
     viewer = dock.annotator.viewer
     box.click()
     assert not dock.heading.strip.isVisible()
@@ -176,6 +176,6 @@ def test_pictures_that_come_and_go_move_nothing(dock, qtbot):
     assert not dock.heading.strip.isVisible() and places() == before
     qtbot.waitUntil(lambda: len(shown(dock)) == 5)
     assert dock.heading.strip.isVisible() and places() == before
-    dock.neighbours.click()
+    dock.segment.neighbours.click()
     assert not dock.heading.strip.isVisible() and places() == before
     assert "Continues like this" not in dock.heading.hint.text()

@@ -11,7 +11,7 @@ from qtpy.QtCore import Qt
 import napari_sam2
 from napari_sam2.widgets.controls.key_table import KEYS
 from napari_sam2.widgets.controls.preferences import PLUGIN, Defaults, read_defaults
-from napari_sam2.widgets.segment_dock.dock import SegmentAndTrack
+from napari_sam2.widgets.dock.dock import Sam2Dock
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_the_dock_begins_with_them(start, make_napari_viewer, stub_owner, qtbot)
     start.direction, start.follow = "forward", False
     viewer = make_napari_viewer()
     viewer.add_image(np.zeros((6, 30, 50), np.uint16), name="movie")
-    dock = SegmentAndTrack(viewer, stub_owner)
+    dock = Sam2Dock(viewer, stub_owner)
     viewer.window.add_dock_widget(dock)
     assert dock.annotator.network.model == ("cells_nano", "cpu")
     assert dock.propagation.chosen_direction == "forward"
@@ -80,7 +80,7 @@ def test_chosen_keys_are_bound(make_napari_viewer, stub_owner, qtbot, monkeypatc
     monkeypatch.setattr(keys, "new_object", "F7")
     viewer = make_napari_viewer(show=True)
     viewer.add_image(np.zeros((6, 30, 50), np.uint16), name="movie")
-    dock = SegmentAndTrack(viewer, stub_owner)
+    dock = Sam2Dock(viewer, stub_owner)
     viewer.window.add_dock_widget(dock)
     dock.prompts.points.click()
     viewer.layers["movie clicks"].add((0, 12, 33))

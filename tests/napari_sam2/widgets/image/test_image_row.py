@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt
 
 from napari_sam2.layers.viewer.image_axes import axes_of
 from napari_sam2.tracks.measurements import measure_objects, measure_tracks
-from napari_sam2.widgets.segment_dock.dock import SegmentAndTrack
+from napari_sam2.widgets.dock.dock import Sam2Dock
 from napari_sam2.widgets.tracks_dock.dock import TracksAndNumbers
 
 
@@ -18,7 +18,7 @@ def open_dock(viewer, stub_owner, qtbot):
     docks = []
 
     def make():
-        dock = SegmentAndTrack(viewer, stub_owner)
+        dock = Sam2Dock(viewer, stub_owner)
         qtbot.addWidget(dock)
         dock.show()
         docks.append(dock)

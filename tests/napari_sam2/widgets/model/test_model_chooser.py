@@ -10,8 +10,8 @@ from loopback_hub import PAYLOAD, finished, sha256, unfinished
 from qtpy.QtCore import Qt
 
 from napari_sam2.widgets.annotator.annotator_of_viewer import annotator_of
+from napari_sam2.widgets.dock.dock import Sam2Dock
 from napari_sam2.widgets.model import model_jobs
-from napari_sam2.widgets.segment_dock.dock import SegmentAndTrack
 from sam2_torch import RELEASED
 
 DOCK_WIDTH_PX = 300
@@ -41,7 +41,7 @@ def dock(viewer, stub_owner, registry, qtbot):
     """The widget with a movie and its model section unfolded; the network is a stub."""
     viewer.add_image(np.zeros((6, 30, 50), np.uint16), name="movie", scale=(1, 0.5, 0.5))
     viewer.dims.set_point(0, 0)
-    widget = SegmentAndTrack(viewer, stub_owner)
+    widget = Sam2Dock(viewer, stub_owner)
     viewer.window.add_dock_widget(widget, name="Segment and track")
     widget.model.toggleButton().click()
     qtbot.waitUntil(lambda: widget.model.model.findData("net") >= 0)
@@ -383,7 +383,8 @@ def test_nothing_is_cut_off(dock, viewer, qtbot, theme):
         assert each.width() >= each.minimumSizeHint().width(), each.text()
         assert each.toolTip()
     for label in (section.details, section.status):
-        assert label.height() >= label.heightForWidth(label.width())
+        height = label.heightForWidth(label.width())
+        qtbot.waitUntil(lambda label=label, height=height: label.height() >= height)
 
 
 def test_the_real_network_is_measured_switched_and_unloaded(viewer, qtbot, registry, tmp_path):
@@ -397,7 +398,7 @@ def test_the_real_network_is_measured_switched_and_unloaded(viewer, qtbot, regis
     from sam2_torch import load_sam2
 
     torch.save({"model": load_sam2("cells_nano", "cpu").state_dict()}, tmp_path / "tuned.pt")
-    dock = SegmentAndTrack(viewer)
+    dock = Sam2Dock(viewer)
     viewer.window.add_dock_widget(dock, name="Segment and track")
     dock.annotator.choose_model("cells_nano", "cpu")
     dock.model.toggleButton().click()

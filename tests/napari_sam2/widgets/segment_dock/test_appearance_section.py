@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_sam2.movies.appearance import Appearance
-from napari_sam2.widgets.segment_dock.dock import SegmentAndTrack
+from napari_sam2.widgets.dock.dock import Sam2Dock
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def dock(make_napari_viewer, stub_owner, qtbot):
         scale=(1, 1, 2, 2),
         translate=(0, 0, 5, 9),
     )
-    dock = SegmentAndTrack(viewer, stub_owner)
+    dock = Sam2Dock(viewer, stub_owner)
     qtbot.addWidget(dock)
     dock.annotator.worker.busy.connect(lambda busy: None)
     yield dock
@@ -81,7 +81,7 @@ def test_a_picture_of_what_the_network_sees(dock, qtbot, colours):
 def test_depth_and_time_together(make_napari_viewer, stub_owner, qtbot):
     viewer = make_napari_viewer()
     viewer.add_image(np.zeros((3, 4, 40, 60)), axis_labels=("t", "z", "y", "x"))
-    dock = SegmentAndTrack(viewer, stub_owner)
+    dock = Sam2Dock(viewer, stub_owner)
     qtbot.addWidget(dock)
     texts = [dock.image.axes.itemText(i) for i in range(dock.image.axes.count())]
     assert texts == ["t (3)", "z (4)", "t (3) and z (4)"]

@@ -5,7 +5,7 @@ import pytest
 
 from napari_sam2.io.sessions.saved_sessions import sessions_folder
 from napari_sam2.io.sessions.session_files import read_session
-from napari_sam2.widgets.segment_dock.dock import SegmentAndTrack
+from napari_sam2.widgets.dock.dock import Sam2Dock
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def dock(viewer, stub_owner):
     """The dock with a movie and a network that is a stub; the first cell was clicked."""
     viewer.add_image(np.zeros((6, 30, 50), np.uint16), name="movie", scale=(1, 0.5, 0.5))
     viewer.dims.set_point(0, 0)
-    widget = SegmentAndTrack(viewer, stub_owner)
+    widget = Sam2Dock(viewer, stub_owner)
     viewer.window.add_dock_widget(widget, name="Segment and track")
     widget.prompts.points.click()
     return widget

@@ -13,13 +13,13 @@ from qtpy.QtWidgets import QStyle
 
 from napari_sam2.layers.mask_layers import masklet_levels
 from napari_sam2.layers.viewer import image_geometry
+from napari_sam2.widgets.annotator import readiness
 from napari_sam2.widgets.controls.notices import report
+from napari_sam2.widgets.dock import dock as sam2_dock
+from napari_sam2.widgets.dock.dock import Sam2Dock
+from napari_sam2.widgets.dock.hints import Situation, next_step
 from napari_sam2.widgets.model.model_section import CHOOSE_FILE
 from napari_sam2.widgets.objects.object_table import Column
-from napari_sam2.widgets.segment_dock import dock as segment_and_track
-from napari_sam2.widgets.segment_dock import readiness
-from napari_sam2.widgets.segment_dock.dock import SegmentAndTrack
-from napari_sam2.widgets.segment_dock.hints import Situation, next_step
 
 DOCK_WIDTH_PX = 300
 
@@ -35,7 +35,7 @@ def dock(viewer, stub_owner):
     placement = {"scale": (1, 0.5, 0.5), "axis_labels": ("t", "y", "x")}
     viewer.add_image(np.zeros((6, 30, 50), np.uint16), name="movie", **placement)
     viewer.dims.set_point(0, 0)
-    widget = SegmentAndTrack(viewer, stub_owner)
+    widget = Sam2Dock(viewer, stub_owner)
     viewer.window.add_dock_widget(widget, name="Segment and track")
     return widget
 
@@ -73,6 +73,7 @@ def test_from_the_first_click_to_the_propagated_movie(dock, viewer, qtbot):
     assert not dock.propagation.run.isEnabled()
     qtbot.waitUntil(lambda: idle(dock))
     assert dock.propagation.status.text() == "Done."
+    assert viewer.dims.current_step[0] == 0  # where the prompts are
     assert viewer.layers["Object 2"].data[3].any()
     assert not viewer.layers["Object 2"].data[4].any()
     assert "Go through the frames" in dock.heading.hint.text()
@@ -270,7 +271,7 @@ def test_the_dock_fits_a_narrow_screen(dock, viewer):
     """300 pixels hold everything, long names included, and no label is cut."""
     viewer.layers["movie"].name = "a name of an image as files have them, long and longer.tif"
     bar = dock.style().pixelMetric(QStyle.PixelMetric.PM_ScrollBarExtent)
-    assert dock.content.minimumSizeHint().width() <= DOCK_WIDTH_PX - bar
+    assert dock.segment.content.minimumSizeHint().width() <= DOCK_WIDTH_PX - bar
     dock.resize(DOCK_WIDTH_PX, 700)
     for button in (
         *(dock.prompts.points, dock.prompts.shapes, dock.prompts.positive, dock.prompts.negative),
@@ -307,7 +308,7 @@ def test_a_dock_that_is_opened_again_goes_on_where_it_was(dock, viewer, qtbot):
     qtbot.waitUntil(lambda: idle(dock))
     viewer.window.remove_dock_widget(dock)
     viewer.layers["other clicks"].add((1, 5, 6))
-    again = SegmentAndTrack(viewer)
+    again = Sam2Dock(viewer)
     viewer.window.add_dock_widget(again, name="again")
     assert again.annotator is dock.annotator
     assert again.image.image is other
@@ -332,7 +333,7 @@ def test_napari_opens_it_from_the_manifest(viewer, qtbot):
     """As the menu does: napari hands it the viewer behind a proxy."""
     viewer.add_image(np.zeros((3, 30, 50)), name="movie")
     _, widget = viewer.window.add_plugin_dock_widget("napari-sam2", "Segment and track")
-    assert isinstance(widget, SegmentAndTrack)
+    assert isinstance(widget, Sam2Dock)
     assert widget.image.image is viewer.layers["movie"]
     viewer.layers.remove(viewer.layers["movie"])
     assert widget.image.image is None
@@ -354,7 +355,7 @@ def test_real_clicks_and_the_real_network(make_napari_viewer, qtbot, movie):
     viewer = make_napari_viewer(show=True)
     viewer.add_image(movie, name="movie", scale=(1, 2, 2), translate=(0, 5, 7))
     viewer.dims.set_point(0, 0)
-    widget = SegmentAndTrack(viewer)
+    widget = Sam2Dock(viewer)
     viewer.window.add_dock_widget(widget, name="Segment and track")
     viewer.reset_view()
     qtbot.mouseClick(widget.prompts.points, Qt.MouseButton.LeftButton)
@@ -390,7 +391,7 @@ def test_the_widget_does_not_import_torch():
     import subprocess
     import sys
 
-    code = f"import sys, {segment_and_track.__name__}; assert 'torch' not in sys.modules"
+    code = f"import sys, {sam2_dock.__name__}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -399,7 +400,7 @@ def test_a_frame_too_large_to_be_painted(viewer, stub_owner, qtbot, monkeypatch)
     levels = [np.zeros((6, 60, 100), np.uint16), np.zeros((6, 30, 50), np.uint16)]
     image = viewer.add_image(levels, name="movie", scale=(1, 0.5, 0.5))
     viewer.dims.set_point(0, 0)
-    dock = SegmentAndTrack(viewer, stub_owner)
+    dock = Sam2Dock(viewer, stub_owner)
     viewer.window.add_dock_widget(dock, name="Segment and track")
     assert dock.prompts.unpainted.isVisibleTo(dock)
     dock.prompts.points.click()
@@ -416,7 +417,7 @@ def test_a_frame_too_large_to_be_painted(viewer, stub_owner, qtbot, monkeypatch)
 def test_large_frames_that_napari_reads_whole(viewer, stub_owner, monkeypatch):
     monkeypatch.setattr(image_geometry, "LARGE_FRAME_PX", 40)
     frames = np.zeros((6, 30, 50), np.uint16)
-    dock = SegmentAndTrack(viewer, stub_owner)
+    dock = Sam2Dock(viewer, stub_owner)
     viewer.window.add_dock_widget(dock, name="Segment and track")
     for data, is_told in ((frames, False), (da.from_array(frames), True), ([frames] * 2, False)):
         viewer.layers.clear()

@@ -10,8 +10,8 @@ from qtpy.QtWidgets import QApplication, QLabel, QLineEdit
 
 from napari_sam2.widgets.controls.key_bindings import KeyOverlay
 from napari_sam2.widgets.controls.key_table import KEYS, Where, with_written
+from napari_sam2.widgets.dock.dock import Sam2Dock
 from napari_sam2.widgets.objects.object_table import Column
-from napari_sam2.widgets.segment_dock.dock import SegmentAndTrack
 
 LEFT = Qt.MouseButton.LeftButton
 SHIFT = Qt.KeyboardModifier.ShiftModifier
@@ -27,7 +27,7 @@ def dock(viewer, stub_owner, qtbot):
     """Two objects, prompted in frame 0, one above the other; the network is a stub."""
     viewer.add_image(np.zeros((8, 60, 100), np.uint16), name="movie", scale=(1, 0.5, 0.5))
     viewer.dims.set_point(0, 0)
-    dock = SegmentAndTrack(viewer, stub_owner)
+    dock = Sam2Dock(viewer, stub_owner)
     viewer.window.add_dock_widget(dock, name="Segment and track")
     dock.prompts.points.click()
     points = viewer.layers["movie clicks"]
@@ -45,7 +45,7 @@ def is_idle(dock):
         opened
         and not annotator.worker.is_busy
         and not annotator.propagation.is_showing
-        and dock.review.is_up_to_date
+        and dock.segment.review.is_up_to_date
     )
 
 
@@ -373,14 +373,15 @@ def test_keys_are_not_napari_s():
 def test_a_closed_dock_leaves_the_keys(dock, viewer):
     bound = set(viewer.keymap)
     viewer.window.remove_dock_widget(dock)
-    assert len(bound) - len(set(viewer.keymap)) == sum(key.where is Where.ANYWHERE for key in KEYS)
+    ours = [key for key in KEYS if key.where is not Where.PROMPTS]
+    assert len(bound) - len(set(viewer.keymap)) == len(ours)
     viewer.dims.set_point(0, 3)
 
 
 def test_nothing_under_the_mouse_is_told(dock, viewer, qtbot):
     told = []
     notification_manager.notification_ready.connect(told.append)
-    dock.actions_of_objects.go_to_low_confidence()
+    dock.segment.actions_of_objects.go_to_low_confidence()
     notification_manager.notification_ready.disconnect(told.append)
     assert "No mask has low confidence" in told[0].message
 
@@ -450,14 +451,14 @@ def test_the_gui_does_not_follow_every_frame_of_a_fast_run(viewer, stub_owner, q
     """However fast frames are done: they are shown a few times a second, and none is left out."""
     viewer.add_image(np.zeros((300, 60, 100), np.uint16), name="movie")
     viewer.dims.set_point(0, 0)
-    dock = SegmentAndTrack(viewer, stub_owner)
+    dock = Sam2Dock(viewer, stub_owner)
     viewer.window.add_dock_widget(dock)
     dock.prompts.points.click()
     viewer.layers["movie clicks"].add((0, 15, 33))
     qtbot.waitUntil(lambda: is_idle(dock))
     shown, drawn, steps = [], [], []
     dock.annotator.progressed.connect(shown.append)
-    dock.review.updated.connect(lambda: drawn.append(1))
+    dock.segment.review.updated.connect(lambda: drawn.append(1))
     viewer.dims.events.current_step.connect(lambda: steps.append(1))
     propagate(dock, qtbot)
     assert len(dock.annotator.workspace.masklets.frames(1)) == 300

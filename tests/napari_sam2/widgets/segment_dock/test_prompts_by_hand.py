@@ -11,7 +11,7 @@ import pytest
 from canvas_mouse import canvas_position, drag, tap, tap_twice
 from qtpy.QtCore import Qt
 
-from napari_sam2.widgets.segment_dock.dock import SegmentAndTrack
+from napari_sam2.widgets.dock.dock import Sam2Dock
 from napari_sam2.widgets.segment_dock.many_objects_section import ALL_FOR_CURRENT, NEW_PER_BOX
 
 SCALE, TRANSLATE = (1, 0.5, 0.5), (0, 3, 7)
@@ -23,7 +23,7 @@ def open_dock(qtbot, viewer, owner):
     movie = np.zeros((6, 30, 50), np.uint16)
     viewer.add_image(movie, name="movie", scale=SCALE, translate=TRANSLATE)
     viewer.dims.set_point(0, 0)
-    dock = SegmentAndTrack(viewer, owner)
+    dock = Sam2Dock(viewer, owner)
     viewer.window.add_dock_widget(dock, name="Segment and track")
     qtbot.wait(50)  # the canvas gets its size
     viewer.reset_view()
@@ -307,11 +307,11 @@ def test_two_viewers_do_not_mind_each_other(make_napari_viewer, make_stub_owner,
 FINE_SCREEN = f"""
 import json, napari, numpy as np
 from qtpy.QtWidgets import QPushButton, QStyle
-from napari_sam2.widgets.segment_dock.dock import SegmentAndTrack
+from napari_sam2.widgets.dock.dock import Sam2Dock
 
 viewer = napari.Viewer(show=False)
 viewer.add_image(np.zeros((6, 30, 50), np.uint16), name="movie")
-dock = SegmentAndTrack(viewer)
+dock = Sam2Dock(viewer)
 viewer.window.add_dock_widget(dock, name="Segment and track")
 dock.resize({DOCK_WIDTH_PX}, 900)
 bar = dock.style().pixelMetric(QStyle.PixelMetric.PM_ScrollBarExtent)
@@ -320,7 +320,7 @@ cut = [
     for push in dock.findChildren(QPushButton)
     if push.isVisibleTo(dock) and push.width() < push.minimumSizeHint().width()
 ]
-needed = dock.content.minimumSizeHint().width() + bar
+needed = dock.segment.content.minimumSizeHint().width() + bar
 ratio = dock.devicePixelRatioF()
 print(json.dumps([ratio, dock.grab().width() / dock.width(), needed, cut]))
 viewer.close()

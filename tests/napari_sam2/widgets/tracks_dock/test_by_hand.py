@@ -10,8 +10,7 @@ from settling import settle
 
 from napari_sam2.annotation.track_edits import lineage_of
 from napari_sam2.tracks.suggestions import of_divisions
-from napari_sam2.widgets.segment_dock.dock import SegmentAndTrack
-from napari_sam2.widgets.tracks_dock.dock import TracksAndNumbers
+from napari_sam2.widgets.dock.dock import SEGMENT, TRACKS, Sam2Dock
 from sam2_torch.automatic import Division
 
 SCALE, TRANSLATE = (1, 0.5, 0.25), (0, 3, 7)
@@ -31,16 +30,13 @@ def viewer(make_napari_viewer, qtbot):
 
 @pytest.fixture
 def docks(viewer, stub_owner, qtbot):
-    """Both docks of the plugin; the network is a stub."""
-    segment = SegmentAndTrack(viewer, stub_owner)
-    tracks = TracksAndNumbers(viewer)
-    for dock, name in ((segment, "Segment and track"), (tracks, "Tracks and numbers")):
-        docked = viewer.window.add_dock_widget(dock, name=name)
-        docked.setFixedWidth(DOCK_WIDTH_PX)
-    segment.annotator.choose_image(viewer.layers["movie"])
+    """The dock at its tab *Tracks*, and that tab; the network is a stub."""
+    dock = Sam2Dock(viewer, stub_owner)
+    viewer.window.add_dock_widget(dock, name="SAM 2").setFixedWidth(DOCK_WIDTH_PX)
+    dock.show_tab(TRACKS)
     qtbot.wait(50)  # the canvas gets its size
     viewer.reset_view()
-    return segment, tracks
+    return dock, dock.tracks
 
 
 def at(viewer, y, x):
@@ -52,17 +48,19 @@ def at(viewer, y, x):
 @pytest.fixture
 def cells(qtbot, viewer, docks):
     """Two cells, clicked with the mouse and followed to the end."""
-    segment, tracks = docks
-    annotator = segment.annotator
+    dock, tracks = docks
+    annotator = dock.annotator
+    dock.show_tab(SEGMENT)
     for y, x in ((8, 12), (22, 50)):
-        qtbot.mouseClick(segment.prompts.points, LEFT)
+        qtbot.mouseClick(dock.prompts.points, LEFT)
         annotator.work.new_object()
         tap(qtbot, viewer, at(viewer, y, x))
         settle(qtbot, tracks, timeout_ms=20_000)
     annotator.work.propagate("forward", None)
     settle(qtbot, tracks, timeout_ms=20_000)
     assert annotator.workspace.objects.ids == (1, 2)
-    return segment, tracks
+    dock.show_tab(TRACKS)
+    return dock, tracks
 
 
 def parents(tracks):

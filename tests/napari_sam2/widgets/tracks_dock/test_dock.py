@@ -477,7 +477,7 @@ def test_a_division_that_was_proposed_is_rejected_until_that_is_undone(
     qtbot.addWidget(again)
     search(again, qtbot)
     assert not [line for line in lines(again) if "divide" in line]
-    again.close_dock()
+    again.release()
     assert "rejected" in dock.annotator.work.edit.undo_text
     dock.annotator.work.edit.undo()
     qtbot.waitUntil(lambda: any("may divide in frame 3" in line for line in lines(dock)))
@@ -551,8 +551,8 @@ def test_the_rest_is_accepted_after_a_sample(
 def test_a_closed_dock_leaves_the_annotator_and_another_one_goes_on(
     dock: Any, viewer: ViewerModel, cell: Any, settle: Any, qtbot: Any
 ) -> None:
-    dock.close_dock()
-    dock.close_dock()
+    dock.release()
+    dock.release()
     assert not dock.annotator.is_closed
     again = TracksAndNumbers(viewer)
     qtbot.addWidget(again)
@@ -561,7 +561,7 @@ def test_a_closed_dock_leaves_the_annotator_and_another_one_goes_on(
     press_divide(viewer)
     settle()
     assert lineage(again).parents == {2: 1, 3: 1}
-    again.close_dock()
+    again.release()
 
 
 def test_in_a_movie_of_stacks_a_whole_time_point_divides(

@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 
 from napari_sam2.layers.viewer.image_geometry import FrameGeometry
-from napari_sam2.widgets.tuning_dock.dock import TuneToMyData
+from napari_sam2.widgets.tuning_dock.dock import TuneToMyData, verdict
 from napari_sam2.widgets.tuning_dock.process import TuningRequest
 from napari_sam2.widgets.tuning_dock.sections import LossCurve
 from sam2_torch.masks import SparseMask
@@ -109,15 +108,17 @@ def test_from_corrected_masks_to_a_model_in_use_and_back(dock, viewer, qtbot, tr
     assert dock.data.summary.text() == "my movie: 2 objects, 6 masks"
     seen = []
     dock.process.stepped.connect(lambda *step: seen.append(dock.run.status.text()))
-    dock.settings.name.setText("my_discs")
+    dock.settings.new_name.value = "my_discs"
     press(qtbot, dock.run.start)
     assert not dock.run.start.isEnabled()
-    assert not dock.settings.isEnabled()
+    assert not dock.settings.enabled
     wait_for_the_end(qtbot, dock)
     assert seen[-1] == "step 40, about 0 min left"
     assert dock.run.curve.points == [(0.25, 2.0), (0.5, 1.0), (0.75, 2 / 3), (1.0, 0.5)]
     assert dock.run.status.text() == "40 steps done"
-    assert dock.result.headline.text() == "my_discs is saved."
+    assert dock.result.headline.text() == (
+        "<b>Better by 0.17</b> (mean IoU 0.55 → 0.72). my_discs is saved."
+    )
     cells = [
         dock.result.figures.itemAt(i).widget().text() for i in range(dock.result.figures.count())
     ]
@@ -179,16 +180,20 @@ def test_a_failure_is_told_and_one_can_try_again(dock, viewer, qtbot, train_with
     assert dock.result.isVisibleTo(dock)
 
 
-def test_too_few_masks_are_refused(dock, viewer, qtbot, train_with):
-    train_with()
-    told = []
-    notification_manager.notification_ready.connect(told.append)
+def test_what_is_missing_stands_beside_the_button(dock, viewer):
     segment(dock, viewer, frames=1)
-    press(qtbot, dock.run.start)
-    wait_for_the_end(qtbot, dock)
-    qtbot.waitUntil(lambda: bool(told))
-    notification_manager.notification_ready.disconnect(told.append)
-    assert "at least 6 masks to learn from, found 2" in told[-1].message
+    assert dock.run.needs.text() == "Needs 6 masks; you have 2."
+    assert not dock.run.start.isEnabled()
+    segment(dock, viewer)
+    assert dock.run.needs.text() == "" and dock.run.start.isEnabled()
+
+
+def test_the_verdict_names_the_model_to_keep():
+    before = {"image.click": 0.83, "image.box": 0.87}
+    assert verdict(before, {"image.click": 0.82, "image.box": 0.88}, "cells_nano") == (
+        "<b>No better</b> (mean IoU 0.85 → 0.85): keep cells_nano."
+    )
+    assert verdict(before, {"image.click": 0.80}, "cells_nano").startswith("<b>Worse</b>")
 
 
 def test_a_folder_is_taken(dock, qtbot, train_with, tmp_path, monkeypatch):
@@ -208,15 +213,15 @@ def test_a_folder_is_taken(dock, qtbot, train_with, tmp_path, monkeypatch):
     assert dock.data.source.currentText() == "well plates"
     press(qtbot, dock.run.start)
     wait_for_the_end(qtbot, dock)
-    assert dock.result.headline.text() == "my_cells is saved."
+    assert dock.result.headline.text().endswith("my_cells is saved.")
 
 
 def test_names_that_cannot_be_are_refused(dock, viewer, qtbot, train_with):
     train_with()
     segment(dock, viewer)
-    dock.settings.name.setText("two words")
+    dock.settings.new_name.value = "two words"
     assert not dock.run.start.isEnabled()
-    dock.settings.name.setText("cells_nano")
+    dock.settings.new_name.value = "cells_nano"
     press(qtbot, dock.run.start)
     assert "There is a model called cells_nano" in dock.run.status.text()
     assert not dock.is_busy

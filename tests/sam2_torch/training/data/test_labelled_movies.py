@@ -76,8 +76,31 @@ def test_of_one_source_images_are_held_out_and_of_one_movie_its_end():
         split_by_source([disc_movie(n_frames=10)], 0.2).held_out,
     )
     assert (begin.n_frames, end.n_frames) == (8, 2)
-    with pytest.raises(DataError, match="at least two images or labelled frames"):
-        split_by_source([disc_movie(n_frames=1)], 0.2)
+
+
+def test_of_a_single_image_one_side_is_held_out():
+    rng = np.random.default_rng(0)
+    labels = np.zeros((1, 40, 60), np.uint16)
+    for i, (y, x) in enumerate(((2, 5), (2, 40), (17, 20), (22, 45), (31, 8)), start=1):
+        labels[0, y : y + 8, x : x + 8] = i
+    image = rng.integers(0, 60000, labels.shape).astype(np.uint16)
+    movie = LabelledMovie("one", "one", "2d", "discs", image, labels)
+    split = split_by_source([movie], 0.2)
+    (training,), (held_out,) = split.training, split.held_out
+    np.testing.assert_array_equal(held_out.images, image[:, 31:])  # as wide as before
+    np.testing.assert_array_equal(training.images, image[:, :31])
+    assert held_out.objects(0)[0].tolist() == [5] and training.objects(0)[0].tolist() == [
+        1,
+        2,
+        3,
+        4,
+    ]
+    split = split_by_source([movie], 0.4)  # the cut at row 22 divides object 3
+    assert split.training[0].objects(0)[0].tolist() == [1, 2]
+    assert split.held_out[0].objects(0)[0].tolist() == [4, 5]
+    one = LabelledMovie("one", "one", "2d", "discs", image, (labels == 3).astype(np.uint16))
+    with pytest.raises(DataError, match="two sides of the image"):
+        split_by_source([one], 0.2)
 
 
 def test_patterns_hold_out():

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_sam2.io.sessions.saved_sessions import sessions_folder
 from napari_sam2.io.sessions.session_files import Fingerprint, Header, write_session
-from napari_sam2.widgets.segment_dock.dock import SegmentAndTrack
+from napari_sam2.widgets.dock.dock import Sam2Dock
 from napari_sam2.widgets.segment_dock.many_objects_section import ALL_FOR_CURRENT
 
 MOVIE = np.arange(6 * 30 * 50, dtype=np.uint16).reshape(6, 30, 50)
@@ -21,7 +21,7 @@ def dock(make_napari_viewer, stub_owner):
     viewer = make_napari_viewer()
     viewer.add_image(MOVIE, name="movie.tif", scale=(1, 0.5, 0.5))
     viewer.dims.set_point(0, 0)
-    widget = SegmentAndTrack(viewer, stub_owner)
+    widget = Sam2Dock(viewer, stub_owner)
     viewer.window.add_dock_widget(widget, name="Segment and track")
     return widget
 
@@ -88,7 +88,7 @@ def test_the_last_session_is_offered(dock, qtbot, settle, make_napari_viewer, st
     dock.annotator.viewer.close()
     viewer = make_napari_viewer()
     viewer.add_image(MOVIE, name="movie.tif", scale=(1, 0.5, 0.5))
-    again = SegmentAndTrack(viewer, stub_owner)
+    again = Sam2Dock(viewer, stub_owner)
     viewer.window.add_dock_widget(again, name="Segment and track")
     qtbot.waitUntil(lambda: again.session.reopen.isVisibleTo(again))
     press(qtbot, again.session.reopen)
@@ -105,7 +105,7 @@ def test_a_click_on_the_hint_reopens_it(
     settle(dock)
     dock.annotator.viewer.close()
     viewer = make_napari_viewer(show=True)
-    again = SegmentAndTrack(viewer, stub_owner)
+    again = Sam2Dock(viewer, stub_owner)
     viewer.window.add_dock_widget(again, name="Segment and track")
     qtbot.waitExposed(again)
     qtbot.wait(50)

@@ -8,8 +8,8 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QToolButton, QVBox
 
 from napari_sam2.annotation.preview import Neighbour
 from napari_sam2.widgets.controls.form_rows import PLAIN
-from napari_sam2.widgets.segment_dock.hints import all_steps
-from napari_sam2.widgets.segment_dock.preview_strip import NeighbourStrip
+from napari_sam2.widgets.dock.hints import all_steps
+from napari_sam2.widgets.dock.preview_strip import NeighbourStrip
 
 BUSY_COLOUR = "#3f8cff"  # seen on dark and on light
 PICTURES_PX = 50  # side of the pictures in a dock 300 pixels wide

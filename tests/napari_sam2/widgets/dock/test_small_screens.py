@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QAbstractButton, QLabel, QPushButton, QSizePolicy, QW
 
 from napari_sam2.widgets.controls.collapsible import Fold
 from napari_sam2.widgets.controls.flow_row import SPACING_PX, WrappingRow
-from napari_sam2.widgets.segment_dock.dock import SegmentAndTrack
+from napari_sam2.widgets.dock.dock import Sam2Dock
 
 LEFT = Qt.MouseButton.LeftButton
 DOCK_WIDTH_PX = 300
@@ -31,7 +31,7 @@ def letters():
 def dock(make_napari_viewer, stub_owner, qtbot):
     viewer = make_napari_viewer(show=True)
     viewer.add_image(np.zeros((8, 60, 100), np.uint16), name="movie", scale=(1, 0.5, 0.5))
-    dock = SegmentAndTrack(viewer, stub_owner)
+    dock = Sam2Dock(viewer, stub_owner)
     viewer.window.add_dock_widget(dock, name="Segment and track")
     return dock
 
@@ -68,9 +68,9 @@ def is_folded(widget, dock):
 
 def overlapping(dock):
     """List pairs of buttons of which one hides the other."""
-    buttons = dock.content.findChildren(QAbstractButton)
+    buttons = dock.segment.content.findChildren(QAbstractButton)
     shown = [button for button in buttons if button.isVisible() and not is_folded(button, dock)]
-    places = {b: QRect(b.mapTo(dock.content, QPoint(0, 0)), b.size()) for b in shown}
+    places = {b: QRect(b.mapTo(dock.segment.content, QPoint(0, 0)), b.size()) for b in shown}
     pairs = combinations(places.items(), 2)
     return [(a.text(), b.text()) for (a, at), (b, there) in pairs if at.intersects(there)]
 
@@ -93,14 +93,14 @@ def test_on_a_full_hd_screen_nothing_has_to_be_scrolled(dock, qtbot):
     daily = (dock.image, dock.model, dock.prompts, dock.objects, dock.propagation, dock.checking)
     for widget in daily:
         assert widget.visibleRegion().boundingRect() == widget.rect(), widget
-    assert dock.scrolled.verticalScrollBar().maximum() == 0
+    assert dock.segment.scrolled.verticalScrollBar().maximum() == 0
 
 
 @pytest.mark.parametrize("size", [USUAL_LETTERS, LARGE_LETTERS])
 def test_on_a_laptop_s_screen_the_timeline_is_always_seen(dock, letters, qtbot, size):
     letters(size)
     fit(dock, qtbot, LAPTOP_PX)
-    bar, timeline = dock.scrolled.verticalScrollBar(), dock.checking.timeline
+    bar, timeline = dock.segment.scrolled.verticalScrollBar(), dock.checking.timeline
     for place in (0, bar.maximum()):
         bar.setValue(place)
         for widget in (dock.heading, timeline, dock.checking.next):
@@ -127,14 +127,14 @@ def test_folding_moves_nothing_above_it(dock, qtbot):
         return [(widget.mapTo(dock, QPoint(0, 0)).y(), widget.height()) for widget in above]
 
     before = places()
-    for fold in (dock.session.parent().parent(), dock.checked):
+    for fold in (dock.session.parent().parent(), dock.segment.checked):
         title = fold.toggleButton()
         for _ in range(2):
             at = title.mapTo(dock, QPoint(0, 0))
             qtbot.mouseClick(title, LEFT)
             qtbot.wait(10)
             assert places() == before
-            if fold is not dock.checked:  # which is at the bottom, and folds downwards
+            if fold is not dock.segment.checked:  # which is at the bottom, and folds downwards
                 assert title.mapTo(dock, QPoint(0, 0)) == at
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from napari_sam2.widgets.segment_dock.hints import Situation, next_step
+from napari_sam2.widgets.dock.hints import Situation, next_step
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,26 @@ A fourth line would move every button below it, under the hand that is about to 
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from napari_sam2.layers.viewer.image_geometry import is_read_whole, is_stack
 from napari_sam2.widgets.annotator.mask_candidates import N_CANDIDATES
+from napari_sam2.widgets.inference.loaded_model import short_name
+
+if TYPE_CHECKING:
+    from napari_sam2.widgets.annotator.annotator import Annotator
+    from napari_sam2.widgets.objects.review import Review
 
 LOW_EXPECTED = 0.6  # IoU of a mask below which the hint says what helps
 REOPEN = "<a href='reopen' style='color: #3f8cff'>reopen the last session</a>"
+
+
+ABOUT_TABS = {
+    "All cells": "<b>Find</b> all objects without a click. Hide those of low confidence, then make "
+    "<b>objects</b> of the rest.",
+    "Tracks": "Correct <b>tracks</b> and divisions, measure, export and import.",
+    "Tune": "<b>Train</b> the model with masks that you have corrected.",
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +64,10 @@ class Situation:
         Whether something was done on this image before, and can be gone on with.
     expected
         The expected IoU of the mask of the prompt that is shown, from 0; None if it is not known.
+    n_objects
+        Number of objects that have masks.
+    tab
+        Title of the tab that is shown.
     """
 
     image: bool = False
@@ -67,6 +85,8 @@ class Situation:
     recoverable: bool = False
     expected: float | None = None
     in_depth: bool = False
+    n_objects: int = 0
+    tab: str = ""
 
 
 def next_step(now: Situation) -> str:
@@ -76,10 +96,22 @@ def next_step(now: Situation) -> str:
             "Open an image: drop a file into the window, or take one from "
             "<b>File > Open Sample</b>."
         )
-    if not now.drawing:
-        return _before_a_prompt(now)
     if now.propagating:
         return "Propagating. Look around, correct or stop at any time."
+    if not now.drawing and now.recoverable:
+        return f"You worked on this before: {REOPEN}. Or press <b>Points</b> to begin anew."
+    if not now.drawing and now.unknown_axis:
+        return (
+            f"Are the {now.unknown_axis} images points in time, or planes? Choose it in the line "
+            "below <b>Image</b>. Then press <b>Points</b>."
+        )
+    if now.tab in ABOUT_TABS:
+        return ABOUT_TABS[now.tab]
+    return _in_segment(now) if now.drawing else _before_a_prompt(now)
+
+
+def _in_segment(now: Situation) -> str:
+    """Return the next step while there is a layer to draw in."""
     if now.loading:
         return f"Loading {now.loading}. You can click already: nothing gets lost."
     if now.choice:
@@ -96,18 +128,15 @@ def next_step(now: Situation) -> str:
 
 
 def _before_a_prompt(now: Situation) -> str:
-    if now.recoverable:
-        return f"You worked on this before: {REOPEN}. Or press <b>Points</b> to begin anew."
-    if now.unknown_axis:
-        return (
-            f"Are the {now.unknown_axis} images points in time, or planes? Choose it in the line "
-            "below <b>Image</b>. Then press <b>Points</b>."
-        )
+    """Return the next step in the tab *Segment* before there is a layer to draw in."""
     if now.read_whole:
         return (
             "Press <b>Points</b>. napari reads these frames whole; as .zarr, with the reader "
             "<b>SAM 2</b>, in parts."
         )
+    if now.n_objects:
+        objects = "1 object" if now.n_objects == 1 else f"{now.n_objects} objects"
+        return f"{objects}. To correct one, click its row or point at it and press <b>K</b>."
     return "Press <b>Points</b>, then click inside a cell."
 
 
@@ -146,7 +175,37 @@ def beside_pictures(now: Situation) -> str:
 def all_steps() -> frozenset[str]:
     """Give all that can be said, for whoever makes room for it."""
     flag, loading = (False, True), ("", "sam2.1_hiera_base_plus")
-    axes = ("", "10000")
-    values: list[Any] = [flag, flag, axes, flag, loading, *[flag] * 5, (0, N_CANDIDATES)]
-    values += [flag, flag, (None, 0.5)]
-    return frozenset(next_step(Situation(*each)) for each in product(*values))
+    axes, choices, objects = ("", "10000"), (0, N_CANDIDATES), (0, 999)
+    values: list[Any] = [flag, flag, axes, flag, loading, *[flag] * 5, choices]
+    values += [flag, flag, (None, 0.5), flag, objects]
+    steps = (next_step(Situation(*each)) for each in product(*values))
+    return frozenset((*steps, *ABOUT_TABS.values()))
+
+
+def situation_of(
+    annotator: "Annotator", review: "Review", unknown_axis: str, tab: str
+) -> Situation:
+    """Describe the state of an annotator and its masks, with a tab of its dock shown."""
+    workspace = annotator.workspace
+    if workspace is None:
+        return Situation(tab=tab)
+    current, frame = workspace.current_object, workspace.shown_frame
+    return Situation(
+        image=True,
+        movie=workspace.geometry.n_frames > 1,
+        unknown_axis=unknown_axis,
+        in_depth=is_stack(workspace.image, workspace.geometry),
+        drawing=workspace.points is not None or workspace.shapes is not None,
+        loading=short_name(annotator.network.model[0]) if annotator.network.is_loading else "",
+        marked=workspace.is_marked(current),
+        second_piece=annotator.work.has_second_piece,
+        propagating=annotator.propagation.is_running,
+        propagated=workspace.is_propagated(current),
+        read_whole=is_read_whole(workspace.image),
+        choice=annotator.candidates.choice,
+        recoverable=annotator.sessions.recoverable is not None,
+        n_objects=len(workspace.masklets.object_ids),
+        locked=frame is not None and workspace.is_locked(current, frame),
+        expected=review.expected_iou(current, frame),
+        tab=tab,
+    )

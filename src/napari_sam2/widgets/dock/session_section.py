@@ -1,14 +1,14 @@
-"""The part of the dock that undoes, saves and opens."""
+"""Undo and redo on top of the dock, and the section that saves and opens sessions."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QToolButton, QVBoxLayout, QWidget
 
 from napari_sam2.io.sessions.session_files import SUFFIX
-from napari_sam2.widgets.controls.form_rows import button, row, small_button
-from napari_sam2.widgets.segment_dock.saved_sessions_list import SavedSessions
+from napari_sam2.widgets.controls.form_rows import row, small_button
+from napari_sam2.widgets.dock.saved_sessions_list import SavedSessions
 
 if TYPE_CHECKING:
     from napari_sam2.widgets.annotator.annotator import Annotator
@@ -23,6 +23,11 @@ class SessionSection(QWidget):
     ----------
     annotator
         Whose session it is.
+
+    Attributes
+    ----------
+    undo, redo
+        Buttons that the dock shows on top, not in this section.
     """
 
     opened = Signal()
@@ -31,8 +36,10 @@ class SessionSection(QWidget):
         super().__init__()
         self._annotator = annotator
         self.reopen = small_button("Reopen", "")
-        self.undo = button("Undo", "")
-        self.redo = button("Redo", "")
+        self.undo, self.redo = QToolButton(), QToolButton()
+        for push, arrow, name in ((self.undo, "↶", "Undo"), (self.redo, "↷", "Redo")):
+            push.setText(arrow)
+            push.setAccessibleName(name)
         self.save = small_button(
             "Save…",
             "Write prompts, masks and all steps to a file. It is saved by itself, too, a second "
@@ -50,7 +57,6 @@ class SessionSection(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addLayout(row(self.undo, self.redo))
         layout.addLayout(row(self.save, self.open, self.saved, self.reopen))
         self.reopen.clicked.connect(annotator.sessions.recover)
         self.undo.clicked.connect(lambda: annotator.work.edit.undo())
