@@ -83,7 +83,8 @@ class LiveView(QObject):
         workspace = self._workspace
         if workspace is not None and workspace.shown_frame == self._shown_by_us:
             if self._began_at is not None:
-                workspace.go_to(self._began_at)
+                with workspace.outputs.left_out():
+                    workspace.go_to(self._began_at)
         if self._workspace is not None and self._newest is not None:
             self._workspace.outputs.outdate(thumbnails=True)
             self._catch_up.start(BREATH_MS)

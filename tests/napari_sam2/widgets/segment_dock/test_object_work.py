@@ -78,7 +78,7 @@ def test_choosing_a_row_goes_to_the_object(dock, viewer, qtbot):
     viewer.scene.camera.center = (29, 49)
     press_row(qtbot, dock, 0)
     assert dock.annotator.workspace.current_object == 1
-    np.testing.assert_allclose(viewer.scene.camera.center[-2:], (7.5, 20), atol=1)
+    np.testing.assert_allclose(viewer.scene.camera.center[-2:], (7.5, 16.5), atol=1)
     assert texts(dock, Column.FRAMES) == ["8", "8"]
 
 
