@@ -24,6 +24,7 @@ def viewer(make_napari_viewer):
     viewer = make_napari_viewer(show=True)
     viewer.add_image(np.zeros((5, 20, 40), np.uint16), name="other")
     viewer.add_image(np.zeros((6, 30, 50), np.uint16), name="movie", scale=(1, 0.5, 0.5))
+    viewer.layers["movie"].axis_labels = ("t", "y", "x")
     viewer.dims.set_point(0, 0)
     return viewer
 

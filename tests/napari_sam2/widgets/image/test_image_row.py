@@ -72,7 +72,7 @@ def test_a_stack_that_napari_opens_without_a_scale_gets_that_of_its_file(
     tracks = TracksAndNumbers(viewer)
     qtbot.addWidget(tracks)
     tracked = tracks._tracked()
-    tracks.close_dock()
+    tracks.release()
     masklets = work.workspace.masklets
     pixels = sum(masklets.outline(1, frame).area for frame in range(7))
     table = measure_tracks(tracked, measure_objects(tracked))
