@@ -30,12 +30,12 @@ _LOG = logging.getLogger(__name__)
 LABELS = "labels"
 """Where in the folder the label movie is."""
 
-_BOX = ("mask_y", "mask_x", "mask_height", "mask_width")
-_BOX_Z = ("mask_z", "mask_depth")
-"""Of movies of stacks, beside the others."""
+_MASK, _BBOX = "mask", "bbox"
+"""Pixels in the bounding box, and its first and last corner, as tracksdata and funtracks have them;
+`_TRACKSDATA` in `extra` has the shape of the label movie."""
+_TRACKSDATA = "tracksdata"
 _FRAME = ("frame_height", "frame_width")
 """Shape of the frames, beside each mask: programs that drop `extra` keep node properties."""
-_BITS = "mask_bits"
 _ID = "track_id"
 _OWN = "napari-sam2"  # key of what the format has no place for
 
@@ -43,14 +43,13 @@ _OWN = "napari-sam2"  # key of what the format has no place for
 class _Node(NamedTuple):
     """One object in one frame, or with all planes at one point in time.
 
-    The box is (plane, row, column) and (planes, rows, columns); `bits` are those of its pixels.
+    The box begins at (plane, row, column); `pixels` are those in it, (planes, rows, columns).
     """
 
     object_id: int
     frame: int
     origin: tuple[int, int, int]
-    extent: tuple[int, int, int]
-    bits: NDArray[np.uint8]
+    pixels: NDArray[np.bool_]
 
     @classmethod
     def of(cls, object_id: int, frame: int, planes: dict[int, SparseMask]) -> "_Node":
@@ -64,13 +63,7 @@ class _Node(NamedTuple):
             (top, left), (height, width) = mask.origin_yx, mask.extent_yx
             inside = (slice(top - y, top - y + height), slice(left - x, left - x + width))
             pixels[plane - first][inside] = mask.window()
-        return cls(object_id, frame, (first, y, x), pixels.shape, np.packbits(pixels))
-
-    @property
-    def pixels(self) -> NDArray[np.bool_]:
-        """The pixels in the box, (planes, rows, columns)."""
-        n = int(np.prod(self.extent))
-        return np.unpackbits(self.bits, count=n).reshape(self.extent).astype(bool)
+        return cls(object_id, frame, (first, y, x), pixels)
 
     def planes(self, shape: tuple[int, int]) -> Iterator[tuple[int, SparseMask]]:
         """Yield the planes with pixels, and the mask in each."""
@@ -84,8 +77,8 @@ def write_geff(path: Path, tracked: Tracked, progress: Progress = silent) -> Non
 
     Nodes lie at the masks' centroids, in pixels and frames, with the scale of each axis beside
     them. Each holds its object's id, its area (of a movie of stacks its voxels) and its mask
-    (bounding box and packed bits), so that masks which overlap come back whole; `labels` has the
-    label movie for other programs.
+    (bounding box and pixels, where tracksdata and funtracks look for them), so that masks which
+    overlap come back whole; `labels` has the label movie for other programs.
 
     Parameters
     ----------
@@ -106,11 +99,14 @@ def write_geff(path: Path, tracked: Tracked, progress: Progress = silent) -> Non
     properties: dict[str, Any] = {
         name: {"values": values, "missing": None} for name, values in columns.items()
     }
-    properties[_BITS] = construct_var_len_props([node.bits for node in nodes])
+    is_stacks = tracked.axes == "TZYX"
+    properties[_MASK] = construct_var_len_props(
+        [(node.pixels if is_stacks else node.pixels[0]).astype(np.uint8) for node in nodes]
+    )
     with replacing_folder(path) as folder:
         write_arrays(
             folder,
-            np.arange(len(nodes), dtype=np.uint64),
+            np.arange(1, len(nodes) + 1, dtype=np.uint64),  # 0 is background for funtracks
             properties,
             _edges(tracked.tracks, nodes).astype(np.uint64),
             {},
@@ -155,10 +151,10 @@ def read_geff(path: Path) -> Tracked:
     ids, parents = objects_of_graph(
         path.name, graph["node_ids"], graph["edge_ids"], frames, values.get(_ID)
     )
-    boxes = {*_BOX, *(_BOX_Z if axes == "TZYX" else ())}
-    if {_BITS, *boxes} <= set(values) and (axes != "TZYX" or "n_planes" in own):
-        n_planes = int(own.get("n_planes", 1))
-        masklets = _masklets(path, values, ids, frames, axes, own)
+    shape = _written_shape(metadata.extra or {})
+    if {_MASK, _BBOX} <= set(values) and (axes != "TZYX" or shape is not None):
+        n_planes = shape[1] if shape is not None and axes == "TZYX" else 1
+        masklets = _masklets(path, values, ids, frames, n_planes, shape)
     else:
         masklets, axes, n_planes = _masks_of_labels(path, graph, axes, ids, frames)
     lineage = lineage_of_parents(masklets, parents)
@@ -237,10 +233,11 @@ def _columns(tracked: Tracked, nodes: list[_Node]) -> dict[str, NDArray[Any]]:
     places = np.array(
         [inside.mean(axis=0) + node.origin for inside, node in zip(pixels, nodes, strict=True)]
     )
-    boxes = np.array([(*node.origin, *node.extent) for node in nodes], np.int64)
+    origins = np.array([node.origin for node in nodes], np.int64)
+    boxes = np.hstack([origins, origins + [node.pixels.shape for node in nodes]])
     families = _families(tracked.tracks)
     columns: dict[str, NDArray[Any]] = {
-        "z" if tracked.is_stack else "t": np.array([node.frame for node in nodes], np.float64),
+        "z" if tracked.is_stack else "t": np.array([node.frame for node in nodes], np.int64),
         **({"z": places[:, 0]} if tracked.axes == "TZYX" else {}),
         "y": places[:, 1],
         "x": places[:, 2],
@@ -248,12 +245,9 @@ def _columns(tracked: Tracked, nodes: list[_Node]) -> dict[str, NDArray[Any]]:
         "lineage_id": np.array([families[node.object_id] for node in nodes], np.uint64),
         "area": np.array([len(inside) for inside in pixels], np.int64),
     }
-    z, y, x, depth, height, width = boxes.T
-    if tracked.axes == "TZYX":
-        columns |= dict(zip(_BOX_Z, (z, depth), strict=True))
     shape = tracked.masklets.frame_shape
     columns |= {name: np.full(len(nodes), n) for name, n in zip(_FRAME, shape, strict=True)}
-    return columns | dict(zip(_BOX, (y, x, height, width), strict=True))
+    return columns | {_BBOX: boxes if tracked.axes == "TZYX" else boxes[:, [1, 2, 4, 5]]}
 
 
 def _families(lineage: Lineage) -> dict[int, int]:
@@ -268,7 +262,7 @@ def _edges(lineage: Lineage, nodes: list[_Node]) -> NDArray[np.int64]:
     """Return edges along each object, and from a mother's last node to her daughters' first."""
     edges = []
     last: dict[int, int] = {}
-    for number, node in enumerate(nodes):  # by ascending frame
+    for number, node in enumerate(nodes, start=1):  # by ascending frame
         before = last.get(node.object_id, last.get(lineage[node.object_id].parent))
         if before is not None:
             edges.append((before, number))
@@ -304,14 +298,18 @@ def _metadata(tracked: Tracked) -> Any:
         related_objects=[{"type": "labels", "path": LABELS, "node_prop": _ID}],
         extra={
             _OWN: {
-                "n_frames": tracked.n_frames,
-                "n_planes": tracked.n_planes,
-                "frame_shape": list(tracked.masklets.frame_shape),
                 "names": {str(key): name for key, name in tracked.names.items()},
                 "software": SIGNATURE,
-            }
+            },
+            _TRACKSDATA: {"shape": [*tracked.grid, *tracked.masklets.frame_shape]},
         },
     )
+
+
+def _written_shape(extra: dict[str, Any]) -> tuple[int, ...] | None:
+    """Return the shape of the label movie as tracksdata writes it; None if it is not there."""
+    shape = extra.get(_TRACKSDATA, {}).get("shape")
+    return None if shape is None else tuple(int(n) for n in shape)
 
 
 def _masklets(
@@ -319,32 +317,32 @@ def _masklets(
     values: dict[str, NDArray[Any]],
     ids: list[int],
     frames: NDArray[np.int64],
-    axes: str,
-    own: dict[str, Any],
+    n_planes: int,
+    shape: tuple[int, ...] | None,
 ) -> Masklets:
-    """Read the masks that napari-sam2 wrote."""
-    flat = np.zeros(len(ids), int), np.ones(len(ids), int)
-    z, depth = (values[name] for name in _BOX_Z) if axes == "TZYX" else flat
-    y, x, height, width = (values[name] for name in _BOX)
-    origins = np.column_stack([z, y, x]).astype(int)
-    extents = np.column_stack([depth, height, width]).astype(int)
-    n_planes = int(own.get("n_planes", 1))
-    n_frames = own.get("n_frames", (int(frames.max()) + 1) * n_planes)
-    masklets = Masklets(n_frames, _frame_shape(path, values, own, (origins + extents)[:, 1:]))
-    for row, (origin, extent) in enumerate(zip(origins.tolist(), extents.tolist(), strict=True)):
-        bits = np.asarray(values[_BITS][row], np.uint8)
-        node = _Node(ids[row], int(frames[row]), tuple(origin), tuple(extent), bits)
-        for plane, mask in node.planes(masklets.frame_shape):
-            masklets.set(node.object_id, node.frame * n_planes + plane, mask)
+    """Read the masks that are in the nodes."""
+    boxes = np.asarray(values[_BBOX]).astype(int)
+    origins, ends = np.split(boxes, 2, axis=1)
+    n_frames = (int(frames.max()) + 1) * n_planes if shape is None else int(np.prod(shape[:-2]))
+    masklets = Masklets(n_frames, _frame_shape(path, values, shape, ends[:, -2:]))
+    for object_id, frame, origin, mask in zip(ids, frames, origins, values[_MASK], strict=True):
+        pixels = np.atleast_3d(np.asarray(mask, bool).T).T  # (planes, rows, columns)
+        place = (0, *origin.tolist())[-3:]
+        node = _Node(object_id, int(frame), place, pixels)
+        for plane, found in node.planes(masklets.frame_shape):
+            masklets.set(object_id, node.frame * n_planes + plane, found)
     return masklets
 
 
 def _frame_shape(
-    path: Path, values: dict[str, NDArray[Any]], own: dict[str, Any], ends_yx: NDArray[np.int_]
+    path: Path,
+    values: dict[str, NDArray[Any]],
+    shape: tuple[int, ...] | None,
+    ends_yx: NDArray[np.int_],
 ) -> tuple[int, int]:
     """Return the (H, W) of the frames; if no metadata has it, that of the objects."""
-    if "frame_shape" in own:
-        height, width = own["frame_shape"]
+    if shape is not None:
+        height, width = shape[-2:]
     elif set(_FRAME) <= set(values):
         height, width = (int(values[name].max()) for name in _FRAME)
     else:

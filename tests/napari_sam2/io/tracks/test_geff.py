@@ -56,7 +56,7 @@ def test_a_movie_of_stacks_loses_nothing_and_geff_finds_it_valid(tracked: Tracke
     assert [axis.scale for axis in metadata.axes] == [30, 2, 0.5, 0.25]
     # a node for each object at each point in time, at the centre of its volume
     assert graph.number_of_nodes() == sum(len(tracked.volumes_in(time)) for time in range(3))
-    node = dict(graph.nodes[0])
+    node = dict(graph.nodes[1])
     planes = tracked.volumes_in(int(node["t"]))[int(node["track_id"])]
     depths = np.repeat(list(planes), [mask.area for mask in planes.values()])
     assert node["z"] == pytest.approx(depths.mean()) and node["area"] == len(depths)
@@ -71,8 +71,12 @@ def test_other_programs_find_places_scales_and_labels(tmp_path: Path) -> None:
     tracked = Tracked(masklets, lineage, calibration=CALIBRATION, names={4: "mother"})
     write_geff(tmp_path / "x.geff", tracked)
     graph, metadata = geff.read(tmp_path / "x.geff")
-    assert dict(graph.nodes[0])["y"] == 3 and dict(graph.nodes[0])["x"] == 8
-    assert set(graph.edges) == {(0, 1), (0, 2)}
+    first = dict(graph.nodes[1])  # 0 is background where nodes are labels
+    assert first["y"] == 3 and first["x"] == 8
+    # tracksdata and funtracks draw the segmentation of these
+    assert first["bbox"].tolist() == [2, 6, 5, 11] and first["mask"].shape == (3, 5)
+    assert metadata.extra["tracksdata"]["shape"] == [3, *SHAPE]
+    assert set(graph.edges) == {(1, 2), (1, 3)}
     assert [axis.name for axis in metadata.axes] == ["t", "y", "x"]
     assert [axis.scale for axis in metadata.axes] == [30, 0.5, 0.25]
     assert [axis.scaled_unit for axis in metadata.axes] == ["second", "micrometer", "micrometer"]
