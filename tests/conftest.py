@@ -35,7 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out the tests of the interface where scripts/test.sh found that Qt does not start."""
     has_qt = config.pluginmanager.hasplugin("pytest-qt")
-    return True if collection_path.name == "widgets" and not has_qt else None
+    return True if collection_path.name in ("layers", "widgets") and not has_qt else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

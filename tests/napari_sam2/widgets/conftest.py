@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from napari.utils.notifications import notification_manager
 
 from napari_sam2.layers.viewer.warm_up import warm_up
 
@@ -24,6 +23,8 @@ def warm() -> None:
 @pytest.fixture
 def messages() -> Iterator[list[Any]]:
     """What napari told the user."""
+    from napari.utils.notifications import notification_manager
+
     told: list[Any] = []
     notification_manager.notification_ready.connect(told.append)
     yield told
