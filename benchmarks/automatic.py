@@ -2,11 +2,12 @@
 
     python benchmarks/automatic.py --model cells_nano --data FOLDER [--limit N] [--json F]
 
-FOLDER is as for accuracy.py. Segment everything on single images, and on the middle frame of
-each movie and stack, beside Otsu's threshold with a watershed (scikit-image) as a user would
-do, and beside cellpose if that is installed and its weights are on the disk. Average precision
-is TP / (TP + FP + FN) at an IoU above 0.5 and 0.75, as for cellpose and StarDist: per image,
-then averaged over the images of a modality, then over modalities, which count alike.
+FOLDER is as for accuracy.py. Segment everything on single images, and on the middle frame of each
+movie and stack, by the instance decoder and by a grid of points (`--by`), beside Otsu's threshold
+with a watershed (scikit-image) as a user would do, and beside cellpose if that is installed and
+its weights are on the disk. Average precision is TP / (TP + FP + FN) at an IoU above 0.5 and 0.75,
+as for cellpose and StarDist, and mSA its mean over the IoUs 0.5, 0.55, … 0.95: per image, then
+averaged over the images of a modality, then over modalities, which count alike.
 
 `--split tune` takes every source but those in `REPORT_SOURCES`, `--split report` only those:
 the thresholds were chosen on the first. `--thresholds` lists the precision at other scores,
@@ -52,10 +53,12 @@ from napari_sam2.tracks.tracked_movie import Tracked
 from sam2_torch import SAM2, EverythingOptions, load_sam2, segment_everything
 from sam2_torch.automatic import AutomaticMask
 from sam2_torch.automatic.found_masks import share_out
-from sam2_torch.automatic.options import MIN_SCORE, ObjectRules, SeedGrid
+from sam2_torch.automatic.options import MIN_SCORE, FindBy, ObjectRules, SeedGrid
 
 PARTS = ("images", "decoder", "track", "reference")
 IOUS = {"ap50": 0.5, "ap75": 0.75}
+MSA = "msa"
+MSA_IOUS = np.arange(0.5, 1, 0.05)
 REPORT_SOURCES = (
     "oist/Usiigaci",
     "axondeepseg/data-testing",
@@ -140,22 +143,28 @@ def labels_of(masks: list[AutomaticMask], shape: tuple[int, ...]) -> Image:
 
 
 def precision(found: Image, truth: Image) -> dict[str, float]:
-    """Count matches: TP / (TP + FP + FN) at each IoU."""
+    """Count matches: TP / (TP + FP + FN) at each IoU, and the mean over many of them."""
     n_found, n_true = (len(np.unique(labels[labels > 0])) for labels in (found, truth))
     both = (found > 0) & (truth > 0)
     pairs, shared = np.unique(np.stack([found[both], truth[both]]), axis=1, return_counts=True)
     areas = np.bincount(found.ravel()), np.bincount(truth.ravel())
     ious = shared / (areas[0][pairs[0]] + areas[1][pairs[1]] - shared)
-    hits = {key: int((ious > least).sum()) for key, least in IOUS.items()}
-    return {key: n / max(n_found + n_true - n, 1) for key, n in hits.items()}
+
+    def at(least: float) -> float:
+        n = int((ious > least).sum())
+        return n / max(n_found + n_true - n, 1)
+
+    figures = {key: at(least) for key, least in IOUS.items()}
+    return figures | {MSA: float(np.mean([at(least) for least in MSA_IOUS]))}
 
 
-def image_options(arguments: argparse.Namespace) -> EverythingOptions:
+def image_options(arguments: argparse.Namespace, by: FindBy) -> EverythingOptions:
     thresholds = arguments.thresholds
     return EverythingOptions(
         SeedGrid(arguments.grid, arguments.crops),
         rules=ObjectRules(overlapping=thresholds),
         min_score=min(SCORES) if thresholds else MIN_SCORE,
+        by=by,
     )
 
 
@@ -167,20 +176,27 @@ def measure_image(
     image, truth = read_image(folder / item["file"], item["kind"])
     if not truth.any():
         return {}
-    began = time.perf_counter()
-    masks = segment_everything(model, image, image_options(arguments))
-    figures = {f"{name}.seconds_per_image": time.perf_counter() - began}
-    sides = {name: labels_of(at_score(masks, MIN_SCORE), image.shape)}
-    sides[OTSU] = otsu_watershed(image)
+    figures, sides = {}, {OTSU: otsu_watershed(image)}
+    for by in arguments.by:
+        side = side_of(name, by)
+        began = time.perf_counter()
+        masks = segment_everything(model, image, image_options(arguments, by))
+        figures[f"{side}.seconds_per_image"] = time.perf_counter() - began
+        sides[side] = labels_of(at_score(masks, MIN_SCORE), image.shape)
+        for score in SCORES if arguments.thresholds else ():
+            sides[f"{side}.score{score:g}"] = labels_of(at_score(masks, score), image.shape)
     cellpose, _ = load_cellpose()
     if cellpose is not None:
         sides["cellpose"] = cellpose(image)
-    for score in SCORES if arguments.thresholds else ():
-        sides[f"{name}.score{score:g}"] = labels_of(at_score(masks, score), image.shape)
     for side, labels in sides.items():
         for key, value in precision(labels, truth).items():
             figures[f"{side}.{key}.{modality_key(item)}"] = value
     return {f"{key}{ITEM}{stem_of(item)}": value for key, value in figures.items()}
+
+
+def side_of(name: str, by: str) -> str:
+    """Name one way of a model in the figures; the model's own name means the default one."""
+    return name if by == "grid" else f"{name}-{by}"
 
 
 def stem_of(item: dict[str, str]) -> str:
@@ -285,7 +301,7 @@ def means_of(figures: Figures) -> Figures:
     modalities: dict[str, list[float]] = defaultdict(list)
     for key, value in means.items():
         parts = key.split(".")
-        at = next((i for i, part in enumerate(parts) if part in IOUS), None)
+        at = next((i for i, part in enumerate(parts) if part in (*IOUS, MSA)), None)
         if at is not None and len(parts) > at + 1:
             modalities[".".join(parts[: at + 1])].append(value)
     means |= {key: float(np.mean(values)) for key, values in modalities.items()}
@@ -298,7 +314,7 @@ def read_figures(path: Path) -> Figures:
         return {}
     known: Figures = json.loads(path.read_text())
     names = {key.split(ITEM)[0] for key in known if ITEM in key}
-    averaged = {key for key in known if key in names or key.split(".")[-1] in IOUS}
+    averaged = {key for key in known if key in names or key.split(".")[-1] in (*IOUS, MSA)}
     return {key: value for key, value in known.items() if key not in averaged}
 
 
@@ -316,7 +332,7 @@ def jobs_of(parts: list[str], items: list[dict[str, str]]) -> list[Job]:
     return [(part, item) for part in parts for item in chosen.get(part, [{}])]
 
 
-def is_done(job: Job, known: Figures, name: str, thresholds: bool) -> bool:
+def is_done(job: Job, known: Figures, name: str, arguments: argparse.Namespace) -> bool:
     """Tell whether the figures of a job are known."""
     part, item = job
     if part == "decoder":
@@ -326,8 +342,9 @@ def is_done(job: Job, known: Figures, name: str, thresholds: bool) -> bool:
     of_item = f"{ITEM}{stem_of(item)}"
     if part == "track":
         return f"{name}.track.seconds_per_frame{of_item}" in known
-    side = f"{name}.score{SCORES[-1]:g}" if thresholds else name
-    return f"{side}.ap75.{modality_key(item)}{of_item}" in known
+    suffix = f".score{SCORES[-1]:g}" if arguments.thresholds else ""
+    sides = [side_of(name, by) + suffix for by in arguments.by]
+    return all(f"{side}.{MSA}.{modality_key(item)}{of_item}" in known for side in sides)
 
 
 def measured(job: Job, name: str, model: SAM2, arguments: argparse.Namespace) -> Figures:
@@ -352,6 +369,9 @@ def arguments_of(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--split", choices=("all", "tune", "report"), default="all")
     parser.add_argument("--limit", type=int, help="about so many images, and 20 frames of movies")
     parser.add_argument("--thresholds", action="store_true", help="measure other scores, too")
+    parser.add_argument(
+        "--by", nargs="+", choices=("decoder", "grid"), default=["decoder", "grid"], help="ways"
+    )
     parser.add_argument("--grid", type=int, default=32, help="points along each side (default: 32)")
     parser.add_argument("--crops", type=int, help="layers of crops (default: by the image's size)")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=["images", "decoder"])
@@ -373,7 +393,7 @@ def main(argv: list[str] | None = None) -> None:
     figures = read_figures(arguments.json) if resumed else {}
     items = read_items(arguments.data, arguments.split, arguments.limit)
     jobs = jobs_of(arguments.parts, items)
-    jobs = [job for job in jobs if not is_done(job, figures, name, arguments.thresholds)]
+    jobs = [job for job in jobs if not is_done(job, figures, name, arguments)]
     cellpose, reason = load_cellpose()
     if cellpose is None:
         print(f"cellpose: left out, {reason}", file=sys.stderr)

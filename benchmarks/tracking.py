@@ -2,18 +2,21 @@
 
     python benchmarks/tracking.py --data FOLDER --json F [--resume] [--frames N] [--limit S]
 
-FOLDER is as for accuracy.py; its items of kind time count. Four ways to begin:
+FOLDER is as for accuracy.py; its items of kind time count. Six ways to begin:
 
 mask0   the masks of all cells in the first frame, and nothing else
 mask    the mask of each cell in the frame in which it appears
 click   one click into the middle of each cell in the frame in which it appears
 link    all masks of all frames, without identities (`napari-sam2 link`)
+all     nothing, by the instance decoder (`napari-sam2 auto --track --by decoder`)
+grid    nothing, by the grid of points (`napari-sam2 auto --track`)
 
-Everything runs forward from there, without a correction. The figures are py-ctcmetrics', and
-beside them `traccuracy`'s if it is installed (how: see ctc_figures.py), from the folders that
-`napari-sam2 export` writes. Parents are not in the data, so none are compared; of `link`, SEG
-says nothing: the masks are the true ones. Cells that come later are not in `mask0`: for the
-metric they are missed, as they are for a user who does nothing more.
+The first three run forward from there. Nothing is corrected. KEPT is the share of the true tracks
+of which one object covers at least 80 % of the frames, with an IoU of at least 0.5. The other
+figures are py-ctcmetrics', and beside them `traccuracy`'s if it is installed (how: see
+ctc_figures.py), from the folders that `napari-sam2 export` writes. Parents are not in the data, so
+none are compared; of `link`, SEG says nothing: the masks are the true ones. Cells that come later
+are not in `mask0`: for the metric they are missed, as they are for a user who does nothing more.
 
 A movie in one of the ways is a job. The file is written after each; with `--resume` those that
 are in it are not done again, and after `--limit` seconds no other one is begun.
@@ -24,7 +27,7 @@ import csv
 import json
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -36,15 +39,18 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from napari_sam2.api import prompted
+from napari_sam2.api.automatic import track_all
 from napari_sam2.api.linking import link_labels
 from napari_sam2.io.prompts.object_prompts import ObjectPrompts
 from napari_sam2.io.tracks.label_movies import tracked_labels
 from napari_sam2.movies.movie import Movie
 from napari_sam2.tracks.tracked_movie import Tracked
-from sam2_torch import SAM2, MaskPrompt, PointPrompt, Prompt, load_sam2
+from sam2_torch import SAM2, EverythingOptions, MaskPrompt, PointPrompt, Prompt, load_sam2
+from sam2_torch.automatic.options import FindBy, TrackOptions
 from sam2_torch.automatic.seeds import deepest_pixel
 
-WAYS = ("mask0", "mask", "click", "link")
+WAYS = ("mask0", "mask", "click", "link", "all", "grid")
+KEPT_SHARE, KEPT_IOU = 0.8, 0.5
 ITEM = ".item."
 
 
@@ -79,6 +85,10 @@ def track(model: SAM2, movie: Movie, truth: Tracked, labels: NDArray[Any], way: 
     """Track a movie in one of the ways."""
     if way == "link":
         return link_labels(model, movie, without_identities(labels))
+    if way in ("all", "grid"):
+        by: FindBy = "decoder" if way == "all" else "grid"
+        options = TrackOptions(EverythingOptions(by=by))
+        return Tracked.of(movie, track_all(model, movie, options).masklets)
     masklets = prompted.track(model, movie, prompts_of(way, truth), direction="forward")
     return Tracked.of(movie, masklets)
 
@@ -93,6 +103,20 @@ def measure(folder: Path, truth: Tracked, found: Tracked) -> Figures:
     return figures
 
 
+def kept_identities(truth: Tracked, found: Tracked) -> float:
+    """Return the share of the true tracks that one found object covers."""
+    kept = []
+    for track in truth.tracks:
+        matches: Counter[int] = Counter()
+        frames = truth.masklets.frames(track.object_id)
+        for frame in frames:
+            mask = truth.masklets.get(track.object_id, frame)
+            here = {i: found.masklets.get(i, frame) for i in found.masklets.object_ids}
+            matches.update(i for i, m in here.items() if m and mask and m.iou(mask) >= KEPT_IOU)
+        kept.append(max(matches.values(), default=0) >= KEPT_SHARE * len(frames))
+    return float(np.mean(kept))
+
+
 def measured(model: SAM2, file: Path, way: str, n_frames: int | None) -> Figures:
     """Do one job: the figures, and the frames and seconds that it took."""
     with np.load(file) as arrays:
@@ -103,6 +127,7 @@ def measured(model: SAM2, file: Path, way: str, n_frames: int | None) -> Figures
     seconds = time.perf_counter() - began
     with TemporaryDirectory() as folder:
         figures = measure(Path(folder), truth, found)
+    figures["KEPT"] = kept_identities(truth, found)
     return figures | {"frames": movie.n_frames, "seconds": seconds}
 
 

@@ -19,7 +19,7 @@ from sam2_torch.nn.memory_attention import MemoryAttention
 from sam2_torch.nn.memory_encoder import MemoryEncoder
 from sam2_torch.nn.point_decoder import PointDecoder
 from sam2_torch.nn.position_encoding import sine_encoding_1d, sine_encoding_2d
-from sam2_torch.nn.prompt_encoder import PADDING, PromptEncoder
+from sam2_torch.nn.prompt_encoder import BOTTOM_RIGHT, PADDING, TOP_LEFT, PromptEncoder
 
 
 class ImageEmbedding(NamedTuple):
@@ -249,6 +249,11 @@ class SAM2(nn.Module):
         """Embed (N, 2) single positive clicks in (x, y) of the input's pixels, (N, 2, C)."""
         labels = torch.ones(len(points_xy), 1, dtype=torch.int32)
         return self._embed_points((points_xy[:, None], labels), 1)
+
+    def embed_boxes(self, boxes_xy: Tensor) -> Tensor:
+        """Embed (N, 2, 2) boxes, corners in (x, y) of the input's pixels, (N, 3, C)."""
+        labels = torch.tensor([TOP_LEFT, BOTTOM_RIGHT], dtype=torch.int32)
+        return self._embed_points((boxes_xy, labels.expand(len(boxes_xy), -1)), 1)
 
     def _embed_points(self, points: tuple[Tensor, Tensor] | None, batch: int) -> Tensor:
         if points is None:

@@ -14,9 +14,10 @@ def test_precision_counts_matches_misses_and_surplus():
     found[0:10, 0:9] = 5  # IoU 0.9
     found[0:6, 15:25] = 6  # IoU 0.6
     found[15:18, 0:5] = 7  # nothing there
-    assert automatic.precision(found, truth) == {"ap50": 2 / 3, "ap75": pytest.approx(1 / 4)}
-    assert automatic.precision(truth, truth) == {"ap50": 1, "ap75": 1}
-    assert automatic.precision(np.zeros_like(truth), truth) == {"ap50": 0, "ap75": 0}
+    figures = automatic.precision(found, truth)
+    assert figures == pytest.approx({"ap50": 2 / 3, "ap75": 1 / 4, "msa": (2 * 2 / 3 + 6 / 4) / 10})
+    assert automatic.precision(truth, truth) == {"ap50": 1, "ap75": 1, "msa": 1}
+    assert automatic.precision(np.zeros_like(truth), truth) == {"ap50": 0, "ap75": 0, "msa": 0}
 
 
 def test_otsu_and_watershed_find_discs_bright_or_dark():

@@ -24,12 +24,10 @@ class Candidates:
         (M, 4) int, first and last row and column of each mask: y0, x0, y1, x1, inclusive.
     windows
         M arrays of logits: each box with `MARGIN` around it, cut at the border of the grid.
-    ious, stabilities, object_scores
-        (M,) predicted IoU, 0 to 1; stability, 0 to 1; logit of the object score.
+    ious, stabilities
+        (M,) predicted IoU, 0 to 1; stability, 0 to 1.
     seeds
         (M,) index of the seed.
-    tokens
-        (M, C) output tokens.
     grid
         Side of the square grid of logits.
     """
@@ -38,9 +36,7 @@ class Candidates:
     windows: list[Tensor]
     ious: NDArray[np.float32]
     stabilities: NDArray[np.float32]
-    object_scores: NDArray[np.float32]
     seeds: NDArray[np.int64]
-    tokens: Tensor
     grid: int
 
     def __len__(self) -> int:
@@ -54,24 +50,8 @@ class Candidates:
             [window for part in parts for window in part.windows],
             np.concatenate([part.ious for part in parts]),
             np.concatenate([part.stabilities for part in parts]),
-            np.concatenate([part.object_scores for part in parts]),
             np.concatenate([part.seeds for part in parts]),
-            torch.cat([part.tokens for part in parts]),
             parts[0].grid,
-        )
-
-    def select(self, chosen: NDArray[np.intp]) -> "Candidates":
-        """Return some of the candidates, in the given order of indices."""
-        rows = chosen.tolist()
-        return Candidates(
-            self.boxes[chosen],
-            [self.windows[i] for i in rows],
-            self.ious[chosen],
-            self.stabilities[chosen],
-            self.object_scores[chosen],
-            self.seeds[chosen],
-            self.tokens[rows],
-            self.grid,
         )
 
     def origin(self, i: int) -> tuple[int, int]:
@@ -125,9 +105,7 @@ def find_candidates(
         _windows(logits, boxes),
         decoded.ious[points, which].float().cpu().numpy(),
         stability.cpu().numpy(),
-        decoded.object_scores[points].float().cpu().numpy(),
         points.cpu().numpy() + first_seed,
-        decoded.tokens[points, which].float().cpu(),
         logits.shape[-1],
     )
 

@@ -25,22 +25,18 @@ class AutomaticMask:
         The mask in image pixels.
     score
         `iou` times `stability`, 0 to 1.
-    iou, stability, object_score
-        Predicted IoU, 0 to 1; IoU of the masks at a raised and a lowered threshold; logit that
-        there is an object.
+    iou, stability
+        Predicted IoU, 0 to 1; IoU of the masks at a raised and a lowered threshold. Of masks of
+        the instance decoder the mean foreground, 0 to 1, and how distinct the centre is, 0 to 1.
     seed_yx
-        Row and column in image pixels of the click that gave the mask.
-    pointer
-        (C,) float32, the object pointer, by which objects can be compared.
+        Row and column in image pixels of the click that gave the mask, or of its centre.
     """
 
     sparse: SparseMask
     score: float
     iou: float
     stability: float
-    object_score: float
     seed_yx: tuple[float, float]
-    pointer: NDArray[np.float32]
 
 
 def clean(mask: SparseMask, min_part_area: float) -> SparseMask:

@@ -1,7 +1,7 @@
-"""Segment everything: prompt a grid of points and select the confident masks."""
+"""Segment everything: by the instance decoder, or by prompting a grid of points."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from itertools import product
@@ -18,8 +18,13 @@ from sam2_torch.automatic.found_masks import (
     keep_rules,
     share_out,
 )
+from sam2_torch.automatic.instances import (
+    find_instances,
+    load_instance_decoder,
+    prompt_boxes,
+)
 from sam2_torch.automatic.non_max_suppression import box_ious, intersections, mask_ious, suppress
-from sam2_torch.automatic.options import EverythingOptions
+from sam2_torch.automatic.options import EverythingOptions, FindBy
 from sam2_torch.automatic.seeds import grid_seeds, to_grey
 from sam2_torch.embeddings.frame_encoder import FrameEncoder
 from sam2_torch.inputs.frames import Crop, check_frame
@@ -41,22 +46,14 @@ PointsDone = Callable[[int, int], None]
 
 
 class SeedsDone(NamedTuple):
-    """Number of finished seeds, and of all."""
+    """Number of finished seeds, and of all; for the instance decoder, of crops."""
 
     done: int
     total: int
 
 
-class _FoundInCrop(NamedTuple):
-    crop: Crop
-    geometry: InputGeometry
-    candidates: Candidates
-    scores: NDArray[np.float32]
-    seeds_yx: NDArray[np.float32]
-
-
 class Everything:
-    """Segment everything in one image, a batch of seeds at a time.
+    """Segment everything in one image, a crop or a batch of seeds at a time.
 
     Parameters
     ----------
@@ -67,9 +64,15 @@ class Everything:
     options
         Seeds, thresholds and rules; the defaults if None.
     seeds_yx
-        (N, 2) rows and columns in pixels to click at instead of the grid.
+        (N, 2) rows and columns in pixels to click at, instead of the grid or the decoder.
     contrast
         Intensities that become black and white; the percentiles 0.1 and 99.9 if None.
+
+    Attributes
+    ----------
+    by
+        "decoder" or "grid": what finds the objects. A network without an instance decoder uses
+        the grid.
 
     Raises
     ------
@@ -97,32 +100,33 @@ class Everything:
             layers = layers_for(self.shape, model.config.image_size)
         crops = crops_of(self.shape, layers, grid.crop_overlap)
         given = None if seeds_yx is None else self._checked(seeds_yx)
+        wanted = self.options.by == "decoder" and given is None
+        self._instances = load_instance_decoder(model) if wanted else None
+        self.by: FindBy = "grid" if self._instances is None else "decoder"
         self._work = [(crop, self._seeds_in(crop, given)) for crop in crops]
-        self._found: list[_FoundInCrop] = []
+        self._found: list[AutomaticMask] = []
 
     @property
     def n_seeds(self) -> int:
-        """Return the number of prompts to the network."""
-        return sum(len(seeds) for _, seeds in self._work)
+        """Return the number of prompts to the network, or of crops to decode."""
+        return len(self._work) if self._instances else sum(len(seeds) for _, seeds in self._work)
 
     def run(self) -> Iterator[SeedsDone]:
         """Segment, yielding the progress; closing the generator stops and keeps what was found."""
         done = 0
         yield SeedsDone(0, self.n_seeds)
         for crop, seeds in self._work:
-            if len(seeds) == 0:
-                continue
-            for asked in self._run_crop(crop, seeds):
-                done += asked
+            steps = self._decode_crop(crop) if self._instances else self._prompt_crop(crop, seeds)
+            for finished in steps:
+                done += finished
                 yield SeedsDone(done, self.n_seeds)
 
     def masks(self) -> list[AutomaticMask]:
         """Return the objects among the masks found so far, best first."""
         options, rules = self.options, self.options.rules
         image = None if rules.contrast == "any" else to_grey(self._image)
-        masks = [mask for found in self._found for mask in self._in_image(found)]
-        masks = keep_rules(masks, rules, image)
-        if len(self._found) > 1:  # one crop's duplicates are gone already
+        masks = keep_rules(self._found, rules, image)
+        if len(self._work) > 1:  # one crop's duplicates are gone already
             thresholds = options.thresholds
             masks = drop_duplicates(masks, thresholds.max_box_iou, thresholds.max_mask_iou)
         masks.sort(key=lambda mask: mask.score, reverse=True)
@@ -146,9 +150,26 @@ class Everything:
         own = given - np.array(crop.origin_yx, np.float32)
         return own[((own >= -0.5) & (own <= np.array(crop.shape) - 0.5)).all(1)]
 
-    def _run_crop(self, crop: Crop, seeds: NDArray[np.float32]) -> Iterator[int]:
+    def _encoder(self, crop: Crop) -> FrameEncoder:
+        return FrameEncoder(self._model, [self._image[crop.window]], self._contrast)
+
+    @torch.inference_mode()
+    def _decode_crop(self, crop: Crop) -> Iterator[int]:
+        assert self._instances is not None
+        encoder = self._encoder(crop)
+        found = list(find_instances(self._instances, encoder[0], encoder.geometry))
+        decoder = self._decoder(encoder)
+        for batch in self._batches(len(found)):
+            answers = prompt_boxes(self._model, decoder, found[batch], encoder.geometry)
+            chosen = [mask for mask in answers if mask.score >= self.options.min_score]
+            self._found.extend(self._in_image(chosen, crop))
+        yield 1
+
+    def _prompt_crop(self, crop: Crop, seeds: NDArray[np.float32]) -> Iterator[int]:
         """Prompt all seeds of a crop; yield the number of each batch. Closing keeps its masks."""
-        encoder = FrameEncoder(self._model, [self._image[crop.window]], self._contrast)
+        if len(seeds) == 0:
+            return
+        encoder = self._encoder(crop)
         points_xy = encoder.geometry.to_input_xy(seeds)
         decoder = self._decoder(encoder)
         yield 0  # encoded
@@ -165,9 +186,8 @@ class Everything:
                     yield batch.stop - batch.start
         finally:
             if parts:
-                asked = seeds[: batches[len(parts) - 1].stop]
-                found = self._judge(crop, encoder.geometry, Candidates.join(parts), asked)
-                self._found.append(found)
+                found = self._judge(encoder.geometry, Candidates.join(parts), seeds)
+                self._found.extend(self._in_image(found, crop))
 
     def _batches(self, n_seeds: int) -> list[slice]:
         device = self._model.device
@@ -190,13 +210,9 @@ class Everything:
         return find_candidates(decoder, decoded, first, thresholds)
 
     def _judge(
-        self,
-        crop: Crop,
-        geometry: InputGeometry,
-        candidates: Candidates,
-        seeds: NDArray[np.float32],
-    ) -> _FoundInCrop:
-        """Score the candidates of a crop and drop duplicates, on the grid of the logits."""
+        self, geometry: InputGeometry, candidates: Candidates, seeds_yx: NDArray[np.float32]
+    ) -> Iterator[AutomaticMask]:
+        """Score the candidates of a crop and yield all but duplicates, in the crop's pixels."""
         thresholds, rules = self.options.thresholds, self.options.rules
         pixels = candidates.pixels()
         ious = mask_ious(intersections(pixels))
@@ -211,40 +227,27 @@ class Everything:
         here = np.ix_(usable_rows, usable_rows)
         too_close = ious[here] > thresholds.max_mask_iou
         too_close |= box_ious(candidates.boxes[usable_rows]) > thresholds.max_box_iou
-        chosen = usable_rows[suppress(ranks[usable_rows], too_close)]
-        return _FoundInCrop(
-            crop,
-            geometry,
-            candidates.select(chosen),
-            scores[chosen],
-            seeds[candidates.seeds[chosen]],
-        )
-
-    def _in_image(self, found: _FoundInCrop) -> Iterator[AutomaticMask]:
-        """Yield the masks of a crop in image pixels, without those that its borders cut."""
-        candidates, crop = found.candidates, found.crop
-        pointers = self._pointers(candidates)
-        for i in range(len(candidates)):
-            (mask,) = logits_to_masks(candidates.logits(i)[None], found.geometry)
-            if not mask or self._is_cut_off(mask, crop):
-                continue
-            (y, x), (top, left) = found.seeds_yx[i].tolist(), crop.origin_yx
-            origin = (mask.origin_yx[0] + top, mask.origin_yx[1] + left)
+        for i in usable_rows[suppress(ranks[usable_rows], too_close)].tolist():
+            (mask,) = logits_to_masks(candidates.logits(i)[None], geometry)
+            y, x = seeds_yx[candidates.seeds[i]].tolist()
             yield AutomaticMask(
-                SparseMask(self.shape, origin, mask.extent_yx, mask.bits),
-                float(found.scores[i]),
+                mask,
+                float(scores[i]),
                 float(candidates.ious[i]),
                 float(candidates.stabilities[i]),
-                float(candidates.object_scores[i]),
-                (y + top, x + left),
-                pointers[i],
+                (y, x),
             )
 
-    @torch.inference_mode()
-    def _pointers(self, candidates: Candidates) -> NDArray[np.float32]:
-        tokens = candidates.tokens.to(self._model.device, self._model.dtype)
-        pointers = self._model.obj_ptr_proj(tokens)
-        return np.asarray(pointers.float().cpu().numpy())
+    def _in_image(self, masks: Iterable[AutomaticMask], crop: Crop) -> Iterator[AutomaticMask]:
+        """Move the masks of a crop to the image, without those that its borders cut."""
+        top, left = crop.origin_yx
+        for one in masks:
+            mask, (y, x) = one.sparse, one.seed_yx
+            if not mask or self._is_cut_off(mask, crop):
+                continue
+            origin = (mask.origin_yx[0] + top, mask.origin_yx[1] + left)
+            sparse = SparseMask(self.shape, origin, mask.extent_yx, mask.bits)
+            yield replace(one, sparse=sparse, seed_yx=(y + top, x + left))
 
     def _is_cut_off(self, mask: SparseMask, crop: Crop) -> bool:
         """Return whether a mask touches a border of its crop inside the image."""

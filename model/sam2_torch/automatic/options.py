@@ -14,6 +14,10 @@ OWN_SHARE = 0.7
 """Smallest share of its pixels that a mask keeps where masks may not overlap."""
 
 Ranking: TypeAlias = Literal["score", "iou"]
+NO_DECODER = "this model has no instance decoder: a grid of points was prompted"
+"""Note where `EverythingOptions.by` cannot be met."""
+
+FindBy: TypeAlias = Literal["decoder", "grid"]
 SeedFrames: TypeAlias = Literal["first", "every", "coverage"]
 
 
@@ -143,6 +147,9 @@ class EverythingOptions:
         Smallest score of an object, see `AutomaticMask.score`.
     ranking
         How the better of two duplicates is chosen: by score, or by predicted IoU alone.
+    by
+        Whether the instance decoder finds the objects, or a grid of clicks; a network without an
+        instance decoder uses the grid.
     """
 
     grid: SeedGrid = field(default_factory=SeedGrid)
@@ -150,6 +157,7 @@ class EverythingOptions:
     rules: ObjectRules = field(default_factory=ObjectRules)
     min_score: float = MIN_SCORE
     ranking: Ranking = "score"
+    by: FindBy = "grid"
 
     @classmethod
     def like_reference(cls, points_per_side: int = 32) -> "EverythingOptions":
@@ -163,6 +171,7 @@ class EverythingOptions:
             ObjectRules(one_per_seed=False, overlapping=True),
             min_score=0.0,
             ranking="iou",
+            by="grid",
         )
 
 

@@ -32,6 +32,9 @@ _CELLS_NANO_SHA256 = "da0fcd08dbbf328d558bd60759cda548b9a9186b2571c5d9ce25fb36d9
 _CELLS_NANO_CALIBRATION = (0.21, 0.78)
 """Of that file on held-out images; see docs/measured.md."""
 
+INSTANCES_SHA256 = "69bf1715b17c45b8a701c4b9ed11d9acfc814eedba9a79819c00453761995a7c"
+"""Of the file with the embedded network's instance decoder there."""
+
 _RELEASED_SHA256 = {  # of the .pt files
     "sam2.1_hiera_tiny": "7402e0d864fa82708a20fbd15bc84245c2f26dff0eb43a4b5b93452deb34be69",
     "sam2.1_hiera_small": "6d1aa6f30de5c92224f8172114de081d104bbd23dd9dc5c58996f0cad5dc4d38",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import pi
 from typing import TYPE_CHECKING, Any
 
@@ -97,7 +98,7 @@ def track_all(
     progress: Progress = silent,
     appearance: Appearance = USUAL,
 ) -> AutomaticResult:
-    """Find all objects of a movie or stack and propagate them through it.
+    """Find all objects of a movie or stack and track them through it.
 
     Parameters
     ----------
@@ -115,7 +116,7 @@ def track_all(
     ValueError
         If the range of frames does not fit, or the movie is one of stacks.
     """
-    from sam2_torch.automatic import TrackEverything
+    from napari_sam2.api.find_and_link import TrackAll
 
     first, stop = movie.frame_span(frames)
     if movie.n_planes > 1:
@@ -124,17 +125,19 @@ def track_all(
             f"{movie.n_planes} planes; save one time point or one plane as a file of its own"
         )
     part = MoviePart(movie, first, stop)
-    session = open_session(model, part, appearance, correctable=False)
-    tracking = TrackEverything(session, appearance.show(part).frames, options)
+    open_part = partial(open_session, model, part, appearance, correctable=False)
+    alone = None if part.is_stack else open_part
+    tracking = TrackAll(open_part(), alone, appearance.show(part).frames, options)
     result = AutomaticResult(Masklets(movie.n_frames, movie.frame_shape))
     for step in tracking.run():
         progress(step.done, step.total)
-    for (object_id, frame), mask in tracking.masks.items():
+    way = tracking.way
+    for (object_id, frame), mask in way.masks.items():
         result.masklets.set(object_id, frame + first, mask)
-    for tracked in tracking.objects.values():
+    for tracked in way.objects.values():
         result.scores[tracked.object_id, tracked.seed_frame + first] = tracked.seed.score
     result.divisions.extend(
-        division._replace(frame=division.frame + first) for division in tracking.divisions
+        division._replace(frame=division.frame + first) for division in way.divisions
     )
     return result
 

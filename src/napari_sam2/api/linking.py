@@ -1,7 +1,8 @@
 """Link a label movie without identities: the network proposes masks, an assignment decides."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -14,6 +15,7 @@ from napari_sam2.movies.movie import Movie
 from napari_sam2.tracks.lineage import Lineage, Track
 from napari_sam2.tracks.tracked_movie import Tracked
 from sam2_torch.automatic.divisions import BEFORE, Body, daughter_distance
+from sam2_torch.automatic.overlaps import covered_shares, is_new
 from sam2_torch.masks import SparseMask
 from sam2_torch.prompts import MaskPrompt
 
@@ -25,6 +27,9 @@ Masks: TypeAlias = Mapping[int, SparseMask]
 
 LEAST_IOU = 0.15
 """A proposal and a label that share less are not the same object."""
+
+MOST_COVERED = 0.3
+"""Largest share of a missing object's predicted mask that other objects may cover."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,11 @@ class Linking:
         A session of the movie for this alone: it is reset for each frame.
     labels, divisions
         As for `link_labels`.
+    gap
+        Largest number of frames in which an object may be missing. The masks that the network
+        predicted there are added if it comes back.
+    new_id
+        Returns the id of a new object; by default 1, 2, …
 
     Attributes
     ----------
@@ -123,12 +133,22 @@ class Linking:
         The masks of the frames so far with their new ids.
     """
 
-    def __init__(self, session: "VideoSession", labels: Tracked, *, divisions: bool = True) -> None:
+    def __init__(
+        self,
+        session: "VideoSession",
+        labels: Tracked,
+        *,
+        divisions: bool = True,
+        gap: int = 0,
+        new_id: Callable[[], int] | None = None,
+    ) -> None:
         self.masklets = Masklets(labels.n_frames, labels.masklets.frame_shape)
         self._session = session
         self._labels = labels
         self._divisions = divisions
-        self._unused = count(1)
+        self._gap = gap
+        self._missing: dict[int, dict[int, SparseMask]] = {}  # predicted masks by frame
+        self._new_id = new_id or partial(next, count(1))
         self._rows: dict[int, tuple[int, int]] = {}  # begin and parent
 
     @property
@@ -152,7 +172,8 @@ class Linking:
                 divisions=self._divisions,
                 areas={i: self._largest_area(i, frame) for i in current},
             )
-            current = self._take(frame, found, links)
+            missing = self._predicted(frame, proposed, found, links)
+            current = {**self._take(frame, found, links), **missing}
             yield frame + 1
 
     def _largest_area(self, object_id: int, frame: int) -> float:
@@ -165,14 +186,30 @@ class Linking:
         """Store the masks of a frame under their ids, and return them."""
         ids = {label: object_id for object_id, label in links.same.items()}
         parents = {label: mother for mother, pair in links.divided.items() for label in pair}
+        for object_id in links.same:  # it is back: what was predicted meanwhile was right
+            for gap, mask in self._missing.pop(object_id, {}).items():
+                self.masklets.set(object_id, gap, mask)
         for label in found:
             if label not in ids:
-                ids[label] = next(self._unused)
+                ids[label] = self._new_id()
                 self._rows[ids[label]] = (frame, parents.get(label, 0))
         current = {ids[label]: mask for label, mask in found.items()}
         for object_id, mask in current.items():
             self.masklets.set(object_id, frame, mask)
         return current
+
+    def _predicted(self, frame: int, proposed: Masks, found: Masks, links: Links) -> Masks:
+        """Return the masks of missing objects, where nothing else was found."""
+        linked = links.same.keys() | links.divided.keys()
+        masks = {i: mask for i, mask in proposed.items() if mask and i not in linked}
+        masks = {i: m for i, m in masks.items() if len(self._missing.get(i, ())) < self._gap}
+        shares, _ = covered_shares(list(masks.values()), found)
+        free = is_new(shares, MOST_COVERED)
+        masks = {i: mask for (i, mask), is_free in zip(masks.items(), free, strict=True) if is_free}
+        self._missing = {i: self._missing.get(i, {}) | {frame: m} for i, m in masks.items()} | {
+            i: frames for i, frames in self._missing.items() if i in links.same
+        }
+        return masks
 
     def _propose(self, before: Masks, frame: int) -> Masks:
         """Predict where the objects of the frame before are in a frame."""

@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,7 +82,18 @@ def _add_objects(parser: argparse.ArgumentParser) -> None:
         help="leave out objects of a lower score, 0 to 1 (default: 0.35)",
     )
     parser.add_argument(
-        "--points", metavar="N", type=int, default=32, help="seeds along each side (default: 32)"
+        "--by",
+        choices=("decoder", "grid"),
+        default="grid",
+        help="find objects by the model's instance decoder, or by prompts on a grid; a model "
+        "without such a decoder uses the grid (default: grid)",
+    )
+    parser.add_argument(
+        "--points",
+        metavar="N",
+        type=int,
+        default=32,
+        help="points along each side of the grid (default: 32)",
     )
     parser.add_argument(
         "--crops",
@@ -157,6 +169,16 @@ def run(arguments: argparse.Namespace) -> int:
     return run_jobs(jobs, arguments, find)
 
 
+def _load(arguments: argparse.Namespace, report: Report) -> "SAM2":
+    from sam2_torch.automatic.instances import load_instance_decoder
+    from sam2_torch.automatic.options import NO_DECODER
+
+    model = load_model(arguments)
+    if arguments.by == "decoder" and load_instance_decoder(model) is None:
+        report.write(f"{arguments.model}: {NO_DECODER}")
+    return model
+
+
 def find(job: Job, arguments: argparse.Namespace, report: Report) -> str:
     """Segment or track everything in one input; return the line about its result."""
     movie = read_movie(job.source, arguments.axes, arguments.channel)
@@ -166,7 +188,7 @@ def find(job: Job, arguments: argparse.Namespace, report: Report) -> str:
     report.write(f"{job.source}: {movie}")
     options = _options(arguments, movie.calibration)
     look = appearance_of(arguments)
-    network = load_model(arguments)
+    network = _load(arguments, report)
     if arguments.track:
         with report.progress("frame") as progress:
             track_options = _track_options(arguments, options)
@@ -218,10 +240,12 @@ def _options(arguments: argparse.Namespace, calibration: Calibration) -> "Everyt
         diameter=arguments.diameter or (None, None),
         part_diameter=arguments.speck,
     )
-    grid = SeedGrid(arguments.points, arguments.crops)
+    options = EverythingOptions(
+        SeedGrid(arguments.points, arguments.crops), rules=rules, by=arguments.by
+    )
     if arguments.min_score is None:
-        return EverythingOptions(grid, rules=rules)
-    return EverythingOptions(grid, rules=rules, min_score=arguments.min_score)
+        return options
+    return replace(options, min_score=arguments.min_score)
 
 
 def _track_options(arguments: argparse.Namespace, options: "EverythingOptions") -> "TrackOptions":

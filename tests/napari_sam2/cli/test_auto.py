@@ -38,7 +38,9 @@ def recall(found, really):
 
 
 def test_every_frame_on_its_own(truth, capsys):
-    assert main(f"auto movie.tif -o labels.tif --frames 0:2 --scores {QUICK}".split()) == 0
+    assert (
+        main(f"auto movie.tif -o labels.tif --by grid --frames 0:2 --scores {QUICK}".split()) == 0
+    )
     labels = read_movie("labels.tif")
     assert labels.calibration.pixel_size_yx == (UM, UM)
     assert recall(labels[0], truth[0]) > 0.6 and recall(labels[1], truth[1]) > 0.6

@@ -21,7 +21,7 @@ def make(rows: slice, columns: slice, score: float = 0.5) -> AutomaticMask:
     mask = np.zeros(SHAPE, bool)
     mask[rows, columns] = True
     sparse = SparseMask.from_dense(mask)
-    return AutomaticMask(sparse, score, score, 1.0, 5.0, (0.0, 0.0), np.zeros(4, np.float32))
+    return AutomaticMask(sparse, score, score, 1.0, (0.0, 0.0))
 
 
 def test_holes_are_filled_and_specks_removed() -> None:

@@ -29,7 +29,7 @@ def image() -> NDArray[np.uint16]:
 
 def candidate(place: tuple[int, int, int]) -> AutomaticMask:
     sparse = SparseMask.from_dense(disc(place))
-    return AutomaticMask(sparse, 0.5, 0.5, 1.0, 1.0, place[:2], np.zeros(4, np.float32))
+    return AutomaticMask(sparse, 0.5, 0.5, 1.0, place[:2])
 
 
 def test_what_looks_alike_comes_first(model: SAM2, image: NDArray[np.uint16]) -> None:

@@ -186,7 +186,8 @@ class SegmentEverything(Panel):
 
     def _taken(self, workspace: Workspace, job: SegmentJob, completed: bool) -> None:
         self._take(workspace, job)
-        self._finish("Done." if completed else self._kept)
+        note = f" Note: {job.note}." if job.note else ""
+        self._finish(("Done." if completed else self._kept) + note)
 
     def _take(self, workspace: Workspace, job: SegmentJob) -> FoundLayer:
         if workspace not in self._found:

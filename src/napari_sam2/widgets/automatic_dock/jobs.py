@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -15,7 +16,7 @@ from napari_sam2.layers.mask_layers.candidates_layer import FoundObject
 from napari_sam2.layers.viewer.image_geometry import LayerFrames
 from napari_sam2.masks.masklets import Confidence, Masklets
 from napari_sam2.masks.packing import pack
-from sam2_torch.automatic.options import EverythingOptions, TrackOptions
+from sam2_torch.automatic.options import NO_DECODER, EverythingOptions, TrackOptions
 from sam2_torch.masks import SparseMask
 from sam2_torch.predictions import MaskLogits, MaskPrediction
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from sam2_torch.sessions.video_session import VideoSession
 
 Seeds: TypeAlias = Callable[[Any], NDArray[np.float32]] | None
-"""Makes seeds, (N, 2) rows and columns, of a frame's pixels; None for the grid."""
+"""Makes seeds, (N, 2) rows and columns, of a frame's pixels; None for what the options say."""
 
 Examples: TypeAlias = Mapping[int, Sequence[SparseMask]]
 """Masks of objects, by frame."""
@@ -53,12 +54,14 @@ class SegmentJob:
     options
         How.
     seeds
-        Where to click, by frame; the grid if it is None.
+        Where to click, by frame; as in the options if it is None.
 
     Attributes
     ----------
     found
         Objects by frame, as far as it came.
+    note
+        Why objects were found in another way than the options say; empty if they were not.
     """
 
     frames: LayerFrames
@@ -66,6 +69,7 @@ class SegmentJob:
     options: EverythingOptions
     seeds: Callable[[int], Seeds] = lambda frame: None
     found: dict[int, list[FoundObject]] = field(default_factory=dict)
+    note: str = ""
 
     def run(self, owner: "SessionOwner") -> Iterator[Step]:
         """Run the job, on the worker's thread."""
@@ -85,6 +89,8 @@ class SegmentJob:
             seeds_yx=None if seeds is None else seeds(pixels),
             contrast=session.contrast,
         )
+        if self.options.by != everything.by and seeds is None:
+            self.note = NO_DECODER
         try:
             with closing(everything.run()) as run:  # type: ignore[type-var]
                 for done, total in run:
@@ -167,7 +173,8 @@ class TrackJob:
 
     def run(self, owner: "SessionOwner") -> Iterator[Step]:
         """Track on the inference thread."""
-        from sam2_torch.automatic import TrackEverything
+        from napari_sam2.api.find_and_link import TrackAll
+        from sam2_torch import VideoSession
 
         session = _session(owner)
         if self.frames.n_planes > 1:
@@ -176,9 +183,12 @@ class TrackJob:
                 "the axis to follow in “Along”, or make objects and propagate them"
             )
         masklets, known = self.masklets, self.objects.ids
-        tracking = TrackEverything(
+        frames = shown_frames(self.frames)
+        alone = partial(VideoSession, session.model, frames, contrast=session.contrast)
+        tracking = TrackAll(
             session,
-            shown_frames(self.frames),
+            None if self.frames.is_stack else alone,
+            frames,
             self.options,
             new_id=self.objects.new,
             known=lambda frame: {i: mask for i in known if (mask := masklets.get(i, frame))},
@@ -186,18 +196,17 @@ class TrackJob:
         try:
             with closing(tracking.run()) as run:  # type: ignore[type-var]
                 for step in run:
-                    doing = f"frame {step.frame}, {len(tracking.objects)} objects"
+                    doing = f"frame {step.frame}, {len(tracking.way.objects)} objects"
                     masks = {
                         i: _stored(mask, step.predictions.get(i)) for i, mask in step.masks.items()
                     }
                     self.withdrawn.update((i, step.frame) for i in masks)
                     yield Step(step.done, step.total, doing, masks, step.frame)
         finally:
-            self.withdrawn.difference_update(tracking.masks)
-            self.divisions = tracking.divisions
-            self.seeds = {
-                i: {one.seed_frame: one.seed.sparse} for i, one in tracking.objects.items()
-            }
+            way = tracking.way
+            self.withdrawn.difference_update(way.masks)
+            self.divisions = way.divisions
+            self.seeds = {i: {one.seed_frame: one.seed.sparse} for i, one in way.objects.items()}
 
 
 def shown_frames(frames: LayerFrames) -> Any:

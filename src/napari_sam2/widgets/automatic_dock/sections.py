@@ -26,6 +26,7 @@ from sam2_torch.automatic.options import (
     MIN_SCORE,
     Contrast,
     EverythingOptions,
+    FindBy,
     ObjectRules,
     SeedGrid,
     TrackOptions,
@@ -35,7 +36,8 @@ from sam2_torch.models.speed_records import duration
 LEAST_SCORE = 0.2  # of what is kept at all: the slider starts there
 THIS_FRAME, ALL_FRAMES = "This frame", "All frames"
 CURRENT_OBJECT, ALL_OBJECTS = "The current object", "All objects"
-GRID, BRIGHT_BLOBS, DARK_BLOBS = "Grid of points", "Bright blobs", "Dark blobs"
+DECODER, GRID = "Instance decoder", "Grid of points"
+BRIGHT_BLOBS, DARK_BLOBS = "Bright blobs", "Dark blobs"
 CONTRASTS: dict[str, Contrast] = {"Any": "any", "Bright": "bright", "Dark": "dark"}
 CROPS: dict[str, int | None] = {"By image size": None, "None": 0, "2 x 2": 1, "4 x 4": 2}
 SEED_FRAMES = {
@@ -60,7 +62,10 @@ class ObjectsWanted(Fold):
         )
         self.border = QCheckBox("Leave out what touches the border")
         self.border.setToolTip("Leave out objects that the border of the image may cut.")
-        self.seeds = combo_box("Where the prompts are: on a grid, or at your own points.")
+        self.seeds = combo_box(
+            "What finds the objects: a decoder that was trained for cells, which only some models "
+            "have; or prompts on a grid, on blobs, or at your own points or labels."
+        )
         self.points = QSpinBox()
         self.points.setRange(4, 128)
         _widen(self.points)
@@ -76,10 +81,10 @@ class ObjectsWanted(Fold):
             box.setSuffix(suffix)
 
     def show_seed_layers(self, layers: list[Any]) -> None:
-        """Offer the grid, blobs, and layers of points and labels."""
+        """Offer the grid, the decoder, blobs, and layers of points and labels."""
         before = self.seeds.currentData()
         self.seeds.clear()
-        for name in (GRID, BRIGHT_BLOBS, DARK_BLOBS):
+        for name in (GRID, DECODER, BRIGHT_BLOBS, DARK_BLOBS):
             self.seeds.addItem(name, name)
         for layer in layers:
             if isinstance(layer, Points | Labels):
@@ -112,7 +117,8 @@ class ObjectsWanted(Fold):
             As for `rules`.
         """
         grid = SeedGrid(self.points.value(), CROPS[self.crops.currentText()])
-        return EverythingOptions(grid, rules=self.rules(pixel_size), min_score=min_score)
+        by: FindBy = "decoder" if self.seeds.currentData() == DECODER else "grid"
+        return EverythingOptions(grid, rules=self.rules(pixel_size), min_score=min_score, by=by)
 
     def _arrange(self) -> None:
         box = QWidget()
@@ -123,7 +129,7 @@ class ObjectsWanted(Fold):
         add_row(layout, "Small pieces", self.speck)
         add_row(layout, "Contrast", self.contrast)
         layout.addRow(self.border)
-        add_row(layout, "Prompts at", self.seeds)
+        add_row(layout, "Find by", self.seeds)
         add_row(layout, "Points", self.points)
         add_row(layout, "Crops", self.crops)
         self.addWidget(box)

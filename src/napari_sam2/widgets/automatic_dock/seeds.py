@@ -12,6 +12,7 @@ from napari_sam2.widgets.automatic_dock.jobs import Seeds
 from napari_sam2.widgets.automatic_dock.sections import (
     BRIGHT_BLOBS,
     DARK_BLOBS,
+    DECODER,
     GRID,
     ObjectsWanted,
 )
@@ -28,7 +29,7 @@ def seeds_of(wanted: ObjectsWanted, workspace: Workspace, frame: int) -> Seeds:
         If the layer of points or labels does not fit the image.
     """
     choice = wanted.seeds.currentData()
-    if choice == GRID or choice is None:
+    if choice in (DECODER, GRID, None):
         return None
     if choice in (BRIGHT_BLOBS, DARK_BLOBS):
         return partial(_blobs, _diameters(wanted, workspace), choice == DARK_BLOBS)

@@ -9,7 +9,12 @@ from qtpy.QtWidgets import QLabel
 
 from napari_sam2.widgets.automatic_dock.dock import SegmentEverything
 from napari_sam2.widgets.automatic_dock.examples import examples_of
-from napari_sam2.widgets.automatic_dock.sections import ALL_FRAMES, ALL_OBJECTS, BRIGHT_BLOBS
+from napari_sam2.widgets.automatic_dock.sections import (
+    ALL_FRAMES,
+    ALL_OBJECTS,
+    BRIGHT_BLOBS,
+    DECODER,
+)
 from napari_sam2.widgets.controls.vertical_scroll import TallScroll
 from napari_sam2.widgets.inference.session_owner import SessionOwner
 
@@ -105,6 +110,22 @@ def test_everything_is_found_and_made_objects(dock, viewer, qtbot):
     assert len(made) > 3 and not workspace.outputs.per_object  # many: one layer for all
     instance = workspace.masklets.labels(0)
     assert all(overlap(instance, centre) > 0.7 for centre in CENTRES)
+
+
+def test_the_instance_decoder_finds_and_links(dock, viewer, qtbot):
+    dock.wanted.seeds.setCurrentIndex(dock.wanted.seeds.findText(DECODER))
+    dock.segment.run.click()
+    done(dock, qtbot)
+    labels = np.asarray(viewer.layers["cells found"].data[0])
+    assert sum(overlap(labels, centre) > 0.7 for centre in CENTRES) >= 3
+    assert dock.progress.status.text() == "Done."
+    dock.track.run.click()
+    done(dock, qtbot)
+    workspace = dock.annotator.workspace
+    numbers = [[workspace.masklets.labels(t)[y, x + 3 * t] for t in range(3)] for y, x in CENTRES]
+    steady = [ids for ids in numbers if ids[0] and len(set(ids)) == 1]
+    assert len(steady) >= 3
+    assert all((ids[0], 0) in workspace.marks for ids in steady)  # prompted: can be corrected
 
 
 def test_a_movie_can_be_tracked_before_anything_was_segmented(dock, viewer):

@@ -1,0 +1,189 @@
+"""Track everything by finding the objects of each frame and linking them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2.api.linking import Linking, Masks
+from napari_sam2.masks.masklets import Masklets
+from napari_sam2.tracks.tracked_movie import Tracked
+from sam2_torch.automatic.divisions import Division, division_score
+from sam2_torch.automatic.instances import load_instance_decoder
+from sam2_torch.automatic.mask_generator import Everything, segment_everything
+from sam2_torch.automatic.options import EverythingOptions, SeedGrid, TrackOptions
+from sam2_torch.automatic.overlaps import covered_shares, is_new
+from sam2_torch.automatic.track_everything import TrackedObject, TrackEverything, TrackStep
+from sam2_torch.sessions.video_session import VideoSession
+
+if TYPE_CHECKING:
+    from sam2_torch.automatic.found_masks import AutomaticMask
+    from sam2_torch.inputs.frames import Frames
+    from sam2_torch.masks import SparseMask
+
+GAP = 3
+"""Frames in which an object may be missing."""
+
+LEAST_AGREEMENT = 0.5
+"""Smallest share of the network's own masks that the instance decoder finds, too."""
+
+OWN_MASKS = EverythingOptions(SeedGrid(16, crop_layers=0), min_score=0.5, by="grid")
+"""How the network's own masks are found to compare with."""
+
+MATCH = 0.5  # IoU
+
+
+class FindAndLink:
+    """Find the objects of each frame by the instance decoder, link them, and fill gaps.
+
+    Parameters
+    ----------
+    session
+        A session of the movie for this alone: it is reset for each frame.
+    frames, options, new_id, known
+        As for `TrackEverything`.
+
+    Attributes
+    ----------
+    objects, masks, divisions
+        As of `TrackEverything`; both daughters of a division are new objects.
+    """
+
+    def __init__(
+        self,
+        session: VideoSession,
+        frames: "Frames",
+        options: TrackOptions,
+        *,
+        new_id: Callable[[], int] | None = None,
+        known: Callable[[int], Masks] = lambda frame: {},
+    ) -> None:
+        self.objects: dict[int, TrackedObject] = {}
+        self.masks: dict[tuple[int, int], SparseMask] = {}
+        self.divisions: list[Division] = []
+        self._session = session
+        self._frames = frames
+        self._options = options
+        self._known = known
+        self._found: dict[tuple[int, int], AutomaticMask] = {}  # by label and frame
+        self._labels = Masklets(session.n_frames, session.frame_shape)
+        self._linking = Linking(session, Tracked(self._labels), gap=GAP, new_id=new_id)
+
+    def run(self) -> Iterator[TrackStep]:
+        """Find and link; closing the generator stops and keeps what was linked."""
+        n = self._session.n_frames
+        for frame in range(n):
+            self._find(frame)
+            yield TrackStep(frame + 1, 2 * n, frame, {}, {})
+        try:
+            with closing(self._linking.run()) as run:  # type: ignore[type-var]
+                for done in run:
+                    yield TrackStep(n + done, 2 * n, done - 1, self._take(done - 1), {})
+        finally:
+            self._finish()
+
+    def _find(self, frame: int) -> None:
+        everything = Everything(
+            self._session.model,
+            self._frames[frame],
+            self._options.everything,
+            contrast=self._session.contrast,
+        )
+        for _ in everything.run():
+            pass
+        found = everything.masks()
+        shares, _ = covered_shares([one.sparse for one in found], self._known(frame))
+        new = is_new(shares, self._options.max_covered)
+        for label, (one, is_free) in enumerate(zip(found, new, strict=True), start=1):
+            if is_free:
+                self._found[label, frame] = one
+                self._labels.set(label, frame, one.sparse)
+
+    def _take(self, frame: int) -> "dict[int, SparseMask]":
+        """Return the linked masks of a frame; those of filled gaps come at the end."""
+        masklets = self._linking.masklets
+        masks = {i: masklets.get(i, frame) for i in masklets.object_ids}
+        return {i: mask for i, mask in masks.items() if mask}
+
+    def _finish(self) -> None:
+        """Collect the masks, those of filled gaps among them, the seeds and the divisions."""
+        masklets, lineage = self._linking.masklets, self._linking.lineage
+        for i in masklets.object_ids:
+            frames = masklets.frames(i)
+            found = {(i, frame): masklets.get(i, frame) for frame in frames}
+            self.masks |= {place: mask for place, mask in found.items() if mask}
+            self.objects[i] = self._tracked(i, frames[0], frames[-1])
+        for mother in dict.fromkeys(lineage.parents.values()):
+            one, other = lineage.daughters(mother)
+            frame = self.objects[mother].end
+            masks = [self.masks[i, frame + 1] for i in (one, other)]
+            score = division_score(self.masks[mother, frame], (masks[0], masks[1]))
+            self.divisions.append(Division(frame, mother, (one, other), score))
+
+    def _tracked(self, object_id: int, begin: int, end: int) -> TrackedObject:
+        mask = self.masks[object_id, begin]
+        here = (one for (_, frame), one in self._found.items() if frame == begin)
+        seed = next(one for one in here if one.sparse.equals(mask))
+        return TrackedObject(object_id, begin, seed, begin, end)
+
+
+class TrackAll:
+    """Track everything: find and link, or propagate where the decoder misses what is there.
+
+    The instance decoder of the network finds the objects of each frame if it also finds most of
+    those that the network segments from a grid of points in the first and the middle frame.
+    Otherwise, and if the options exclude the decoder or choose the seed frames, objects are
+    propagated from seed frames (`TrackEverything`).
+
+    Parameters
+    ----------
+    session
+        A session of the movie, for `TrackEverything`.
+    alone
+        Returns another session of the movie, for `FindAndLink`; None for a stack, in which
+        nothing divides.
+    frames, options, new_id, known
+        As for `TrackEverything`.
+    """
+
+    def __init__(  # what both ways need
+        self,
+        session: VideoSession,
+        alone: Callable[[], VideoSession] | None,
+        frames: "Frames",
+        options: TrackOptions | None = None,
+        *,
+        new_id: Callable[[], int] | None = None,
+        known: Callable[[int], Masks] = lambda frame: {},
+    ) -> None:
+        self._session = session
+        self._frames = frames
+        self._options = options or TrackOptions()
+        self._alone = alone
+        self._identities: Any = {"new_id": new_id, "known": known}
+        self.way: FindAndLink | TrackEverything = TrackEverything(
+            session, frames, self._options, **self._identities
+        )
+
+    def run(self) -> Iterator[TrackStep]:
+        """Track; closing the generator stops and keeps what was done."""
+        options = self._options
+        by_decoder = options.everything.by == "decoder" and options.seed_frames == "every"
+        if self._alone and by_decoder:
+            middle = len(self._frames) // 2
+            agreement = [self._agreement(self._frames[i]) for i in dict.fromkeys((0, middle))]
+            if np.mean(agreement) >= LEAST_AGREEMENT:
+                self.way = FindAndLink(self._alone(), self._frames, options, **self._identities)
+        with closing(self.way.run()) as run:  # type: ignore[type-var]
+            yield from run
+
+    def _agreement(self, pixels: Any) -> float:
+        """Return the share of the network's own masks that the decoder finds, too, 0 to 1."""
+        model, contrast = self._session.model, self._session.contrast
+        if load_instance_decoder(model) is None:
+            return 0.0
+        found = segment_everything(model, pixels, self._options.everything, contrast=contrast)
+        own = segment_everything(model, pixels, OWN_MASKS, contrast=contrast)
+        matched = [any(a.sparse.iou(b.sparse) > MATCH for b in found) for a in own]
+        return float(np.mean(matched)) if own and found else float(not own)
