@@ -29,7 +29,7 @@ from napari_sam2.movies.movie import Calibration, Movie
 from napari_sam2.tracks.tracked_movie import Tracked
 
 if TYPE_CHECKING:
-    from sam2_torch import EverythingOptions
+    from sam2_torch import SAM2, EverythingOptions
     from sam2_torch.automatic import TrackOptions
 
 HELP = "segment all objects without prompts, and track them"
