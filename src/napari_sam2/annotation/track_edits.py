@@ -11,6 +11,7 @@ from napari_sam2.annotation.drawn_prompts import Marks
 from napari_sam2.annotation.history import Changes, Key, Kind, StoredMask, Value
 from napari_sam2.annotation.object_edits import Values
 from napari_sam2.annotation.objects import ObjectRecord
+from napari_sam2.masks.masklets import Masklets
 from napari_sam2.masks.packing import as_given, pack, read_outline, unpack
 from napari_sam2.tracks import lineage_operations
 from napari_sam2.tracks.lineage import Lineage, Track
@@ -39,6 +40,27 @@ def lineage_of(values: Values) -> Lineage:
     ]
     known = {track.object_id for track in tracks}
     return Lineage(track if track.parent in known else replace(track, parent=0) for track in tracks)
+
+
+def tracked_from(values: Values, tracked: Tracked) -> Tracked:
+    """Return the masks, names, lineage and reviews of a log.
+
+    Parameters
+    ----------
+    values
+        The values of the log.
+    tracked
+        Anything on the same frames, for axes, calibration and movie.
+    """
+    masklets = Masklets(tracked.n_frames, tracked.masklets.frame_shape)
+    names = {}
+    for key, value in values.items():
+        if key.kind == Kind.MASK and isinstance(value, StoredMask):
+            masklets.put(key.object_id, key.frame, value.packed)
+        elif isinstance(value, ObjectRecord):
+            names[key.object_id] = value.name
+    lineage, reviewed = lineage_of(values), reviewed_places(values)
+    return replace(tracked, masklets=masklets, lineage=lineage, names=names, reviewed=reviewed)
 
 
 def bring_in(values: Values, tracked: Tracked, unused: int) -> Changes:

@@ -1,6 +1,7 @@
 """Segment or track everything in a movie, without prompts."""
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import pi
@@ -9,14 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2.annotation import track_edits
 from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.appearance import USUAL, Appearance, open_session
 from napari_sam2.movies.movie import Calibration, Movie
+from napari_sam2.tracks.tracked_movie import Tracked
 
 if TYPE_CHECKING:
     from sam2_torch import SAM2
     from sam2_torch.automatic import Division, EverythingOptions, ObjectRules, TrackOptions
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,49 @@ class AutomaticResult:
     masklets: Masklets
     scores: dict[tuple[int, int], float] = field(default_factory=dict)
     divisions: "list[Division]" = field(default_factory=list)
+
+
+def accept_divisions(
+    tracked: Tracked, divisions: "Iterable[Division]", least: float
+) -> tuple[Tracked, int]:
+    """Make proposed divisions part of the lineage, the most probable ones first.
+
+    Parameters
+    ----------
+    tracked
+        The objects.
+    divisions
+        As in `AutomaticResult`.
+    least
+        Least score of a division that is accepted, 0 to 1.
+
+    Returns
+    -------
+    The objects with their lineage, and how many divisions were accepted. One that contradicts
+    another of a higher score is left out.
+    """
+    values = dict(track_edits.bring_in({}, tracked, 1))
+    shape, accepted = tracked.masklets.frame_shape, 0
+    for one in sorted(divisions, key=lambda division: -division.score):
+        others = [i for i in one.daughters if i != one.mother]
+        free = max((key.object_id for key in values), default=0) + 1
+        place = values, one.mother, one.frame + 1  # the daughters' first frame
+        if one.score < least:
+            break
+        try:
+            if len(others) > 1:
+                changes = track_edits.divide_between(*place, (others[0], others[1]), shape)
+            else:
+                changes = track_edits.divide_into(*place, (free, others[0]), shape)
+        except ValueError as error:
+            _LOG.warning("division of object %d in frame %d: %s", one.mother, one.frame, error)
+            continue
+        accepted += 1
+        values.update((key, value) for key, value in changes.items() if value is not None)
+        for key in [key for key, value in changes.items() if value is None]:
+            values.pop(key, None)
+    changed = track_edits.tracked_from(values, tracked)
+    return replace(changed, names=tracked.names, reviewed=tracked.reviewed), accepted
 
 
 def segment_all(

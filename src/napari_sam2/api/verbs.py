@@ -193,6 +193,7 @@ def track_all(
     *,
     model: Model = "cells_nano",
     options: "TrackOptions | None" = None,
+    accept_divisions: float | None = None,
     frames: tuple[int, int] | None = None,
     appearance: Appearance = USUAL,
 ) -> Tracked:
@@ -206,6 +207,8 @@ def track_all(
         Name or path of a model, or a loaded one.
     options
         Frames in which new objects are looked for, and how.
+    accept_divisions
+        Put proposed divisions of at least this score, 0 to 1, into the lineage; none by default.
     frames
         First frame and the one after the last; all by default.
     appearance
@@ -227,7 +230,10 @@ def track_all(
         found = automatic.track_all(
             network, movie, options, frames=frames, progress=progress, appearance=appearance
         )
-    return Tracked.of(movie, found.masklets)
+    tracked = Tracked.of(movie, found.masklets)
+    if accept_divisions is None:
+        return tracked
+    return automatic.accept_divisions(tracked, found.divisions, accept_divisions)[0]
 
 
 def link(

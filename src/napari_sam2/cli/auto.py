@@ -7,7 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_sam2.api.automatic import AutomaticResult, in_pixels, segment_all, track_all
+from napari_sam2.api.automatic import (
+    AutomaticResult,
+    accept_divisions,
+    in_pixels,
+    segment_all,
+    track_all,
+)
 from napari_sam2.batch.jobs import Job
 from napari_sam2.batch.outcomes import Report
 from napari_sam2.cli.jobs import run_jobs, write_output
@@ -119,6 +125,12 @@ def _add_tracking(parser: argparse.ArgumentParser) -> None:
         "the tracked objects cover less than before (default: every)",
     )
     parser.add_argument(
+        "--accept-divisions",
+        metavar="S",
+        type=share,
+        help="put proposed divisions of at least this score, 0 to 1, into the lineage",
+    )
+    parser.add_argument(
         "--every", metavar="N", type=int, default=10, help="distance of seed frames (default: 10)"
     )
 
@@ -218,7 +230,11 @@ def _write(
     arguments: argparse.Namespace,
     report: Report,
 ) -> None:
-    write_output(job, Tracked.of(movie, found.masklets), report)
+    tracked = Tracked.of(movie, found.masklets)
+    if arguments.accept_divisions is not None and arguments.track:
+        tracked, n = accept_divisions(tracked, found.divisions, arguments.accept_divisions)
+        report.write(f"{n} of {len(found.divisions)} proposed divisions are in the lineage")
+    write_output(job, tracked, report)
     scores = [(i, frame, f"{score:.4f}") for (i, frame), score in found.scores.items()]
     divisions = [(d.frame, d.mother, *d.daughters, f"{d.score:.4f}") for d in found.divisions]
     contents: list[list[tuple[object, ...]]] = [

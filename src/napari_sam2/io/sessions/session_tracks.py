@@ -3,9 +3,8 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from napari_sam2.annotation.history import Action, History, Kind, StoredMask
-from napari_sam2.annotation.objects import ObjectRecord
-from napari_sam2.annotation.track_edits import bring_in, lineage_of, reviewed_places
+from napari_sam2.annotation.history import Action, History
+from napari_sam2.annotation.track_edits import bring_in, tracked_from
 from napari_sam2.io.sessions.session_files import (
     Fingerprint,
     Header,
@@ -35,17 +34,10 @@ def read_tracked_session(path: Path) -> Tracked:
     """
     header, history = read_session(path)
     image = header.image
-    masklets = Masklets(image.n_frames, image.frame_shape)
-    names = {}
-    for key, value in history.values.items():
-        if key.kind == Kind.MASK and isinstance(value, StoredMask):
-            masklets.put(key.object_id, key.frame, value.packed)
-        elif isinstance(value, ObjectRecord):
-            names[key.object_id] = value.name
     is_stack = any(str(name).lower() in _DEPTH_NAMES for name in image.axes[:-2])
     axes = "YX" if image.n_frames == 1 else "ZYX" if is_stack else "TYX"
-    lineage, reviewed = lineage_of(history.values), reviewed_places(history.values)
-    return Tracked(masklets, lineage, axes, names=names, reviewed=reviewed)
+    empty = Tracked(Masklets(image.n_frames, image.frame_shape), axes=axes)
+    return tracked_from(history.values, empty)
 
 
 def write_tracked_session(path: Path, tracked: Tracked, image: str, software: str) -> None:
