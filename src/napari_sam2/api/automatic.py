@@ -63,7 +63,8 @@ def accept_divisions(
     The objects with their lineage, and how many divisions were accepted. One that contradicts
     another of a higher score is left out.
     """
-    values = dict(track_edits.bring_in({}, tracked, 1))
+    brought = track_edits.bring_in({}, tracked, 1)
+    values = {key: value for key, value in brought.items() if value is not None}
     shape, accepted = tracked.masklets.frame_shape, 0
     for one in sorted(divisions, key=lambda division: -division.score):
         others = [i for i in one.daughters if i != one.mother]
