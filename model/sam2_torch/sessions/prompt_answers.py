@@ -199,7 +199,7 @@ class PromptAnswers:
         beside = self._beside(present, kept, is_given)
 
         def ask(crop: Crop | None) -> list[FrameMemory]:
-            if isinstance(prompts[0], MaskPrompt):
+            if prompts and isinstance(prompts[0], MaskPrompt):
                 return self._tracker.segment_mask(frame, prompts[0], crop)
             points = self._points(None if beside else before, beside or prompts, crop)
             return self._tracker.segment_points(bank, frame, points, previous, excluded, crop)

@@ -70,7 +70,7 @@ def test_every_operation_is_undone_and_done_again_exactly(
     ids = tracked.masklets.object_ids
     new = max(ids) + 1
     one, other = (data.draw(st.sampled_from(ids)) for _ in range(2))
-    frame, seeds = data.draw(st.integers(0, 6)), split_mask(wide())
+    frame, seeds = data.draw(st.integers(0, tracked.n_frames - 1)), split_mask(wide())
     marks = seed_marks(data.draw(st.sampled_from(Seeding)), seeds, (0, 2))
     operation = data.draw(
         st.sampled_from(["divide", "split", "cut", "swap", "merge", "finish", "begin", "link"])

@@ -23,7 +23,7 @@ from napari_sam2.widgets.inference.session_owner import SessionOwner
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 
-LONGEST_MS = 50
+LONGEST_MS = 200  # a turn that stands still; benchmarks/interface.py measures the goal of 50
 LAYERS_IN_BUDGET = 3  # of 12 ms, at 5 ms each
 N_FRAMES = 6
 PLACES = tuple((y, x) for y in (40, 100) for x in (24, 74, 124, 174))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_sam2.io.sessions.saved_sessions import sessions_folder
 from napari_sam2.io.sessions.session_files import Fingerprint, Header, write_session
@@ -111,6 +111,9 @@ def test_a_click_on_the_hint_reopens_it(
     qtbot.wait(50)
     viewer.add_image(MOVIE, name="movie.tif", scale=(1, 0.5, 0.5))
     points, hint = again.prompts.points, again.heading.hint
+    # the line of axes and calibration comes with the image
+    qtbot.waitUntil(lambda: again.annotator.workspace is not None)
+    QApplication.processEvents()
     before = points.mapTo(again, QPoint(0, 0))
     qtbot.waitUntil(lambda: "reopen the last session" in hint.text())
     qtbot.waitUntil(again.session.reopen.isVisible)

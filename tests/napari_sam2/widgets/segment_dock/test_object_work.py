@@ -203,7 +203,7 @@ def test_a_click_that_fails_leaves_the_run_alone(
     dock, viewer, qtbot, stub_owner, messages, monkeypatch
 ):
     session = stub_owner.sessions[0]
-    session.delay_s = 0.05
+    session.delay_s = 0.2
     dock.propagation.run.click()
     qtbot.waitUntil(lambda: "2 objects" in dock.propagation.status.text())
 
