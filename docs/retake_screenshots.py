@@ -195,7 +195,6 @@ class Watcher:
             "everywhere": self.dock.propagation.everywhere,
             "divide": self.dock.tracks.lineage.divide,
             "tracks": self.dock.tracks.lineage.tracks,
-            "find": self.dock.tracks.review.search,
             "everything": self.dock.everything.segment.run,
             "what counts": self.dock.everything.wanted.toggleButton(),
         }
@@ -384,7 +383,6 @@ def walk_tracks(person: Person) -> None:
     time.sleep(1)
     person.wait(lambda state: not state["busy"], 300)
     person.press("tracks", 0.05)
-    person.press("find")
     person.go_to(DIVIDES_IN + 2)
     person.wait_for_masks()
     person.shoot("tracks")
