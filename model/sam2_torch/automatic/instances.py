@@ -112,12 +112,12 @@ def find_instances(
         signed = torch.where(torch.from_numpy(own), certainty, -certainty)
         (y0, x0), (y1, x1) = ([axis.start for axis in window], [axis.stop for axis in window])
         mask = logits_to_mask(signed, geometry, (y0, x0, y1, x1))
-        sure, distinct = float(foreground[own].mean()), float(hills[own].max())
+        inside, distinct = float(foreground[own].mean()), float(hills[own].max())
         top = np.flatnonzero(own & (hills == distinct))[0]
         y, x = np.unravel_index(top, own.shape)
         place = torch.tensor([x, y]) * STRIDE + (STRIDE - 1) / 2
         seed = geometry.to_image_yx(place)
-        yield AutomaticMask(mask, sure * distinct, sure, distinct, (seed[0].item(), seed[1].item()))
+        yield AutomaticMask(mask, inside * distinct, inside, distinct, (seed[0].item(), seed[1].item()))
 
 
 @torch.inference_mode()
