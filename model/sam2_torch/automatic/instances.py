@@ -117,7 +117,9 @@ def find_instances(
         y, x = np.unravel_index(top, own.shape)
         place = torch.tensor([x, y]) * STRIDE + (STRIDE - 1) / 2
         seed = geometry.to_image_yx(place)
-        yield AutomaticMask(mask, inside * distinct, inside, distinct, (seed[0].item(), seed[1].item()))
+        yield AutomaticMask(
+            mask, inside * distinct, inside, distinct, (seed[0].item(), seed[1].item())
+        )
 
 
 @torch.inference_mode()
