@@ -1,9 +1,7 @@
 """Nothing keeps the event loop from going round while masks are propagated.
 
 Which layers are drawn in which turn is counted, with a clock that goes on by five milliseconds
-for each. Beside that stands what a turn costs: the CPU time of the interface's thread, which
-other programs lengthen less than time on the clock, and of which the worst turn in a hundred,
-where Python or the graphics do something for the first time, is left out.
+for each. What a turn costs is measured in benchmarks/interface.py.
 """
 
 import gc
@@ -23,7 +21,6 @@ from napari_sam2.widgets.inference.session_owner import SessionOwner
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 
-LONGEST_MS = 200  # a turn that stands still; benchmarks/interface.py measures the goal of 50
 LAYERS_IN_BUDGET = 3  # of 12 ms, at 5 ms each
 N_FRAMES = 6
 PLACES = tuple((y, x) for y in (40, 100) for x in (24, 74, 124, 174))
@@ -143,4 +140,3 @@ def test_no_turn_of_the_event_loop_takes_long(dock, per_object, turns, qtbot):
     assert all(shown[f"Object {i}"] == {i} for i in there if per_object)
     assert len(there) >= 6
     assert figures["turns"] > 20
-    assert figures["work_99_ms"] < LONGEST_MS, sorted(watchdog.cpu_ms)[-5:]
