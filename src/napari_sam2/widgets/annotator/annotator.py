@@ -292,9 +292,16 @@ class Annotator(QObject):
             self._work.note_settings()
 
     def _layer_removing(self, event: Any) -> None:
-        # napari collects garbage right away, and with it the pixels of the layer
-        if not is_own(self.viewer.layers[event.index]) and thaw():
-            QTimer.singleShot(0, self._freeze_again)
+        # napari collects garbage at each removal: 0.3 s with PyTorch in memory. It may find the
+        # pixels of images and labels; masks and prompts are small, and wait until one of these goes
+        from napari.layers import Image, Labels
+
+        layer = self.viewer.layers[event.index]
+        if isinstance(layer, Image | Labels) and not is_own(layer):
+            if thaw():
+                QTimer.singleShot(0, self._freeze_again)
+        elif gc.get_freeze_count():
+            gc.freeze()
 
     def _freeze_again(self) -> None:
         if not self.is_closed:

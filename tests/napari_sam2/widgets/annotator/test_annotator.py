@@ -1,9 +1,11 @@
 """From what is drawn to the session and back, on a viewer without a window."""
 
+import gc
 import threading
 
 import numpy as np
 import pytest
+from qtpy.QtCore import QCoreApplication
 
 from napari_sam2.layers.mask_layers.output_layers import MAX_OBJECT_LAYERS
 from napari_sam2.widgets.annotator.annotator import Annotator
@@ -375,6 +377,31 @@ def test_an_image_that_leaves_while_running(annotator, viewer, points, settle, s
     assert not annotator.propagation.is_running
     assert annotator.told == []
     assert "Object 1" in viewer.layers  # what was made stays
+
+
+@pytest.fixture
+def skipped():
+    """Let the garbage collector skip what there is, as it does once PyTorch is imported."""
+    gc.freeze()
+    yield gc.get_freeze_count
+    gc.unfreeze()
+
+
+def test_napari_finds_pixels_of_a_removed_image_and_skips_all_else(
+    annotator, viewer, points, settle, skipped
+):
+    counts = []
+    points.add((0, 12, 33))
+    settle()
+    image = viewer.add_image(np.zeros((2, 5, 7), np.uint8))
+    viewer.layers.events.removed.connect(lambda event: counts.append(skipped()))
+    n_before = skipped()
+    for layer in (viewer.layers["Object 1"], points, image):
+        viewer.layers.remove(layer)
+    assert min(counts[:2]) >= n_before  # the collector that napari runs now has little to go through
+    assert counts[2] == 0
+    QCoreApplication.processEvents()
+    assert skipped() > 0  # again
 
 
 def test_closing_while_running(annotator, viewer, points, settle, slow):
