@@ -44,7 +44,7 @@ from napari_sam2.annotation.daughters import (
     Seeding,
     daughter_masks,
     disjoint_pair,
-    seed_marks,
+    seed_prompts,
 )
 from napari_sam2.io.prompts.object_prompts import ObjectPrompts
 from napari_sam2.io.tracks.label_movies import tracked_labels
@@ -150,7 +150,7 @@ def measure_daughters(
         if seeding is Seeding.NETWORK:
             clicks = (PointPrompt([deepest_pixel(half)], [1]) for half in halves)
             choices = disjoint_pair(*(session.predict(frame, click) for click in clicks))
-        seeds = seed_marks(seeding, halves, choices)
+        seeds = seed_prompts(seeding, halves, choices)
         for remember in (False, True):
             name = f"{seeding.name.lower()}.{'remembered' if remember else 'fresh'}"
             if remember:

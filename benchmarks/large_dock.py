@@ -125,7 +125,7 @@ class DockRun:
         """Propagate through ten frames, and go through them."""
         with self._part("followed"):
             dock.propagation.range.setValue((0, 9))
-            dock.propagation.follow.setChecked(False)
+            dock.propagation.show_frames.setChecked(False)
             dock.propagation.run.click()
             wait(lambda: not dock.annotator.propagation.is_running, 120)
         self._shoot("4-followed")

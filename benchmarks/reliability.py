@@ -412,7 +412,7 @@ def _session(path: Path) -> tuple[Path, Any]:
     """Write a session of 60 steps; the file and its log."""
     from datetime import UTC, datetime
 
-    from napari_sam2.annotation.drawn_prompts import Marks
+    from napari_sam2.annotation.drawn_prompts import DrawnPrompts
     from napari_sam2.annotation.history import Action, History, Key, Kind, StoredMask
     from napari_sam2.annotation.objects import ObjectRecord
     from napari_sam2.io.sessions.session_files import Fingerprint, Header, write_session
@@ -424,7 +424,7 @@ def _session(path: Path) -> tuple[Path, Any]:
     rows, columns = np.ogrid[:64, :64]
     for i in range(1, 21):
         history.record(Action.NEW, {Key(Kind.OBJECT, i): ObjectRecord(f"cell {i}")})
-        history.record(Action.PROMPT, {Key(Kind.MARKS, i, i % 6): Marks(((i, 2.5, 1),))})
+        history.record(Action.PROMPT, {Key(Kind.PROMPTS, i, i % 6): DrawnPrompts(((i, 2.5, 1),))})
         disc = SparseMask.from_dense((rows - 2 * i) ** 2 + (columns - 32) ** 2 < 80)
         history.record(Action.PROPAGATE, {Key(Kind.MASK, i, i % 6): StoredMask(pack(disc))})
     header = Header(image, "cells_nano", datetime.now(UTC), "benchmark")

@@ -7,14 +7,6 @@ import pytest
 
 REPO = Path(__file__).parents[1]
 
-PENDING = {
-    "src/napari_sam2/annotation",
-    "src/napari_sam2/io/sessions",
-    "src/napari_sam2/layers",
-    "src/napari_sam2/widgets",
-}
-"""Folders whose identifiers are not reworded yet; take a folder out once it is."""
-
 
 def _structure():
     spec = importlib.util.spec_from_file_location("structure", REPO / "tools" / "structure.py")
@@ -25,12 +17,10 @@ def _structure():
 
 structure = _structure()
 FOLDERS = sorted(
-    folder
-    for folder in {
+    {
         path.relative_to(REPO).parent.as_posix()
         for path in structure.source_files(structure.PACKAGES)
     }
-    if not any(folder == pending or folder.startswith(f"{pending}/") for pending in PENDING)
 )
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from napari_sam2.annotation.drawn_prompts import Marks
+from napari_sam2.annotation.drawn_prompts import DrawnPrompts
 from napari_sam2.annotation.history import Action, History, Key, Kind, StoredMask
 from napari_sam2.annotation.objects import ObjectRecord
 from napari_sam2.io.sessions.session_files import Fingerprint, Header, read_session, write_session
@@ -24,7 +24,7 @@ def session(tmp_path):
     pixels = np.random.default_rng(0).random((30, 50)) > 0.5
     for i in range(1, 13):
         history.record(Action.NEW, {Key(Kind.OBJECT, i): ObjectRecord(f"cell {i}")})
-        history.record(Action.PROMPT, {Key(Kind.MARKS, i, i % 6): Marks(((i, 2.5, 1),))})
+        history.record(Action.PROMPT, {Key(Kind.PROMPTS, i, i % 6): DrawnPrompts(((i, 2.5, 1),))})
         mask = StoredMask(pack(SparseMask.from_dense(np.roll(pixels, i))))
         history.record(Action.PROPAGATE, {Key(Kind.MASK, i, i % 6): mask})
     path = tmp_path / "session.jsonl"

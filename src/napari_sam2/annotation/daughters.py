@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, distance_transform_edt
 
-from napari_sam2.annotation.drawn_prompts import Marks
+from napari_sam2.annotation.drawn_prompts import DrawnPrompts
 from napari_sam2.masks.masklets import Masklets
 from sam2_torch.automatic.divisions import ALIKE, ONE, PARTS_ALIKE
 from sam2_torch.automatic.seeds import deepest_pixel
@@ -90,9 +90,9 @@ def split_mask(mask: SparseMask) -> tuple[SparseMask, SparseMask]:
     return one, other
 
 
-def seed_marks(
+def seed_prompts(
     seeding: Seeding, halves: tuple[SparseMask, SparseMask], choices: tuple[int, int] | None = None
-) -> tuple[Marks, Marks]:
+) -> tuple[DrawnPrompts, DrawnPrompts]:
     """Return the prompts of the two daughters on their first frame.
 
     Parameters
@@ -107,12 +107,14 @@ def seed_marks(
         both halves.
     """
     if seeding is Seeding.HALVES:
-        return Marks(painted=halves[0]), Marks(painted=halves[1])
+        return DrawnPrompts(painted=halves[0]), DrawnPrompts(painted=halves[1])
     (y0, x0), (y1, x1) = (map(float, deepest_pixel(half)) for half in halves)
     if seeding is Seeding.NETWORK and choices is not None:
         first, second = (choice or None for choice in choices)
-        return Marks(((y0, x0, 1),), choice=first), Marks(((y1, x1, 1),), choice=second)
-    return Marks(((y0, x0, 1), (y1, x1, 0))), Marks(((y1, x1, 1), (y0, x0, 0)))
+        return DrawnPrompts(((y0, x0, 1),), choice=first), DrawnPrompts(
+            ((y1, x1, 1),), choice=second
+        )
+    return DrawnPrompts(((y0, x0, 1), (y1, x1, 0))), DrawnPrompts(((y1, x1, 1), (y0, x0, 0)))
 
 
 def disjoint_pair(

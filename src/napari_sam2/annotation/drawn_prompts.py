@@ -19,7 +19,7 @@ Click: TypeAlias = tuple[float, float, int]
 
 
 @dataclass(frozen=True)
-class Marks:
+class DrawnPrompts:
     """Drawn prompts of one object on one frame, in image pixels.
 
     Parameters

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeAlias
 
-from napari_sam2.annotation.drawn_prompts import Marks, ObjectFrame
+from napari_sam2.annotation.drawn_prompts import DrawnPrompts, ObjectFrame
 from napari_sam2.annotation.objects import ObjectRecord, Objects
 from napari_sam2.annotation.session_settings import Settings
 from napari_sam2.masks.masklets import Confidence, Masklets
@@ -26,7 +26,7 @@ class Kind(StrEnum):
     """The kinds of values."""
 
     OBJECT = "object"
-    MARKS = "marks"
+    PROMPTS = "marks"
     MASK = "mask"
     LOCK = "lock"
     TRACK = "track"
@@ -58,7 +58,7 @@ class StoredMask:
     confidence: Confidence | None = None
 
 
-Value: TypeAlias = ObjectRecord | Marks | StoredMask | Track | Review | Settings
+Value: TypeAlias = ObjectRecord | DrawnPrompts | StoredMask | Track | Review | Settings
 Changes: TypeAlias = Mapping[Key, Value | None]
 """New values by key; None removes the value."""
 
@@ -178,7 +178,7 @@ class History:
 
     def __init__(self, n_frames: int, frame_shape: tuple[int, int]) -> None:
         self.values: dict[Key, Value] = {}
-        self.prompts: dict[ObjectFrame, Marks] = {}
+        self.prompts: dict[ObjectFrame, DrawnPrompts] = {}
         self.masklets = Masklets(n_frames, frame_shape)
         self.confidence: dict[ObjectFrame, Confidence] = {}
         self.objects = Objects()
@@ -383,7 +383,7 @@ class History:
             self.values[key] = value
         if key.kind == Kind.MASK:
             self._set_mask(key.place, value)
-        elif key.kind == Kind.MARKS:
+        elif key.kind == Kind.PROMPTS:
             _put(self.prompts, key.place, value)
         elif key.kind == Kind.LOCK:
             (self.locks.discard if value is None else self.locks.add)(key.place)
@@ -408,9 +408,9 @@ class History:
     def _update_pending(self, entry: Entry) -> None:
         """Note the prompts that the entry leaves without an answer."""
         for key in entry.changes:
-            if key.kind not in (Kind.MARKS, Kind.MASK):
+            if key.kind not in (Kind.PROMPTS, Kind.MASK):
                 continue
-            drawn, mask = Key(Kind.MARKS, *key.place), Key(Kind.MASK, *key.place)
+            drawn, mask = Key(Kind.PROMPTS, *key.place), Key(Kind.MASK, *key.place)
             is_answered = mask in self.values and (mask in entry.changes or entry.undone)
             if drawn not in self.values or is_answered:
                 self.pending.discard(key.place)

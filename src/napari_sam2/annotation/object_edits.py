@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from napari_sam2.annotation.drawn_prompts import Marks, ObjectFrame
+from napari_sam2.annotation.drawn_prompts import DrawnPrompts, ObjectFrame
 from napari_sam2.annotation.history import Changes, Key, Kind, StoredMask, Value
 from napari_sam2.annotation.objects import ObjectRecord, default_record
 from napari_sam2.masks.packing import as_given, pack, unpack
@@ -32,10 +32,10 @@ def record_of(values: Values, object_id: int) -> ObjectRecord:
     return record
 
 
-def marks_of(values: Values, object_id: int, frame: int) -> Marks:
+def prompts_of(values: Values, object_id: int, frame: int) -> DrawnPrompts:
     """Return the prompts of an object on a frame."""
-    drawn = values.get(Key(Kind.MARKS, object_id, frame))
-    return drawn if isinstance(drawn, Marks) else Marks()
+    drawn = values.get(Key(Kind.PROMPTS, object_id, frame))
+    return drawn if isinstance(drawn, DrawnPrompts) else DrawnPrompts()
 
 
 def mask_of(values: Values, object_id: int, frame: int) -> StoredMask | None:
@@ -74,7 +74,7 @@ def add_masks(
         for frame, mask in by_frame.items():
             _check_mask(object_id, frame, mask, n_frames, frame_shape)
             changes[Key(Kind.MASK, object_id, frame)] = StoredMask(pack(mask))
-            changes[Key(Kind.MARKS, object_id, frame)] = Marks(painted=mask)
+            changes[Key(Kind.PROMPTS, object_id, frame)] = DrawnPrompts(painted=mask)
         key = Key(Kind.OBJECT, object_id)
         if object_id in names or key not in values:
             name = names.get(object_id)
@@ -131,10 +131,10 @@ def merge(
         prompted = any(
             Key(kind, i, frame) in values
             for i in (into, *others)
-            for kind in (Kind.MARKS, Kind.LOCK)
+            for kind in (Kind.PROMPTS, Kind.LOCK)
         )
         if prompted:
-            changes[Key(Kind.MARKS, into, frame)] = Marks(painted=united)
+            changes[Key(Kind.PROMPTS, into, frame)] = DrawnPrompts(painted=united)
     return changes
 
 
@@ -150,7 +150,7 @@ def lock_frame(
     KeyError
         If there is no mask that could be locked.
     """
-    lock, drawn, mask = (Key(k, object_id, frame) for k in (Kind.LOCK, Kind.MARKS, Kind.MASK))
+    lock, drawn, mask = (Key(k, object_id, frame) for k in (Kind.LOCK, Kind.PROMPTS, Kind.MASK))
     if locked == (lock in values):
         return {}
     stored = mask_of(values, object_id, frame)
@@ -161,9 +161,9 @@ def lock_frame(
         raise KeyError(
             f"object {object_id} has no mask in frame {frame} yet: prompt or propagate it first"
         )
-    painted = Marks(painted=unpack(stored.packed, frame_shape))
+    painted = DrawnPrompts(painted=unpack(stored.packed, frame_shape))
     return {
-        lock: marks_of(values, object_id, frame),
+        lock: prompts_of(values, object_id, frame),
         drawn: painted,
         **_as_given(mask, stored, True),
     }
@@ -215,7 +215,9 @@ def _union(
     return SparseMask.from_dense(united)
 
 
-def masks_before(prompts: Mapping[ObjectFrame, Marks], places: Iterable[ObjectFrame]) -> Changes:
+def masks_before(
+    prompts: Mapping[ObjectFrame, DrawnPrompts], places: Iterable[ObjectFrame]
+) -> Changes:
     """Return the masks as they were before anything was drawn, for prompts that were removed."""
     was = {place: prompts[place].present for place in places}
     return {

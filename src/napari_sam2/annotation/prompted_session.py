@@ -6,7 +6,7 @@ All functions run on the thread that owns the session. They get copies of the lo
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from napari_sam2.annotation.drawn_prompts import Marks, ObjectFrame
+from napari_sam2.annotation.drawn_prompts import DrawnPrompts, ObjectFrame
 from napari_sam2.annotation.history import StoredMask
 from napari_sam2.masks.masklets import Confidence
 from napari_sam2.masks.packing import pack
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sam2_torch.sessions.video_session import VideoSession
 
 Direction: TypeAlias = Literal["forward", "backward", "both"]
-Prompts: TypeAlias = Mapping[ObjectFrame, Marks]
+Prompts: TypeAlias = Mapping[ObjectFrame, DrawnPrompts]
 """Drawn prompts by object id and frame."""
 
 
@@ -60,7 +60,9 @@ def set_prompts(
         yield
 
 
-def answer(session: "VideoSession", place: ObjectFrame, drawn: Marks) -> MaskPrediction | None:
+def answer(
+    session: "VideoSession", place: ObjectFrame, drawn: DrawnPrompts
+) -> MaskPrediction | None:
     """Set what is drawn of an object on a frame, and return its mask."""
     prompts = drawn.prompts(session.frame_shape)
     return session.set_prompts(*place, prompts, drawn.choice or 0, drawn.present)

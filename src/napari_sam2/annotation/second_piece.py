@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.ndimage import label
 
-from napari_sam2.annotation.drawn_prompts import Click, Marks
+from napari_sam2.annotation.drawn_prompts import Click, DrawnPrompts
 from napari_sam2.annotation.history import Changes, History, Key, Kind, StoredMask, Value
 from napari_sam2.annotation.objects import default_record
 from napari_sam2.masks.packing import unpack
@@ -54,13 +54,13 @@ def move_last_click(history: History, place: tuple[int, int], new_id: int) -> Ch
         Id of the new object.
     """
     drawn, key = history.prompts[place], Key(Kind.MASK, *place)
-    step = history.step_of(Key(Kind.MARKS, *place))
-    earlier = None if step is None else step.before.get(Key(Kind.MARKS, *place))
+    step = history.step_of(Key(Kind.PROMPTS, *place))
+    earlier = None if step is None else step.before.get(Key(Kind.PROMPTS, *place))
     mask = None if step is None else step.before.get(key)
     changes: dict[Key, Value | None] = {
         Key(Kind.OBJECT, new_id): default_record(new_id),
-        Key(Kind.MARKS, new_id, place[1]): Marks(clicks=drawn.clicks[-1:]),
-        Key(Kind.MARKS, *place): earlier,
+        Key(Kind.PROMPTS, new_id, place[1]): DrawnPrompts(clicks=drawn.clicks[-1:]),
+        Key(Kind.PROMPTS, *place): earlier,
         key: mask,
     }
     return changes
@@ -68,12 +68,12 @@ def move_last_click(history: History, place: tuple[int, int], new_id: int) -> Ch
 
 def made_second_piece(history: History, place: tuple[int, int]) -> bool:
     """Return whether the newest click of an object on a frame made a second piece of its mask."""
-    drawn, step = history.prompts.get(place), history.step_of(Key(Kind.MARKS, *place))
+    drawn, step = history.prompts.get(place), history.step_of(Key(Kind.PROMPTS, *place))
     if drawn is None or step is None or not drawn.clicks:
         return False
     earlier, now = step.before.get(Key(Kind.MASK, *place)), step.after.get(Key(Kind.MASK, *place))
-    before = step.before.get(Key(Kind.MARKS, *place))
-    clicks = before.clicks if isinstance(before, Marks) else ()
+    before = step.before.get(Key(Kind.PROMPTS, *place))
+    clicks = before.clicks if isinstance(before, DrawnPrompts) else ()
     if drawn.clicks[:-1] != clicks or not isinstance(earlier, StoredMask):
         return False
     shape = history.masklets.frame_shape

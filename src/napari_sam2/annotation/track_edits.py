@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
-from napari_sam2.annotation.drawn_prompts import Marks
+from napari_sam2.annotation.drawn_prompts import DrawnPrompts
 from napari_sam2.annotation.history import Changes, Key, Kind, StoredMask, Value
 from napari_sam2.annotation.object_edits import Values
 from napari_sam2.annotation.objects import ObjectRecord
@@ -23,12 +23,12 @@ from sam2_torch.masks import SparseMask
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_MOVED = (Kind.MASK, Kind.MARKS, Kind.LOCK, Kind.REVIEW)
+_MOVED = (Kind.MASK, Kind.PROMPTS, Kind.LOCK, Kind.REVIEW)
 
 
 def reviewed_places(values: Values) -> set[Place]:
     """Return the places that the user reviewed, prompted or locked."""
-    return {key.place for key in values if key.kind in (Kind.REVIEW, Kind.MARKS, Kind.LOCK)}
+    return {key.place for key in values if key.kind in (Kind.REVIEW, Kind.PROMPTS, Kind.LOCK)}
 
 
 def lineage_of(values: Values) -> Lineage:
@@ -98,7 +98,7 @@ def bring_in(values: Values, tracked: Tracked, unused: int) -> Changes:
                 changes[Key(Kind.MASK, own, frame)] = StoredMask(as_given(packed, True))
                 if frame == track.begin:
                     mask = unpack(packed, tracked.masklets.frame_shape)
-                    changes[Key(Kind.MARKS, own, frame)] = Marks(painted=mask)
+                    changes[Key(Kind.PROMPTS, own, frame)] = DrawnPrompts(painted=mask)
     return changes
 
 
@@ -106,7 +106,7 @@ def divide(
     values: Values,
     mother: int,
     frame: int,
-    daughters: "Mapping[int, Marks]",
+    daughters: "Mapping[int, DrawnPrompts]",
     shape: tuple[int, int],
     begin: int | None = None,
 ) -> Changes:
@@ -136,11 +136,11 @@ def divide(
     edit = lineage_operations.divide(lineage_of(values), mother, since, (first, second))
     changes = dict(apply(values, edit, shape))
     name = _name(values, mother)
-    for (daughter, marks), letter in zip(daughters.items(), "ab", strict=True):
+    for (daughter, prompts), letter in zip(daughters.items(), "ab", strict=True):
         changes[Key(Kind.OBJECT, daughter)] = ObjectRecord(f"{name}{letter}")
-        changes[Key(Kind.MARKS, daughter, frame)] = marks
-        if marks.painted is not None:
-            changes[Key(Kind.MASK, daughter, frame)] = StoredMask(pack(marks.painted))
+        changes[Key(Kind.PROMPTS, daughter, frame)] = prompts
+        if prompts.painted is not None:
+            changes[Key(Kind.MASK, daughter, frame)] = StoredMask(pack(prompts.painted))
     return changes
 
 
@@ -212,7 +212,7 @@ def split(
     changes[Key(Kind.OBJECT, new_id)] = ObjectRecord(f"{_name(values, object_id)} part")
     for owner, mask in zip((object_id, new_id), parts, strict=True):
         changes[Key(Kind.MASK, owner, frame)] = StoredMask(pack(mask))
-        changes[Key(Kind.MARKS, owner, frame)] = Marks(painted=mask)
+        changes[Key(Kind.PROMPTS, owner, frame)] = DrawnPrompts(painted=mask)
     return changes
 
 
@@ -340,7 +340,12 @@ def _joined(there: Value | None, coming: Value, shape: tuple[int, int]) -> Value
     if isinstance(there, StoredMask) and isinstance(coming, StoredMask):
         both = united(unpack(there.packed, shape), unpack(coming.packed, shape))
         return StoredMask(pack(both or SparseMask.empty(shape)), there.confidence)
-    if isinstance(there, Marks) and isinstance(coming, Marks) and there.painted and coming.painted:
+    if (
+        isinstance(there, DrawnPrompts)
+        and isinstance(coming, DrawnPrompts)
+        and there.painted
+        and coming.painted
+    ):
         return replace(there, painted=united(there.painted, coming.painted))
     return coming if there is None else there
 
@@ -350,7 +355,7 @@ def _anchor(changes: dict[Key, Value | None], key: Key, shape: tuple[int, int]) 
     if isinstance(stored, StoredMask):
         mask = unpack(stored.packed, shape)
         if mask:
-            changes[key._replace(kind=Kind.MARKS)] = Marks(painted=mask)
+            changes[key._replace(kind=Kind.PROMPTS)] = DrawnPrompts(painted=mask)
 
 
 def _tracks(values: Values, lineage: Lineage) -> dict[Key, Value | None]:

@@ -81,7 +81,7 @@ def look_at(workspace: "Workspace", object_id: int, frame: int | None = None) ->
     frame
         The frame to go to; by default the nearest one that the object is in.
     """
-    prompted = [t for i, t in workspace.marks if i == object_id]
+    prompted = [t for i, t in workspace.prompts if i == object_id]
     if frame is None:
         frame = frame_to_look_at(workspace.masklets, object_id, workspace.shown_frame, prompted)
     if frame is None:

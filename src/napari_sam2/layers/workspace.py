@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2.annotation.drawn_prompts import Marks, ObjectFrame
+from napari_sam2.annotation.drawn_prompts import DrawnPrompts, ObjectFrame
 from napari_sam2.annotation.history import (
     Action,
     Changes,
@@ -16,7 +16,7 @@ from napari_sam2.annotation.history import (
 )
 from napari_sam2.annotation.object_edits import masks_before
 from napari_sam2.annotation.objects import Objects
-from napari_sam2.layers.mask_layers.object_marks import CURRENT, ObjectMarks
+from napari_sam2.layers.mask_layers.object_outlines import CURRENT, ObjectOutlines
 from napari_sam2.layers.mask_layers.output_layers import Hooks, OutputLayers
 from napari_sam2.layers.mask_layers.preview_outlines import Ghosts, NeighbourGhosts
 from napari_sam2.layers.prompt_layers.drawing import Drawing, DrawingHooks
@@ -142,7 +142,7 @@ class Workspace:
                 listener.selected,
             ),
         )
-        self.pointers = ObjectMarks(
+        self.pointers = ObjectOutlines(
             viewer,
             image,
             geometry,
@@ -205,7 +205,7 @@ class Workspace:
         return self.drawing.shapes
 
     @property
-    def marks(self) -> dict[ObjectFrame, Marks]:
+    def prompts(self) -> dict[ObjectFrame, DrawnPrompts]:
         """Drawn and painted prompts, by (object id, frame)."""
         return dict(self.history.prompts)
 
@@ -218,7 +218,7 @@ class Workspace:
         """Tell whether nothing may change an object's mask in a frame."""
         return (object_id, frame) in self.history.locks or self.objects.is_locked(object_id)
 
-    def is_marked(self, object_id: int) -> bool:
+    def is_begun(self, object_id: int) -> bool:
         """Tell whether anything is drawn of an object, or known of it already."""
         drawn = any(key[0] == object_id for key in self.history.prompts)
         return drawn or object_id in self.masklets.object_ids
@@ -317,7 +317,7 @@ class Workspace:
         if not self._wet:
             return
         painted, self._wet = self._wet, {}
-        prompts = {place: Marks(painted=mask) for place, mask in painted.items()}
+        prompts = {place: DrawnPrompts(painted=mask) for place, mask in painted.items()}
         masks: Changes = {
             Key(Kind.MASK, *place): StoredMask(pack(mask), self.confidence.get(place))
             for place, mask in painted.items()
@@ -334,9 +334,9 @@ class Workspace:
     def show(self, changes: Changes) -> None:
         """Show changed values of the log in the layers."""
         drawn = {
-            key.place: self.history.prompts.get(key.place, Marks())
+            key.place: self.history.prompts.get(key.place, DrawnPrompts())
             for key in changes
-            if key.kind == Kind.MARKS
+            if key.kind == Kind.PROMPTS
         }
         gone = [k.object_id for k, v in changes.items() if k.kind == Kind.OBJECT and v is None]
         for object_id in gone:
@@ -376,16 +376,16 @@ class Workspace:
         self._tagged.clear()
         now, before = self._effective(), self.history.prompts
         changed = {
-            place: now.get(place, Marks())
+            place: now.get(place, DrawnPrompts())
             for place in sorted(before.keys() | now.keys())
-            if now.get(place, Marks()) != before.get(place, Marks())
+            if now.get(place, DrawnPrompts()) != before.get(place, DrawnPrompts())
         }
         is_locked = any(self.is_locked(*place) for place in changed)
         is_stray = action != "removed" and self.drawing.remove_strays()
         is_unseen = action != "removed" and self.is_3d and bool(changed)
         begun, self._begun_object = self._begun_object, None
         if is_locked or is_unseen or (is_stray and action == "added"):
-            self.drawing.write({place: before.get(place, Marks()) for place in changed})
+            self.drawing.write({place: before.get(place, DrawnPrompts()) for place in changed})
             if begun is not None:
                 self.objects.remove(begun[1])
                 self.current_object = begun[0]
@@ -397,23 +397,25 @@ class Workspace:
             if is_stray:  # dragged off the image: removed by a step that can be undone
                 self._listener.ignored()
 
-    def _record(self, action: Action, prompts: Mapping[ObjectFrame, Marks], masks: Changes) -> None:
+    def _record(
+        self, action: Action, prompts: Mapping[ObjectFrame, DrawnPrompts], masks: Changes
+    ) -> None:
         for object_id, _ in prompts:
             self.objects.include(object_id)
         records = {Key(Kind.OBJECT, i): self.objects.record(i) for i, _ in prompts}
         changes: dict[Key, Value | None] = {
             key: record for key, record in records.items() if key not in self.history.values
         }
-        changes |= {Key(Kind.MARKS, *place): drawn or None for place, drawn in prompts.items()}
+        changes |= {Key(Kind.PROMPTS, *place): drawn or None for place, drawn in prompts.items()}
         self.history.record(action, changes | dict(masks), self.name_places(prompts))
 
-    def _effective(self) -> dict[ObjectFrame, Marks]:
+    def _effective(self) -> dict[ObjectFrame, DrawnPrompts]:
         """Read what is drawn, on top of what was painted."""
         now = self.drawing.read()
         for key in now.keys() - self.history.prompts.keys():
             now[key] = replace(now[key], present=self.masklets.get(*key) or None)
         for key, before in self.history.prompts.items():
-            drawn = now.get(key, Marks())
+            drawn = now.get(key, DrawnPrompts())
             # the choice is about the first click: more of them refine it
             is_chosen = drawn.clicks[:1] == before.clicks[:1] and not _has_shapes(drawn)
             choice = before.choice if is_chosen else None
@@ -430,7 +432,7 @@ class Workspace:
         return object_id
 
     def _owner_of_next(self, is_box: bool) -> tuple[int, int]:
-        taken = self.current_object in self._tagged or self.is_marked(self.current_object)
+        taken = self.current_object in self._tagged or self.is_begun(self.current_object)
         per_click = self.new_object_per_click and self.label == 1
         if taken and (self.new_object_per_box if is_box else per_click):
             before, self.current_object = self.current_object, self.objects.new()
@@ -461,8 +463,8 @@ class Workspace:
             layer.bind_key(key, _ignoring_layer(call) if bind else None, overwrite=True)
 
 
-def _has_shapes(marks: Marks) -> bool:
-    return bool(marks.boxes or marks.outlines or marks.scribbles)
+def _has_shapes(drawn: DrawnPrompts) -> bool:
+    return bool(drawn.boxes or drawn.outlines or drawn.scribbles)
 
 
 def _ignoring_layer(call: Callable[[], None]) -> Callable[[Any], None]:

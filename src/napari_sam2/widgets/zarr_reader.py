@@ -28,9 +28,9 @@ class Refresher(QObject):
         super().__init__()
         self._overview = overview
         self._changed.connect(self._refresh)  # from the thread of the tiles to that of the GUI
-        overview.changed = self.tell
+        overview.changed = self.notify
 
-    def tell(self) -> None:
+    def notify(self) -> None:
         """Say, from any thread, that there is more to be seen."""
         self._changed.emit()
 

@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from napari_sam2.annotation.drawn_prompts import Marks
+from napari_sam2.annotation.drawn_prompts import DrawnPrompts
 from sam2_torch.masks import SparseMask
 
 LARGE = (200_000, 150_000)  # 30 GB as a mask
@@ -19,7 +19,7 @@ def circle(y, x, radius):
 
 def test_outlines_and_paint_are_one_mask_that_takes_no_more_than_they_do():
     painted = SparseMask.from_window(LARGE, np.ones((30, 40)), (99_990, 100_050))
-    marks = Marks(outlines=(circle(100_000, 100_000, 50),), painted=painted)
+    marks = DrawnPrompts(outlines=(circle(100_000, 100_000, 50),), painted=painted)
     tracemalloc.start()
     (prompt,) = marks.prompts(LARGE)
     _, peak = tracemalloc.get_traced_memory()
@@ -32,10 +32,10 @@ def test_outlines_and_paint_are_one_mask_that_takes_no_more_than_they_do():
 
 
 def test_an_outline_is_cut_off_where_the_frame_ends():
-    (prompt,) = Marks(outlines=(circle(-10, 40, 30),)).prompts(LARGE)
+    (prompt,) = DrawnPrompts(outlines=(circle(-10, 40, 30),)).prompts(LARGE)
     assert prompt.sparse.origin_yx == (0, 12) and prompt.sparse.extent_yx[0] in (20, 21)
 
 
 def test_an_outline_beside_the_frame_is_an_empty_mask():
-    (prompt,) = Marks(outlines=(circle(-100, 40, 30),)).prompts((60, 80))
+    (prompt,) = DrawnPrompts(outlines=(circle(-100, 40, 30),)).prompts((60, 80))
     assert not prompt.sparse and prompt.mask.shape == (60, 80)

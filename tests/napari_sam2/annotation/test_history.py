@@ -2,7 +2,7 @@
 
 import pytest
 
-from napari_sam2.annotation.drawn_prompts import Marks
+from napari_sam2.annotation.drawn_prompts import DrawnPrompts
 from napari_sam2.annotation.history import Action, Entry, History, Key, Kind, StoredMask
 from napari_sam2.annotation.objects import ObjectRecord
 from napari_sam2.masks.masklets import Confidence
@@ -10,8 +10,8 @@ from napari_sam2.tracks.lineage import Track
 from napari_sam2.tracks.reviews import WHOLE_TRACK, Review
 
 CELL = Key(Kind.OBJECT, 1)
-DRAWN, MASK = Key(Kind.MARKS, 1, 3), Key(Kind.MASK, 1, 3)
-CLICK, CLICKS = Marks(((1, 2, 1),)), Marks(((1, 2, 1), (4, 5, 0)))
+DRAWN, MASK = Key(Kind.PROMPTS, 1, 3), Key(Kind.MASK, 1, 3)
+CLICK, CLICKS = DrawnPrompts(((1, 2, 1),)), DrawnPrompts(((1, 2, 1), (4, 5, 0)))
 ONE, TWO = StoredMask(b"one"), StoredMask(b"two")
 
 
@@ -160,7 +160,7 @@ def test_undo_asks_for_an_answer_that_was_dropped(history):
     ("changes", "accepted"),
     [
         ({}, True),
-        ({Key(Kind.MARKS, 1, 4): CLICK}, False),
+        ({Key(Kind.PROMPTS, 1, 4): CLICK}, False),
         ({CELL: ObjectRecord("cell", is_locked=True)}, False),
         ({CELL: None}, False),
         ({Key(Kind.TRACK, 1): Track(1, 0, 3)}, False),
@@ -175,7 +175,7 @@ def test_where_a_propagated_mask_is_recorded(history, changes, accepted):
 def test_another_log_is_continued(history):
     other = History(9, (30, 50))
     other.note(Action.NEW, "other", {CELL: ObjectRecord("other")})
-    step = other.record(Action.PROMPT, {Key(Kind.MARKS, 1, 7): CLICK})
+    step = other.record(Action.PROMPT, {Key(Kind.PROMPTS, 1, 7): CLICK})
     masklets, earlier = history.masklets, history.step_of(DRAWN)
     changes = history.restore(other)
     assert changes == {**other.values, DRAWN: None, MASK: None}
@@ -185,7 +185,7 @@ def test_another_log_is_continued(history):
     history.extend(earlier, {MASK: ONE})  # an answer that comes too late
     assert MASK not in history.values
     history.extend(step, {Key(Kind.MASK, 1, 7): ONE})
-    assert history.undo() == {Key(Kind.MARKS, 1, 7): None, Key(Kind.MASK, 1, 7): None}
+    assert history.undo() == {Key(Kind.PROMPTS, 1, 7): None, Key(Kind.MASK, 1, 7): None}
 
 
 def test_a_review_ends_when_its_mask_changes(history):

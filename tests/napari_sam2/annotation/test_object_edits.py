@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from napari_sam2.annotation import object_edits
-from napari_sam2.annotation.drawn_prompts import Marks
+from napari_sam2.annotation.drawn_prompts import DrawnPrompts
 from napari_sam2.annotation.history import Key, Kind, StoredMask
 from napari_sam2.annotation.objects import ObjectRecord
 from napari_sam2.masks.masklets import Confidence, pack, unpack
 from sam2_torch.masks import SparseMask
 
 SHAPE = (8, 12)
-CLICK = Marks(((1, 2, 1),))
+CLICK = DrawnPrompts(((1, 2, 1),))
 
 
 def square(y, x):
@@ -30,10 +30,10 @@ def values():
     return {
         Key(Kind.OBJECT, 1): ObjectRecord("mother", "dividing", is_locked=True),
         Key(Kind.OBJECT, 2): ObjectRecord("Object 2"),
-        Key(Kind.MARKS, 1, 0): CLICK,
+        Key(Kind.PROMPTS, 1, 0): CLICK,
         Key(Kind.MASK, 1, 0): stored(0, 0),
         Key(Kind.MASK, 1, 1): stored(1, 1),
-        Key(Kind.MARKS, 2, 1): CLICK,
+        Key(Kind.PROMPTS, 2, 1): CLICK,
         Key(Kind.MASK, 2, 1): stored(5, 6),
         Key(Kind.MASK, 2, 2): stored(6, 7),
     }
@@ -55,7 +55,7 @@ def test_deleting_takes_all_that_is_known(values):
 def test_a_duplicate_has_the_same_marks_and_masks(values):
     after = applied(values, object_edits.duplicate(values, 1, 7))
     assert after[Key(Kind.OBJECT, 7)] == ObjectRecord("mother copy", "dividing")
-    assert after[Key(Kind.MARKS, 7, 0)] == CLICK
+    assert after[Key(Kind.PROMPTS, 7, 0)] == CLICK
     assert after[Key(Kind.MASK, 7, 1)] is values[Key(Kind.MASK, 1, 1)]
 
 
@@ -65,9 +65,9 @@ def test_merging_unites_the_masks_and_makes_the_prompted_ones_prompts(values):
     both = square(1, 1).to_dense() | square(5, 6).to_dense()
     np.testing.assert_array_equal(pixels(after, 1, 1), both)
     np.testing.assert_array_equal(pixels(after, 1, 2), square(6, 7).to_dense())
-    np.testing.assert_array_equal(after[Key(Kind.MARKS, 1, 1)].painted.to_dense(), both)
-    assert after[Key(Kind.MARKS, 1, 0)] == CLICK  # the other was not there
-    assert Key(Kind.MARKS, 1, 2) not in after
+    np.testing.assert_array_equal(after[Key(Kind.PROMPTS, 1, 1)].painted.to_dense(), both)
+    assert after[Key(Kind.PROMPTS, 1, 0)] == CLICK  # the other was not there
+    assert Key(Kind.PROMPTS, 1, 2) not in after
 
 
 def test_a_locked_frame_is_not_merged_into(values):
@@ -79,7 +79,7 @@ def test_a_locked_frame_is_not_merged_into(values):
 def test_a_locked_mask_is_a_prompt_and_unlocking_brings_back_what_was_drawn(values):
     locked = applied(values, object_edits.lock_frame(values, 1, 0, True, SHAPE))
     assert locked[Key(Kind.LOCK, 1, 0)] == CLICK
-    painted = locked[Key(Kind.MARKS, 1, 0)].painted
+    painted = locked[Key(Kind.PROMPTS, 1, 0)].painted
     np.testing.assert_array_equal(painted.to_dense(), square(0, 0).to_dense())
     assert object_edits.lock_frame(locked, 1, 0, True, SHAPE) == {}
     assert applied(locked, object_edits.lock_frame(locked, 1, 0, False, SHAPE)) == values

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_sam2.annotation.drawn_prompts import Marks
+from napari_sam2.annotation.drawn_prompts import DrawnPrompts
 from napari_sam2.annotation.prompted_session import (
     prompted_places,
     set_prompts,
@@ -14,7 +14,7 @@ from napari_sam2.masks.masklets import Confidence
 from napari_sam2.masks.packing import is_given, read_outline
 
 FRAMES = np.zeros((6, 30, 50), np.uint16)
-CLICK, CLICKS = Marks(((10, 20, 1),)), Marks(((10, 20, 1), (10, 30, 1)))
+CLICK, CLICKS = DrawnPrompts(((10, 20, 1),)), DrawnPrompts(((10, 20, 1), (10, 30, 1)))
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_a_session_is_brought_up_to_the_log(session):
 
 
 def test_another_time_changes_nothing(session):
-    prompts = {(1, 0): CLICKS, (2, 4): Marks(((10, 20, 1),), choice=2)}
+    prompts = {(1, 0): CLICKS, (2, 4): DrawnPrompts(((10, 20, 1),), choice=2)}
     list(set_prompts(session, prompts, [1, 2]))
     session.log.clear()
     list(set_prompts(session, prompts, [1, 2]))

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from random_tracks import SHAPE, tracked_movies
 
 from napari_sam2.annotation import object_edits, track_edits
-from napari_sam2.annotation.daughters import Seeding, seed_marks, split_mask
-from napari_sam2.annotation.drawn_prompts import Marks
+from napari_sam2.annotation.daughters import Seeding, seed_prompts, split_mask
+from napari_sam2.annotation.drawn_prompts import DrawnPrompts
 from napari_sam2.annotation.history import Action, History, Key, Kind, StoredMask
 from napari_sam2.annotation.objects import ObjectRecord
 from napari_sam2.masks.masklets import pack
@@ -25,7 +25,7 @@ def history_of(tracked: Tracked) -> History:
             mask = tracked.masklets.get(object_id, frame)
             assert mask is not None
             changes[Key(Kind.MASK, object_id, frame)] = StoredMask(pack(mask))
-        changes[Key(Kind.MARKS, object_id, tracked.masklets.frames(object_id)[0])] = Marks(
+        changes[Key(Kind.PROMPTS, object_id, tracked.masklets.frames(object_id)[0])] = DrawnPrompts(
             clicks=((1.0, 2.0, 1),)
         )
     history.record(Action.ADD_MASKS, changes)
@@ -41,8 +41,8 @@ def wide() -> SparseMask:
     return SparseMask.from_window(SHAPE, np.ones((4, 12)), (3, 2))
 
 
-def clicked(halves: tuple[SparseMask, SparseMask]) -> dict[int, Marks]:
-    return dict(zip((7, 8), seed_marks(Seeding.CLICKS, halves), strict=True))
+def clicked(halves: tuple[SparseMask, SparseMask]) -> dict[int, DrawnPrompts]:
+    return dict(zip((7, 8), seed_prompts(Seeding.CLICKS, halves), strict=True))
 
 
 @pytest.fixture
@@ -54,8 +54,8 @@ def history() -> History:
         for frame in range(6):
             mask = SparseMask.from_window(SHAPE, np.ones((3, object_id)), (frame, 5 * object_id))
             changes[Key(Kind.MASK, object_id, frame)] = StoredMask(pack(mask))
-    changes[Key(Kind.MARKS, 1, 0)] = Marks(clicks=((1.0, 5.0, 1),))
-    changes[Key(Kind.MARKS, 1, 4)] = Marks(clicks=((5.0, 5.0, 1),))
+    changes[Key(Kind.PROMPTS, 1, 0)] = DrawnPrompts(clicks=((1.0, 5.0, 1),))
+    changes[Key(Kind.PROMPTS, 1, 4)] = DrawnPrompts(clicks=((5.0, 5.0, 1),))
     history.record(Action.ADD_MASKS, changes)
     return history
 
@@ -71,7 +71,7 @@ def test_every_operation_is_undone_and_done_again_exactly(
     new = max(ids) + 1
     one, other = (data.draw(st.sampled_from(ids)) for _ in range(2))
     frame, seeds = data.draw(st.integers(0, tracked.n_frames - 1)), split_mask(wide())
-    marks = seed_marks(data.draw(st.sampled_from(Seeding)), seeds, (0, 2))
+    marks = seed_prompts(data.draw(st.sampled_from(Seeding)), seeds, (0, 2))
     operation = data.draw(
         st.sampled_from(["divide", "split", "cut", "swap", "merge", "finish", "begin", "link"])
     )
@@ -107,9 +107,11 @@ def test_a_division_takes_the_mother_away_and_clicks_into_each_daughter(history:
     lineage = track_edits.lineage_of(history.values)
     assert lineage == Lineage([Track(1, None, 2), Track(7, 3, None, 1), Track(8, 3, None, 1)])
     assert frames_of(history, 1) == [0, 1, 2]
-    assert Key(Kind.MARKS, 1, 4) not in history.values and Key(Kind.MARKS, 1, 0) in history.values
+    assert (
+        Key(Kind.PROMPTS, 1, 4) not in history.values and Key(Kind.PROMPTS, 1, 0) in history.values
+    )
     for daughter, own, sister in ((7, *seeds), (8, *reversed(seeds))):
-        (y, x, label), (other_y, other_x, other_label) = object_edits.marks_of(
+        (y, x, label), (other_y, other_x, other_label) = object_edits.prompts_of(
             history.values, daughter, 3
         ).clicks
         assert (label, other_label) == (1, 0)
@@ -121,34 +123,34 @@ def test_halves_are_the_daughters_masks_and_the_networks_choice_is_a_click(
     history: History,
 ) -> None:
     halves = split_mask(wide())
-    painted = dict(zip((7, 8), seed_marks(Seeding.HALVES, halves), strict=True))
+    painted = dict(zip((7, 8), seed_prompts(Seeding.HALVES, halves), strict=True))
     history.record(Action.DIVIDE, track_edits.divide(history.values, 1, 3, painted, SHAPE))
     for daughter, half in zip((7, 8), halves, strict=True):
-        assert object_edits.marks_of(history.values, daughter, 3) == Marks(painted=half)
+        assert object_edits.prompts_of(history.values, daughter, 3) == DrawnPrompts(painted=half)
         assert frames_of(history, daughter) == [3]
     history.undo()
-    one, other = seed_marks(Seeding.NETWORK, halves, (0, 2))
+    one, other = seed_prompts(Seeding.NETWORK, halves, (0, 2))
     chosen = {7: one, 8: other}
     history.record(Action.DIVIDE, track_edits.divide(history.values, 1, 3, chosen, SHAPE))
-    drawn = [object_edits.marks_of(history.values, daughter, 3) for daughter in (7, 8)]
+    drawn = [object_edits.prompts_of(history.values, daughter, 3) for daughter in (7, 8)]
     assert [(len(marks.clicks), marks.choice) for marks in drawn] == [(1, None), (1, 2)]
     assert frames_of(history, 7) == []  # the network is to answer
-    assert seed_marks(Seeding.NETWORK, halves) == seed_marks(Seeding.CLICKS, halves)
+    assert seed_prompts(Seeding.NETWORK, halves) == seed_prompts(Seeding.CLICKS, halves)
 
 
 def test_a_cut_moves_masks_and_marks_and_prompts_the_new_object(history: History) -> None:
     history.record(Action.CUT, track_edits.cut(history.values, 1, 2, 9, SHAPE))
     assert (frames_of(history, 1), frames_of(history, 9)) == ([0, 1], [2, 3, 4, 5])
-    assert object_edits.marks_of(history.values, 9, 2).painted is not None
-    assert object_edits.marks_of(history.values, 9, 4).clicks == ((5.0, 5.0, 1),)
-    assert not object_edits.marks_of(history.values, 1, 4)
+    assert object_edits.prompts_of(history.values, 9, 2).painted is not None
+    assert object_edits.prompts_of(history.values, 9, 4).clicks == ((5.0, 5.0, 1),)
+    assert not object_edits.prompts_of(history.values, 1, 4)
 
 
 def test_swapped_objects_prompt_each_other_there(history: History) -> None:
     history.record(Action.SWAP, track_edits.swap(history.values, 1, 2, 3, SHAPE))
-    painted = object_edits.marks_of(history.values, 1, 3).painted
+    painted = object_edits.prompts_of(history.values, 1, 3).painted
     assert painted is not None and painted.origin_yx == (3, 10)
-    assert object_edits.marks_of(history.values, 2, 4).clicks == ((5.0, 5.0, 1),)
+    assert object_edits.prompts_of(history.values, 2, 4).clicks == ((5.0, 5.0, 1),)
 
 
 def test_merged_masks_are_joined_and_the_second_object_is_gone(history: History) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from huggingface_hub import constants
 
-from napari_sam2.annotation.drawn_prompts import Marks
+from napari_sam2.annotation.drawn_prompts import DrawnPrompts
 from napari_sam2.annotation.history import SETTINGS_KEY, Action, History, Key, Kind
 from napari_sam2.annotation.session_settings import Settings
 from napari_sam2.api import prompted
@@ -83,8 +83,8 @@ def test_a_session_is_replayed_on_the_same_movie_and_on_another_one(truth, tmp_p
     history = History(99, (999, 999))
     for said in clicks_from_labels(truth[0]):
         (clicks,) = said.prompts
-        drawn = Marks(tuple((float(y), float(x), 1) for y, x in clicks.points_yx))
-        history.record(Action.PROMPT, {Key(Kind.MARKS, said.object_id, 0): drawn})
+        drawn = DrawnPrompts(tuple((float(y), float(x), 1) for y, x in clicks.points_yx))
+        history.record(Action.PROMPT, {Key(Kind.PROMPTS, said.object_id, 0): drawn})
     header = Header(Fingerprint.of(movie, "movie"), "cells_nano", datetime.now(UTC), "tests")
     write_session(tmp_path / "session.jsonl", header, history.entries)
     assert main("track movie.npy --prompts session.jsonl -o labels.tif --device cpu".split()) == 0
@@ -109,7 +109,7 @@ def test_a_session_is_replayed_as_it_was_seen(truth, tmp_path, monkeypatch, caps
     look = {"contrast": (5.0, 900.0), "gamma": 0.5, "resolution": 2.0}
     settings = Settings("cells_nano", "float32", channels=(1,), **look)
     history.note(Action.SETTINGS, "", {SETTINGS_KEY: settings})
-    history.record(Action.PROMPT, {Key(Kind.MARKS, 1, 0): Marks(((9, 9, 1),))})
+    history.record(Action.PROMPT, {Key(Kind.PROMPTS, 1, 0): DrawnPrompts(((9, 9, 1),))})
     image = Fingerprint.of(list(np.load("movie.npy")), "m")
     header = Header(image, "other", datetime.now(UTC), "tests")
     write_session(tmp_path / "session.jsonl", header, history.entries)
@@ -167,7 +167,7 @@ def test_the_network_of_a_session_or_of_the_options(
     monkeypatch.setattr(track, "load_model", load)
     history = History(99, (999, 999))
     history.note(Action.SETTINGS, "", {SETTINGS_KEY: Settings(*session)})
-    history.record(Action.PROMPT, {Key(Kind.MARKS, 1, 0): Marks(((9, 9, 1),))})
+    history.record(Action.PROMPT, {Key(Kind.PROMPTS, 1, 0): DrawnPrompts(((9, 9, 1),))})
     image = Fingerprint.of(list(np.load("movie.npy")), "m")
     write_session(
         tmp_path / "session.jsonl", Header(image, "", datetime.now(UTC), "tests"), history.entries

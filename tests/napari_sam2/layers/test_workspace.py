@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_sam2.annotation.drawn_prompts import Marks
+from napari_sam2.annotation.drawn_prompts import DrawnPrompts
 from napari_sam2.annotation.history import Action, Key, Kind, StoredMask
 from napari_sam2.layers.viewer.image_geometry import FrameGeometry
 from napari_sam2.layers.workspace import Listener, Workspace
@@ -15,7 +15,7 @@ class Told(list):
     """What the workspace calls back, with the prompts that are in the log then."""
 
     def drawn(self, place):
-        return self.history.prompts.get(place, Marks())
+        return self.history.prompts.get(place, DrawnPrompts())
 
     def listener(self, **keys):
         return Listener(
@@ -60,12 +60,12 @@ def test_clicks_are_told_with_all_that_is_drawn_there(workspace, told):
     workspace.current_object, workspace.label = workspace.objects.new(), 1
     points.add((2, 20, 50))
     assert told == [
-        ((1, 2), Marks(((10, 30, 1),))),
-        ((1, 2), Marks(((10, 30, 1), (11, 31, 0)))),
-        ((2, 2), Marks(((20, 50, 1),))),
+        ((1, 2), DrawnPrompts(((10, 30, 1),))),
+        ((1, 2), DrawnPrompts(((10, 30, 1), (11, 31, 0)))),
+        ((2, 2), DrawnPrompts(((20, 50, 1),))),
     ]
-    assert workspace.is_marked(2)
-    assert not workspace.is_marked(3)
+    assert workspace.is_begun(2)
+    assert not workspace.is_begun(3)
 
 
 def test_moving_and_deleting_a_click(workspace, told):
@@ -76,11 +76,11 @@ def test_moving_and_deleting_a_click(workspace, told):
     data = points.data.copy()
     data[0] = 3, 12, 32
     points.data = data
-    assert told == [((1, 2), Marks(((11, 31, 1),))), ((1, 3), Marks(((12, 32, 1),)))]
+    assert told == [((1, 2), DrawnPrompts(((11, 31, 1),))), ((1, 3), DrawnPrompts(((12, 32, 1),)))]
     told.clear()
     points.selected_data = {0}
     points.remove_selected()
-    assert told == [((1, 3), Marks())]
+    assert told == [((1, 3), DrawnPrompts())]
 
 
 def test_clicks_correct_the_mask_that_was_there_before_them(workspace, told):
@@ -97,7 +97,7 @@ def test_clicks_correct_the_mask_that_was_there_before_them(workspace, told):
         assert len(drawn.clicks) == n and drawn.present.equals(mask)
     points.selected_data = {0, 1}
     points.remove_selected()
-    assert told[-1] == ((1, 2), Marks())
+    assert told[-1] == ((1, 2), DrawnPrompts())
     assert workspace.masklets.get(1, 2).equals(mask)  # it is back
 
 
@@ -107,7 +107,7 @@ def test_boxes_and_their_removal(workspace, told):
     shapes.add_rectangles(np.array([[2, 5, 8], [2, 5, 40], [2, 15, 40], [2, 15, 8]]))
     shapes.selected_data = {0}
     shapes.remove_selected()
-    assert told == [((1, 2), Marks(boxes=((5, 8, 15, 40),))), ((1, 2), Marks())]
+    assert told == [((1, 2), DrawnPrompts(boxes=((5, 8, 15, 40),))), ((1, 2), DrawnPrompts())]
 
 
 def test_what_says_nothing_is_told(workspace, told):
@@ -133,7 +133,7 @@ def test_removing_a_prompt_layer_keeps_what_came_of_it(viewer, workspace, told):
     again = workspace.prompt_with_points()
     assert again is not points
     again.add((3, 10, 30))
-    assert told == [((1, 3), Marks(((10, 30, 1),)))]
+    assert told == [((1, 3), DrawnPrompts(((10, 30, 1),)))]
 
 
 def test_a_box_is_a_new_object_or_one_more_of_the_current_one(workspace):
@@ -158,7 +158,7 @@ def test_removing_an_object_takes_its_marks(viewer, workspace, told):
     workspace.masklets.paint(1, 2, np.ones((40, 60)))
     workspace.outputs.show([1])
     told.clear()
-    changes = dict.fromkeys([Key(Kind.OBJECT, 1), Key(Kind.MARKS, 1, 2)])
+    changes = dict.fromkeys([Key(Kind.OBJECT, 1), Key(Kind.PROMPTS, 1, 2)])
     workspace.history.record(Action.DELETE, changes)
     workspace.show(changes)
     assert told == []
@@ -166,7 +166,7 @@ def test_removing_an_object_takes_its_marks(viewer, workspace, told):
     assert len(shapes.data) == 0
     assert workspace.objects.ids == (2,)
     assert workspace.masklets.object_ids == ()
-    assert set(workspace.marks) == {(2, 2)}
+    assert set(workspace.prompts) == {(2, 2)}
     assert workspace.outputs.layers == {}
 
 
@@ -188,7 +188,7 @@ def test_a_single_image_has_one_frame(viewer, told):
     workspace.go_to(0)
     assert workspace.shown_frame == 0
     workspace.prompt_with_points().add((10, 30))
-    assert told == [((1, 0), Marks(((10, 30, 1),)))]
+    assert told == [((1, 0), DrawnPrompts(((10, 30, 1),)))]
     workspace.close()
 
 

@@ -4,7 +4,7 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from napari_sam2.annotation.drawn_prompts import Marks
+from napari_sam2.annotation.drawn_prompts import DrawnPrompts
 from napari_sam2.annotation.history import Kind
 from napari_sam2.annotation.session_settings import Settings
 from napari_sam2.io.prompts.object_prompts import ObjectPrompts
@@ -50,39 +50,41 @@ def prompts_from_session(path: Path, movie: Movie) -> list[ObjectPrompts]:
         If it is no session, has no prompt, or one that lies outside of the movie.
     """
     header, history = read_session(path)
-    marks = {
+    prompts = {
         key.place: value
         for key, value in history.values.items()
-        if key.kind == Kind.MARKS and isinstance(value, Marks)
+        if key.kind == Kind.PROMPTS and isinstance(value, DrawnPrompts)
     }
-    if not marks:
+    if not prompts:
         raise ValueError(f"{path.name}: expected a session with at least one prompt, found none")
     difference = header.image.difference(Fingerprint.of(movie, path.stem, place=header.image.place))
     if difference:
         _LOG.warning(
             "%s was made on another image, %s: it %s", path.name, header.image.name, difference
         )
-    last = max(frame for _, frame in marks)
+    last = max(frame for _, frame in prompts)
     if last >= movie.n_frames:
         raise ValueError(
             f"{path.name}: expected prompts in the frames 0..{movie.n_frames - 1} of the movie, "
             f"found one in frame {last}"
         )
-    if any(drawn.painted is not None or drawn.outlines for drawn in marks.values()) and (
+    if any(drawn.painted is not None or drawn.outlines for drawn in prompts.values()) and (
         header.image.frame_shape != movie.frame_shape
     ):
         raise ValueError(
             f"{path.name}: expected a movie of {header.image.frame_shape} pixels, for the session "
             f"has painted masks, found {movie.frame_shape}"
         )
-    places = sorted(marks, key=lambda place: place[::-1])
+    places = sorted(prompts, key=lambda place: place[::-1])
     return [
-        ObjectPrompts(*place, _prompts(marks[place], movie, not difference), marks[place].choice)
+        ObjectPrompts(
+            *place, _prompts(prompts[place], movie, not difference), prompts[place].choice
+        )
         for place in places
     ]
 
 
-def _prompts(drawn: Marks, movie: Movie, is_same: bool) -> tuple[Prompt, ...]:
+def _prompts(drawn: DrawnPrompts, movie: Movie, is_same: bool) -> tuple[Prompt, ...]:
     """Return the prompts of a frame; on the same movie, clicks correct the mask that was there."""
     prompts = drawn.prompts(movie.frame_shape)
     if is_same and drawn.present and all(isinstance(p, PointPrompt) for p in prompts):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_sam2.annotation.drawn_prompts import Marks
+from napari_sam2.annotation.drawn_prompts import DrawnPrompts
 from napari_sam2.annotation.history import Changes, Key, Kind, StoredMask, Value
 from napari_sam2.annotation.objects import ObjectRecord
 from napari_sam2.annotation.session_settings import Settings
@@ -70,8 +70,8 @@ def _written(key: Key, value: Value | None, shape: tuple[int, int]) -> dict[str,
         written["to"] = asdict(value)
     elif isinstance(value, Track):
         written["to"] = {"begin": value.begin, "end": value.end, "parent": value.parent}
-    elif isinstance(value, Marks):
-        written["to"] = _marks_written(value)
+    elif isinstance(value, DrawnPrompts):
+        written["to"] = _prompts_written(value)
     elif isinstance(value, StoredMask):
         written["to"] = _mask_written(unpack(value.packed, shape)) | _logits_written(value.packed)
         if value.confidence is not None:
@@ -82,18 +82,18 @@ def _written(key: Key, value: Value | None, shape: tuple[int, int]) -> dict[str,
     return written
 
 
-def _marks_written(marks: Marks) -> dict[str, Any]:
+def _prompts_written(drawn: DrawnPrompts) -> dict[str, Any]:
     written: dict[str, Any] = {
-        name: getattr(marks, name)
+        name: getattr(drawn, name)
         for name in ("clicks", "boxes", "outlines", "scribbles")
-        if getattr(marks, name)
+        if getattr(drawn, name)
     }
     for name in ("painted", "present"):
-        mask = getattr(marks, name)
+        mask = getattr(drawn, name)
         if mask is not None:
             written[name] = _mask_written(mask)
-    if marks.choice is not None:
-        written["choice"] = marks.choice
+    if drawn.choice is not None:
+        written["choice"] = drawn.choice
     return written
 
 
@@ -121,7 +121,7 @@ def _read(
     if key.kind == Kind.MASK:
         scores = Confidence(*_numbers([to["iou"], to["score"]], 2)) if "iou" in to else None
         return key, StoredMask(_packed(to, shape), scores)
-    return key, _marks_read(to, shape)
+    return key, _prompts_read(to, shape)
 
 
 def _key_read(change: Mapping[str, Any], n_frames: int) -> Key:
@@ -144,13 +144,13 @@ def _record_read(to: Mapping[str, Any]) -> ObjectRecord:
     return record
 
 
-def _marks_read(written: Mapping[str, Any], shape: tuple[int, int]) -> Marks:
+def _prompts_read(written: Mapping[str, Any], shape: tuple[int, int]) -> DrawnPrompts:
     painted, present = (
         _mask_read(written[name], shape) if name in written else None
         for name in ("painted", "present")
     )
     choice = written.get("choice")
-    return Marks(
+    return DrawnPrompts(
         tuple((y, x, int(label)) for y, x, label in _rows(written.get("clicks", ()), 3)),
         tuple((y0, x0, y1, x1) for y0, x0, y1, x1 in _rows(written.get("boxes", ()), 4)),
         tuple(_path(path) for path in written.get("outlines", ())),

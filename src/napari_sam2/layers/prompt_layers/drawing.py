@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2.annotation.drawn_prompts import Marks, ObjectFrame
+from napari_sam2.annotation.drawn_prompts import DrawnPrompts, ObjectFrame
 from napari_sam2.layers.prompt_layers.points_and_shapes import (
     click_looks,
     draw_clicks,
@@ -14,7 +14,7 @@ from napari_sam2.layers.prompt_layers.points_and_shapes import (
     make_points_layer,
     make_shapes_layer,
     match_features,
-    read_marks,
+    read_prompts,
     remove_items,
     resize_points,
     stray_points,
@@ -86,7 +86,7 @@ class Drawing:
         self._image = image
         # how many there are: what napari says of those added is true of the last one alone
         self._n_points = self._n_shapes = 0
-        self._is_told = False  # that the layer of the last click is hidden
+        self._has_warned = False  # that the layer of the last click is hidden
         self._has_mask: tuple[bool, ...] = ()  # whether each click's mask is there
         self._is_by_hand = False  # the next shape is drawn with the mouse
         self._geometry = geometry
@@ -118,20 +118,22 @@ class Drawing:
             self._add(self.shapes)
         return self.shapes
 
-    def read(self) -> dict[ObjectFrame, Marks]:
+    def read(self) -> dict[ObjectFrame, DrawnPrompts]:
         """Read all that is drawn."""
-        return read_marks(self._image, self._geometry, self.points, self.shapes)
+        return read_prompts(self._image, self._geometry, self.points, self.shapes)
 
-    def write(self, marks: Mapping[ObjectFrame, Marks]) -> None:
+    def write(self, prompts: Mapping[ObjectFrame, DrawnPrompts]) -> None:
         """Draw exactly this of these objects in these frames; what else there is stays."""
         now = self.read()
         clicks = {
-            key: new for key, new in marks.items() if now.get(key, Marks()).clicks != new.clicks
+            key: new
+            for key, new in prompts.items()
+            if now.get(key, DrawnPrompts()).clicks != new.clicks
         }
         shapes = {
             key: new
-            for key, new in marks.items()
-            if _shapes_of(now.get(key, Marks())) != _shapes_of(new)
+            for key, new in prompts.items()
+            if _shapes_of(now.get(key, DrawnPrompts())) != _shapes_of(new)
         }
         if any(new.clicks for new in clicks.values()):
             self.with_points()
@@ -209,9 +211,9 @@ class Drawing:
         layer = viewer.layers.selection.active
         is_ours = layer is not None and layer in (self.points, self.shapes)
         is_hidden = is_ours and not layer.visible
-        if is_hidden and not self._is_told:
+        if is_hidden and not self._has_warned:
             self._hooks.hidden()
-        self._is_told = is_hidden
+        self._has_warned = is_hidden
 
     def _points_changed(self, event: Any) -> None:
         if self.points is None or event.action not in _PAST:
@@ -285,5 +287,5 @@ class Drawing:
             self.shapes, self._n_shapes = None, 0
 
 
-def _shapes_of(marks: Marks) -> tuple[Any, ...]:
-    return marks.boxes, marks.outlines, marks.scribbles
+def _shapes_of(prompts: DrawnPrompts) -> tuple[Any, ...]:
+    return prompts.boxes, prompts.outlines, prompts.scribbles

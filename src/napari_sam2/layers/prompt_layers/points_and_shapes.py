@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2.annotation.drawn_prompts import Click, Marks, ObjectFrame, Polygon
+from napari_sam2.annotation.drawn_prompts import Click, DrawnPrompts, ObjectFrame, Polygon
 from napari_sam2.layers.viewer.colours import NEGATIVE, POSITIVE, object_colour
 from napari_sam2.layers.viewer.image_geometry import (
     FrameGeometry,
@@ -157,9 +157,9 @@ def style_shapes(shapes: "Shapes") -> None:
         shapes.edge_color = np.stack(colours)
 
 
-def read_marks(
+def read_prompts(
     image: "Image", geometry: FrameGeometry, points: "Points | None", shapes: "Shapes | None"
-) -> dict[ObjectFrame, Marks]:
+) -> dict[ObjectFrame, DrawnPrompts]:
     """Read the prompt layers, through world coordinates.
 
     Returns
@@ -167,27 +167,30 @@ def read_marks(
     What is drawn, by (object id, frame). Points outside of the image and what lies
     on other planes than those of the movie is left out.
     """
-    marks: defaultdict[ObjectFrame, Marks] = defaultdict(Marks)
+    prompts: defaultdict[ObjectFrame, DrawnPrompts] = defaultdict(DrawnPrompts)
     if points is not None:
         for key, click in _clicks(image, geometry, points):
             if key is not None:
-                marks[key] = replace(marks[key], clicks=(*marks[key].clicks, click))
+                prompts[key] = replace(prompts[key], clicks=(*prompts[key].clicks, click))
     if shapes is not None:
         for key, drawn in _shapes(image, geometry, shapes):
             if key is not None:
-                marks[key] = _with(marks[key], drawn)
-    return dict(marks)
+                prompts[key] = _with(prompts[key], drawn)
+    return dict(prompts)
 
 
 def draw_clicks(
-    image: "Image", geometry: FrameGeometry, points: "Points", marks: Mapping[ObjectFrame, Marks]
+    image: "Image",
+    geometry: FrameGeometry,
+    points: "Points",
+    prompts: Mapping[ObjectFrame, DrawnPrompts],
 ) -> None:
     """Replace the clicks of these objects on these frames; the others stay."""
     keys = [key for key, _ in _clicks(image, geometry, points)]
-    kept = [row for row, key in enumerate(keys) if key not in marks]
+    kept = [row for row, key in enumerate(keys) if key not in prompts]
     rows = [
         (*geometry.index(frame), y, x, object_id, label)
-        for (object_id, frame), drawn in marks.items()
+        for (object_id, frame), drawn in prompts.items()
         for y, x, label in drawn.clicks
     ]
     new = np.array(rows, float).reshape(len(rows), image.ndim + 2)
@@ -199,12 +202,15 @@ def draw_clicks(
 
 
 def draw_shapes(
-    image: "Image", geometry: FrameGeometry, shapes: "Shapes", marks: Mapping[ObjectFrame, Marks]
+    image: "Image",
+    geometry: FrameGeometry,
+    shapes: "Shapes",
+    prompts: Mapping[ObjectFrame, DrawnPrompts],
 ) -> None:
     """Replace the shapes of these objects on these frames; the others stay."""
     keys = [key for key, _ in _shapes(image, geometry, shapes)]
-    remove_items(shapes, [row for row, key in enumerate(keys) if key in marks])
-    for (object_id, frame), drawn in marks.items():
+    remove_items(shapes, [row for row, key in enumerate(keys) if key in prompts])
+    for (object_id, frame), drawn in prompts.items():
         leading = geometry.index(frame)
         for kind, label, corners_yx in _outlined(drawn):
             corners = np.array([(*leading, *corner) for corner in corners_yx], float)
@@ -246,54 +252,58 @@ def _clicks(
     for position, object_id, label in rows:
         *leading, y, x = position.tolist()
         frame = geometry.frame_at(leading)
-        says = frame is not None and _inside(y, x, geometry.frame_shape)
-        yield (int(object_id), frame) if says else None, (y, x, int(label))  # type: ignore[misc]
+        is_prompt = frame is not None and _inside(y, x, geometry.frame_shape)
+        yield (int(object_id), frame) if is_prompt else None, (y, x, int(label))  # type: ignore[misc]
 
 
 def _shapes(
     image: "Image", geometry: FrameGeometry, shapes: "Shapes"
-) -> Iterator[tuple[ObjectFrame | None, Marks]]:
+) -> Iterator[tuple[ObjectFrame | None, DrawnPrompts]]:
     """Iterate over the shapes: object id and frame of each; None if it is no prompt."""
     features = shapes.features
     rows = zip(shapes.data, shapes.shape_type, features[OBJECT], features[LABEL], strict=True)
     for vertices, kind, object_id, label in rows:
         corners = to_image_pixels(np.asarray(vertices), shapes, image).round(DIGITS)
         frames = {geometry.frame_at(corner) for corner in corners[:, :-2].tolist()}
-        # drawn across the frames, in a view from the side, it says nothing of any one
+        # drawn across the frames, in a view from the side, it is_prompt nothing of any one
         frame = frames.pop() if len(frames) == 1 else None
         drawn = _read_shape(kind, int(label), corners[:, -2:])
         within = _meets(corners[:, -2:], geometry.frame_shape)
-        says = frame is not None and bool(drawn) and object_id != NOBODY and within
-        yield (int(object_id), frame) if says else None, drawn  # type: ignore[misc]
+        is_prompt = frame is not None and bool(drawn) and object_id != NOBODY and within
+        yield (int(object_id), frame) if is_prompt else None, drawn  # type: ignore[misc]
 
 
-def _read_shape(kind: str, label: int, corners_yx: NDArray[Any]) -> Marks:
+def _read_shape(kind: str, label: int, corners_yx: NDArray[Any]) -> DrawnPrompts:
     low, high = corners_yx.min(0).tolist(), corners_yx.max(0).tolist()
     if low == high:  # a click without a drag
-        return Marks()
+        return DrawnPrompts()
     if kind == "rectangle":
-        return Marks(boxes=((*low, *high),))
+        return DrawnPrompts(boxes=((*low, *high),))
     outline = _ellipse(corners_yx) if kind == "ellipse" else corners_yx
     polygon = tuple(map(tuple, outline.tolist()))
-    return Marks(scribbles=((label, polygon),)) if kind in SCRIBBLES else Marks(outlines=(polygon,))
-
-
-def _with(marks: Marks, drawn: Marks) -> Marks:
-    return replace(
-        marks,
-        boxes=marks.boxes + drawn.boxes,
-        outlines=marks.outlines + drawn.outlines,
-        scribbles=marks.scribbles + drawn.scribbles,
+    return (
+        DrawnPrompts(scribbles=((label, polygon),))
+        if kind in SCRIBBLES
+        else DrawnPrompts(outlines=(polygon,))
     )
 
 
-def _outlined(marks: Marks) -> Iterator[tuple[str, int, Polygon]]:
+def _with(prompts: DrawnPrompts, drawn: DrawnPrompts) -> DrawnPrompts:
+    return replace(
+        prompts,
+        boxes=prompts.boxes + drawn.boxes,
+        outlines=prompts.outlines + drawn.outlines,
+        scribbles=prompts.scribbles + drawn.scribbles,
+    )
+
+
+def _outlined(prompts: DrawnPrompts) -> Iterator[tuple[str, int, Polygon]]:
     """Iterate over the shapes to draw: kind, label and corners of each."""
-    for y0, x0, y1, x1 in marks.boxes:
+    for y0, x0, y1, x1 in prompts.boxes:
         yield "rectangle", 1, ((y0, x0), (y0, x1), (y1, x1), (y1, x0))
-    for outline in marks.outlines:
+    for outline in prompts.outlines:
         yield "polygon", 1, outline
-    for label, path in marks.scribbles:
+    for label, path in prompts.scribbles:
         yield "path", label, path
 
 

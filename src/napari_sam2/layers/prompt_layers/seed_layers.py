@@ -33,10 +33,10 @@ def point_seeds(
     """
     positions = np.asarray(points.data, float).reshape(-1, points.ndim)
     if points.ndim == image.ndim:
-        carried = to_image_pixels(positions, points, image)
-        leading = np.rint(carried[:, :-2]).astype(int)
+        pixels = to_image_pixels(positions, points, image)
+        leading = np.rint(pixels[:, :-2]).astype(int)
         here = (leading == np.array(geometry.index(frame), int)).all(1)
-        seeds = carried[here, -2:]
+        seeds = pixels[here, -2:]
     elif points.ndim == 2:
         world = np.array([points.data_to_world(position) for position in positions]).reshape(-1, 2)
         origin = np.asarray(image.data_to_world((*geometry.index(frame), 0, 0)))

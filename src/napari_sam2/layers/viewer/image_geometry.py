@@ -294,7 +294,7 @@ def _place_alike(event: Any) -> None:
 
 
 def to_image_pixels(positions: NDArray[Any], layer: "Layer", image: "Image") -> NDArray[Any]:
-    """Carry positions of one layer through the world into pixels of an image.
+    """Transform positions of one layer through the world into pixels of an image.
 
     Parameters
     ----------
@@ -306,12 +306,12 @@ def to_image_pixels(positions: NDArray[Any], layer: "Layer", image: "Image") -> 
     (N, D) in the coordinates of `image`.
     """
 
-    def carry(position: NDArray[Any]) -> NDArray[Any]:
+    def in_pixels(position: NDArray[Any]) -> NDArray[Any]:
         return np.asarray(image.world_to_data(layer.data_to_world(position)))
 
     # every transform of napari is affine: D + 1 positions tell it all, one by one is slow
-    origin = carry(np.zeros(layer.ndim))
-    matrix = np.stack([carry(unit) - origin for unit in np.eye(layer.ndim)])
+    origin = in_pixels(np.zeros(layer.ndim))
+    matrix = np.stack([in_pixels(unit) - origin for unit in np.eye(layer.ndim)])
     return np.asarray(positions, float) @ matrix + origin
 
 

@@ -82,9 +82,9 @@ class ImageChanges(QObject):
             self._read_again(image)
 
     def _placed(self, event: Any) -> None:
-        QTimer.singleShot(0, partial(self._follow_axes, event.source))  # once all of them changed
+        QTimer.singleShot(0, partial(self._read_axes, event.source))  # once all of them changed
 
-    def _follow_axes(self, image: "Image") -> None:
+    def _read_axes(self, image: "Image") -> None:
         annotator, current = self._annotator, self._annotator.workspace
         if image not in self._seen or current is None or current.image is not image:
             return

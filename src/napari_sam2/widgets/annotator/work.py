@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam2.annotation import object_edits
-from napari_sam2.annotation.drawn_prompts import Marks, ObjectFrame
+from napari_sam2.annotation.drawn_prompts import DrawnPrompts, ObjectFrame
 from napari_sam2.annotation.history import (
     SETTINGS_KEY,
     Action,
@@ -105,7 +105,7 @@ class Work(QObject):
         self._network = network
         self._propagation = propagation
         self._candidates = candidates
-        self._second_piece: tuple[ObjectFrame, Marks] | None = None
+        self._second_piece: tuple[ObjectFrame, DrawnPrompts] | None = None
         self._asked_model = ""  # name of the model that predicted the masks of the prompts
 
     def open(self) -> None:
@@ -144,7 +144,7 @@ class Work(QObject):
             workspace.current_object = new_id
             self.history.record(Action.NEW, changes, f"Object {new_id}, with the last click")
             self.apply(changes)
-        elif workspace.is_marked(workspace.current_object):
+        elif workspace.is_begun(workspace.current_object):
             self.edit.new()
             self.show_layer()
         else:
@@ -190,9 +190,9 @@ class Work(QObject):
         if frame is None:
             return
         place = (workspace.current_object, frame)
-        drawn = self.history.prompts.get(place, Marks())
+        drawn = self.history.prompts.get(place, DrawnPrompts())
         if (
-            drawn != replace(Marks(drawn.clicks), choice=drawn.choice, present=drawn.present)
+            drawn != replace(DrawnPrompts(drawn.clicks), choice=drawn.choice, present=drawn.present)
             or len(drawn.clicks) != 1
         ):
             self.noticed.emit("There is a choice after a single click: whole, part or sub-part.")
@@ -201,7 +201,7 @@ class Work(QObject):
         choice = ((drawn.choice or 0) + 1) % N_CANDIDATES
         about = f"{workspace.name_places([place])}, {choice + 1} of {N_CANDIDATES}"
         chosen = replace(drawn, choice=choice or None)
-        self.history.record(Action.CHOOSE, {Key(Kind.MARKS, *place): chosen}, about)
+        self.history.record(Action.CHOOSE, {Key(Kind.PROMPTS, *place): chosen}, about)
         self._ask([place])
         self._network.submit(
             lambda owner: owner.candidates(place),
@@ -434,8 +434,8 @@ class Work(QObject):
         by_object = {i: {p: prompts[p] for p in each} for i, each in groupby(own, lambda p: p[0])}
         for place in wanted:
             drawn, step = by_object.get(place[0], {}), self._prompt_step(place)
-            earlier = None if step is None else step.before.get(Key(Kind.MARKS, *place))
-            before = earlier if isinstance(earlier, Marks) else None
+            earlier = None if step is None else step.before.get(Key(Kind.PROMPTS, *place))
+            before = earlier if isinstance(earlier, DrawnPrompts) else None
             self._network.submit(
                 partial(SessionOwner.answer, place=place, prompts=drawn, before=before),
                 then=partial(
@@ -445,12 +445,12 @@ class Work(QObject):
             )
 
     def _prompt_step(self, place: ObjectFrame) -> Step | None:
-        return self.history.step_of(Key(Kind.MARKS, *place))
+        return self.history.step_of(Key(Kind.PROMPTS, *place))
 
     def _take_answer(
         self,
         place: ObjectFrame,
-        drawn: Marks | None,
+        drawn: DrawnPrompts | None,
         step_of: Callable[[ObjectFrame], Step | None],
         mask: StoredMask | None,
     ) -> None:
@@ -481,7 +481,7 @@ class Work(QObject):
     def _forget(self, changes: Changes) -> None:
         """Let the session forget what was removed, and propagated masks that were changed."""
         there = self.workspace.objects.ids
-        drawn = {key.place for key in changes if key.kind == Kind.MARKS}
+        drawn = {key.place for key in changes if key.kind == Kind.PROMPTS}
         gone = drawn - self.history.prompts.keys()
         removed = {
             key.object_id

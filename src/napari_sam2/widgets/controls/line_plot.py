@@ -87,13 +87,13 @@ class LinePlot(QWidget):
             self.plot.setXRange(low, max(high, low + 1), padding=0.02)
             self.plot.setYRange(min(np.nanmin(y), 0), np.nanmax(y))
         for line in self.lines:
-            pen = pyqtgraph.mkPen(line.colour, width=line.width)
+            stroke = pyqtgraph.mkPen(line.colour, width=line.width)
             is_point = np.isfinite(line.y).sum() == 1
-            symbol = {"symbol": "o", "symbolSize": 4, "symbolPen": pen} if is_point else {}
-            self.plot.plot(line.x, line.y, pen=pen, connect="finite", antialias=True, **symbol)
+            symbol = {"symbol": "o", "symbolSize": 4, "symbolPen": stroke} if is_point else {}
+            self.plot.plot(line.x, line.y, pen=stroke, connect="finite", antialias=True, **symbol)
         if self._marker is not None:
-            pen = pyqtgraph.mkPen(self.palette().text().color(), style=Qt.PenStyle.DashLine)
-            self.plot.addItem(pyqtgraph.InfiniteLine(self._marker, pen=pen), ignoreBounds=True)
+            stroke = pyqtgraph.mkPen(self.palette().text().color(), style=Qt.PenStyle.DashLine)
+            self.plot.addItem(pyqtgraph.InfiniteLine(self._marker, pen=stroke), ignoreBounds=True)
 
     def _add_plot(self, plot: Any) -> Any:
         plot.setMouseEnabled(x=False, y=False)  # the wheel scrolls the dock

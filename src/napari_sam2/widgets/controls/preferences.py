@@ -20,7 +20,7 @@ class Defaults:
         Whether each object gets a Labels layer of its own.
     direction
         Which way masks are propagated.
-    follow
+    show_frames
         Whether the viewer goes along.
     preview
         Whether prompts are followed into the neighbouring frames, to look at.
@@ -30,7 +30,7 @@ class Defaults:
     device: str = "auto"
     layer_for_each_object: bool = True
     direction: Direction = "both"
-    follow: bool = True
+    show_frames: bool = True
     preview: bool = True
 
 

@@ -197,7 +197,7 @@ def situation_of(
         in_depth=is_stack(workspace.image, workspace.geometry),
         drawing=workspace.points is not None or workspace.shapes is not None,
         loading=short_name(annotator.network.model[0]) if annotator.network.is_loading else "",
-        marked=workspace.is_marked(current),
+        marked=workspace.is_begun(current),
         second_piece=annotator.work.has_second_piece,
         propagating=annotator.propagation.is_running,
         propagated=workspace.is_propagated(current),

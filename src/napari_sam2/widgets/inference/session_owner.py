@@ -8,7 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from napari_sam2.annotation.daughters import disjoint_pair
-from napari_sam2.annotation.drawn_prompts import Marks, ObjectFrame
+from napari_sam2.annotation.drawn_prompts import DrawnPrompts, ObjectFrame
 from napari_sam2.annotation.history import StoredMask
 from napari_sam2.annotation.prompted_session import (
     Direction,
@@ -207,7 +207,7 @@ class SessionOwner:
         return self._loaded.measure()
 
     def answer(
-        self, place: ObjectFrame, prompts: Prompts, before: Marks | None = None
+        self, place: ObjectFrame, prompts: Prompts, before: DrawnPrompts | None = None
     ) -> StoredMask | None:
         """Return the mask of an object on a prompted frame; None without prompt or session.
 

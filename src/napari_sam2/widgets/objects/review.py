@@ -95,13 +95,13 @@ class Review(QObject):
         ]
 
     def _summaries(self, workspace: "Workspace") -> tuple[dict[int, int], dict[int, float]]:
-        """Count the frames of each object, and find how sure its least sure mask is."""
+        """Count the frames of each object, and find the lowest confidence of its masks."""
         if self.table is None or workspace is not self._workspace:
             return {}, {}
         ids, present = self.table.table.object_ids, self.table.table.statistics.present
         n_frames = dict(zip(ids, present.sum(1).tolist(), strict=True))
         lowest = dict(zip(ids, self.table.confidence.min(1).tolist(), strict=True))
-        return n_frames, {i: sure for i, sure in lowest.items() if n_frames[i]}
+        return n_frames, {i: least for i, least in lowest.items() if n_frames[i]}
 
     def expected_iou(self, object_id: int, frame: int | None) -> float | None:
         """Return the calibrated IoU of a prompted frame's mask; None if it is not known."""
@@ -136,7 +136,7 @@ class Review(QObject):
         if workspace is not None and self.table is not None:
             self.table.calibration = calibration_of(self._annotator.network.model[0])
             self._unread.extend(self.table.set_objects(workspace.objects.ids))
-            self.table.set_given([*workspace.marks, *workspace.locks])
+            self.table.set_given([*workspace.prompts, *workspace.locks])
             self._read(self.table)
         self.updated.emit()
         if self._changes or self._unread:

@@ -34,7 +34,7 @@ from napari_sam2.widgets.objects.timeline_cells import (
 
 GUTTER_PX = 30  # for the numbers of the objects
 MIN_ROWS, MAX_ROWS = 3, 10
-MARK_PX = 3.5  # from the middle of a suggestion's mark to its corners
+CORNER_PX = 3.5  # from the middle of a suggestion's mark to its corners
 NEAR_PX = 5  # how far a click on it may be off
 LINE = "#ff3bd0"  # the current frame: a colour that nothing else has
 WHY = {
@@ -305,7 +305,7 @@ class ConfidenceTimeline(QAbstractScrollArea):
                 continue
             middle = QPointF(self.position_of(object_id, frame))
             ways = ((0, -1), (1, 0), (0, 1), (-1, 0))
-            corners = [middle + QPointF(x, y) * MARK_PX for x, y in ways]
+            corners = [middle + QPointF(x, y) * CORNER_PX for x, y in ways]
             painter.drawPolygon(QPolygonF(corners))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)

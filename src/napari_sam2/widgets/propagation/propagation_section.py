@@ -77,9 +77,9 @@ class PropagationSection(QWidget):
         self.range = QLabeledRangeSlider(Qt.Orientation.Horizontal)
         self.range.setEdgeLabelMode(QLabeledRangeSlider.EdgeLabelMode.NoLabel)
         self.range.setToolTip("First and last frame to propagate to.")
-        self.follow = QCheckBox("Show each frame")
-        self.follow.setChecked(True)
-        self.follow.setToolTip(
+        self.show_frames = QCheckBox("Show each frame")
+        self.show_frames.setChecked(True)
+        self.show_frames.setToolTip(
             "Show each frame as it is done. Moving the slider yourself ends this."
         )
         self.exclude = QCheckBox("Objects exclude each other")
@@ -203,7 +203,7 @@ class PropagationSection(QWidget):
         layout.addWidget(self.report)
         layout.addLayout(fields)
         layout.addWidget(self.exclude)
-        layout.addLayout(row(self.follow, *([] if preview is None else [preview])))
+        layout.addLayout(row(self.show_frames, *([] if preview is None else [preview])))
 
     def _connect(self) -> None:
         self.run.clicked.connect(self.start)

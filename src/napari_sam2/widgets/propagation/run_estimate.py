@@ -98,7 +98,7 @@ class Preflight(QObject):
         workspace = self._annotator.workspace
         if workspace is None:
             return 0, 0
-        drawn = {object_id for object_id, _ in workspace.marks}
+        drawn = {object_id for object_id, _ in workspace.prompts}
         first, stop = frames or (0, workspace.geometry.n_times)
         wanted = drawn if object_ids is None else drawn.intersection(object_ids)
         return len(wanted), (stop - first) * workspace.geometry.n_planes

@@ -161,7 +161,7 @@ class SegmentAndTrack(Panel):
         self.propagation.paused.connect(annotator.propagation.pause)
         self.propagation.cancelled.connect(annotator.propagation.cancel)
         self.propagation.changed.connect(self._estimate)
-        self.propagation.follow.toggled.connect(self._follow_toggled)
+        self.propagation.show_frames.toggled.connect(self._show_frames_toggled)
         self.checking.timeline.pointed.connect(actions.go_to)
         self.checking.next_wanted.connect(actions.go_to_low_confidence)
         self.neighbours.toggled.connect(annotator.neighbours.want)
@@ -180,7 +180,7 @@ class SegmentAndTrack(Panel):
             (self._viewer.dims.events.current_step, self._show_place),
         )
         self.propagation.show_direction(self._defaults.direction)
-        self.propagation.follow.setChecked(self._defaults.follow)
+        self.propagation.show_frames.setChecked(self._defaults.show_frames)
         self.neighbours.setChecked(self._defaults.preview)
         self.review.start()
 
@@ -193,7 +193,7 @@ class SegmentAndTrack(Panel):
             of_movies.setVisible(not is_image)
         self.propagation.show_end("")
         self.propagation.show_estimate("")
-        if workspace is not None and not (workspace.marks or workspace.masklets.object_ids):
+        if workspace is not None and not (workspace.prompts or workspace.masklets.object_ids):
             self.annotator.work.set_per_object(self._defaults.layer_for_each_object)
 
     def _draw(self, make_layer: Callable[[Workspace], object]) -> None:
@@ -202,7 +202,7 @@ class SegmentAndTrack(Panel):
 
     def _draw_now(self, make_layer: Callable[[Workspace], object]) -> None:
         annotator, workspace = self.annotator, self.annotator.workspace
-        if workspace is not None and not workspace.marks:
+        if workspace is not None and not workspace.prompts:
             # the viewer may stand at another plane by now
             annotator.choose_image(workspace.image, workspace.geometry.along)
         if annotator.workspace is not None:
@@ -249,7 +249,7 @@ class SegmentAndTrack(Panel):
             return None
         if which == Which.CURRENT:
             return [workspace.current_object]
-        drawn = {object_id for object_id, _ in workspace.marks}
+        drawn = {object_id for object_id, _ in workspace.prompts}
         return [i for i in self.objects.table.selected_ids if i in drawn]
 
     def _show_names(self, shown: bool) -> None:
@@ -266,8 +266,8 @@ class SegmentAndTrack(Panel):
         if self.annotator.workspace is not None:
             self.annotator.workspace.objects_exclude = exclude
 
-    def _follow_toggled(self, follow: bool) -> None:
-        self.annotator.propagation.view.shows_newest = follow
+    def _show_frames_toggled(self, shown: bool) -> None:
+        self.annotator.propagation.view.shows_newest = shown
 
     def _propagation_ended(self, completed: bool) -> None:
         self.propagation.show_end("Done." if completed else "Stopped; what was done is kept.")
@@ -332,5 +332,5 @@ class SegmentAndTrack(Panel):
             workspace.pointers.shows_all_names, workspace.new_object_per_click
         )
         self.propagation.exclude.setChecked(workspace.objects_exclude)
-        self.propagation.show_ready(bool(workspace.marks) and not running)
+        self.propagation.show_ready(bool(workspace.prompts) and not running)
         self._estimate()

@@ -144,10 +144,10 @@ def object_ids(workspace: "Workspace", labels: dict[int, SparseMask], keep: bool
     free = {
         label
         for label in labels
-        if keep and 0 < label <= LARGEST_ID and not workspace.is_marked(label)
+        if keep and 0 < label <= LARGEST_ID and not workspace.is_begun(label)
     }
     others = [label for label in labels if label not in free]
-    empty = [i for i in workspace.objects.ids if not workspace.is_marked(i) and i not in free]
+    empty = [i for i in workspace.objects.ids if not workspace.is_begun(i) and i not in free]
     first = max([*workspace.objects.ids, *free, 0]) + 1
     new = [*empty, *range(first, first + len(others))]
     return {label: label for label in free} | dict(zip(others, new, strict=False))

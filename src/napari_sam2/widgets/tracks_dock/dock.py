@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
 from napari_sam2.annotation.daughters import Seeding
 from napari_sam2.annotation.track_edits import lineage_of, reviewed_places
-from napari_sam2.layers.mask_layers.object_marks import DAUGHTER, MOTHER
+from napari_sam2.layers.mask_layers.object_outlines import DAUGHTER, MOTHER
 from napari_sam2.layers.navigation import look_at
 from napari_sam2.layers.tracked_image import layer_axes, layer_calibration, measured_channels
 from napari_sam2.layers.tracks_layer import TracksLayer

@@ -156,7 +156,7 @@ class Reviewing(QObject):
             _find,
             tracked,
             dict(workspace.confidence),
-            {place for place, marks in workspace.marks.items() if marks} | workspace.locks,
+            {place for place, drawn in workspace.prompts.items() if drawn} | workspace.locks,
             self._reviews(),
             self._proposed(workspace),
         )

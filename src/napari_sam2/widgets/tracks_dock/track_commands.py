@@ -7,7 +7,7 @@ from napari_sam2.annotation import track_edits
 from napari_sam2.annotation.daughters import (
     Seeding,
     daughter_masks,
-    seed_marks,
+    seed_prompts,
     split_mask,
 )
 from napari_sam2.annotation.history import Action
@@ -106,7 +106,7 @@ class TrackEdits:
             self._annotator.network.submit(
                 lambda owner: owner.inherit_memories(mother, begin, daughters)
             )
-        self._do(Action.DIVIDE, changes, mother, frame, follow=daughters)
+        self._do(Action.DIVIDE, changes, mother, frame, propagated=daughters)
         self._annotator.work.select_object(daughters[0])
 
     def _changes(
@@ -118,9 +118,9 @@ class TrackEdits:
     ) -> "tuple[tuple[int, int], Changes]":
         """Work out a division: the daughters' ids, and what it changes."""
         first = workspace.objects.next_id()
-        marks = seed_marks(self.seeding, halves, choices)
+        prompts = seed_prompts(self.seeding, halves, choices)
         values, shape = workspace.history.values, workspace.geometry.frame_shape
-        daughters = {first: marks[0], first + 1: marks[1]}
+        daughters = {first: prompts[0], first + 1: prompts[1]}
         begin = self._begin(place[1])
         changes = track_edits.divide(values, *place, daughters, shape, begin)
         return (first, first + 1), changes
@@ -143,7 +143,7 @@ class TrackEdits:
         new_id = workspace.objects.next_id()
         values = workspace.history.values
         changes = track_edits.split(values, object_id, frame, new_id, split_mask(mask))
-        self._do(Action.SPLIT, changes, object_id, frame, follow=(object_id, new_id))
+        self._do(Action.SPLIT, changes, object_id, frame, propagated=(object_id, new_id))
         return new_id
 
     def swap(self, first: int, second: int, frame: int) -> None:
@@ -246,9 +246,9 @@ class TrackEdits:
         changes: "Changes",
         object_id: int,
         frame: int | None = None,
-        follow: tuple[int, ...] = (),
+        propagated: tuple[int, ...] = (),
     ) -> None:
         about = self._workspace().objects.name(object_id)
         if frame is not None:
             about += f", frame {frame}"
-        self._annotator.work.perform(action, changes, about, follow)
+        self._annotator.work.perform(action, changes, about, propagated)

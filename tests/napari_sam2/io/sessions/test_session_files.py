@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from napari_sam2.annotation.drawn_prompts import Marks
+from napari_sam2.annotation.drawn_prompts import DrawnPrompts
 from napari_sam2.annotation.history import Action, History, Key, Kind, StoredMask
 from napari_sam2.annotation.objects import ObjectRecord
 from napari_sam2.io.sessions.saved_sessions import find_sessions, saved_sessions, sessions_folder
@@ -51,20 +51,20 @@ def history():
     """One of each kind of value, an undo and a redo."""
     history = History(6, (30, 50))
     history.note(Action.NEW, "Object 1", {Key(Kind.OBJECT, 1): ObjectRecord("Object 1")})
-    drawn = Marks(
+    drawn = DrawnPrompts(
         ((1.5, 2, 1), (3, 4, 0)),
         ((0, 1, 20.25, 30),),
         (((0, 0), (0, 9), (9, 9)),),
         ((0, ((1, 1), (2, 2))),),
         choice=1,
     )
-    step = history.record(Action.PROMPT, {Key(Kind.MARKS, 1, 3): drawn}, "Object 1, frame 3")
+    step = history.record(Action.PROMPT, {Key(Kind.PROMPTS, 1, 3): drawn}, "Object 1, frame 3")
     mask = StoredMask(pack(disc(9, 20)), Confidence(0.875, -1.5))
     history.extend(step, {Key(Kind.MASK, 1, 3): mask})
     painted = {
-        Key(Kind.MARKS, 1, 4): Marks(painted=disc(9, 21, 9)),
+        Key(Kind.PROMPTS, 1, 4): DrawnPrompts(painted=disc(9, 21, 9)),
         Key(Kind.MASK, 1, 4): StoredMask(pack(disc(9, 21, 9))),
-        Key(Kind.LOCK, 1, 4): Marks(),
+        Key(Kind.LOCK, 1, 4): DrawnPrompts(),
         Key(Kind.REVIEW, 1, 4): Review(("area", "place")),
         Key(Kind.REVIEW, 1, WHOLE_TRACK): Review(),
     }
@@ -88,13 +88,13 @@ def test_what_is_written_is_read(path, history):
     header, again = read_session(path)
     assert header == HEADER
     assert again.values.keys() == history.values.keys()
-    painted, lock = Key(Kind.MARKS, 1, 4), Key(Kind.LOCK, 1, 4)
+    painted, lock = Key(Kind.PROMPTS, 1, 4), Key(Kind.LOCK, 1, 4)
     for key in history.values.keys() - {painted}:
         assert again.values[key] == history.values[key], key
     np.testing.assert_array_equal(
         again.values[painted].painted.to_dense(), disc(9, 21, 9).to_dense()
     )
-    assert again.values[lock] == Marks()
+    assert again.values[lock] == DrawnPrompts()
     assert (again.undo_text, again.redo_text) == (history.undo_text, history.redo_text)
 
 
@@ -197,7 +197,7 @@ def test_a_changed_number_is_found_by_the_checksum(path):
     notes = []
     _, history = read_session(path, notes.append)
     assert "1 of 8 steps" in notes[0] and "checksum" in notes[0]
-    assert Key(Kind.MARKS, 1, 3) not in history.values
+    assert Key(Kind.PROMPTS, 1, 3) not in history.values
 
 
 def test_sessions_of_older_versions_are_read(path, history):

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from napari.layers import Points, Shapes
 
-from napari_sam2.annotation.drawn_prompts import Marks
+from napari_sam2.annotation.drawn_prompts import DrawnPrompts
 from napari_sam2.layers.prompt_layers.points_and_shapes import (
     click_looks,
     draw_clicks,
     draw_shapes,
     make_points_layer,
     make_shapes_layer,
-    read_marks,
+    read_prompts,
     resize_points,
     style_points,
     tag_points,
@@ -35,25 +35,25 @@ def points(movie):
 
 
 def read(movie, points=None, shapes=None):
-    return read_marks(movie, FrameGeometry.of(movie), points, shapes)
+    return read_prompts(movie, FrameGeometry.of(movie), points, shapes)
 
 
 def test_points_by_object_and_frame(movie, points):
     assert read(movie, points) == {
-        (1, 2): Marks(clicks=((10, 30, 1), (11, 31, 0))),
-        (2, 3): Marks(clicks=((12, 32.5, 1),)),
+        (1, 2): DrawnPrompts(clicks=((10, 30, 1), (11, 31, 0))),
+        (2, 3): DrawnPrompts(clicks=((12, 32.5, 1),)),
     }
 
 
 def test_points_of_a_layer_that_lies_elsewhere(movie):
     """World coordinates count: this layer has no scale, so its data are the world's."""
     points = Points([[4, 10 + 0.5 * 7, 20 + 0.25 * 50]], features={"object": [1], "label": [1]})
-    assert read(movie, points) == {(1, 2): Marks(clicks=((7, 50, 1),))}
+    assert read(movie, points) == {(1, 2): DrawnPrompts(clicks=((7, 50, 1),))}
 
 
 def test_points_outside_are_left_out(movie, points):
     points.data = [[2, -0.6, 5], [2, 5, 59.4], [5, 5, 5]]
-    assert read(movie, points) == {(1, 2): Marks(clicks=((5, 59.4, 0),))}
+    assert read(movie, points) == {(1, 2): DrawnPrompts(clicks=((5, 59.4, 0),))}
 
 
 def test_clicks_are_rings_and_crosses_that_fade_once_their_mask_is_there(points):
@@ -106,7 +106,7 @@ def test_a_rectangle_is_a_box(movie, shapes):
 def test_a_rectangle_in_world_coordinates(movie):
     world = np.array([movie.data_to_world(p) for p in corners(5, 8, 15, 40)])
     shapes = Shapes([world], shape_type="rectangle", features={"object": [1], "label": [1]})
-    assert read(movie, shapes=shapes) == {(1, 2): Marks(boxes=((5, 8, 15, 40),))}
+    assert read(movie, shapes=shapes) == {(1, 2): DrawnPrompts(boxes=((5, 8, 15, 40),))}
 
 
 def test_a_click_without_a_drag_is_no_box(movie, shapes):
@@ -149,12 +149,15 @@ def test_marks_are_drawn_as_they_were_read(movie, points, shapes):
     shapes.add_polygons(np.array([[3, 0, 0], [3, 0, 9], [3, 9, 9]]))
     tag_shapes(shapes, range(3), 1, 0)
     before, geometry = read(movie, points, shapes), FrameGeometry.of(movie)
-    other = {(1, 2): Marks(((1.5, 2, 0),)), (5, 4): Marks(((7, 8, 1),), ((0, 0, 9, 9),))}
+    other = {
+        (1, 2): DrawnPrompts(((1.5, 2, 0),)),
+        (5, 4): DrawnPrompts(((7, 8, 1),), ((0, 0, 9, 9),)),
+    }
     draw_clicks(movie, geometry, points, other)
     draw_shapes(movie, geometry, shapes, other)
     assert read(movie, points, shapes) == before | other
-    draw_clicks(movie, geometry, points, {**before, (5, 4): Marks()})
-    draw_shapes(movie, geometry, shapes, {**before, (5, 4): Marks()})
+    draw_clicks(movie, geometry, points, {**before, (5, 4): DrawnPrompts()})
+    draw_shapes(movie, geometry, shapes, {**before, (5, 4): DrawnPrompts()})
     assert read(movie, points, shapes) == before
 
 
@@ -170,20 +173,20 @@ def test_points_and_shapes_come_together(movie, points, shapes):
 def test_what_is_painted_is_a_mask_with_the_outlines():
     painted = SparseMask.from_window((40, 60), np.ones((3, 4)), (10, 20))
     outline = ((0, 0), (0, 4), (4, 4), (4, 0))
-    mask, clicks = Marks(((1, 2, 1),), (), (outline,), painted=painted).prompts((40, 60))
+    mask, clicks = DrawnPrompts(((1, 2, 1),), (), (outline,), painted=painted).prompts((40, 60))
     assert mask.mask.sum() == 12 + 25
     assert clicks.points_yx.tolist() == [[1, 2]]
-    (empty,) = Marks(painted=SparseMask.empty((40, 60))).prompts((40, 60))
+    (empty,) = DrawnPrompts(painted=SparseMask.empty((40, 60))).prompts((40, 60))
     assert not empty.mask.any()
 
 
 def test_a_shape_across_frames_says_nothing(movie, shapes):
     """Drawn while the viewer shows time against columns."""
     geometry = FrameGeometry.of(movie)
-    before = read_marks(movie, geometry, None, shapes)
+    before = read_prompts(movie, geometry, None, shapes)
     shapes.add([[1, 10, 30], [1, 10, 40], [3, 10, 40], [3, 10, 30]], shape_type="rectangle")
     tag_shapes(shapes, [-1], 1, 1)
-    assert read_marks(movie, geometry, None, shapes) == before
+    assert read_prompts(movie, geometry, None, shapes) == before
 
 
 def test_clicks_count_with_any_order_of_the_axes(viewer, movie, points):

@@ -51,7 +51,7 @@ def state(annotator):
     workspace = annotator.workspace
     return (
         {i: workspace.objects.record(i) for i in workspace.objects.ids},
-        {key: marks.clicks for key, marks in workspace.marks.items()},
+        {key: marks.clicks for key, marks in workspace.prompts.items()},
         {
             (i, t): workspace.masklets.packed(i, t)
             for i in workspace.masklets.object_ids

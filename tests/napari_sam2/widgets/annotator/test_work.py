@@ -62,12 +62,12 @@ def test_a_click_far_away_can_be_moved_to_a_new_object(annotator, qtbot):
     settle(qtbot, annotator)
     assert not work.has_second_piece
     assert annotator.workspace.current_object == 2
-    assert annotator.workspace.marks[1, 0].clicks == ((10, 12, 1), (12, 14, 1))
-    assert annotator.workspace.marks[2, 0].clicks == ((30, 45, 1),)
+    assert annotator.workspace.prompts[1, 0].clicks == ((10, 12, 1), (12, 14, 1))
+    assert annotator.workspace.prompts[2, 0].clicks == ((30, 45, 1),)
     assert (area(annotator, 1), area(annotator, 2)) == (grown, alone)
     work.edit.undo()  # one step
     settle(qtbot, annotator)
-    assert len(annotator.workspace.marks[1, 0].clicks) == 3
+    assert len(annotator.workspace.prompts[1, 0].clicks) == 3
     assert area(annotator, 1) == grown + alone
 
 
@@ -76,10 +76,10 @@ def test_each_click_can_be_a_new_object(annotator, qtbot):
     workspace.new_object_per_click = True
     click(qtbot, annotator, 10, 12)
     click(qtbot, annotator, 30, 45)
-    assert list(workspace.marks) == [(1, 0), (2, 0)]
+    assert list(workspace.prompts) == [(1, 0), (2, 0)]
     workspace.label = 0  # a negative click is a correction
     click(qtbot, annotator, 31, 46)
-    assert workspace.marks[2, 0].clicks[-1] == (31, 46, 0)
+    assert workspace.prompts[2, 0].clicks[-1] == (31, 46, 0)
 
 
 def test_the_brush_in_the_layer_for_all_paints_the_current_object(annotator, qtbot):

@@ -125,7 +125,7 @@ def test_the_instance_decoder_finds_and_links(dock, viewer, qtbot):
     numbers = [[workspace.masklets.labels(t)[y, x + 3 * t] for t in range(3)] for y, x in CENTRES]
     steady = [ids for ids in numbers if ids[0] and len(set(ids)) == 1]
     assert len(steady) >= 3
-    assert all((ids[0], 0) in workspace.marks for ids in steady)  # prompted: can be corrected
+    assert all((ids[0], 0) in workspace.prompts for ids in steady)  # prompted: can be corrected
 
 
 def test_a_movie_can_be_tracked_before_anything_was_segmented(dock, viewer):
@@ -280,7 +280,7 @@ def test_track_everything_makes_ordinary_objects(dock, viewer, qtbot):
     assert len(steady) >= 3  # the same object in every frame; the network is no better
     ids = steady[0]
     assert workspace.confidence[ids[0], 2].iou > 0
-    assert (ids[0], 0) in workspace.marks  # prompted with its mask: it can be corrected
+    assert (ids[0], 0) in workspace.prompts  # prompted with its mask: it can be corrected
 
 
 def test_track_everything_is_one_step(dock, viewer, qtbot):

@@ -33,13 +33,13 @@ def test_the_manifest_says_the_same_as_the_code():
 
 def test_settings_are_read(start):
     assert read_defaults() == Defaults()
-    start.direction, start.follow = "backward", False
-    assert read_defaults() == Defaults(direction="backward", follow=False)
+    start.direction, start.show_frames = "backward", False
+    assert read_defaults() == Defaults(direction="backward", show_frames=False)
 
 
 def test_the_dock_begins_with_them(start, make_napari_viewer, stub_owner, qtbot):
     start.device, start.layer_for_each_object = "cpu", False
-    start.direction, start.follow = "forward", False
+    start.direction, start.show_frames = "forward", False
     viewer = make_napari_viewer()
     viewer.add_image(np.zeros((6, 30, 50), np.uint16), name="movie")
     dock = Sam2Dock(viewer, stub_owner)

@@ -144,7 +144,7 @@ def test_what_a_run_tells_moves_no_button(dock, qtbot):
     dock.annotator.viewer.layers["movie clicks"].add((0, 15, 33))
     annotator, seen = dock.annotator, {}
     qtbot.waitUntil(lambda: "Object 1" in annotator.viewer.layers and not annotator.worker.is_busy)
-    below = (dock.propagation.from_here, dock.propagation.which, dock.propagation.follow)
+    below = (dock.propagation.from_here, dock.propagation.which, dock.propagation.show_frames)
 
     def places():
         qtbot.wait(5)

@@ -106,7 +106,7 @@ def test_axes_and_steps_can_be_typed_and_follow_into_layers_and_the_session(
     assert len(dock.annotator.network._owner.sessions) > sessions  # ends of objects in depth
     for layer in viewer.layers:
         np.testing.assert_allclose(layer.scale, (1750, 800, 750))
-    assert work.workspace.marks[1, 2].clicks == ((15, 25, 1),)
+    assert work.workspace.prompts[1, 2].clicks == ((15, 25, 1),)
     np.testing.assert_allclose(points.data, [[2, 15, 25]])
 
 
@@ -123,7 +123,7 @@ def test_typed_axes_are_kept_in_the_session(viewer, open_dock, qtbot, tmp_path):
     again = viewer.add_image(image.data, name="again")
     dock.annotator.choose_image(again)
     dock.annotator.sessions.open(saved)
-    qtbot.waitUntil(lambda: bool(dock.annotator.workspace.marks), timeout=10_000)
+    qtbot.waitUntil(lambda: bool(dock.annotator.workspace.prompts), timeout=10_000)
     np.testing.assert_allclose(again.scale, (1750, 800, 750))
     assert row.fold.text() == "6 planes · 800 × 750 × 1750 nm"
 

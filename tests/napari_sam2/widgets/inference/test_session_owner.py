@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_sam2.annotation.drawn_prompts import Marks
+from napari_sam2.annotation.drawn_prompts import DrawnPrompts
 from napari_sam2.masks.packing import read_outline, unpack
 from napari_sam2.widgets.inference.loaded_model import Opened
 from napari_sam2.widgets.inference.session_owner import SessionOwner
@@ -12,7 +12,7 @@ from sam2_torch.masks import SparseMask
 FRAMES = [np.zeros((30, 50), np.uint8)] * 6
 SHAPE = (30, 50)
 CELLS = ("cells_nano", "cpu")
-PROMPTS = {(1, 2): Marks(((10, 20, 1),))}
+PROMPTS = {(1, 2): DrawnPrompts(((10, 20, 1),))}
 
 
 def area(mask):
@@ -37,7 +37,7 @@ def test_prompts_reach_the_session(stub_owner):
 def test_a_drawn_mask_is_kept_to_the_pixel(stub_owner):
     drawn = SparseMask.from_dense(np.eye(*SHAPE))
     stub_owner.open(CELLS, FRAMES)
-    mask = stub_owner.answer((1, 2), {(1, 2): Marks(painted=drawn)})
+    mask = stub_owner.answer((1, 2), {(1, 2): DrawnPrompts(painted=drawn)})
     assert unpack(mask.packed, SHAPE).equals(drawn)
 
 
@@ -102,7 +102,7 @@ def test_unloading_ends_session_and_model(stub_owner):
 
 def test_a_propagation_begins_with_the_prompts_of_the_log(stub_owner):
     stub_owner.open(CELLS, FRAMES)
-    prompts = PROMPTS | {(2, 0): Marks(((5, 5, 1),))}
+    prompts = PROMPTS | {(2, 0): DrawnPrompts(((5, 5, 1),))}
     steps = list(stub_owner.propagate(prompts, [2], "both", (1, 5)))
     assert steps[:2] == [None, None]  # prompts of others are answered in between
     assert [step.frame for step in steps[2:]] == [1, 2, 3, 4]
@@ -115,7 +115,7 @@ def test_a_propagation_begins_with_the_prompts_of_the_log(stub_owner):
 def test_changes_concern_the_objects_that_the_session_has(stub_owner):
     stub_owner.open(CELLS, FRAMES)
     stub_owner.answer((1, 2), PROMPTS)
-    prompts = {(1, 2): Marks(((10, 20, 1), (12, 20, 1))), (2, 0): Marks(((5, 5, 1),))}
+    prompts = {(1, 2): DrawnPrompts(((10, 20, 1), (12, 20, 1))), (2, 0): DrawnPrompts(((5, 5, 1),))}
     masks = [step for step in stub_owner.propagate_changes(prompts, []) if step]
     assert {step.object_ids for step in masks} == {(1,)}
     assert ("add", 1, 2, 1, False) in stub_owner.session.log
@@ -131,5 +131,7 @@ def test_the_embedded_model_is_loaded_by_default():
     opened = owner.open(CELLS, frames)
     assert (opened.model, opened.device, opened.failure) == (CELLS, "cpu", None)
     assert opened.dtype in ("float32", "bfloat16")
-    mask = unpack(owner.answer((1, 0), {(1, 0): Marks(((12, 30, 1),))}).packed, SHAPE).to_dense()
+    mask = unpack(
+        owner.answer((1, 0), {(1, 0): DrawnPrompts(((12, 30, 1),))}).packed, SHAPE
+    ).to_dense()
     assert (mask & disc).sum() / (mask | disc).sum() > 0.7

@@ -73,7 +73,7 @@ def test_layers_of_an_image_move_along_with_it(dock, viewer, idle):
     viewer.layers["movie clicks"].add((0, 20, 10))
     idle()
     workspace = dock.annotator.workspace
-    assert workspace.marks[1, 0].clicks == ((12, 33, 1), (20, 10, 1))
+    assert workspace.prompts[1, 0].clicks == ((12, 33, 1), (20, 10, 1))
     for layer in viewer.layers:
         assert tuple(layer.scale) == (2, 0.25, 0.25), layer.name
         assert tuple(layer.translate) == (0, 40, 0), layer.name
@@ -129,13 +129,13 @@ def test_names_follow_from_the_layer_list_to_the_objects(dock, viewer, idle):
 def test_what_is_drawn_outside_of_the_image_is_refused(dock, viewer, idle, messages):
     dock.prompts.shapes.click()
     shapes, points = viewer.layers["movie boxes"], viewer.layers["movie clicks"]
-    before = dock.annotator.workspace.marks
+    before = dock.annotator.workspace.prompts
     shapes.add_rectangles(np.array([[0, -9, 5], [0, -9, 20], [0, -2, 20], [0, -2, 5]]))
     assert "outside of the image" in str(messages[-1].message)
     assert len(shapes.data) == 0
     points.add((0, 12, -4))
     assert points.data.tolist() == [[0, 12, 33]]
-    assert dock.annotator.workspace.marks == before
+    assert dock.annotator.workspace.prompts == before
     assert dock.annotator.workspace.objects.ids == (1,)
 
 
@@ -153,11 +153,11 @@ def test_a_click_that_is_dragged_off_the_image_comes_back_by_undo(dock, viewer, 
 
 
 def test_nothing_is_drawn_in_three_dimensions(dock, viewer, idle, messages):
-    before = dock.annotator.workspace.marks
+    before = dock.annotator.workspace.prompts
     viewer.dims.ndisplay = 3
     viewer.layers["movie clicks"].add((5, 20, 10))
     assert "leave the 3D view" in str(messages[-1].message)
-    assert dock.annotator.workspace.marks == before
+    assert dock.annotator.workspace.prompts == before
     assert len(viewer.layers["movie clicks"].data) == 1
 
 

@@ -228,9 +228,9 @@ def test_a_click_with_the_box_tool_is_no_box(dock, viewer, qtbot):
     dock.prompts.shapes.click()
     shapes, zoom = viewer.layers["movie boxes"], viewer.scene.camera.zoom
     drag(qtbot, viewer, (300, 300), (301, 300))
-    assert len(shapes.data) == 0 and not dock.annotator.workspace.marks
+    assert len(shapes.data) == 0 and not dock.annotator.workspace.prompts
     drag(qtbot, viewer, (300, 300), (300 + 10 * zoom, 300 + 5 * zoom))
-    (marks,) = dock.annotator.workspace.marks.values()
+    (marks,) = dock.annotator.workspace.prompts.values()
     ((y0, x0, y1, x1),) = marks.boxes
     np.testing.assert_allclose((y1 - y0, x1 - x0), (10, 20), atol=0.1)  # 0.5 a pixel
     small = np.array([(0, 3, 3), (0, 3, 3.1), (0, 3.1, 3.1), (0, 3.1, 3)])
@@ -276,7 +276,7 @@ def test_the_dock_fits_a_narrow_screen(dock, viewer):
     for button in (
         *(dock.prompts.points, dock.prompts.shapes, dock.prompts.positive, dock.prompts.negative),
         *(dock.objects.new, dock.objects.delete, dock.propagation.run, dock.propagation.cancel),
-        dock.propagation.follow,
+        dock.propagation.show_frames,
     ):
         assert button.width() >= button.minimumSizeHint().width(), button.text()
         assert button.toolTip()
@@ -373,7 +373,7 @@ def test_real_clicks_and_the_real_network(make_napari_viewer, qtbot, movie):
         qtbot.mouseMove(native, begin + (end - begin) * i / 5)
         qtbot.wait(20)
     qtbot.mouseRelease(native, Qt.MouseButton.LeftButton, pos=end)
-    qtbot.waitUntil(lambda: len(widget.annotator.workspace.marks) == 2)
+    qtbot.waitUntil(lambda: len(widget.annotator.workspace.prompts) == 2)
     qtbot.waitUntil(lambda: idle(widget), timeout=20_000)
     qtbot.waitUntil(lambda: " MB on " in widget.propagation.estimate.text(), timeout=20_000)
     assert "2 objects in up to 3 frames" in widget.propagation.estimate.text()

@@ -121,13 +121,13 @@ def test_a_box_that_is_dragged_takes_the_mask_along(dock, viewer, qtbot):
     take_tool(qtbot, viewer, "select")
     drag(qtbot, viewer, *along(viewer, [(10, 12), (18, 36)]))
     settle(qtbot, dock)
-    (marks,) = dock.annotator.workspace.marks.values()
+    (marks,) = dock.annotator.workspace.prompts.values()
     np.testing.assert_allclose(marks.boxes, [(13, 29, 23, 43)], atol=0.3)
     assert mask(dock, 1)[14:23, 30:43].all() and not mask(dock, 1)[:12].any()
     canvas, _ = canvas_position(viewer, 0, 0)
     qtbot.keyClick(canvas, Qt.Key.Key_Delete)
     settle(qtbot, dock)
-    assert len(shapes.data) == 0 and not dock.annotator.workspace.marks
+    assert len(shapes.data) == 0 and not dock.annotator.workspace.prompts
     assert not mask(dock, 1).any()
 
 
@@ -144,7 +144,7 @@ def test_a_lasso_and_a_polygon_are_the_mask(dock, viewer, qtbot):
     settle(qtbot, dock)
     assert [str(kind) for kind in shapes.shape_type] == ["polygon", "polygon"]
     assert shapes.features["object"].tolist() == [1, 2]
-    marks = dock.annotator.workspace.marks
+    marks = dock.annotator.workspace.prompts
     assert [len(drawn.outlines) for drawn in marks.values()] == [1, 1]
     np.testing.assert_allclose(marks[2, 0].outlines[0], [(4, 45), (26, 45), (26, 28)], atol=0.2)
     lasso, polygon = mask(dock, 1), mask(dock, 2)
@@ -159,14 +159,14 @@ def test_a_path_is_a_scribble(dock, viewer, qtbot):
     take_tool(qtbot, viewer, "path")
     drag(qtbot, viewer, *along(viewer, [(8, 6), (8, 42)]))
     settle(qtbot, dock)
-    ((label, path),) = dock.annotator.workspace.marks[1, 0].scribbles
+    ((label, path),) = dock.annotator.workspace.prompts[1, 0].scribbles
     assert label == 1 and len(path) > 2
     assert mask(dock, 1)[8, [6, 15, 24, 33, 42]].all()  # clicks along it
     assert not mask(dock, 1)[16:].any()
     dock.prompts.negative.click()
     drag(qtbot, viewer, *along(viewer, [(8, 23), (8, 26)]))
     settle(qtbot, dock)
-    assert [label for label, _ in dock.annotator.workspace.marks[1, 0].scribbles] == [1, 0]
+    assert [label for label, _ in dock.annotator.workspace.prompts[1, 0].scribbles] == [1, 0]
     assert mask(dock, 1)[8, 6] and not mask(dock, 1)[8, 24]
 
 
@@ -177,7 +177,7 @@ def test_a_shape_of_too_few_corners_is_none(dock, viewer, qtbot, messages):
         take_tool(qtbot, viewer, tool)
         tap_twice(qtbot, viewer, at(viewer, 12, 33))
         take_tool(qtbot, viewer, "select")
-    assert len(shapes.data) == 0 and not dock.annotator.workspace.marks
+    assert len(shapes.data) == 0 and not dock.annotator.workspace.prompts
     assert not any("outside of the image" in message.message for message in messages)
     for _ in range(2):  # with another shape beside it
         take_tool(qtbot, viewer, "rectangle")
@@ -197,11 +197,11 @@ def test_what_is_half_drawn_belongs_to_no_object(dock, viewer, qtbot):
     take_tool(qtbot, viewer, "polygon")
     for corner in ((4, 45), (26, 45), (26, 30)):
         tap(qtbot, viewer, at(viewer, *corner))
-    before = dock.annotator.workspace.marks
+    before = dock.annotator.workspace.prompts
     press(qtbot, dock.session.undo)
     settle(qtbot, dock)
     assert len(before) == 1
-    assert len(shapes.data) == 0 and not dock.annotator.workspace.marks
+    assert len(shapes.data) == 0 and not dock.annotator.workspace.prompts
     for corner in ((4, 45), (26, 45)):
         tap(qtbot, viewer, at(viewer, *corner))
     tap_twice(qtbot, viewer, at(viewer, 26, 28))
@@ -287,7 +287,7 @@ def test_two_viewers_do_not_mind_each_other(make_napari_viewer, make_stub_owner,
     begin_points(qtbot, one)
     here = click_near(qtbot, one, 12, 38)
     assert mask(one, 1)[here]
-    assert not other.annotator.workspace.marks
+    assert not other.annotator.workspace.prompts
     assert [layer.name for layer in other.annotator.viewer.layers] == ["movie"]
     begin_points(qtbot, other)
     there = click_near(qtbot, other, 18, 12)

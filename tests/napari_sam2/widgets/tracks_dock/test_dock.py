@@ -130,7 +130,7 @@ def test_daughters_are_seeded_in_other_ways_with_the_same_key(
     if seeding == "halves of the mask":
         assert (masks[0] ^ masks[1] == whole).all() and len(cell.data) == 1
     else:  # one click each, and of what it can mean not the first, which is everything
-        marks = [workspace.marks[i, 3] for i in (2, 3)]
+        marks = [workspace.prompts[i, 3] for i in (2, 3)]
         assert [(len(m.clicks), m.choice) for m in marks] == [(1, 2), (1, 2)]
     dock.annotator.work.edit.undo()
     settle()
@@ -149,7 +149,7 @@ def test_where_the_network_has_no_two_masks_clicks_are_drawn(
     press_divide(viewer)
     settle()
     assert lineage(dock).parents == {2: 1, 3: 1}
-    assert [len(dock.annotator.workspace.marks[i, 3].clicks) for i in (2, 3)] == [2, 2]
+    assert [len(dock.annotator.workspace.prompts[i, 3].clicks) for i in (2, 3)] == [2, 2]
     assert "a click went into each half" in dock.told[0]
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from napari_sam2.annotation.history import History
 from napari_sam2.layers.viewer.colours import object_colour
 from napari_sam2.layers.viewer.image_geometry import FrameGeometry
-from napari_sam2.layers.viewer.scene_marks import Colour, Line, Name, SceneMarks
+from napari_sam2.layers.viewer.scene_overlay import Colour, Line, Name, SceneOverlay
 from sam2_torch.masks import SparseMask
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ MOTHER: Colour = (1.0, 0.69, 0.0, 1.0)
 DAUGHTER: Colour = (0.0, 0.85, 1.0, 1.0)
 
 
-class ObjectMarks:
+class ObjectOutlines:
     """Outlines and names the current object and those that a suggestion is about.
 
     Parameters
@@ -54,7 +54,7 @@ class ObjectMarks:
         hidden: "Set[int]",
         later: Callable[[Callable[[], None]], None],
     ) -> None:
-        self.scene = SceneMarks(viewer, image)
+        self.scene = SceneOverlay(viewer, image)
         self.shows_all_names = False
         self._viewer, self._image, self._geometry = viewer, image, geometry
         self._masklets, self._objects, self._hidden = history.masklets, history.objects, hidden

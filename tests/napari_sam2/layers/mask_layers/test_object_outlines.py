@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_sam2.annotation.objects import ObjectRecord
-from napari_sam2.layers.mask_layers.object_marks import (
+from napari_sam2.layers.mask_layers.object_outlines import (
     CURRENT,
     DAUGHTER,
     MOTHER,

@@ -33,7 +33,7 @@ class Name(NamedTuple):
     colour: Colour
 
 
-class SceneMarks:
+class SceneOverlay:
     """Draws into the scene of a viewer's canvas; a viewer without a window draws nothing.
 
     Parameters
@@ -90,15 +90,15 @@ class SceneMarks:
         return None if window is None else window._qt_viewer.canvas
 
     def _in_scene(self, places_yx: NDArray[Any], canvas: Any) -> NDArray[np.float32]:
-        """Carry pixels of the image, (P, 2), into the scene, (P, 2) as x and y."""
+        """Transform pixels of the image, (P, 2), into the scene, (P, 2) as x and y."""
         image = self._image
         leading = np.asarray(image.world_to_data(self._viewer.dims.point))[:-2]
 
-        def carry(y: float, x: float) -> NDArray[Any]:
+        def in_world(y: float, x: float) -> NDArray[Any]:
             return np.asarray(image.data_to_world((*leading, y, x))[-2:])
 
-        origin = carry(0, 0)
-        matrix = np.stack([carry(1, 0) - origin, carry(0, 1) - origin])
+        origin = in_world(0, 0)
+        matrix = np.stack([in_world(1, 0) - origin, in_world(0, 1) - origin])
         world = np.asarray(places_yx, float) @ matrix + origin
         # napari draws layers of several units in the smallest one
         shown = canvas.layer_to_visual.get(image)
