@@ -79,7 +79,7 @@ def track(  # noqa: PLR0913  # what a user may choose, by name
         If the range of frames does not fit, or no prompt lies in it.
     """
     span = movie.frame_span(frames)
-    masklets = Masklets(movie.n_frames, movie.frame_shape)
+    masklets = Masklets(movie.n_frames, movie.frame_shape, on_disk=True)
     inside = list(_within(span, prompts))
     options = _cache_options(movie, inside) | {"plain": plain, "flips": flips}
     session = open_session(

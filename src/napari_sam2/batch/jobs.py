@@ -8,6 +8,8 @@ from typing import Any
 
 from napari_sam2.batch.items import Item, find_items
 from napari_sam2.io.files import suffix
+from napari_sam2.io.images.image_files import PICTURES, TIFFS
+from napari_sam2.io.images.zarr_store import is_zarr
 from napari_sam2.io.outputs import check_apart, check_outputs
 from napari_sam2.io.tracks.formats import FOLDERS, FORMATS, find_format
 
@@ -93,7 +95,7 @@ def plan_jobs(  # what a command line gives
     jobs = [
         Job(
             item.source,
-            _prompts_of(item, prompts),
+            _prompts_of(item, prompts, several),
             paths,
             several and not overwrite and all(map(os.path.exists, paths)),
             paths[0].parent / _LOGS / f"{paths[0].name}.log" if several else None,
@@ -198,22 +200,29 @@ def checked_file(path: Path) -> Path:
     return path
 
 
-def _prompts_of(item: Item, given: str | None) -> Path | None:
+def _prompts_of(item: Item, given: str | None, several: bool) -> Path | None:
     if item.prompts is None and given is None:
         return None
     prompts = item.prompts or Path(given or "")
-    if not prompts.is_dir():
+    if not prompts.is_dir() or is_zarr(prompts) or suffix(prompts) in FOLDERS:
         if not prompts.exists():
             raise FileNotFoundError(f"{prompts}: expected prompts, found nothing")
         return prompts
-    candidates = [prompts / f"{item.name}{kind}" for kind in _PROMPT_SUFFIXES]
-    found = next((path for path in candidates if path.exists()), None)
-    if found is None:
-        raise FileNotFoundError(
-            f"{item.source}: expected prompts {candidates[0]} or with one of "
-            f"{', '.join(_PROMPT_SUFFIXES[1:])}, found nothing"
-        )
-    return found
+    inside = [path for path in prompts.iterdir() if path.name[0] != "."]
+    named = {suffix(path): path for path in inside if _bare(path) == item.name}
+    found = [named[kind] for kind in (*_PROMPT_SUFFIXES, *sorted(named)) if kind in named]
+    if found:
+        return found[0]
+    if inside and not several and all(suffix(path) in (*PICTURES, *TIFFS) for path in inside):
+        return prompts  # the frames of one movie
+    raise FileNotFoundError(
+        f"{item.source}: expected prompts {prompts / item.name}.csv or with one of "
+        f"{', '.join(_PROMPT_SUFFIXES[1:])}, found nothing"
+    )
+
+
+def _bare(path: Path) -> str:
+    return path.name[: len(path.name) - len(suffix(path))]
 
 
 def _check(jobs: Iterable[Job], overwrite: bool, beside: Callable[[Path], Sequence[Path]]) -> None:

@@ -1,12 +1,13 @@
 """The masks of all objects in all frames, kept small."""
 
 from collections import deque
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, MutableMapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_sam2.masks.masks_on_disk import MasksOnDisk, TemporaryMasks
 from napari_sam2.masks.packing import Outline as Outline
 from napari_sam2.masks.packing import Overlaps, read_outline
 from napari_sam2.masks.packing import pack as pack
@@ -50,6 +51,8 @@ class Masklets:
         Length of the movie.
     frame_shape
         (H, W) of a frame in pixels.
+    on_disk
+        Keep the masks in a temporary file: for long movies that no viewer shows.
 
     Raises
     ------
@@ -63,7 +66,7 @@ class Masklets:
     one reads.
     """
 
-    def __init__(self, n_frames: int, frame_shape: tuple[int, int]) -> None:
+    def __init__(self, n_frames: int, frame_shape: tuple[int, int], on_disk: bool = False) -> None:
         if n_frames < 1 or min(frame_shape) < 1:
             raise ValueError(
                 f"expected at least one frame with at least one pixel, "
@@ -71,8 +74,13 @@ class Masklets:
             )
         self.n_frames = int(n_frames)
         self.frame_shape = (int(frame_shape[0]), int(frame_shape[1]))
-        self._packed: dict[int, dict[int, bytes]] = {}
+        self._packed: dict[int, MutableMapping[int, bytes]] = {}
+        self._file = TemporaryMasks() if on_disk else None
         self._watchers: list[deque[tuple[int, int]]] = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or a pickle has: all masks in memory, no queue."""
+        return vars(self.snapshot()) if self._file or self._watchers else vars(self)
 
     @property
     def object_ids(self) -> tuple[int, ...]:
@@ -143,8 +151,7 @@ class Masklets:
         packed, known = pack(mask, logits), self.packed(object_id, frame)
         if logits is None and known is not None and known.startswith(packed):
             packed = known  # given by locking it: its logits count again once it is unlocked
-        self._packed.setdefault(int(object_id), {})[int(frame)] = packed
-        self._note(object_id, (frame,))
+        self._put(object_id, frame, packed)
 
     def set_found(self, object_id: int, frame: int, found: MaskPrediction) -> None:
         """Store a mask that the network found, with its logits if they are known.
@@ -176,8 +183,7 @@ class Masklets:
     def put(self, object_id: int, frame: int, packed: bytes) -> None:
         """Store packed bytes of a mask in the shape of the frames."""
         self._check_frame(frame)
-        self._packed.setdefault(int(object_id), {})[int(frame)] = packed
-        self._note(object_id, (frame,))
+        self._put(object_id, frame, packed)
 
     def remove(self, object_id: int, frame: int | None = None) -> None:
         """Remove an object, or its mask in one frame, if it is there."""
@@ -298,6 +304,13 @@ class Masklets:
             else:
                 part[inside] = object_id
         return out
+
+    def _put(self, object_id: int, frame: int, packed: bytes) -> None:
+        if object_id not in self._packed:
+            kept = {} if self._file is None else MasksOnDisk(self._file, self.n_frames)
+            self._packed[int(object_id)] = kept
+        self._packed[object_id][int(frame)] = packed
+        self._note(object_id, (frame,))
 
     def _note(self, object_id: int, frames: Iterable[int]) -> None:
         for watcher in self._watchers:

@@ -49,6 +49,24 @@ def test_prompts_of_each_stem():
     ]
 
 
+@pytest.mark.parametrize("name", ["movie.ome.zarr", "no_suffix", "masks.ctc"])
+def test_a_folder_that_is_one_dataset_is_taken_as_it_is(name):
+    Path(name).mkdir()
+    if name != "masks.ctc":
+        Path(name, ".zattrs").write_text("{}")
+    assert planned(["m2.tif"], name, "out.tif") == [("m2.tif", name, "out.tif")]
+
+
+def test_a_folder_of_frames_belongs_to_one_input_and_other_kinds_are_found_by_name():
+    Path("q/m3.tif").write_text("")
+    assert planned(["x.ome.tif"], "q", "out.tif") == [("x.ome.tif", "q", "out.tif")]
+    with pytest.raises(FileNotFoundError, match=r"expected prompts q.m10\.csv"):
+        plan_jobs(["m2.tif", "m10.tif"], "q", ["out"])
+    Path("q/m10.ome.zarr").mkdir()
+    found = [movie for _, movie, _ in planned(["m2.tif", "m10.tif"], "q", "out")]
+    assert found == [str(Path("q/m2.tif")), str(Path("q/m10.ome.zarr"))]
+
+
 def test_stems_of_ome_tiffs_and_folders():
     found = [output for *_, output in planned(["x.ome.tif", "frames"], "all.csv", "out")]
     assert found == [str(Path("out/x.tif")), str(Path("out/frames.tif"))]

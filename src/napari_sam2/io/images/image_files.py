@@ -25,7 +25,7 @@ LABEL_ENDINGS = ("_labels", "_label", "_masks", "_mask", "_cp_masks", "_seg")
 
 _DERIVED = (*LABEL_ENDINGS, "_flows", "_cp_output", "_cp_outlines", "_outlines")
 _AS_IT_IS = ("1", "L", "I", "I;16", "I;16B", "F", "RGB", "RGBA")  # modes of PIL
-_TIFFS = (".tif", ".tiff", ".ome.tif", ".ome.tiff")
+TIFFS = (".tif", ".tiff", ".ome.tif", ".ome.tiff")
 _CHALLENGE = re.compile(r"(t|mask|man_track|man_seg)_?\d+", re.IGNORECASE)
 _COUNTED = {  # what stands before a number in a file's name, and which axis it counts
     **dict.fromkeys(("t", "time", "frame"), "T"),
@@ -102,10 +102,10 @@ def read_folder(
         If there is no image in it, the first cannot be read, the names are
         ambiguous, or the axes do not fit.
     """
-    found = [p for p in path.iterdir() if suffix(p) in PICTURES + _TIFFS and p.name[0] != "."]
+    found = [p for p in path.iterdir() if suffix(p) in PICTURES + TIFFS and p.name[0] != "."]
     if not found:
         raise ValueError(
-            f"{path}: expected a folder of images ({', '.join(PICTURES + _TIFFS[:2])}), found none"
+            f"{path}: expected a folder of images ({', '.join(PICTURES + TIFFS[:2])}), found none"
         )
     files = _of_one_kind(path, sorted(found, key=natural_key), labels)
     counted, grid = _counted_by_names(path, files) if axes is None else ("T", (len(files),))
@@ -152,7 +152,7 @@ class _Folder:
         return np.stack(read).reshape(*np.shape(numbers), *read[0].shape)
 
     def _open(self, path: Path) -> Movie:
-        if suffix(path) in _TIFFS:
+        if suffix(path) in TIFFS:
             return read_tiff(path, self._axes)
         return read_picture(path, self._axes, labels=self._labels)
 
