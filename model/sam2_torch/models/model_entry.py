@@ -158,6 +158,11 @@ def _make_entry(
         values["path"] = (folder or Path()) / Path(values["path"]).expanduser()
     if "sha256" in values:
         values["sha256"] = values["sha256"].lower()
+    elif urlsplit(values.get("url", "")).scheme == "http" and not _is_here(values["url"]):
+        raise RegistryError(
+            f"{where}, key 'url': expected https, or sha256 beside it, found {values['url']!r}: "
+            "anyone on the way could exchange the file"
+        )
     files = (values.pop("file"),) if "file" in values else ()
     config = parse_config(values.pop("config"), where) if "config" in values else None
     return ModelEntry(name=name, files=files, config=config, origin=origin, **values)
@@ -229,6 +234,11 @@ def _is_address(value: object) -> bool:
     except ValueError:  # half an IPv6 address, or a port that is no number
         return False
     return parts.scheme in ("http", "https") and is_whole
+
+
+def _is_here(url: str) -> bool:
+    """Return whether an address is this computer's."""
+    return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
 
 
 def _is_file(value: object) -> bool:

@@ -6,11 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2.masks.masklets import LARGEST_ID as LARGEST_ID
 from sam2_torch.label_images import masks_of_labels
 from sam2_torch.masks import SparseMask
-
-LARGEST_ID = int(np.iinfo(np.uint32).max)
-"""Largest object id that a label image of napari-sam2 can hold."""
 
 
 def object_masks(labels: NDArray[Any]) -> dict[int, SparseMask]:

@@ -15,6 +15,12 @@ from napari_sam2.masks.packing import unpack as unpack
 from sam2_torch.masks import SparseMask
 from sam2_torch.predictions import MaskLogits, MaskPrediction
 
+LARGEST_ID = int(np.iinfo(np.uint32).max)
+"""Largest object id that a label image of napari-sam2 can hold."""
+
+MOST_FRAMES = 10**7
+"""Of a movie, counted through all planes: more are a wrong number in a damaged table."""
+
 
 class Confidence(NamedTuple):
     """The network's predicted IoU, 0 to 1, and object score (logit) of one mask."""
@@ -57,7 +63,7 @@ class Masklets:
     Raises
     ------
     ValueError
-        If there is no frame or no pixel.
+        If there is no frame or no pixel, or more than `MOST_FRAMES`.
 
     Notes
     -----
@@ -67,9 +73,9 @@ class Masklets:
     """
 
     def __init__(self, n_frames: int, frame_shape: tuple[int, int], on_disk: bool = False) -> None:
-        if n_frames < 1 or min(frame_shape) < 1:
+        if not 1 <= n_frames <= MOST_FRAMES or min(frame_shape) < 1:
             raise ValueError(
-                f"expected at least one frame with at least one pixel, "
+                f"expected 1 to {MOST_FRAMES} frames with at least one pixel, "
                 f"found {n_frames} frames of {tuple(frame_shape)}"
             )
         self.n_frames = int(n_frames)
@@ -137,11 +143,13 @@ class Masklets:
         Raises
         ------
         ValueError
-            If the object id is not positive, the frame is outside of the movie or the mask has
-            another shape.
+            If the object id does not fit a label image, the frame is outside of the movie or the
+            mask has another shape.
         """
-        if object_id < 1:
-            raise ValueError(f"object id: expected 1 or more (0 is background), found {object_id}")
+        if not 1 <= object_id <= LARGEST_ID:
+            raise ValueError(
+                f"object id: expected 1..{LARGEST_ID} (0 is background), found {object_id}"
+            )
         self._check_frame(frame)
         if tuple(mask.shape) != self.frame_shape:
             raise ValueError(

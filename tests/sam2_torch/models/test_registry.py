@@ -92,8 +92,8 @@ def test_file_of_the_user(file):
 def test_json_will_do(file, monkeypatch):
     path = file.with_suffix(".json")
     monkeypatch.setenv("NAPARI_SAM2_MODELS", str(path))
-    path.write_text(json.dumps({"models": {"good": {"url": "http://example.org/good.pt"}}}))
-    assert find_model("good").url == "http://example.org/good.pt"
+    path.write_text(json.dumps({"models": {"good": {"url": "https://example.org/good.pt"}}}))
+    assert find_model("good").url == "https://example.org/good.pt"
 
 
 @pytest.mark.parametrize(
@@ -107,6 +107,7 @@ def test_json_will_do(file, monkeypatch):
         ('repo = "lab/net"\nfile = "../b.pt"', "key 'file': expected the name of a file"),
         ('url = "ftp://a.org/b.pt"', r"key 'url': expected an http\(s\) address"),
         ('url = "http://[bad/b.pt"', "key 'url'"),
+        ('url = "http://a.org/b.pt"', "key 'url': expected https, or sha256 beside it"),
         ('url = "http://a.org:port/b.pt"', "key 'url'"),
         ('url = "https://a.org/"', "key 'url'"),
         ('url = "http://a.org/b.pt"\nsha256 = "abc"', "'sha256': expected 64 hexadecimal digits"),

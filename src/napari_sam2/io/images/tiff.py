@@ -175,7 +175,7 @@ def read_tiff(path: Path, axes: str | None = None, channel: Channel | None = Non
             check_planes(path, tif)
             letters, (source, *coarser) = _arrays(path, tif, axes)
             return Movie(source, letters, channel, read_calibration(tif), coarser)
-    except (tifffile.TiffFileError, struct.error, IndexError) as error:
+    except (tifffile.TiffFileError, struct.error, IndexError, TypeError) as error:
         raise ValueError(
             f"{path.name}: expected a whole TIFF, found something else ({error}); "
             "it is truncated, or another kind of file with a new name"

@@ -42,6 +42,8 @@ def check_chain(path: Path, tif: tifffile.TiffFile) -> None:
     (following,) = struct.unpack(layout.offsetformat, file.read(layout.offsetsize))
     if following >= file.size:
         raise damaged(path, f"{len(tif.pages)} whole pages and a pointer to one more")
+    if following in (first.offset, last.offset):
+        raise damaged(path, f"{len(tif.pages)} whole pages and a pointer back to one of them")
 
 
 def check_planes(path: Path, tif: tifffile.TiffFile) -> None:
@@ -61,10 +63,10 @@ def check_planes(path: Path, tif: tifffile.TiffFile) -> None:
     series = tif.series[0]
     planes = list(series.pages)
     n_planes = series.size // max(1, series.keyframe.size)  # some are listed by their first page
-    described = (tif.imagej_metadata or {}).get("images", 1) if tif.is_imagej else n_planes
-    if described > n_planes and len(tif.pages) == 1:
-        raise damaged(path, f"{n_planes} of {described} images")
-    if tif.is_imagej and len(tif.pages) > 1 and {described, n_planes} != {len(tif.pages)}:
+    described = _imagej_counts(tif) | {n_planes}
+    if tif.is_imagej and max(described) > n_planes and len(tif.pages) == 1:
+        raise damaged(path, f"{n_planes} of {max(described)} images")
+    if tif.is_imagej and len(tif.pages) > 1 and described != {len(tif.pages)}:
         _LOG.warning(
             "%s: its description does not fit its %d pages, which are read as frames",
             path.name,
@@ -90,6 +92,13 @@ def check_planes(path: Path, tif: tifffile.TiffFile) -> None:
             len(tif.pages) - used,
             len(tif.pages),
         )
+
+
+def _imagej_counts(tif: tifffile.TiffFile) -> set[int]:
+    """Return how many planes ImageJ's description states, as images and as a product of axes."""
+    stated = tif.imagej_metadata or {}
+    axes = math.prod(stated.get(name, 1) for name in ("channels", "slices", "frames"))
+    return {stated.get("images", 1), axes} if axes > 1 else {stated.get("images", 1)}
 
 
 def _check_size(path: Path, tif: tifffile.TiffFile) -> None:

@@ -314,12 +314,14 @@ def _check_chunks(path: Path, array: "zarr.Array[Any]") -> None:
     Raises
     ------
     ValueError
-        If not one of them is there.
+        If not one of them is there, or they have no pixels.
     """
     folder = path / array.path if (path / array.path).is_dir() else None
     if folder is None or array.ndim < 2 or 0 in array.shape:
         return
     size = array.shards or array.chunks  # a shard is a file of many chunks
+    if 0 in size:
+        raise ValueError(f"{path.name}: expected chunks of pixels, found chunks of {size}")
     grid = [math.ceil(n / step) for n, step in zip(array.shape, size, strict=True)]
     total = math.prod(grid)
     numbers = range(0, total, math.ceil(total / _LOOKED_FOR))

@@ -1,7 +1,7 @@
 """COCO's format for videos (YouTube-VIS): one annotation for each object, with RLE."""
 
 import json
-import warnings
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,18 @@ import numpy as np
 from napari_sam2.io.files import replacing
 from napari_sam2.io.optional import library
 from napari_sam2.io.outputs import SIGNATURE
+from napari_sam2.io.tracks.contours import filled, mask_of_pixels
 from napari_sam2.io.tracks.graphs import lineage_of_parents
 from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.calibration import AxisScale, Calibration
-from napari_sam2.tracks.tracked_movie import Tracked
+from napari_sam2.tracks.tracked_movie import Tracked, united
 from sam2_torch.masks import SparseMask
 
 LIBRARY = ("pycocotools.mask", "pycocotools")
 """What encodes masks, as (module, package)."""
 
+_LOG = logging.getLogger(__name__)
 _CATEGORY = {"id": 1, "name": "object", "supercategory": "object"}
 
 
@@ -73,22 +75,23 @@ def read_coco(path: Path) -> Tracked:
 
     Raises
     ------
-    ImportError
-        If pycocotools is missing.
     ValueError
         If it is no such file.
     """
     try:
         document = json.loads(path.read_bytes())
-        annotations = document["annotations"]
+        annotations = _of_first_video(path, document)
         read = _read_video if document.get("videos") else _read_images
         masklets = read(document, annotations)
     except (LookupError, TypeError, AttributeError, json.JSONDecodeError) as error:
         raise ValueError(
             f"{path.name}: expected a COCO file with videos or images, found {error!r}"
         ) from error
-    parents = {int(a["id"]): int(a.get("parent") or 0) for a in annotations}
-    names = {int(a["id"]): str(a["name"]) for a in annotations if a.get("name")}
+    by_id = {_object_id(annotation): annotation for annotation in annotations}
+    parents = {i: int(annotation.get("parent") or 0) for i, annotation in by_id.items()}
+    names = {
+        i: str(annotation["name"]) for i, annotation in by_id.items() if annotation.get("name")
+    }
     known = document.get("info", {}).get("calibration") or {}
     size, unit = known.get("pixel_size_yx"), known.get("unit") or ""
     axes = dict(zip("YX", (AxisScale(step, unit) for step in size), strict=True)) if size else {}
@@ -103,15 +106,28 @@ def read_coco(path: Path) -> Tracked:
     )
 
 
+def _of_first_video(path: Path, document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the annotations that are read; all of images, those of the first video."""
+    annotations: list[dict[str, Any]] = list(document["annotations"])
+    videos = document.get("videos") or ()
+    kept = [a for a in annotations if not videos or a["video_id"] == videos[0]["id"]]
+    if len(videos) > 1 or len(kept) < len(annotations):
+        about = "%s: the first video is read, without %d objects of others"
+        _LOG.warning(about, path.name, len(annotations) - len(kept))
+    return kept
+
+
 def _read_video(document: dict[str, Any], annotations: list[dict[str, Any]]) -> Masklets:
     video = document["videos"][0]
     shape = video["height"], video["width"]
     masklets = Masklets(video.get("length") or len(video["file_names"]), shape)
     for annotation in annotations:
-        if annotation["video_id"] == video["id"]:
-            for frame, segmentation in enumerate(annotation["segmentations"]):
-                if segmentation:
-                    masklets.set(int(annotation["id"]), frame, _mask(segmentation, shape))
+        object_id = _object_id(annotation)
+        if object_id in masklets.object_ids:
+            raise LookupError(f"two annotations {object_id}")
+        for frame, segmentation in enumerate(annotation["segmentations"]):
+            if segmentation:
+                masklets.set(object_id, frame, _mask(segmentation, shape))
     return masklets
 
 
@@ -123,22 +139,54 @@ def _read_images(document: dict[str, Any], annotations: list[dict[str, Any]]) ->
         raise LookupError("images of several sizes")
     masklets = Masklets(len(images), shape)
     for annotation in annotations:
-        joined = annotation.get("track_id", annotation.get("instance_id", annotation["id"]))
+        object_id, frame = _object_id(annotation), frames[annotation["image_id"]]
         if annotation.get("segmentation"):
-            mask = _mask(annotation["segmentation"], shape)
-            masklets.set(int(joined), frames[annotation["image_id"]], mask)
+            mask = united(masklets.get(object_id, frame), _mask(annotation["segmentation"], shape))
+            masklets.set(object_id, frame, mask or SparseMask.empty(shape))
     return masklets
 
 
+def _object_id(annotation: dict[str, Any]) -> int:
+    """Return the id of an annotation, or the one that joins it to others."""
+    return int(annotation.get("track_id", annotation.get("instance_id", annotation["id"])))
+
+
 def _mask(segmentation: Any, shape: tuple[int, int]) -> SparseMask:
-    """Decode run lengths, compressed or not, or polygons."""
-    codec = library(*LIBRARY, "a COCO .json")
-    if isinstance(segmentation, list) or isinstance(segmentation["counts"], list):
-        runs = codec.frPyObjects(segmentation, *shape)
-        segmentation = codec.merge(runs) if isinstance(runs, list) else runs
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of NumPy, about pycocotools
-        return SparseMask.from_dense(codec.decode(segmentation).astype(bool))
+    """Decode run lengths, compressed or not, or polygons.
+
+    pycocotools trusts its input: wrong sizes end the process.
+    """
+    if isinstance(segmentation, list):
+        # x comes first, and corners lie half a pixel before centres
+        rings = [np.reshape(each, (-1, 2)).astype(float) for each in segmentation if len(each) >= 6]
+        parts = [filled([ring[:, ::-1] - 0.5], shape) for ring in rings]
+        return SparseMask.union([*parts, SparseMask.empty(shape)])
+    height, width = shape
+    counts = segmentation["counts"]
+    runs = np.array(_decompressed(counts) if isinstance(counts, str) else counts)
+    if tuple(segmentation["size"]) != (height, width) or runs.sum() != height * width:
+        raise LookupError(f"run lengths of another size than their image, {height} x {width}")
+    if (runs < 0).any():
+        raise LookupError("a negative run length")
+    begins, lengths = np.cumsum(runs)[: len(runs) // 2 * 2 : 2], runs[1::2]
+    before = np.cumsum(lengths) - lengths
+    inside = np.arange(lengths.sum()) + np.repeat(begins - before, lengths)
+    return mask_of_pixels(np.array([inside % height, inside // height]), shape)
+
+
+def _decompressed(text: str) -> list[int]:
+    """Decode COCO's compressed run lengths: five bits a character, differences from the third."""
+    runs: list[int] = []
+    value = shift = 0
+    for character in text:
+        bits = ord(character) - 48
+        value |= (bits & 31) << shift
+        shift += 5
+        if not bits & 32:
+            value -= (bits & 16) << (shift - 4)
+            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+            value = shift = 0
+    return runs
 
 
 def _annotation(tracked: Tracked, object_id: int) -> dict[str, Any]:

@@ -89,10 +89,10 @@ def read_ctc(path: Path) -> Tracked:
         )
     lineage = _read_table(tables[0])
     n_times = max(*files, *(track.end or 0 for track in lineage), 0) + 1
-    missing = [time for time in range(n_times) if time not in files]
+    masklets, n_planes = _read_masks(files, n_times)
+    missing = np.setdiff1d(np.arange(n_times), list(files)).tolist()
     if missing:
         _LOG.warning("%s: frames without an image are empty: %s", path.name, listed(missing))
-    masklets, n_planes = _read_masks(files, n_times)
     lineage = _widened(tables[0], lineage, masklets, n_planes)
     axes = ("T" if n_times > 1 or n_planes == 1 else "") + ("Z" if n_planes > 1 else "") + "YX"
     calibration = read_tiff(files[min(files)]).calibration

@@ -271,8 +271,8 @@ def read_tracked(path: str | Path, movie: Movie | None = None, size: Size | None
         raise FileNotFoundError(f"{path}: expected masks or tracks, found nothing")
     if movie is not None:
         size = movie.n_frames, movie.frame_shape
-    tracked = _read(path, size)
     try:
+        tracked = _read(path, size)
         return tracked if movie is None else on_movie(tracked, movie)
     except ValueError as error:
         raise named(path, error) from error
@@ -325,8 +325,5 @@ def _read(path: Path, size: Size | None) -> Tracked:
     )
     if is_ctc:
         return ctc.read_ctc(path)
-    try:
-        labels = tracked_labels(read_labels(path))
-    except ValueError as error:
-        raise named(path, error) from error
+    labels = tracked_labels(read_labels(path))
     return read_properties(path, labels) if is_zarr(path) else labels

@@ -325,6 +325,11 @@ def _masklets(
     origins, ends = np.split(boxes, 2, axis=1)
     n_frames = (int(frames.max()) + 1) * n_planes if shape is None else int(np.prod(shape[:-2]))
     masklets = Masklets(n_frames, _frame_shape(path, values, shape, ends[:, -2:]))
+    if (origins < 0).any() or (ends[:, -2:] > masklets.frame_shape).any():
+        height, width = masklets.frame_shape
+        raise ValueError(
+            f"{path.name}: expected masks within frames of {height} x {width}, found boxes outside"
+        )
     for object_id, frame, origin, mask in zip(ids, frames, origins, values[_MASK], strict=True):
         pixels = np.atleast_3d(np.asarray(mask, bool).T).T  # (planes, rows, columns)
         place = (0, *origin.tolist())[-3:]

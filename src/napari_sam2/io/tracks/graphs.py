@@ -45,9 +45,15 @@ def objects_of_graph(
     Raises
     ------
     ValueError
-        If objects merge.
+        If objects merge, nodes share an id, or an edge has a node that is not there.
     """
     rows = {int(node): row for row, node in enumerate(node_ids)}
+    if len(rows) < len(frames):
+        raise ValueError(f"{name}: expected each node once, found {len(frames) - len(rows)} again")
+    edges = list(edges)
+    unknown = {int(node) for edge in edges for node in edge} - rows.keys()
+    if unknown:
+        raise ValueError(f"{name}: expected edges between its nodes, found no node {min(unknown)}")
     pairs = [sorted((rows[a], rows[b]), key=lambda r: frames[r]) for a, b in edges]
     before = {later: earlier for earlier, later in pairs}
     if len(before) < len(pairs) or any(frames[a] == frames[b] for a, b in pairs):

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 from zipfile import ZipFile, is_zipfile
 
 import numpy as np
@@ -10,14 +10,11 @@ from numpy.typing import NDArray
 
 from napari_sam2.io.files import replacing
 from napari_sam2.io.outputs import SIGNATURE
-from napari_sam2.io.tracks.contours import outlines, signed_area
+from napari_sam2.io.tracks.contours import filled, outlines, signed_area
 from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.tracks.tracked_movie import Tracked, united
 from sam2_torch.masks import SparseMask
-
-if TYPE_CHECKING:
-    from roifile import ImagejRoi
 
 Size: TypeAlias = tuple[int, tuple[int, int]]
 """Number of frames, and their (H, W) in pixels."""
@@ -99,7 +96,9 @@ def read_rois(path: Path, size: Size | None = None) -> Tracked:
     for number, (roi, frame) in enumerate(zip(rois, frames, strict=True), start=1):
         own = _OWN_NAME.fullmatch(roi.name) if is_own else None
         object_id = int(own[1]) if own else number
-        mask = united(masklets.get(object_id, frame), _filled(roi, shape))
+        # corners lie half a pixel before centres, and x comes first
+        rings = [np.asarray(ring, float)[:, ::-1] - 0.5 for ring in roi.coordinates(multi=True)]
+        mask = united(masklets.get(object_id, frame), filled(rings, shape))
         if mask:
             masklets.set(object_id, frame, mask)
     return Tracked(masklets)
@@ -115,18 +114,6 @@ def _written_size(path: Path) -> tuple[bool, Size | None]:
     return comment.startswith(SIGNATURE), (
         (int(size[1]), (int(size[2]), int(size[3]))) if size else None
     )
-
-
-def _filled(roi: "ImagejRoi", shape: tuple[int, int]) -> SparseMask:
-    """Draw the pixels whose centres are inside of a ROI; in several outlines, of an odd number."""
-    from skimage.draw import polygon
-
-    pixels = np.zeros(shape, bool)
-    for x, y in (np.asarray(ring, float).T for ring in roi.coordinates(multi=True)):
-        # corners lie half a pixel before centres
-        inside = polygon(y - 0.5, x - 0.5, shape)  # type: ignore[no-untyped-call]
-        pixels[inside] ^= True
-    return SparseMask.from_dense(pixels)
 
 
 def _outer(mask: SparseMask) -> list[NDArray[np.int32]]:

@@ -1,5 +1,6 @@
 """TrackMate's XML: spots with outlines, and the edges between them; read and written."""
 
+import logging
 import math
 from collections.abc import Iterator
 from itertools import pairwise
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from napari_sam2.io.files import replacing
 from napari_sam2.io.outputs import SIGNATURE
-from napari_sam2.io.tracks.contours import outlines
+from napari_sam2.io.tracks.contours import filled, mask_of_pixels, outlines
 from napari_sam2.io.tracks.graphs import lineage_of_parents, objects_of_graph
 from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.masks.masklets import Masklets
@@ -47,6 +48,8 @@ _TRACK_FEATURES = {
     "NUMBER_SPLITS": ("N splits", "NONE", True),
 }
 _UNITS = {"um": "micron", "s": "sec"}
+_TINY = 1e-9  # of a pixel size: 0 is none
+_LOG = logging.getLogger(__name__)
 
 
 def write_trackmate(path: Path, tracked: Tracked, progress: Progress = silent) -> None:
@@ -88,16 +91,17 @@ def read_trackmate(path: Path) -> Tracked:
         image, model = root.find("Settings/ImageData"), root.find("Model")
         if root.tag != "TrackMate" or image is None or model is None:
             raise KeyError(f"{root.tag} without Settings/ImageData or Model")
-        return _tracked(path, model, image.attrib)
+        return _tracked(path, model, image)
     except (ElementTree.ParseError, KeyError) as error:
         raise ValueError(f"{path.name}: expected a TrackMate file, found {error}") from error
 
 
-def _tracked(path: Path, model: ElementTree.Element, image: dict[str, str]) -> Tracked:
-    shape = int(image["height"]), int(image["width"])
-    if int(image.get("nslices", 1)) > 1:
+def _tracked(path: Path, model: ElementTree.Element, image: ElementTree.Element) -> Tracked:
+    shape = int(image.attrib["height"]), int(image.attrib["width"])
+    n_slices = int(image.get("nslices", 1))
+    if n_slices > 1:
         raise ValueError(
-            f"{path.name}: expected a movie of single planes, found {image['nslices']} slices; "
+            f"{path.name}: expected a movie of single planes, found {n_slices} slices; "
             "TrackMate keeps no outlines there"
         )
     spots = [
@@ -105,7 +109,10 @@ def _tracked(path: Path, model: ElementTree.Element, image: dict[str, str]) -> T
     ]
     if not spots:
         raise ValueError(f"{path.name}: expected spots, found none")
-    frames = np.array([int(float(spot.attrib["FRAME"])) for spot in spots])
+    times = [_number(spot, "FRAME", least=0) for spot in spots]
+    frames = np.array(times).astype(int)
+    if (frames != times).any():
+        raise ValueError(f"{path.name}: expected spots in frames 0, 1, 2 …, found fractions")
     nodes = [int(spot.attrib["ID"]) for spot in spots]
     kept = {each.get("TRACK_ID") for each in model.iterfind("FilteredTracks/TrackID")}
     there = set(nodes)
@@ -120,9 +127,16 @@ def _tracked(path: Path, model: ElementTree.Element, image: dict[str, str]) -> T
     wanted = [int(spot.get("OBJECT_ID", 0)) for spot in spots]
     ids, parents = objects_of_graph(path.name, nodes, edges, frames, wanted)
     masklets = Masklets(max(int(image.get("nframes", 1)), int(frames.max()) + 1), shape)
-    size = float(image["pixelheight"]), float(image["pixelwidth"])
+    size = _number(image, "pixelheight", _TINY), _number(image, "pixelwidth", _TINY)
+    n_outside = 0
     for object_id, frame, spot in zip(ids, frames.tolist(), spots, strict=True):
-        masklets.set(object_id, frame, _mask(spot, size, shape))
+        mask = _mask(spot, size, shape)
+        n_outside += not mask
+        masklets.set(object_id, frame, mask)
+    if n_outside:
+        _LOG.warning(
+            "%s: %d of %d spots have no pixel in the image", path.name, n_outside, len(ids)
+        )
     names = {i: spot.get("name", "") for i, spot in zip(ids, spots, strict=True)}
     return Tracked(
         masklets,
@@ -136,25 +150,29 @@ def _mask(
     spot: ElementTree.Element, size: tuple[float, float], shape: tuple[int, int]
 ) -> SparseMask:
     """Draw a spot."""
-    from skimage.draw import disk, polygon
+    from skimage.draw import disk
 
-    centre = np.array([float(spot.attrib["POSITION_Y"]), float(spot.attrib["POSITION_X"])])
+    centre = np.array([_number(spot, "POSITION_Y"), _number(spot, "POSITION_X")])
     outline = np.array((spot.text or "").split(), float)
     if outline.size >= 6:  # TrackMate's outlines are relative to the spot, and x comes first
-        y, x = ((outline.reshape(-1, 2)[:, ::-1] + centre) / size).T
-        inside = polygon(y, x, shape)  # type: ignore[no-untyped-call]
-    else:
-        radius = float(spot.attrib["RADIUS"]) / float(np.mean(size))
-        inside = disk(centre / size, max(radius, 1), shape=shape)  # type: ignore[no-untyped-call]
-    pixels = np.zeros(shape, bool)
-    pixels[inside] = True
-    return SparseMask.from_dense(pixels)
+        return filled([(outline.reshape(-1, 2)[:, ::-1] + centre) / size], shape)
+    radius = max(_number(spot, "RADIUS") / float(np.mean(size)), 1)
+    inside = disk(centre / size, radius, shape=shape)  # type: ignore[no-untyped-call]
+    return mask_of_pixels(np.array(inside), shape)
 
 
-def _calibration(model: ElementTree.Element, image: dict[str, str]) -> Calibration:
+def _number(element: ElementTree.Element, name: str, least: float = -math.inf) -> float:
+    """Read a finite number."""
+    found = float(element.attrib[name])
+    if not math.isfinite(found) or found < least:
+        raise ValueError(f"{name}: expected a number, found {element.attrib[name]!r}")
+    return found
+
+
+def _calibration(model: ElementTree.Element, image: ElementTree.Element) -> Calibration:
     length, time = (model.get(name, "") for name in ("spatialunits", "timeunits"))
-    steps = {"Y": image["pixelheight"], "X": image["pixelwidth"]} if length != "pixel" else {}
-    axes = {letter: AxisScale(float(step), length) for letter, step in steps.items()}
+    steps = {"Y": "pixelheight", "X": "pixelwidth"} if length != "pixel" else {}
+    axes = {axis: AxisScale(float(image.attrib[step]), length) for axis, step in steps.items()}
     if time != "frame":
         axes["T"] = AxisScale(float(image.get("timeinterval", 1)), time)
     return Calibration.of_axes(axes)

@@ -263,14 +263,32 @@ def test_previews_are_left_out_by_their_flag(tmp_path, caplog):
 
 
 @pytest.mark.parametrize(
-    ("images", "sentence"), [(3, "does not fit its 6 pages"), (9, "does not fit its 6 pages")]
+    "stated", ["images=3\nframes=3", "images=9\nframes=9", "images=6\nframes=9"]
 )
-def test_imagej_files_whose_description_is_wrong(tmp_path, caplog, images, sentence):
+def test_imagej_files_whose_description_is_wrong(tmp_path, caplog, stated):
     path = tmp_path / "m.tif"
-    text = f"ImageJ=1.53t\nimages={images}\nframes={images}\n"
-    write_pages(path, PIXELS, description=[text] + [None] * 5)
+    write_pages(path, PIXELS, description=[f"ImageJ=1.53t\n{stated}\n"] + [None] * 5)
     np.testing.assert_array_equal(frames_of(read_tiff(path)), PIXELS)
-    assert sentence in caplog.text
+    assert "does not fit its 6 pages" in caplog.text
+
+
+def test_an_imagej_file_whose_description_is_no_number(tmp_path):
+    write_pages(tmp_path / "m.tif", PIXELS, description=["ImageJ=1.53t\nimages=x\n"] + [None] * 5)
+    with pytest.raises(ValueError, match=r"m\.tif: expected a whole TIFF, found something else"):
+        read_tiff(tmp_path / "m.tif")
+
+
+def test_pages_that_lead_back_are_refused(tmp_path):
+    path = tmp_path / "m.tif"
+    tifffile.imwrite(path, PIXELS[0], byteorder="<")
+    with tifffile.TiffFile(path) as tif:
+        begin = tif.pages.first.offset
+    content = bytearray(path.read_bytes())
+    at = begin + 2 + 12 * int.from_bytes(content[begin : begin + 2], "little")
+    content[at : at + 4] = begin.to_bytes(4, "little")
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="found 1 whole pages and a pointer back to one"):
+        read_tiff(path)
 
 
 def test_an_imagej_file_of_one_page_that_was_cut(tmp_path):

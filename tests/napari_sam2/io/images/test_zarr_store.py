@@ -196,6 +196,16 @@ def test_missing_chunks_are_said(tmp_path, caplog):
         read_movie(tmp_path / "a.zarr")
 
 
+def test_chunks_without_pixels_are_refused(tmp_path):
+    zarr.create_array(
+        tmp_path / "a.zarr", shape=(5, 40, 60), dtype="u2", chunks=(1, 20, 60), zarr_format=2
+    )
+    about = tmp_path / "a.zarr" / ".zarray"
+    about.write_text(json.dumps({**json.loads(about.read_text()), "chunks": [0, 0, 0]}))
+    with pytest.raises(ValueError, match=r"a\.zarr: expected chunks of pixels, found chunks of"):
+        read_movie(tmp_path / "a.zarr")
+
+
 def test_a_level_without_chunks_is_said(tmp_path):
     group = zarr.open_group(tmp_path / "a.ome.zarr", mode="w", zarr_format=2)
     group.create_array("0", data=pixels((2, 40, 60)) + 1)

@@ -120,6 +120,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
         ("1 0 0\n", "line 1: expected a label"),
         ("1 0 0 5\n", "a parent that is there"),
         ("2 0 0 0\n", "a row for each label"),
+        ("1 0 99999999999 0\n", "expected 1 to 10000000 frames"),
     ],
 )
 def test_a_table_that_does_not_fit_is_refused(tmp_path: Path, table: str, said: str) -> None:

@@ -152,6 +152,24 @@ def test_objects_that_merge_are_refused(tmp_path: Path) -> None:
         read_geff(save(graph, tmp_path / "merged.geff", metadata=metadata))
 
 
+def test_masks_outside_of_the_frames_and_unknown_nodes_are_refused(tmp_path: Path) -> None:
+    written(tmp_path)
+    store = zarr.open_group(tmp_path / "own.geff", mode="r+")
+    boxes, edges = store["nodes/props/bbox/values"], store["edges/ids"]
+    before = boxes[...]
+    for change in ((-3, 0), (0, 40)):
+        boxes[...] = before + np.repeat(change, 2)
+        with pytest.raises(ValueError, match="expected masks within frames of"):
+            read_tracked(tmp_path / "own.geff")
+    boxes[...] = before
+    edges[0, 0] = 999
+    with pytest.raises(ValueError, match="expected edges between its nodes, found no node 999"):
+        read_tracked(tmp_path / "own.geff")
+    store["nodes/ids"][0] = 2
+    with pytest.raises(ValueError, match="expected each node once, found 1 again"):
+        read_tracked(tmp_path / "own.geff")
+
+
 def test_without_our_own_metadata_frames_keep_their_size(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -77,6 +77,14 @@ def test_trackmate_spots_have_outlines_or_radii(tmp_path: Path) -> None:
         (('nslices="1"', 'nslices="5"'), "found 5 slices"),
         (('POSITION_X="5.0"', ""), "expected a TrackMate file"),
         (("</TrackMate>", ""), "expected a TrackMate file"),
+        (('pixelwidth="0.5"', 'pixelwidth="0"'), "pixelwidth: expected a number, found '0'"),
+        (('pixelwidth="0.5"', 'pixelwidth="nan"'), "pixelwidth: expected a number"),
+        (('POSITION_X="5.0"', 'POSITION_X="inf"'), "POSITION_X: expected a number"),
+        (('FRAME="2"', 'FRAME="-2"'), "FRAME: expected a number, found '-2'"),
+        (('FRAME="2"', 'FRAME="1.5"'), "expected spots in frames 0, 1, 2"),
+        (('FRAME="2"', 'FRAME="99999999999"'), "expected 1 to 10000000 frames"),
+        (('nframes="4"', 'nframes="99999999999"'), r"tracks\.xml: expected 1 to 10000000 frames"),
+        (('ID="14"', 'ID="13"'), "expected each node once, found 1 again"),
     ],
 )
 def test_what_is_no_trackmate_file_is_refused(
@@ -86,6 +94,18 @@ def test_what_is_no_trackmate_file_is_refused(
     path.write_text(TRACKMATE.replace(*change))
     with pytest.raises(ValueError, match=message):
         read_tracked(path)
+
+
+def test_spots_outside_of_the_image_are_counted_and_wide_images_take_no_memory(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "tracks.xml"
+    wide = TRACKMATE.replace('width="24"', 'width="1000000000"')
+    path.write_text(wide.replace('POSITION_Y="8.0"', 'POSITION_Y="80.0"'))
+    read = read_tracked(path)
+    assert read.masklets.frame_shape == (40, 10**9)
+    assert sum(mask.area > 0 for _, mask in read.objects_in(2)) == 1
+    assert "tracks.xml: 2 of 4 spots have no pixel in the image" in caplog.text
 
 
 def coco_of_images(**changes: Any) -> dict[str, Any]:
@@ -119,6 +139,83 @@ def test_coco_of_images_is_a_movie(tmp_path: Path) -> None:
             read_tracked(path)
 
 
+RUNS, SQUARE = {"size": [20, 30], "counts": [45, 3, 552]}, [[3, 2, 9, 2, 9, 6, 3, 6]]
+
+
+def read_image(tmp_path: Path, *annotations: dict[str, Any], side: int = 0) -> Tracked:
+    """Read a COCO file of one image of 20 x 30, or of another side."""
+    image = {"id": 1, "height": side or 20, "width": side or 30}
+    about = [{"id": 1, "image_id": 1} | annotation for annotation in annotations]
+    (tmp_path / "x.json").write_text(json.dumps({"images": [image], "annotations": about}))
+    return read_tracked(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "message"),
+    [
+        ({**RUNS, "size": [10**6, 10**6]}, "another size than their image, 20 x 30"),
+        ({**RUNS, "counts": [45]}, "another size than their image"),
+        ({**RUNS, "counts": "PPPPPPPPPPPPPPPPPPPPPPPPP"}, "another size than their image"),
+        ({**RUNS, "counts": "\0\1"}, "another size than their image"),
+        ({**RUNS, "counts": [-45, 645]}, "a negative run length"),
+        ({**RUNS, "counts": 600}, "expected a COCO file"),
+        ([[3, 2, 9, float("nan"), 9, 6]], "outline: expected numbers"),
+        ("text", "expected a COCO file"),
+    ],
+)
+def test_masks_of_coco_that_do_not_fit_are_refused(
+    tmp_path: Path, segmentation: Any, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_image(tmp_path, {"segmentation": segmentation})
+
+
+def test_masks_of_coco_do_not_take_the_memory_of_their_image(tmp_path: Path) -> None:
+    far = [[3, 2, 1e12, 2, 1e12, 6, 3, 6]]
+    assert read_image(tmp_path, {"segmentation": far}).masklets.get(1, 0).area == 4 * 27
+    large = read_image(tmp_path, {"segmentation": SQUARE}, side=10**9)
+    assert large.masklets.get(1, 0).box == (2, 3, 6, 9)
+    with pytest.raises(ValueError, match="at most 2147483648 pixels, found"):
+        read_image(tmp_path, {"segmentation": far}, side=10**9)
+    assert not read_image(tmp_path, {"segmentation": [[1, 1, 5, 5]]}).masklets.get(1, 0)
+
+
+def test_annotations_of_one_track_keep_all_parts_and_its_name(tmp_path: Path) -> None:
+    two = {"id": 7, "track_id": 2, "name": "cell", "segmentation": SQUARE}
+    read = read_image(
+        tmp_path,
+        two,
+        {"id": 2, "track_id": 7, "segmentation": RUNS},
+        {**two, **{"id": 8, "segmentation": [[20, 2, 22, 2, 22, 4, 20, 4]]}},
+    )
+    assert read.names == {2: "cell"} and read.masklets.get(2, 0).area == 24 + 4
+
+
+@pytest.mark.parametrize("object_id", [0, -3, 2**32, 10**30])
+def test_ids_of_coco_that_no_label_image_holds_are_refused(tmp_path: Path, object_id: int) -> None:
+    with pytest.raises(ValueError, match=r"object id: expected 1\.\.4294967295"):
+        read_image(tmp_path, {"id": object_id, "segmentation": SQUARE})
+
+
+def test_of_several_coco_videos_the_first_is_read_and_ids_are_unique(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "video.json"
+    video = {"height": 20, "width": 30, "length": 2}
+    one = {"id": 1, "video_id": 5, "segmentations": [RUNS, None]}
+    other = {"id": 2, "video_id": 6, "segmentations": [RUNS]}
+    document = {"videos": [{"id": 5, **video}, {"id": 6, **video}], "annotations": [one, other]}
+    path.write_text(json.dumps(document))
+    assert read_tracked(path).masklets.object_ids == (1,)
+    assert "video.json: the first video is read, without 1 objects of others" in caplog.text
+    path.write_text(json.dumps({**document, "annotations": [one, one]}))
+    with pytest.raises(ValueError, match="two annotations 1"):
+        read_tracked(path)
+    path.write_text(json.dumps({**document, "videos": [{"id": 5, **video, "length": 10**11}]}))
+    with pytest.raises(ValueError, match=r"video\.json: expected 1 to 10000000 frames"):
+        read_tracked(path)
+
+
 def test_rois_are_read_with_their_frames(tmp_path: Path) -> None:
     corners = np.array([(4, 3), (10, 3), (10, 9), (4, 9)])
     rois = [
@@ -140,6 +237,10 @@ def test_rois_are_read_with_their_frames(tmp_path: Path) -> None:
     assert (within.n_frames, within.masklets.frame_shape) == (9, (40, 56))
     with pytest.raises(ValueError, match="expected ROIs within 2 frames"):
         read_tracked(path, size=(2, (40, 56)))
+    far = ImagejRoi.frompoints(np.array([(4, 3), (10**9, 3), (10, 9)]))
+    roiwrite(tmp_path / "far.roi", far)
+    with pytest.raises(ValueError, match=r"far\.roi: outline: expected numbers and at most"):
+        read_tracked(tmp_path / "far.roi")
     roiwrite(tmp_path / "line.roi", rois[3])
     with pytest.raises(ValueError, match="expected ROIs with an area, found 1 others"):
         read_tracked(tmp_path / "line.roi")
