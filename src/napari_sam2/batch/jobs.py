@@ -1,7 +1,7 @@
 """Inputs and outputs of a command, decided and checked before any work."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from napari_sam2.batch.items import Item, find_items
 from napari_sam2.io.files import suffix
 from napari_sam2.io.images.image_files import PICTURES, TIFFS
 from napari_sam2.io.images.zarr_store import is_zarr
-from napari_sam2.io.outputs import check_apart, check_outputs
+from napari_sam2.io.outputs import Inputs, check_apart, check_outputs
 from napari_sam2.io.tracks.formats import FOLDERS, FORMATS, find_format
 
 NAME = "{name}"
@@ -103,7 +103,8 @@ def plan_jobs(  # what a command line gives
         )
         for item, paths in zip(items, planned, strict=True)
     ]
-    _check(jobs, overwrite, beside)
+    given = [Path(text) for text in inputs if Path(text).exists()]  # also tables and stores
+    _check(jobs, given, overwrite, beside)
     return jobs
 
 
@@ -225,8 +226,12 @@ def _bare(path: Path) -> str:
     return path.name[: len(path.name) - len(suffix(path))]
 
 
-def _check(jobs: Iterable[Job], overwrite: bool, beside: Callable[[Path], Sequence[Path]]) -> None:
-    jobs = list(jobs)
+def _check(
+    jobs: Sequence[Job],
+    given: Sequence[Path],
+    overwrite: bool,
+    beside: Callable[[Path], Sequence[Path]],
+) -> None:
     written: list[Path] = []
     for job in jobs:
         if not job.finished:
@@ -235,7 +240,9 @@ def _check(jobs: Iterable[Job], overwrite: bool, beside: Callable[[Path], Sequen
             written += dict.fromkeys(file for path in job.outputs for file in beside(path))
             written += [job.log] if job.log is not None else []
     read = [path for job in jobs for path in (job.source, job.prompts) if path is not None]
+    read += given
+    inputs = Inputs(read)
     for job in jobs:  # of finished ones, too: what is skipped must not be an input
         for path in job.outputs:
-            check_apart(path, read)
+            check_apart(path, inputs)
     check_outputs(written, read, overwrite)

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,19 +43,24 @@ def check_outputs(
     Raises
     ------
     ValueError
-        If an output is an input, is within one, or holds one; or two outputs are the same.
+        If an output is an input, is within one, or holds one; or two outputs are the
+        same, or one is within another.
     FileExistsError
         If something is there that may not be replaced.
     OSError
         If the file system does not allow the name, or a file in the folder.
     """
-    read, seen = [path for path in inputs if os.path.lexists(path)], set[Path]()
-    tried = set[Path]()
+    read, tried = Inputs(inputs), set[Path]()
+    seen, around = set[Path](), set[Path]()
     for output in outputs:
         check_apart(output, read)
-        if output.resolve() in seen:
+        place = output.resolve()
+        if place in seen:
             raise ValueError(f"{output}: expected outputs with different names, found it twice")
-        seen.add(output.resolve())
+        if place in around or not seen.isdisjoint(place.parents):
+            raise ValueError(f"{output}: expected outputs beside each other, found one in another")
+        seen.add(place)
+        around.update(place.parents)
         check_replaceable(output, overwrite)
         folder = next(parent for parent in output.absolute().parents if parent.exists())
         if folder not in tried:
@@ -124,7 +129,24 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         yield partial
 
 
-def check_apart(output: Path, inputs: Sequence[Path]) -> None:
+class Inputs:
+    """Where files and folders that are read lie; of many, each output is compared with all.
+
+    Parameters
+    ----------
+    paths
+        Those that do not exist are left out.
+    """
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        there = {path.resolve(): path for path in paths if os.path.exists(path)}
+        self.places = there.keys()
+        self.files = {(found.st_dev, found.st_ino) for found in map(os.stat, there)}
+        self.folders = {place: path for place, path in there.items() if place.is_dir()}
+        self.around = {parent: path for place, path in there.items() for parent in place.parents}
+
+
+def check_apart(output: Path, inputs: Inputs) -> None:
     """Check that an output is no input, is not within one, and holds none.
 
     Parameters
@@ -132,7 +154,7 @@ def check_apart(output: Path, inputs: Sequence[Path]) -> None:
     output
         A file or folder that will be written.
     inputs
-        Files and folders that are read; they exist.
+        What is read.
 
     Raises
     ------
@@ -140,24 +162,22 @@ def check_apart(output: Path, inputs: Sequence[Path]) -> None:
         If it is, or does.
     """
     place = output.resolve()
-    for path in inputs:
-        other = path.resolve()
-        same = os.path.exists(output) and output.samefile(path)
-        if same or place == other:
-            raise ValueError(
-                f"{output}: expected an output of its own, found one of the inputs; "
-                "choose another -o"
-            )
-        if other in place.parents and path.is_dir():
-            raise ValueError(
-                f"{output}: expected an output outside of the input {path}, found one within it, "
-                "which would be read as a part of it the next time; choose another -o"
-            )
-        if place in other.parents:
-            raise ValueError(
-                f"{output}: expected an output of its own, found a folder that holds the input "
-                f"{path}; choose another -o"
-            )
+    linked = output.stat() if os.path.exists(output) else None
+    if place in inputs.places or (linked and (linked.st_dev, linked.st_ino) in inputs.files):
+        raise ValueError(
+            f"{output}: expected an output of its own, found one of the inputs; choose another -o"
+        )
+    folder = next((inputs.folders[p] for p in place.parents if p in inputs.folders), None)
+    if folder is not None:
+        raise ValueError(
+            f"{output}: expected an output outside of the input {folder}, found one within it, "
+            "which would be read as a part of it the next time; choose another -o"
+        )
+    if place in inputs.around:
+        raise ValueError(
+            f"{output}: expected an output of its own, found a folder that holds the input "
+            f"{inputs.around[place]}; choose another -o"
+        )
 
 
 def _foreign_contents(folder: Path) -> str:

@@ -107,8 +107,16 @@ def test_a_name_with_brackets_is_a_file():
         (["m2.tif", "q/m2.tif"], "all.csv", "o", "expected inputs with different names"),
         (["m2.tif"], "all.csv", "m2.tif", r"m2\.tif: expected an output of its own"),
         (["m*.tif"], "all.csv", ".", "expected an output of its own, found one of the inputs"),
+        (["jobs.csv"], "all.csv", "jobs.csv", r"jobs\.csv: expected an output of its own"),
     ],
 )
 def test_what_does_not_fit_is_said(inputs, prompts, output, message):
+    Path("jobs.csv").write_text("input\nm2.tif\n")
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         plan_jobs(inputs, prompts, [output])
+
+
+def test_an_output_within_another_is_refused():
+    with pytest.raises(ValueError, match=r"a.ctc.b\.tif: expected outputs beside each other"):
+        Path("a.ctc").mkdir()
+        plan_jobs(["m2.tif"], "all.csv", ["a.ctc", "a.ctc/b.tif"])

@@ -121,14 +121,19 @@ def open_image(path: Path, axes: str | None = None) -> ZarrImage:
     """
     node = open_node(path)
     group, image = _find_image(path, node, axes)
-    names = ("",) if group is None else _only_array(path, group) if image is None else image.paths
     try:
-        arrays = [node if group is None else _array(group, name) for name in names]
+        if group is None:
+            arrays = [node]
+        else:
+            names = _only_array(path, group) if image is None else image.paths
+            arrays = [_array(group, name) for name in names]
     except KeyError as error:
         raise ValueError(
             f"{path.name}: expected the array {error.args[0]} that its metadata name, found none; "
             "the store is incomplete, copy it again"
         ) from error
+    except TypeError as error:
+        raise ValueError(f"{path.name}: expected metadata of arrays, found {error}") from error
     if group is None or "image-label" not in ome_attributes(dict(group.attrs)):
         for array in arrays:
             _check_chunks(path, array)
@@ -211,14 +216,25 @@ def positions(path: Path, every_position: bool = True) -> list[str]:
     Raises
     ------
     ValueError
-        If a well that the plate names is not there.
+        If a well that the plate names is not there, or its metadata are damaged.
     """
     if not is_zarr(path):
         return []
     node = open_node(path)
-    wells = (ome_attributes(dict(node.attrs)).get("plate") or {}).get("wells") or []
+    try:
+        found = _fields(path, node)
+    except (TypeError, AttributeError, LookupError) as error:
+        raise ValueError(f"{path.name}: expected metadata of a plate, found {error!r}") from error
+    if found or not every_position or ome_attributes(dict(node.attrs)).get("multiscales"):
+        return found
+    series = sorted((name for name in _groups(node) if name.isdigit()), key=int)
+    return series if len(series) > 1 and _FIRST_SERIES in series else []
+
+
+def _fields(path: Path, node: Any) -> list[str]:
+    """List the fields of all wells of a plate; nothing if it is none."""
     found = []
-    for well in wells:
+    for well in (ome_attributes(dict(node.attrs)).get("plate") or {}).get("wells") or []:
         group = node.get(well["path"])
         if group is None:
             raise ValueError(
@@ -227,10 +243,7 @@ def positions(path: Path, every_position: bool = True) -> list[str]:
             )
         images = (ome_attributes(dict(group.attrs)).get("well") or {}).get("images") or []
         found += [f"{well['path']}/{image['path']}" for image in images]
-    if found or not every_position or ome_attributes(dict(node.attrs)).get("multiscales"):
-        return found
-    series = sorted((name for name in _groups(node) if name.isdigit()), key=int)
-    return series if len(series) > 1 and _FIRST_SERIES in series else []
+    return found
 
 
 def _groups(node: Any) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -73,7 +74,7 @@ class TracksAndNumbers(Panel):
         accept = partial(self._try, self.edits.accept)
         self.reviewing = Reviewing(self.annotator, self.review, self._tracked, accept)
         self.numbers = NumbersSection(self._tracked_in_units)
-        self.export = ExportSection(self._tracked_in_units)
+        self.export = ExportSection(self._tracked_in_units, self._image_files)
         take = partial(self._try, self.edits.bring_in)
         self.opening = OpenSection(partial(label_layers, self.annotator), self._size)
         self.linker = Linker(self.annotator, self.opening, take)
@@ -209,6 +210,11 @@ class TracksAndNumbers(Panel):
                     "Image, then measure or export again."
                 )
         return tracked
+
+    def _image_files(self) -> list[Path]:
+        workspace = self.annotator.workspace
+        path = None if workspace is None else workspace.image.source.path
+        return [] if path is None else [Path(path)]
 
     def _size(self) -> tuple[int, tuple[int, int]] | None:
         workspace = self.annotator.workspace

@@ -28,11 +28,17 @@ class ExportSection(QWidget):
     ----------
     tracked
         Gives what to write; None if there is nothing.
+    files
+        Gives the files of the image, which are never replaced.
     """
 
-    def __init__(self, tracked: Callable[[], Tracked | None]) -> None:
+    def __init__(
+        self,
+        tracked: Callable[[], Tracked | None],
+        files: Callable[[], list[Path]] = list,
+    ) -> None:
         super().__init__()
-        self._tracked = tracked
+        self._tracked, self._files = tracked, files
         self._confirmed: Path | None = None
         self.format = combo_box("Format of the exported file", [f.name for f in FORMATS.values()])
         self.path = QLineEdit()
@@ -99,7 +105,7 @@ class ExportSection(QWidget):
             except ValueError:
                 path = with_suffix(path, self.suffix)
                 self.path.setText(str(path))
-            write = partial(_write, path, tracked, path == self._confirmed)
+            write = partial(_write, path, tracked, self._files(), path == self._confirmed)
             self.job.run(write, f"Writing {path.name} …")
 
 
@@ -112,8 +118,12 @@ def with_suffix(path: Path, suffix: str) -> Path:
 
 
 def _write(
-    path: Path, tracked: Tracked, overwrite: bool, progress: Callable[[int, int], None]
+    path: Path,
+    tracked: Tracked,
+    inputs: list[Path],
+    overwrite: bool,
+    progress: Callable[[int, int], None],
 ) -> Path:
-    check_outputs(find_format(path).files(path), overwrite=overwrite)
+    check_outputs(find_format(path).files(path), inputs, overwrite)
     export(path, tracked, progress)
     return path

@@ -6,6 +6,7 @@ import zarr
 
 from napari_sam2.io.images.ome_zarr import ZARR_FORMAT, Multiscale
 from napari_sam2.io.images.zarr_layer import zarr_layer
+from napari_sam2.io.images.zarr_store import positions
 from napari_sam2.io.read import read_labels, read_movie
 from napari_sam2.movies.movie import Calibration
 
@@ -194,6 +195,22 @@ def test_missing_chunks_are_said(tmp_path, caplog):
         ValueError, match=r"expected chunks with names such as c/0/0/0, .* found none"
     ):
         read_movie(tmp_path / "a.zarr")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("0/.zarray", {"shape": [4, float("nan"), 9]}, "expected metadata of arrays, found"),
+        (".zattrs", {"plate": {"wells": [{}]}}, "expected metadata of a plate, found KeyError"),
+        (".zattrs", {"plate": [1]}, "expected metadata of a plate, found AttributeError"),
+    ],
+)
+def test_damaged_metadata_are_refused(tmp_path, name, content, message):
+    store = write_image(tmp_path / "a.ome.zarr", pixels((4, 20, 30)), "TYX", "0.4")
+    about = store / name
+    about.write_text(json.dumps({**json.loads(about.read_text()), **content}))
+    with pytest.raises(ValueError, match=rf"a\.ome\.zarr: {message}"):
+        positions(store), read_movie(store)
 
 
 def test_chunks_without_pixels_are_refused(tmp_path):

@@ -98,6 +98,15 @@ def test_export_says_what_is_missing_and_what_went_wrong(
     qtbot.addWidget(section)
     qtbot.mouseClick(section.job.start, LEFT)
     assert "Choose a file" in section.job.state.text()
+    image = tmp_path / "image.tif"
+    image.write_text("raw data")
+    section = ExportSection(lambda: tracked, lambda: [image])
+    qtbot.addWidget(section)
+    section._confirmed = image
+    section.path.setText(str(image))
+    with qtbot.waitSignal(section.job.failed, timeout=20_000) as failed:
+        qtbot.mouseClick(section.job.start, LEFT)
+    assert "found one of the inputs" in str(failed.args[0]) and image.read_text() == "raw data"
     section.path.setText(str(tmp_path / "missing" / "x.tif"))
     with qtbot.waitSignal(section.job.failed, timeout=20_000) as failed:
         qtbot.mouseClick(section.job.start, LEFT)
