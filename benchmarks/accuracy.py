@@ -43,8 +43,8 @@ from sam2_torch.training.evaluation import (
 )
 
 # the names of what is held out, which are kept where `cells_nano` is trained
-sys.path.append(str(Path(__file__).parents[1] / "tools" / "train_in_slices"))
-from slices import HELD_OUT
+sys.path.append(str(Path(__file__).parents[1] / "tools"))
+from train_in_slices import HELD_OUT
 
 __all__ = [
     "FRAMES",

@@ -19,7 +19,7 @@ say() { printf '== %4ds  %s\n' $((SECONDS - started)) "$*"; }
 pack() {
   mkdir -p $here/wheels
   local python=${PYTHON:-.venv/bin/python}
-  "$python" tools/train_in_slices/packed_data.py pack "${1:-../shared/data/train}" $here/data.tar
+  "$python" tools/packed_data.py pack "${1:-../shared/data/train}" $here/data.tar
   # what a bare machine with PyTorch and transformers lacks of the reference
   SAM2_BUILD_CUDA=0 "$python" -m pip wheel -q --no-deps --no-build-isolation -w $here/wheels \
     -c constraints.txt sam2
@@ -36,7 +36,7 @@ prepare() {
     export PYTHONPATH=$work/site:$PYTHONPATH
   fi
   if [ -f $here/data.tar ] && [ ! -d "$work/data" ]; then
-    "$python" tools/train_in_slices/packed_data.py unpack $here/data.tar "$work/data"
+    "$python" tools/packed_data.py unpack $here/data.tar "$work/data"
   fi
   "$python" -c 'import torch; print(torch.__version__, torch.cuda.is_available() and torch.cuda.get_device_name())'
 }
@@ -79,7 +79,7 @@ train() {
   [ "$device" = cpu ] || nvidia-smi --query-gpu=utilization.gpu,memory.used --format=csv,noheader \
     -l 10 >"$work/gpu_load.log" 2>&1 & local load=$!
   PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True \
-  timeout "$1" "$python" tools/train_in_slices train "${data[@]}" --run "$run" --device "$device" \
+  timeout "$1" "$python" tools/train_in_slices.py train "${data[@]}" --run "$run" --device "$device" \
     --minutes "$minutes" --slice "$minutes" "${sizes[@]}" ${TRAIN_OPTIONS:-} --pack "$OUT"
   local code=$?
   kill $load 2>/dev/null

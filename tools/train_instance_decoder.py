@@ -26,6 +26,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from scipy.ndimage import distance_transform_edt, find_objects
+from synthetic import draw_movie
 from torch import Tensor
 
 from sam2_torch import load_sam2
@@ -36,7 +37,6 @@ from sam2_torch.sam2 import SAM2
 from sam2_torch.training.data.batches import Clip
 from sam2_torch.training.data.clips import ClipCutter
 from sam2_torch.training.data.labelled_movies import LabelledMovie, read_dataset
-from sam2_torch.training.synthetic import draw_movie
 
 REPORT_SOURCES = (
     "oist/Usiigaci",

@@ -3,10 +3,10 @@
 import multiprocessing
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatch
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
@@ -16,7 +16,6 @@ from sam2_torch.training.config import TrainingConfig
 from sam2_torch.training.data.batches import Batch, Clip
 from sam2_torch.training.data.clips import ClipCutter
 from sam2_torch.training.data.labelled_movies import LabelledMovie
-from sam2_torch.training.synthetic import draw_movie
 
 SEQUENCE_BONUS = 2.0  # movies and stacks show what single images can not
 HARD = ("phase contrast*", "EM *", "brightfield stained tissue*")
@@ -26,6 +25,9 @@ BALANCE = 0.5  # an item's chance falls with this power of the number of items o
 Place = tuple[int, int]
 """Number of a step, and of a clip in its batch."""
 
+DrawMovie: TypeAlias = Callable[[np.random.Generator, int], LabelledMovie]
+"""Draws a synthetic movie of some frames."""
+
 
 class ClipStream(Dataset[Any]):
     """All clips of a run, by step and place.
@@ -33,13 +35,13 @@ class ClipStream(Dataset[Any]):
     Parameters
     ----------
     movies
-        Movies to cut clips from; may be empty if all clips are synthetic.
+        Movies to cut clips from; may be empty if all clips are drawn.
     network
         Sizes of the network.
     config
         Settings of the run.
-    rank
-        Rank of the process: each one gets clips of its own.
+    draw_movie
+        Draws the movies of the share `config.synthetic`.
     """
 
     def __init__(
@@ -47,14 +49,16 @@ class ClipStream(Dataset[Any]):
         movies: Sequence[LabelledMovie],
         network: SAM2Config,
         config: TrainingConfig,
-        rank: int = 0,
+        draw_movie: DrawMovie | None = None,
     ) -> None:
         self._movies = [m for m in movies if m.labels.any()]
         self._config = config
         self._cutter = ClipCutter(network, config.objects)
-        self._rank = rank
+        self._draw_movie = draw_movie
         if not self._movies and config.synthetic < 1:
             raise ValueError("training: expected movies with labels, found none")
+        if draw_movie is None and config.synthetic > 0:
+            raise ValueError("training: expected a function that draws synthetic movies")
         sizes = Counter(movie.source for movie in self._movies)
         weights = [
             sizes[m.source] ** -BALANCE
@@ -67,10 +71,10 @@ class ClipStream(Dataset[Any]):
     def __getitem__(self, place: Place) -> Clip:
         step, _ = place
         n_frames = clip_length(self._config, step)
-        rng = np.random.default_rng([self._config.seed, self._rank, *place])
+        rng = np.random.default_rng([self._config.seed, 0, *place])
         while True:
-            if rng.random() < self._config.synthetic:
-                movie = draw_movie(rng, n_frames)
+            if rng.random() < self._config.synthetic and self._draw_movie is not None:
+                movie = self._draw_movie(rng, n_frames)
             else:
                 movie = self._movies[rng.choice(len(self._movies), p=self._chances)]
             try:

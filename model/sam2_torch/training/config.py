@@ -25,10 +25,10 @@ class TrainingConfig:
     frames
         Possible lengths of the clips; each step draws one. A clip of one frame is a single image.
     clips, images, objects
-        Clips in a step's batch (of every process), single images if the step's clips have one
+        Clips in a step's batch, single images if the step's clips have one
         frame, and largest number of prompted objects of each.
     synthetic
-        Share of synthetic clips, 0 to 1.
+        Share of clips of movies that are drawn, 0 to 1; see `ClipStream`.
     learning_rate, warmup, layer_decay, encoder_scale, weight_decay
         Settings of AdamW, see `parameter_groups`. The rate rises linearly over the first `warmup`
         steps.

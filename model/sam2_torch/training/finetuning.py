@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from sam2_torch.checkpoints.checkpoint_files import write_checkpoint
 from sam2_torch.checkpoints.loading import about_checkpoint, load_sam2
+from sam2_torch.runtime.devices import choose_device
 from sam2_torch.sam2 import SAM2
-from sam2_torch.training import distributed
 from sam2_torch.training.config import TrainingConfig
 from sam2_torch.training.data.labelled_movies import LabelledMovie, Split, check_enough
 from sam2_torch.training.evaluation import Scores, evaluate
@@ -118,14 +118,11 @@ class Workshop:
         As for `load_sam2`.
     workers
         Number of processes that prepare clips.
-    tensorboard
-        Whether to write TensorBoard's files as well.
     """
 
     folder: Path
     device: str = "auto"
     workers: int = 0
-    tensorboard: bool = False
 
 
 def tune(
@@ -164,13 +161,10 @@ def tune(
     check_enough(split.held_out, 1)
     prepare_folder(workshop.folder, config)
     held_out = _spread(split.held_out)
-    device = distributed.join(torch.device(_device(workshop.device)))
-    model = load_sam2(config.model, device, torch.float32)
+    model = load_sam2(config.model, choose_device(workshop.device), torch.float32)
     before, old = _measure(model, held_out, "measuring before", watcher)
     state = RunState.begin(model, config)
-    run = Run(
-        workshop.folder, config, state, split.training, workshop.workers, workshop.tensorboard
-    )
+    run = Run(workshop.folder, config, state, split.training, workshop.workers)
     run.resume()
     watcher.stage(Stage("training", state.step, config.steps))
     ending = run.go(budget, watcher.step)
@@ -178,12 +172,10 @@ def tune(
         model.eval()
         after, new = _measure(model, held_out, "measuring after", watcher)
         result = Result(ending, state.step, before, after, product.path)
-        if distributed.first():
-            about = {"steps": state.step, "iou_before": before, "iou_after": after}
-            save_model(model, product, config, split, about)
-    if distributed.first():
-        save_picture(workshop.folder / COMPARISON_FILE, draw_comparison(held_out, old, new))
-        result.write(workshop.folder)
+        about = {"steps": state.step, "iou_before": before, "iou_after": after}
+        save_model(model, product, config, split, about)
+    save_picture(workshop.folder / COMPARISON_FILE, draw_comparison(held_out, old, new))
+    result.write(workshop.folder)
     return result
 
 
@@ -207,9 +199,8 @@ def prepare_folder(folder: Path, config: TrainingConfig) -> None:
                 f"{folder}: expected the run that was begun there, found other settings "
                 f"({', '.join(changed)}); give another folder, or the settings of {path.name}"
             )
-    if distributed.first():
-        (folder / STOP_FILE).unlink(missing_ok=True)
-        config.write(path)
+    (folder / STOP_FILE).unlink(missing_ok=True)
+    config.write(path)
 
 
 def _spread(movies: Sequence[LabelledMovie]) -> list[LabelledMovie]:
@@ -218,18 +209,10 @@ def _spread(movies: Sequence[LabelledMovie]) -> list[LabelledMovie]:
     return [movies[i] for i in chosen]
 
 
-def _device(name: str) -> str:
-    from sam2_torch.runtime.devices import choose_device
-
-    return str(choose_device(name))
-
-
 def _measure(
     model: SAM2, movies: Sequence[LabelledMovie], name: str, watcher: Watcher
 ) -> tuple[Scores, Examples]:
-    """Measure held-out movies, and store some masks for a picture; on one process only."""
-    if not distributed.first():
-        return {}, []
+    """Measure held-out movies, and store some masks for a picture."""
     watcher.stage(Stage(name, 0, len(movies)))
     scores = evaluate(model, movies, lambda done, total: watcher.stage(Stage(name, done, total)))
     return scores, segment_examples(model, movies)

@@ -10,17 +10,15 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from sam2_torch.sam2 import SAM2
-from sam2_torch.training import distributed
 from sam2_torch.training.clip_forward import Answer, ClipRun
-from sam2_torch.training.clip_stream import ClipStream, batches
+from sam2_torch.training.clip_stream import ClipStream, DrawMovie, batches
 from sam2_torch.training.config import TrainingConfig
 from sam2_torch.training.data.batches import Batch
 from sam2_torch.training.data.labelled_movies import LabelledMovie
@@ -88,35 +86,30 @@ class Budget:
         return time.monotonic() - self.started + step_s < 60 * self.minutes
 
 
-class TrainingStep(nn.Module):
-    """A step from a batch to its loss as one module, as DistributedDataParallel needs it."""
+def answer_batch(model: SAM2, config: TrainingConfig, batch: Batch, step: int) -> list[Answer]:
+    """Draw prompts for a batch and run its clips."""
+    rng = np.random.default_rng([config.seed, step, 0, 2])
+    generator = torch.Generator(batch.images.device)
+    generator.manual_seed(int(rng.integers(2**62)))
+    plan = PromptPlan.draw(rng, batch.n_frames, config.max_clicks)
+    device = batch.images.device.type
+    with torch.autocast(device, torch.bfloat16) if config.half else nullcontext():
+        return ClipRun(model, batch, plan, Prompter(generator, batch.stride)).run()
 
-    def __init__(self, model: SAM2, config: TrainingConfig) -> None:
-        super().__init__()
-        self.model = model
-        self._config = config
-        self.answers: list[Answer] = []
 
-    def forward(self, batch: Batch, step: int, rank: int) -> Losses:
-        """Draw prompts, run the clips and compute the losses of the answers."""
-        rng = np.random.default_rng([self._config.seed, step, rank, 2])
-        generator = torch.Generator(batch.images.device)
-        generator.manual_seed(int(rng.integers(2**62)))
-        plan = PromptPlan.draw(rng, batch.n_frames, self._config.max_clicks)
-        device = batch.images.device.type
-        half = torch.autocast(device, torch.bfloat16) if self._config.half else nullcontext()
-        with half:
-            run = ClipRun(self.model, batch, plan, Prompter(generator, batch.stride))
-            self.answers = run.run()
-        by_size = self._config.by_object_size
-        return mean_losses(
-            [
-                measure_losses(
-                    answer.decoded, batch.truth(answer.frame), batch.present(answer.frame), by_size
-                )
-                for answer in self.answers
-            ]
-        )
+def measure_answers(answers: Sequence[Answer], batch: Batch, by_object_size: bool) -> Losses:
+    """Return the mean losses of the answers to a batch."""
+    return mean_losses(
+        [
+            measure_losses(
+                answer.decoded,
+                batch.truth(answer.frame),
+                batch.present(answer.frame),
+                by_object_size,
+            )
+            for answer in answers
+        ]
+    )
 
 
 @dataclass(eq=False)
@@ -135,8 +128,8 @@ class Run:
         Movies to train on.
     workers
         Number of processes that prepare clips; 0 for this one.
-    tensorboard
-        Whether to write TensorBoard's files as well.
+    draw_movie
+        Draws synthetic movies, if the settings ask for some.
 
     Attributes
     ----------
@@ -149,7 +142,7 @@ class Run:
     state: RunState
     movies: Sequence[LabelledMovie]
     workers: int = 0
-    tensorboard: bool = False
+    draw_movie: DrawMovie | None = None
     waited_s: float = field(default=0.0, init=False)
     _too_large: int = 0  # steps in a row that the device had no memory for
 
@@ -170,59 +163,48 @@ class Run:
         report
             Called at each row of the log.
         """
-        step_module: nn.Module = TrainingStep(self.state.model, self.config)
         if self.config.compiled:
             _compile(self.state.model)
-        if distributed.count() > 1:
-            # not all parts of the network take part in each step: a single image has no memory
-            step_module = DistributedDataParallel(step_module, find_unused_parameters=True)
-        log = (
-            RunLog(self.folder, self.state.step, self.tensorboard) if distributed.first() else None
-        )
+        log = RunLog(self.folder, self.state.step)
         try:
-            return self._steps(step_module, budget, _Meter(self, log, report))
+            return self._steps(budget, _Meter(self, log, report))
         finally:
-            if log is not None:
-                self.state.save(self.folder)
-                log.close()
+            self.state.save(self.folder)
 
-    def _steps(self, step_module: nn.Module, budget: Budget, meter: "_Meter") -> Ending:
-        stream = ClipStream(
-            self.movies, self.state.model.config, self.config, rank=distributed.number()
-        )
+    def _steps(self, budget: Budget, meter: "_Meter") -> Ending:
+        network = self.state.model.config
+        stream = ClipStream(self.movies, network, self.config, self.draw_movie)
         device = self.state.model.device
         pinned = device.type == "cuda"
         longest = 0.0
         begin = time.monotonic()
         for batch in batches(stream, self.config, self.state.step, self.workers, pinned):
             self.waited_s += time.monotonic() - begin
-            done = self._try_step(step_module, batch.to(device))
+            done = self._try_step(batch.to(device))
             self.state.step += 1
             if done is not None:
                 meter.note(*done, len(batch.images))
-                self._draw(step_module, batch)
             # the wait for clips counts too: the learning rate falls with the time that passes
             seconds, begin = time.monotonic() - begin, time.monotonic()
-            self.state.seconds = distributed.of_first(self.state.seconds + seconds, device)
+            self.state.seconds += seconds
             longest = max(longest, seconds) if self.state.step % 50 else seconds
-            if distributed.first() and self.state.step % self.config.save_every == 0:
+            if self.state.step % self.config.save_every == 0:
                 self.state.save(self.folder)
             if self.config.progress(self.state.step, self.state.seconds) >= 1:
                 break
-            stop = budget.should_stop() or (self.folder / STOP_FILE).exists()
-            if distributed.any_true(stop, device):
+            if budget.should_stop() or (self.folder / STOP_FILE).exists():
                 return "stopped"
-            if distributed.any_true(not budget.leaves_time_for(longest), device):
+            if not budget.leaves_time_for(longest):
                 return "out of time"
         return "finished"
 
-    def _try_step(self, step_module: nn.Module, batch: Batch) -> tuple[Losses, Tensor] | None:
+    def _try_step(self, batch: Batch) -> tuple[Losses, Tensor] | None:
         """Do a step; skip it if the device runs out of memory, a few times at most."""
         try:
-            done = self._step(step_module, batch)
+            done = self._step(batch)
         except torch.OutOfMemoryError:
             self._too_large += 1
-            if distributed.count() > 1 or self._too_large > MAX_TOO_LARGE:
+            if self._too_large > MAX_TOO_LARGE:
                 raise
             self.state.optimizer.zero_grad(set_to_none=True)
             torch.cuda.empty_cache()
@@ -231,10 +213,11 @@ class Run:
         self._too_large = 0
         return done
 
-    def _step(self, step_module: nn.Module, batch: Batch) -> tuple[Losses, Tensor]:
+    def _step(self, batch: Batch) -> tuple[Losses, Tensor]:
         state = self.state
         state.set_rate(self.config.rate(state.step, state.seconds))
-        losses: Losses = step_module(batch, state.step, distributed.number())
+        answers = answer_batch(state.model, self.config, batch, state.step)
+        losses = measure_answers(answers, batch, self.config.by_object_size)
         losses.total.backward()
         parameters = list(learning(state.model).values())
         norm = nn.utils.clip_grad_norm_(parameters, self.config.gradient_norm)
@@ -242,23 +225,22 @@ class Run:
             state.optimizer.step()
         state.optimizer.zero_grad(set_to_none=True)
         state.average.update(state.step + 1)
+        self._draw(answers, batch, state.step + 1)
         return losses, norm
 
-    def _draw(self, step_module: nn.Module, batch: Batch) -> None:
+    def _draw(self, answers: Sequence[Answer], batch: Batch, step: int) -> None:
         every = self.config.picture_every
-        if not distributed.first() or not every or self.state.step % every:
+        if not every or step % every:
             return
-        bare: Any = getattr(step_module, "module", step_module)
         folder = self.folder / "pictures"
         folder.mkdir(exist_ok=True)
-        picture = draw_answers(batch.to(self.state.model.device), bare.answers)
-        save_picture(folder / f"step_{self.state.step:06d}.png", picture)
+        save_picture(folder / f"step_{step:06d}.png", draw_answers(batch, answers))
 
 
 class _Meter:
     """Averages over the steps between two rows of the log."""
 
-    def __init__(self, run: Run, log: RunLog | None, report: Callable[[StepReport], None]) -> None:
+    def __init__(self, run: Run, log: RunLog, report: Callable[[StepReport], None]) -> None:
         self._run = run
         self._log = log
         self._report = report
@@ -269,8 +251,8 @@ class _Meter:
     def note(self, losses: Losses, norm: Tensor, clips: int) -> None:
         state, config = self._run.state, self._run.config
         self._rows.append(torch.stack([*losses, norm]).detach())
-        self._clips += clips * distributed.count()
-        if self._log is None or (state.step % config.log_every and state.step != config.steps):
+        self._clips += clips
+        if state.step % config.log_every and state.step != config.steps:
             return
         means = torch.stack(self._rows).float().mean(dim=0).tolist()
         now = time.monotonic()

@@ -8,10 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from torch import Tensor
 
-from sam2_torch.checkpoints.checkpoint_files import write_checkpoint
 from sam2_torch.sam2 import SAM2
 from sam2_torch.training.config import TrainingConfig
 from sam2_torch.training.optimizer import RunningAverage, choose_trained, learning, parameter_groups
@@ -108,48 +105,6 @@ class RunState:
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
 
 
-PACK_FILE = "pack.safetensors"
-
-
-def pack_state(state: RunState, folder: Path) -> Path:
-    """Write the weights and their average in half precision, to be sent to another computer.
-
-    The file has a quarter of the size of the whole state. The optimizer's moments are left out;
-    after `unpack_state` they start from zero.
-    """
-    tensors: dict[str, Tensor] = {}
-    for name, parameter in learning(state.model).items():
-        average = state.average.values[name]
-        tensors[f"average.{name}"] = average.half()
-        # the difference is small: half precision loses next to nothing of it
-        tensors[f"offset.{name}"] = (parameter.detach() - average.half().float()).half()
-    about = {"step": str(state.step), "seconds": str(state.seconds)}
-    write_checkpoint(folder / PACK_FILE, tensors, about)
-    return folder / PACK_FILE
-
-
-def unpack_state(state: RunState, path: Path) -> None:
-    """Load a file of `pack_state`.
-
-    Raises
-    ------
-    ValueError
-        If the file is of another network or other weights learn.
-    """
-    with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}
-        about = file.metadata() or {}
-    own = learning(state.model)
-    if {f"average.{name}" for name in own} != {n for n in tensors if n.startswith("average.")}:
-        raise ValueError(f"{path}: expected the packed state of this network, found another")
-    with torch.no_grad():
-        for name, parameter in own.items():
-            average = tensors[f"average.{name}"].float().to(parameter.device)
-            state.average.values[name] = average
-            parameter.copy_(average + tensors[f"offset.{name}"].float().to(parameter.device))
-    state.step, state.seconds = int(about["step"]), float(about["seconds"])
-
-
 class RunLog:
     """Append rows to `log.csv`; a run that resumes at a step drops later rows first.
 
@@ -159,38 +114,18 @@ class RunLog:
         Folder of the run.
     step
         Step at which the run starts or resumes.
-    tensorboard
-        Whether to write the same to TensorBoard's files in the same folder.
-
-    Raises
-    ------
-    ImportError
-        If TensorBoard is wanted and not installed.
     """
 
-    def __init__(self, folder: Path, step: int, tensorboard: bool = False) -> None:
+    def __init__(self, folder: Path, step: int) -> None:
         self._path = folder / LOG_FILE
         kept = [row for row in read_log(folder) if int(row[0]) <= step]
         with self._path.open("w", newline="") as file:
             csv.writer(file).writerows([COLUMNS, *kept])
-        self._board: Any = None
-        if tensorboard:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._board = SummaryWriter(str(folder))
 
     def write(self, row: Sequence[float]) -> None:
         """Append a row, in the order of `COLUMNS`."""
         with self._path.open("a", newline="") as file:
             csv.writer(file).writerow([_short(value) for value in row])
-        if self._board is not None:
-            for name, value in zip(COLUMNS[2:], row[2:], strict=True):
-                self._board.add_scalar(name, value, int(row[0]))
-
-    def close(self) -> None:
-        """Close TensorBoard's file."""
-        if self._board is not None:
-            self._board.close()
 
 
 def read_log(folder: Path) -> list[list[str]]:

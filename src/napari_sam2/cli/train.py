@@ -41,8 +41,7 @@ object keeps its number.
 
 A part is held out to measure on: whole movies or images, or the last frames of a single movie.
 Ctrl+C ends the training after the step that it is at and saves the model as it is then; the same
-command continues from there, unless --name differs. On several GPUs:
-torchrun --nproc-per-node=4 -m napari_sam2.cli train ...
+command continues from there, unless --name differs.
 """
 
 
@@ -84,9 +83,6 @@ def _add_length(parser: argparse.ArgumentParser) -> None:
 
 def _add_details(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rate", type=float, help="learning rate (default: by what learns)")
-    parser.add_argument(
-        "--synthetic", metavar="SHARE", type=float, default=0.0, help="of generated clips"
-    )
     parser.add_argument("--workers", type=int, help="processes that make clips (default: by CPU)")
     parser.add_argument("--seed", type=int, default=0, help="of all chance (default: 0)")
     parser.add_argument("--licence", default="", help="of the new weights, for their file")
@@ -94,7 +90,6 @@ def _add_details(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--run-folder", metavar="FOLDER", type=Path, help="for log, pictures and checkpoints"
     )
-    parser.add_argument("--tensorboard", action="store_true", help="write its files, too")
     parser.add_argument(
         "--nice", action="store_true", help="leave a core and the right of way to other programs"
     )
@@ -113,23 +108,19 @@ def run(arguments: argparse.Namespace) -> int:
     split = _split(movies, arguments.hold_out)
 
     from sam2_torch.runtime.devices import choose_device
-    from sam2_torch.training import distributed
     from sam2_torch.training.finetuning import NewModel, Workshop, tune
     from sam2_torch.training.loop import Budget
 
     device = choose_device(arguments.device)
     config = choose_config(arguments, device)
     workers = _workers(device.type) if arguments.workers is None else arguments.workers
-    workshop = Workshop(folder, str(device), workers, arguments.tensorboard)
+    workshop = Workshop(folder, str(device), workers)
     product = NewModel(product_path, arguments.name, arguments.licence, arguments.notes)
     if not arguments.json:
         print_status(_plan(split, config, workshop))
     with _stopping() as should_stop, _watcher(arguments.json) as watcher:
         budget = Budget(arguments.slice, started, should_stop)
-        try:
-            result = tune(split, config, workshop, product, budget, watcher)
-        finally:
-            distributed.leave()
+        result = tune(split, config, workshop, product, budget, watcher)
     if result.ending == "finished":
         from sam2_torch.training.run_state import STATE_FILE
 
@@ -158,7 +149,6 @@ def choose_config(arguments: argparse.Namespace, device: "torch.device") -> "Tra
         images=16 if quick else 2,
         objects=6 if quick else 3,
         max_clicks=3 if quick else 2,
-        synthetic=arguments.synthetic,
         learning_rate=arguments.rate or RATES[arguments.train],
         warmup=50 if quick else 10,
         average=0.998 if quick else 0.98,

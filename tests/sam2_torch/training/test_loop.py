@@ -1,11 +1,8 @@
-"""The loop: it learns, it can be cut anywhere, alone and in company."""
+"""The loop: it learns, it can be cut anywhere."""
 
 import csv
 import os
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,15 +12,7 @@ from tests.tiny_network import TINY
 from sam2_torch import SAM2
 from sam2_torch.training.config import TrainingConfig
 from sam2_torch.training.loop import STOP_FILE, Budget, Run
-from sam2_torch.training.optimizer import learning
-from sam2_torch.training.run_state import (
-    LOG_FILE,
-    STATE_FILE,
-    RunState,
-    pack_state,
-    read_log,
-    unpack_state,
-)
+from sam2_torch.training.run_state import LOG_FILE, STATE_FILE, RunState, read_log
 
 from .conftest import disc_movie
 
@@ -46,7 +35,11 @@ def begin(folder, config=SHORT, workers=0):
     folder.mkdir(exist_ok=True)
     torch.manual_seed(0)
     state = RunState.begin(SAM2(TINY), config)
-    return Run(folder, config, state, [disc_movie()], workers)
+    return Run(folder, config, state, [disc_movie()], workers, draw_movie)
+
+
+def draw_movie(rng, n_frames):
+    return disc_movie(n_frames=n_frames, seed=int(rng.integers(100)))
 
 
 def weights(run):
@@ -145,11 +138,11 @@ def test_steps_without_memory_are_left_out_unless_they_are_many(tmp_path, monkey
     run = begin(tmp_path / "run", replace(SHORT, steps=8))
     step, calls = run._step, []
 
-    def short_of_memory(module, batch):
+    def short_of_memory(batch):
         calls.append(run.state.step)
         if run.state.step in (1, 2):
             raise torch.OutOfMemoryError
-        return step(module, batch)
+        return step(batch)
 
     monkeypatch.setattr(run, "_step", short_of_memory)
     assert run.go(Budget()) == "finished"
@@ -157,7 +150,7 @@ def test_steps_without_memory_are_left_out_unless_they_are_many(tmp_path, monkey
     assert "Step 2 left out: no memory for it" in caplog.text
     worse = begin(tmp_path / "worse", replace(SHORT, steps=8))
 
-    def never(module, batch):
+    def never(batch):
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr(worse, "_step", never)
@@ -193,62 +186,3 @@ def test_another_network_cannot_go_on_with_a_run(tmp_path):
     other = begin(tmp_path / "run", replace(SHORT, trained="decoder"))
     with pytest.raises(ValueError, match="expected the state of a run that trains the same"):
         other.resume()
-
-
-def test_what_travels_is_nearly_the_whole_state(tmp_path):
-    run = begin(tmp_path / "run", replace(SHORT, steps=4))
-    run.go(Budget())
-    path = pack_state(run.state, tmp_path)
-    assert path.stat().st_size < 0.3 * (tmp_path / "run" / STATE_FILE).stat().st_size
-    fresh = begin(tmp_path / "fresh")
-    unpack_state(fresh.state, path)
-    assert fresh.state.step == 4
-    for name, parameter in learning(run.state.model).items():
-        torch.testing.assert_close(
-            learning(fresh.state.model)[name], parameter, atol=1e-5, rtol=1e-4
-        )
-    fresh.go(Budget())
-    assert fresh.state.step == 8
-
-
-TWO_PROCESSES = """
-import sys
-from pathlib import Path
-import torch
-from dataclasses import replace
-sys.path[:0] = {places!r}
-from conftest import disc_movie
-from tests.tiny_network import TINY
-from sam2_torch import SAM2
-from sam2_torch.training import distributed
-from sam2_torch.training.config import TrainingConfig
-from sam2_torch.training.loop import Budget, Run
-from sam2_torch.training.run_state import RunState
-distributed.join(torch.device("cpu"))
-torch.manual_seed(0)
-config = TrainingConfig(steps=3, frames=(1, 2), clips=1, images=1, objects=2, log_every=1,
-                        picture_every=0)
-folder = Path({folder!r})
-run = Run(folder, config, RunState.begin(SAM2(TINY), config), [disc_movie()])
-assert run.go(Budget()) == "finished"
-torch.save(run.state.model.state_dict(), folder / f"rank{{distributed.number()}}.pt")
-distributed.leave()
-"""
-
-
-def test_two_processes_train_one_network(tmp_path):
-    here = Path(__file__).parent
-    places = [str(here), str(here.parents[2])]
-    script = tmp_path / "train.py"
-    script.write_text(TWO_PROCESSES.format(places=places, folder=str(tmp_path)))
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, str(script)], env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    one, two = (torch.load(tmp_path / f"rank{i}.pt") for i in range(2))
-    assert_same(one, two)
-    assert [row[0] for row in read_log(tmp_path)] == ["1", "2", "3"]
-    state = torch.load(tmp_path / STATE_FILE, weights_only=True)
-    assert state["step"] == 3

@@ -1,7 +1,7 @@
 """Train a network for its embedding in the package, in slices of a machine's time.
 
-    python tools/train_in_slices train --data FOLDER --run RUN --minutes 28 --slice 9 [--pack OUT]
-    python tools/train_in_slices export OUT/pack.* -o cells_nano.safetensors --data FOLDER
+    python tools/train_in_slices.py train --data FOLDER --run RUN --minutes 28 [--pack OUT]
+    python tools/train_in_slices.py export OUT/pack.* -o cells_nano.safetensors --data FOLDER
 
 `train` goes on where the last slice of RUN paused; on a machine that has no RUN, from `--unpack`.
 `docs/training.md` tells it all. For tuning a model to one's own images there is
@@ -20,20 +20,21 @@ from pathlib import Path
 
 import torch
 from file_pieces import cut_file, join_file
+from packed_state import pack_state, unpack_state
+from synthetic import draw_movie
 
 import sam2_torch
 from sam2_torch.checkpoints.loading import load_sam2
 from sam2_torch.config import CELLS_NANO
 from sam2_torch.runtime.devices import choose_device, fast_dtype
 from sam2_torch.sam2 import SAM2
-from sam2_torch.training import distributed
 from sam2_torch.training.config import TrainingConfig
 from sam2_torch.training.data.labelled_movies import LabelledMovie, Split, hold_out, read_dataset
 from sam2_torch.training.evaluation import evaluate
 from sam2_torch.training.finetuning import NewModel, prepare_folder, save_model
 from sam2_torch.training.loop import Budget, Run, StepReport
 from sam2_torch.training.optimizer import merged_state
-from sam2_torch.training.run_state import LOG_FILE, STATE_FILE, RunState, pack_state, unpack_state
+from sam2_torch.training.run_state import LOG_FILE, STATE_FILE, RunState
 
 EMBEDDED = Path(sam2_torch.__file__).parent / "weights" / "cells_nano.safetensors"
 SCRATCH = "scratch"
@@ -69,15 +70,13 @@ RECIPE = TrainingConfig(
 def train(arguments: argparse.Namespace) -> None:
     """Run one slice."""
     started = time.monotonic() - arguments.elapsed
-    device = distributed.join(choose_device(arguments.device))
+    device = choose_device(arguments.device)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     config = choose_config(arguments, device)
     prepare_folder(arguments.run, config)
     split = _split(arguments)
     state = RunState.begin(_start(config.model, device), config)
-    run = Run(
-        arguments.run, config, state, split.training, arguments.workers, arguments.tensorboard
-    )
+    run = Run(arguments.run, config, state, split.training, arguments.workers, draw_movie)
     if not run.resume() and arguments.unpack:
         _unpack(state, arguments.unpack)
     print(f"step {state.step} on {device}, {len(split.training)} items", flush=True)
@@ -89,12 +88,11 @@ def train(arguments: argparse.Namespace) -> None:
         f"{run.waited_s:.0f} s of it without clips",
         flush=True,
     )
-    if distributed.first() and arguments.pack:
+    if arguments.pack:
         _pack(run, arguments.pack)
-    if distributed.first() and arguments.measure:
+    if arguments.measure:
         with state.average.in_place():
             print(json.dumps(evaluate(state.model.eval(), split.held_out), indent=1))
-    distributed.leave()
 
 
 def export(arguments: argparse.Namespace) -> None:
@@ -178,7 +176,7 @@ def _unpack(state: RunState, pieces: Sequence[Path]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python tools/train_in_slices", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python tools/train_in_slices.py", description=__doc__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     slices = commands.add_parser("train", help="run one slice")
     _add_slice(slices)
@@ -214,7 +212,6 @@ def _add_slice(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pack", type=Path, help=f"folder for what travels, beside {STATE_FILE}")
     parser.add_argument("--unpack", type=Path, nargs="+", help="pieces to go on from")
     parser.add_argument("--measure", action="store_true", help="on the held-out part, at the end")
-    parser.add_argument("--tensorboard", action="store_true")
     parser.add_argument("--workers", type=int, default=max(0, (os.cpu_count() or 1) - 1))
     parser.set_defaults(call=train)
 
@@ -242,3 +239,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"train_in_slices: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -4,8 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-
-from sam2_torch.training.synthetic import KINDS, draw_movie
+from synthetic import KINDS, draw_movie
 
 
 @pytest.mark.parametrize("kind", KINDS)

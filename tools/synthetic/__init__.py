@@ -1,5 +1,5 @@
 """Synthetic microscopy: movies and stacks with known objects, in any number."""
 
-from sam2_torch.training.synthetic.movie import KINDS, draw_movie
+from synthetic.movie import KINDS, draw_movie
 
 __all__ = ["KINDS", "draw_movie"]

@@ -9,11 +9,11 @@ from numpy.random import Generator
 from scipy.spatial import cKDTree
 
 from sam2_torch.training.data.labelled_movies import Kind, LabelledMovie
-from sam2_torch.training.synthetic import modalities
-from sam2_torch.training.synthetic.bodies import Form
-from sam2_torch.training.synthetic.modalities import Microscope, Shape
-from sam2_torch.training.synthetic.noise import Texture, smooth_noise
-from sam2_torch.training.synthetic.population import Crowd, Drawing
+from synthetic import modalities
+from synthetic.bodies import Form
+from synthetic.modalities import Microscope, Shape
+from synthetic.noise import Texture, smooth_noise
+from synthetic.population import Crowd, Drawing
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`python tools/train_in_slices`: slices, what travels between them, and the checkpoint."""
+"""`python tools/train_in_slices.py`: slices, what travels between them, and the checkpoint."""
 
 import json
 
@@ -8,10 +8,10 @@ import torch
 from file_pieces import cut_file, join_file
 from packed_data import pack, unpack
 from safetensors import safe_open
-from slices import HELD_OUT, main
 from tests.sam2_torch.training.conftest import disc_movie
 from tests.sam2_torch.training.data.test_labelled_movies import write_dataset
 from tests.tiny_network import TINY
+from train_in_slices import HELD_OUT, main
 
 from sam2_torch import load_sam2
 from sam2_torch.training.data.labelled_movies import hold_out, read_dataset

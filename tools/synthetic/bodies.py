@@ -7,7 +7,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from sam2_torch.training.synthetic.noise import Image
+from synthetic.noise import Image
 
 Form: TypeAlias = Literal["star", "amoeba", "rod"]
 Vector = NDArray[np.float64]

@@ -1,7 +1,7 @@
 """Pack labelled data tightly for a machine that takes only small uploads, and unpack them there.
 
-    python tools/train_in_slices/packed_data.py pack FOLDER DATA.tar
-    python tools/train_in_slices/packed_data.py unpack DATA.tar FOLDER
+    python tools/packed_data.py pack FOLDER DATA.tar
+    python tools/packed_data.py unpack DATA.tar FOLDER
 
 The archive holds one `.npy.xz` for each array, with a byte-wise difference along the rows where
 that is smaller. `unpack` writes the `.npz` files and the manifest that training reads.

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.random import Generator
 from scipy.ndimage import gaussian_filter, sobel
 
-from sam2_torch.training.synthetic.noise import Image, smooth_noise
-from sam2_torch.training.synthetic.population import Drawing
+from synthetic.noise import Image, smooth_noise
+from synthetic.population import Drawing
 
 Microscope: TypeAlias = Callable[[Drawing], Image]
 Shape: TypeAlias = tuple[int, int]

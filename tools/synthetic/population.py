@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.random import Generator
 
-from sam2_torch.training.synthetic.bodies import RIM_PX, Body, Form, Vector
-from sam2_torch.training.synthetic.noise import Image, Texture
+from synthetic.bodies import RIM_PX, Body, Form, Vector
+from synthetic.noise import Image, Texture
 
 MAX_BODIES = 70
 
