@@ -190,6 +190,9 @@ class SAM1Config(_InputSize):
     window_size: int = 14
     d_model: int = 256
 
+    memory_dim: ClassVar[int] = 16
+    """What is remembered of a frame are its logits: 4 x 4 of them to a place of the features."""
+
     keep_aspect: ClassVar[bool] = True
     """Images are fitted into the input, and padded below and to the right."""
 

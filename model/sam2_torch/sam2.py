@@ -327,6 +327,15 @@ class SAM2(nn.Module):
         pointers = self._gate_pointers(seen.pointers, visible)
         return Segmentation(logits[:, 0], torch.ones_like(scores), scores, pointers)
 
+    def track(self, embedding: ImageEmbedding, memories: Memories) -> tuple[Segmentation, Tensor]:
+        """Segment N objects by their memories in a frame, and encode their memories of it."""
+        features = self.attend_to_memory(embedding.features, memories)
+        found = self.segment(features, embedding.skips)
+        spatial = self.encode_memory(
+            embedding.features, found.logits, found.object_scores, binarize=False
+        )
+        return found, spatial
+
     def encode_memory(
         self, features: Tensor, logits: Tensor, object_scores: Tensor, binarize: bool
     ) -> Tensor:

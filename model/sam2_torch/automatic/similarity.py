@@ -99,9 +99,9 @@ class Likeness:
         content[..., : geometry.content[0], : geometry.content[1]] = 1
         parts = [
             _pooled(maps.float(), pixels) - _pooled(maps.float(), content)
-            for maps in (embedding.features, embedding.skips[0])
+            for maps in (embedding.features, *embedding.skips[:1])  # SAM 1 has no skips
         ]
-        parts = [F.normalize(part, dim=0) for part in (*parts, pointer)]
+        parts = [F.normalize(part, dim=0) for part in (*parts, pointer) if len(part)]
         return torch.cat(parts) / len(parts) ** 0.5
 
 

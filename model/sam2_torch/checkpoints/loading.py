@@ -85,8 +85,8 @@ def load_sam2(
     model = load_model(name_or_path, device, dtype, local_only=local_only, progress=progress)
     if isinstance(model, SAM1):
         raise CheckpointError(
-            f"{name_or_path}: expected a SAM 2 network, with a memory for movies and stacks, found "
-            "SAM 1, which has none; use it for single images (`napari-sam2 segment`, ImageSession)"
+            f"{name_or_path}: expected a SAM 2 network, found SAM 1; choose a SAM 2 model, "
+            "or in Python `load_model`"
         )
     return model
 

@@ -44,7 +44,7 @@ class EmbeddingStore:
 
     Notes
     -----
-    A file holds the three tensors of an `ImageEmbedding` in safetensors' format, and the order
+    A file holds the tensors of an `ImageEmbedding` in safetensors' format, and the order
     of their axes in memory, under a name made of the fingerprint: what is found is what was
     looked for.
     """
@@ -71,8 +71,8 @@ class EmbeddingStore:
         path = self._path(fingerprint)
         try:
             tensors = load(path.read_bytes())  # not mapped: the file can be deleted meanwhile
-            features, *skips = (_laid_out(tensors, name) for name in _NAMES)
-            found = ImageEmbedding(features, (skips[0], skips[1]))
+            features, *skips = (_laid_out(tensors, name) for name in _NAMES if name in tensors)
+            found = ImageEmbedding(features, tuple(skips))
         except OSError:
             return None
         except (SafetensorError, KeyError, RuntimeError):
@@ -93,7 +93,7 @@ class EmbeddingStore:
             return
         path = self._path(fingerprint)
         tensors: dict[str, Tensor] = {}
-        for name, tensor in zip(_NAMES, (embedding.features, *embedding.skips), strict=True):
+        for name, tensor in zip(_NAMES, (embedding.features, *embedding.skips), strict=False):
             tensors |= _as_laid_out(name, tensor)
         try:
             with replacing(path) as part:

@@ -26,11 +26,14 @@ class RecentFrames:
     correctable
         Whether all frames are kept for corrections; else only those that a propagation from the
         prompted frames attends to. Of stacks all are kept.
+    last_only
+        Whether an object attends to nothing but the frame that it came from, as with SAM 1.
     """
 
     n_frames: int
     max_prompted: int | None
     correctable: bool = field(default=True, kw_only=True)
+    last_only: bool = field(default=False, kw_only=True)
 
     @property
     def reach(self) -> int:
@@ -42,7 +45,15 @@ class RecentFrames:
     ) -> Selection:
         """Select what an object attends to on a frame; `excluded` does not count."""
         prompted, known = _without(bank, excluded)
-        return select_memories(frame, direction, self.n_frames, prompted, known, self.max_prompted)
+        return self._limited(
+            frame,
+            select_memories(frame, direction, self.n_frames, prompted, known, self.max_prompted),
+        )
+
+    def _limited(self, frame: int, selection: Selection) -> Selection:
+        if not self.last_only:
+            return selection
+        return Selection(((selection.last(frame), 0),), ())
 
     def release(self, bank: MemoryBank, frame: int) -> None:
         """Drop from the device what is no longer recent at a frame, and pack what is older."""
@@ -79,7 +90,7 @@ class RecentPlanes(RecentFrames):
         """Select what an object attends to on a plane; the direction is that in depth."""
         prompted, known = _without(bank, excluded)
         entry = bank.entries.get(frame // self.n_planes)
-        return select_plane_memories(
+        selection = select_plane_memories(
             frame,
             direction,
             self.n_frames,
@@ -89,6 +100,7 @@ class RecentPlanes(RecentFrames):
             entry,
             self.max_prompted,
         )
+        return self._limited(frame, selection)
 
     def release(self, bank: MemoryBank, frame: int) -> None:
         """Pack all but this time point and the one that the object came from."""

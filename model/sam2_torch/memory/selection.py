@@ -32,6 +32,13 @@ class Selection:
     spatial: tuple[tuple[int, int], ...]
     pointers: tuple[tuple[int, int], ...]
 
+    def last(self, frame: int) -> int:
+        """Return the frame that an object came from: the last one passed, or the nearest."""
+        passed = [(age, seen) for seen, age in self.spatial if age > 0]
+        if passed:
+            return min(passed)[1]
+        return min((seen for seen, _ in self.spatial), key=lambda seen: abs(seen - frame))
+
 
 def select_memories(
     frame: int,

@@ -88,9 +88,9 @@ class ModelEntry:
     calibration: tuple[float, float] | None = None
 
     @property
-    def images_only(self) -> bool:
-        """Return whether the network has no memory and takes single images only."""
-        return isinstance(self.config, SAM1Config)
+    def has_memory(self) -> bool:
+        """Return whether the network has a memory of movies and stacks; SAM 1 has none."""
+        return not isinstance(self.config, SAM1Config)
 
     @property
     def parameters(self) -> int | None:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sam2_torch.config import SAM2Config
+from sam2_torch.config import NetworkConfig
 from sam2_torch.models.local_files import cache_folder, replacing
 
 
@@ -50,7 +50,7 @@ class Speed:
         )
 
 
-def read_speeds(config: SAM2Config) -> tuple[Speed, ...]:
+def read_speeds(config: NetworkConfig) -> tuple[Speed, ...]:
     """Return the speeds of a network on this computer, one for each device and precision."""
     wanted = (platform.node(), _digest(config))
     return tuple(
@@ -60,7 +60,7 @@ def read_speeds(config: SAM2Config) -> tuple[Speed, ...]:
     )
 
 
-def write_speed(config: SAM2Config, speed: Speed) -> None:
+def write_speed(config: NetworkConfig, speed: Speed) -> None:
     """Store a speed, replacing the one of this device and precision.
 
     Raises
@@ -99,7 +99,7 @@ def _place(record: dict[str, Any]) -> tuple[str, ...]:
     return record["machine"], record["network"], speed["device"], speed["dtype"]
 
 
-def _digest(config: SAM2Config) -> str:
+def _digest(config: NetworkConfig) -> str:
     text = json.dumps(config.to_dict(), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

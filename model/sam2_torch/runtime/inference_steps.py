@@ -53,6 +53,7 @@ class InferenceSteps:
         self.model = model
         self.copies = copies_for(model.device)
         self.upload = self.copies.upload
+        graphs = graphs and isinstance(model, SAM2)  # SAM 1 looks at the labels of points
         recorder = recorder_for(model.device) if graphs else None
         self._graphs = Graphs(recorder, list(model.parameters()))
 
@@ -138,11 +139,7 @@ class InferenceSteps:
         )
 
     def _track(self, embedding: ImageEmbedding, memories: Memories) -> tuple[Segmentation, Tensor]:
-        features = self.model.attend_to_memory(embedding.features, memories)
-        found = self.model.segment(features, embedding.skips)
-        spatial = self.model.encode_memory(
-            embedding.features, found.logits, found.object_scores, binarize=False
-        )
+        found, spatial = self.model.track(embedding, memories)
         return found, spatial.to(MEMORY_DTYPE)
 
     def _encode_memory(

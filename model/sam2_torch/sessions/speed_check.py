@@ -11,6 +11,7 @@ from sam2_torch.memory.selection import FULL_MEMORY
 from sam2_torch.models.speed_records import Speed
 from sam2_torch.prompts import PointPrompt
 from sam2_torch.runtime.devices import describe_device
+from sam2_torch.sam1.sam1 import SAM1
 from sam2_torch.sam2 import MAX_POINTERS, SAM2, ImageEmbedding, Memories
 from sam2_torch.sessions.image_session import ImageSession
 
@@ -21,14 +22,14 @@ _TOGETHER = {
 }  # objects; elsewhere one object keeps the device busy, and more cost as much each
 
 
-def measure_speed(model: SAM2) -> Speed:
+def measure_speed(model: SAM2 | SAM1) -> Speed:
     """Measure a network for a second, or for two rounds if these take longer."""
     *_, speed = speed_rounds(model)
     assert speed is not None, "only the first round has no result"
     return speed
 
 
-def speed_rounds(model: SAM2) -> Iterator[Speed | None]:
+def speed_rounds(model: SAM2 | SAM1) -> Iterator[Speed | None]:
     """Measure a network round by round; between two rounds it is free for other work.
 
     Yields
@@ -47,7 +48,7 @@ def speed_rounds(model: SAM2) -> Iterator[Speed | None]:
         yield Speed(str(model.device), device.product, dtype, *best)
 
 
-def _time_round(model: SAM2) -> tuple[float, ...]:
+def _time_round(model: SAM2 | SAM1) -> tuple[float, ...]:
     """Measure seconds in the order of the fields of `Speed`."""
     first, alone = _time_following(model, 1, 1), _time_following(model, 1, FULL_MEMORY)
     more, together = alone, _TOGETHER.get(model.device.type, 1)
@@ -57,7 +58,7 @@ def _time_round(model: SAM2) -> tuple[float, ...]:
     return *_time_image(model), first, alone, more
 
 
-def _time_image(model: SAM2) -> tuple[float, float]:
+def _time_image(model: SAM2 | SAM1) -> tuple[float, float]:
     """Measure the embedding of an image and a click on it, in seconds."""
     y, x = np.mgrid[:_SIDE, :_SIDE]
     image = 200.0 * ((y - 200) ** 2 + (x - 300) ** 2 < 40**2) + 20 * np.sin(y / 9) * np.cos(x / 7)
@@ -73,7 +74,7 @@ def _time_image(model: SAM2) -> tuple[float, float]:
 
 
 @torch.inference_mode()
-def _time_following(model: SAM2, n_objects: int, n_memories: int) -> float:
+def _time_following(model: SAM2 | SAM1, n_objects: int, n_memories: int) -> float:
     """Measure one frame of N objects with M memories, without its embedding, in seconds."""
     size, config = model.config.embedding_size, model.config
     zeros = partial(torch.zeros, device=model.device, dtype=model.dtype)
@@ -85,15 +86,15 @@ def _time_following(model: SAM2, n_objects: int, n_memories: int) -> float:
         ),
     )
     n_pointers = MAX_POINTERS if n_memories == FULL_MEMORY else n_memories
+    masks = zeros(n_objects, config.logits_size, config.logits_size)
+    spatial = model.encode_memory(embedding.features, masks, zeros(n_objects), binarize=False)
     memories = Memories(
-        [zeros(n_objects, config.memory_dim, size, size)] * n_memories,
+        [spatial] * n_memories,
         range(n_memories),
         zeros(n_objects, n_pointers, config.d_model),
         range(n_pointers),
         MAX_POINTERS - 1,
     )
     start = time.perf_counter()
-    features = model.attend_to_memory(embedding.features, memories)
-    found = model.segment(features, embedding.skips)
-    model.encode_memory(embedding.features, found.logits, found.object_scores, binarize=False).cpu()
+    model.track(embedding, memories)[1].cpu()
     return time.perf_counter() - start

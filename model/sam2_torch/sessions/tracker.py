@@ -299,14 +299,6 @@ class Tracker:
             return [None] * len(banks)
         crops: list[Crop | None] = []
         for bank in banks:
-            last = bank[_last_passed(selection, frame)]
+            last = bank[selection.last(frame)]
             crops.append(self._crops.next(last.crop, self.box_in_image(last), list(crops)))
         return crops
-
-
-def _last_passed(selection: Selection, frame: int) -> int:
-    """Find the frame that an object came from: the last one passed, or the nearest prompted."""
-    passed = [(age, seen) for seen, age in selection.spatial if age > 0]
-    if passed:
-        return min(passed)[1]
-    return min((seen for seen, _ in selection.spatial), key=lambda seen: abs(seen - frame))

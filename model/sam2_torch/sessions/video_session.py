@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 
@@ -16,6 +17,7 @@ from sam2_torch.memory.memory_choice import RecentFrames, RecentPlanes
 from sam2_torch.predictions import FrameResult, MaskPrediction
 from sam2_torch.prompts import Prompt
 from sam2_torch.runtime.interruption import Interrupted, interruptible
+from sam2_torch.sam1.sam1 import SAM1
 from sam2_torch.sam2 import SAM2
 from sam2_torch.sessions.prompt_answers import PromptAnswers, PromptedFrame
 from sam2_torch.sessions.prompted_objects import PromptedObjects
@@ -63,7 +65,8 @@ class VideoSession:
     Parameters
     ----------
     model
-        From `load_sam2`.
+        From `load_model`. SAM 1 has no memory: each mask and its box are the prompts of the next
+        frame.
     frames
         Anything with a length whose items are (H, W) or (H, W, 3) arrays of one shape and
         any real dtype (numpy, dask, zarr, a list); read one at a time, when needed.
@@ -113,7 +116,7 @@ class VideoSession:
 
     def __init__(  # noqa: PLR0913  # what a user may choose, by name
         self,
-        model: SAM2,
+        model: SAM2 | SAM1,
         frames: Frames,
         *,
         depth: Depth | None = None,
@@ -127,14 +130,10 @@ class VideoSession:
         flips: bool | None = None,
         correctable: bool = True,
     ) -> None:
-        if not isinstance(model, SAM2):
-            raise ValueError(
-                "video: expected a SAM 2 network, whose memory carries objects through frames and "
-                "crop windows, found SAM 1; use ImageSession, or another model"
-            )
-        self.model = model
+        # of the network, only what both families have is called in sessions
+        self.model = cast("SAM2", model)
         self.embeddings = FrameEncoder(
-            model, frames, contrast, cache_bytes, store=embeddings, graphs=graphs
+            self.model, frames, contrast, cache_bytes, store=embeddings, graphs=graphs
         )
         self.crops: CropWindows | None = None
         if resolution is not None:
@@ -147,9 +146,10 @@ class VideoSession:
                 f"found {n_planes}"
             )
         steps, objects = self.embeddings.steps, PromptedObjects()
-        choice = RecentFrames(n, max_prompted, correctable=correctable)
+        kept = {"correctable": correctable, "last_only": isinstance(model, SAM1)}
+        choice = RecentFrames(n, max_prompted, **kept)
         if n_planes is not None:
-            choice = RecentPlanes(n, max_prompted, n_planes)
+            choice = RecentPlanes(n, max_prompted, n_planes, **kept)
         flips = averages_flips(model.device, plain, flips)
         tracker = Tracker(steps, self.embeddings, choice, self.crops, flips)
         self._plan: FrameByFrame | StackByStack = FrameByFrame(objects, n)

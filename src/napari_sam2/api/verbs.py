@@ -114,7 +114,7 @@ def segment(
         If prompts or frames do not fit the movie.
     """
     movie = _movie(movie)
-    network = _load(model, single_images=prompts is not None)
+    network = _load(model)
     with progress_bar("frame" if prompts is not None else "seed") as progress:
         if prompts is None:
             found = automatic.segment_all(
@@ -338,15 +338,15 @@ def export(tracks: File | Tracked, path: File, *, overwrite: bool = False) -> No
 
 
 @lru_cache(maxsize=1)
-def _loaded(name: str, single_images: bool) -> "SAM2":
-    from sam2_torch import load_model, load_sam2
+def _loaded(name: str) -> "SAM2":
+    from sam2_torch import load_model
 
-    return cast("SAM2", (load_model if single_images else load_sam2)(name, dtype="fast"))
+    return cast("SAM2", load_model(name, dtype="fast"))  # all that is called here, SAM 1 has, too
 
 
-def _load(model: Model, single_images: bool = False) -> "SAM2":
+def _load(model: Model) -> "SAM2":
     """Return a model; the last one that was named stays loaded."""
-    return _loaded(str(model), single_images) if isinstance(model, (str, Path)) else model
+    return _loaded(str(model)) if isinstance(model, (str, Path)) else model
 
 
 def _movie(source: File | ArraySource | Movie) -> Movie:

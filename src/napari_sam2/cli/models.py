@@ -135,17 +135,15 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _speed(arguments: argparse.Namespace) -> int:
-    from sam2_torch.checkpoints.loading import load_sam2
+    from sam2_torch.checkpoints.loading import load_model
     from sam2_torch.models.model_cache import find_file
     from sam2_torch.models.speed_records import write_speed
     from sam2_torch.sessions.speed_check import measure_speed
 
     for entry in _chosen(arguments, default=True):
-        if entry.images_only:
-            print(f"{entry.name}: for single images; speeds are measured in movies", flush=True)
-        elif arguments.names or find_file(entry):
+        if arguments.names or find_file(entry):
             with download_bar(entry.name) as progress:
-                model = load_sam2(
+                model = load_model(
                     entry.name,
                     arguments.device,
                     "fast",

@@ -169,7 +169,6 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--local-only", action="store_true", help="fail rather than download the model"
     )
-    parser.set_defaults(single_images=False)
 
 
 def frame_range(text: str) -> tuple[int, int | None]:
@@ -253,29 +252,28 @@ def resolved_frames(frames: tuple[int, int | None] | None, movie: Movie) -> tupl
 
 
 def load_model(arguments: argparse.Namespace) -> "SAM2":
-    """Load the network that the options name; `segment` takes those for single images, too.
+    """Load the network that the options name.
 
     Parameters
     ----------
     arguments
         Of the command line.
     """
-    names = ("model", "device", "precision", "local_only", "single_images")
+    names = ("model", "device", "precision", "local_only")
     return _load(*(getattr(arguments, name) for name in names))
 
 
 @lru_cache(maxsize=1)  # for all jobs of a process
-def _load(model: str, device: str, precision: str, local_only: bool, single: bool) -> "SAM2":
+def _load(model: str, device: str, precision: str, local_only: bool) -> "SAM2":
     from sam2_torch.checkpoints import loading
 
-    load = cast("Callable[..., SAM2]", loading.load_model if single else loading.load_sam2)
     with download_bar(model) as progress:
-        loaded = load(
+        loaded = loading.load_model(
             model, device, chosen_dtype(precision), local_only=local_only, progress=progress
         )
     precision = str(loaded.dtype).removeprefix("torch.")
     print_status(f"model {model} on {loaded.device} in {precision}")
-    return loaded
+    return cast("SAM2", loaded)  # all that is called here, SAM 1 has, too
 
 
 def chosen_dtype(precision: str) -> "torch.dtype | Literal['fast']":

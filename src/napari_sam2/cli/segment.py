@@ -17,7 +17,6 @@ DESCRIPTION = "Segment objects of an image, or of a movie's prompted frames, eac
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_files(parser)
-    parser.set_defaults(single_images=True)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""SAM 1 behind `ImageSession` and in the registry."""
+"""SAM 1 in sessions, in automatic masks and in the registry."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,7 @@ import torch
 
 from sam2_torch import (
     BoxPrompt,
+    Depth,
     ImageSession,
     MaskPrompt,
     PointPrompt,
@@ -13,13 +14,20 @@ from sam2_torch import (
     load_model,
     load_sam2,
 )
+from sam2_torch.automatic.mask_generator import Everything, segment_everything
+from sam2_torch.automatic.options import EverythingOptions, SeedGrid, Thresholds
+from sam2_torch.automatic.similarity import Likeness, find_alike
 from sam2_torch.checkpoints.checkpoint_files import CheckpointError
 from sam2_torch.config import SAM1_NETWORKS, SAM1Config
+from sam2_torch.embeddings.disk_store import EmbeddingStore
+from sam2_torch.masks import SparseMask
 from sam2_torch.models.downloads import DownloadError, fetch
 from sam2_torch.models.http_transfer import fast_checksum
 from sam2_torch.models.model_list import list_models
 from sam2_torch.models.registry import read_registry
+from sam2_torch.nn.mask_decoder import DecodedMasks
 from sam2_torch.sam1.sam1 import SAM1
+from sam2_torch.sessions.speed_check import measure_speed
 
 PARAMETERS = {  # as published: 10.13, 93.7, 312.3 and 641.1 million
     "vit_t": 10_130_092,
@@ -64,9 +72,96 @@ def test_a_session_takes_all_prompts_on_an_image_that_is_not_square(config, imag
     assert len(session.predict(PointPrompt([[40, 70]], [1]))) == 3
 
 
-def test_a_movie_is_refused_in_a_sentence(image):
-    with pytest.raises(ValueError, match="expected a SAM 2 network, whose memory"):
-        VideoSession(SAM1(SMALL).eval(), [image, image])
+class Echo(SAM1):
+    """Answers clicks with the disc, and masks with themselves, shifted by so many logits."""
+
+    def __init__(self, shift=0):
+        torch.manual_seed(0)
+        super().__init__(SMALL)
+        self.eval().requires_grad_(False)
+        self.shift, self.asked = shift, []
+
+    def decode_masks(self, features, skips, points, mask_logits, multimask):
+        self.asked.append((points, mask_logits))
+        if mask_logits is None:
+            y, x = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
+            mask_logits = 25 - (y - 11) ** 2 - (x - 19) ** 2
+            mask_logits = mask_logits[None, None]
+        logits = mask_logits.roll(self.shift, dims=3).expand(-1, 3 if multimask else 1, -1, -1)
+        n, m = logits.shape[:2]
+        return DecodedMasks(
+            logits, torch.full((n, m), 0.8), torch.zeros(n, m, 256), torch.full((n, 1), 10.0)
+        )
+
+
+@pytest.mark.parametrize("depth", [None, Depth(), Depth(3)])
+@pytest.mark.parametrize("resolution", [None, 1.0])
+def test_in_movies_and_stacks_mask_and_box_prompt_the_next_frame(image, depth, resolution):
+    network = Echo()
+    session = VideoSession(network, [image] * 6, depth=depth, resolution=resolution)
+    clicked = session.add_prompt(2, 1, PointPrompt([[40, 70]], [1]))
+    network.asked.clear()
+    found = {result.frame: result for result in session.propagate()}
+    assert sorted(found) == list(range(6))
+    for result in found.values():
+        (mask,) = result.predictions
+        assert mask.sparse.iou(clicked.sparse) > 0.9 and mask.iou == pytest.approx(0.8)
+    assert all(logits is not None for _, logits in network.asked)
+    (corners, labels), logits = network.asked[0]
+    assert labels.tolist() == [[2, 3]]
+    y, x = (np.nonzero((logits[0, 0] > 0).numpy().any(axis)) for axis in (1, 0))
+    margin = 0.1 * (x[0][-1] + 1 - x[0][0])
+    assert corners[0, 0, 0] == pytest.approx(4 * (x[0][0] - margin))
+    assert corners[0, 1, 1] == pytest.approx(4 * (y[0][-1] + 1 + 0.1 * (y[0][-1] + 1 - y[0][0])))
+
+
+def test_an_object_that_hardly_overlaps_is_lost_and_stays_lost(image):
+    session = VideoSession(Echo(shift=11), [image] * 4)
+    session.add_prompt(1, 0, MaskPrompt(image > 100))
+    found = [result.predictions[0] for result in session.propagate()]
+    assert [bool(each.sparse) for each in found] == [True, False, False, False]
+    assert [each.object_score > 0 for each in found] == [True, False, False, False]
+
+
+def test_corrections_and_a_second_session_with_its_embeddings(image, tmp_path):
+    torch.manual_seed(0)
+    network = SAM1(SMALL).eval().requires_grad_(False)
+    masks = []
+    for _ in range(2):
+        store = EmbeddingStore(tmp_path)
+        session = VideoSession(network, [image] * 40, embeddings=store, cache_bytes=0)
+        session.add_prompt(1, 0, MaskPrompt(image > 100))
+        list(session.propagate())
+        session.add_prompt(1, 30, PointPrompt([[40, 70]], [1]))
+        results = list(session.propagate_changes())
+        assert any(30 == result.frame for result in results)
+        masks.append([result.predictions[0].sparse for result in results])
+        assert len(store) == 1
+    assert all(a.equals(b) for a, b in zip(*masks, strict=True))
+
+
+def test_everything_and_what_is_similar(image):
+    torch.manual_seed(0)
+    network = SAM1(SMALL).eval().requires_grad_(False)
+    loose = EverythingOptions(
+        by="decoder",
+        grid=SeedGrid(3),
+        thresholds=Thresholds(min_iou=0, min_stability=0),
+        min_score=0,
+    )
+    everything = Everything(network, image, loose)
+    assert everything.by == "grid"  # there is no instance decoder for it
+    steps = list(everything.run())
+    assert steps[-1].done == steps[-1].total > 0
+    likeness = Likeness(network, [image])
+    likeness.add_examples(0, [SparseMask.from_dense(image > 100)])
+    found = segment_everything(network, image, loose, seeds_yx=[[40, 70]])
+    assert [len(find_alike(likeness, 0, found))] == [len(found)]
+
+
+def test_its_speed_is_measured():
+    speed = measure_speed(SAM1(SMALL).eval().requires_grad_(False))
+    assert min(speed.encode_s, speed.click_s, speed.propagate_s) >= 0
 
 
 def test_files_in_their_original_layouts_load_by_shape(tmp_path):
@@ -81,7 +176,7 @@ def test_files_in_their_original_layouts_load_by_shape(tmp_path):
         assert isinstance(loaded, SAM1) and loaded.config == SAM1_NETWORKS["vit_t"]
         for key, tensor in loaded.state_dict().items():
             torch.testing.assert_close(tensor, state[key])
-    with pytest.raises(CheckpointError, match="found SAM 1, which has none; use it for single"):
+    with pytest.raises(CheckpointError, match="found SAM 1; choose a SAM 2 model"):
         load_sam2(tmp_path / "trainer.pt", "cpu")
     state["prompt_encoder.no_mask_embed.weight"] = torch.zeros(1, 8)
     torch.save(state, tmp_path / "other.pt")
@@ -95,8 +190,7 @@ def test_every_model_of_others_is_listed_for_what_it_is():
     assert len(others) == 14
     for entry in others:
         assert entry.url.startswith("https://") and len(entry.xxh128) == 32 and entry.config
-        assert entry.images_only == ("single images only" in entry.description)
-    assert not listed["hvit_t_cells"].images_only
+        assert entry.has_memory == (entry.name == "hvit_t_cells")
 
 
 def test_a_download_is_checked_by_the_fast_checksum(hub, tmp_path):

@@ -74,9 +74,9 @@ def load_model(name: str, device: str) -> Any:
     """Load a network; torch is imported here, on the worker's thread."""
     load_torch_libraries()
     with frozen_afterwards():
-        from sam2_torch.checkpoints.loading import load_sam2
+        from sam2_torch.checkpoints import loading
 
-        return load_sam2(name, device, "fast")
+        return loading.load_model(name, device, "fast")
 
 
 def open_session(model: Any, frames: LayerFrames) -> "VideoSession":

@@ -105,9 +105,7 @@ class ModelJobs(QObject):
 def _list_models() -> Any:
     from sam2_torch.models.model_list import list_models
 
-    found = list_models()
-    # the docks propagate objects: networks without a memory are for the command line and scripts
-    return found._replace(models=tuple(m for m in found.models if not m.entry.images_only))
+    return list_models()
 
 
 def _list_devices() -> Any:

@@ -46,6 +46,8 @@ def details(model: "ModelStatus", device: str, in_use: str, instead: str) -> str
     entry = model.entry
     description = entry.description[:1].upper() + entry.description[1:]
     lines = [_place(model, in_use, instead), _facts(model), escape(description)]
+    if not entry.has_memory:
+        lines.append("No memory: in movies and stacks each mask is the prompt of the next frame")
     return "<br>".join(line for line in [*lines, _speed(model.speeds, device)] if line)
 
 

@@ -398,9 +398,7 @@ def test_napari_finds_pixels_of_a_removed_image_and_skips_all_else(
     n_before = skipped()
     for layer in (viewer.layers["Object 1"], points, image):
         viewer.layers.remove(layer)
-    assert (
-        min(counts[:2]) >= n_before
-    )  # napari collects garbage now
+    assert min(counts[:2]) >= n_before  # napari collects garbage now
     assert counts[2] == 0
     QCoreApplication.processEvents()
     assert skipped() > 0  # again
