@@ -55,6 +55,8 @@ class ModelEntry:
         Name for `load_sam2`.
     description, licence
         Texts for people; the licence is that of the weights.
+    images
+        Kind of images that it was trained on, a heading in menus; empty if not stated.
     config
         The architecture; None where the file itself determines it.
     path
@@ -77,6 +79,7 @@ class ModelEntry:
     name: str
     description: str = ""
     licence: str = "not stated"
+    images: str = ""
     config: NetworkConfig | None = None
     path: Path | None = None
     repo: str | None = None
@@ -91,6 +94,11 @@ class ModelEntry:
     def has_memory(self) -> bool:
         """Return whether the network has a memory of movies and stacks; SAM 1 has none."""
         return not isinstance(self.config, SAM1Config)
+
+    @property
+    def summary(self) -> str:
+        """Return description and kind of images in one line."""
+        return "; ".join(text for text in (self.description, self.images.lower()) if text)
 
     @property
     def parameters(self) -> int | None:
@@ -263,4 +271,5 @@ _KEYS: dict[str, tuple[str, Callable[[object], bool]]] = {
     ),
     "licence": ("text", _is_text),
     "description": ("text", _is_text),
+    "images": ("text", _is_text),
 }

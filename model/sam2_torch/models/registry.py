@@ -52,9 +52,9 @@ _J_AND_F = {  # on the test part of SA-V; Ravi et al. 2024 and the 2.1 update
 
 _EXAMPLES = """\
 # Models of your own for napari-sam2. Remove the # signs and fill in your values.
-# An entry has a url, or repo and file (on Hugging Face), or a path. sha256, config, licence and
-# description are optional; config is needed where the input has another size than that of the
-# released network.
+# An entry has a url, or repo and file (on Hugging Face), or a path. sha256, config, licence,
+# description and images (a heading of menus) are optional; config is needed where the input has
+# another size than that of the released network.
 
 [models]
 
@@ -155,7 +155,8 @@ def make_registry_file() -> Path:
 def _built_in() -> Iterator[ModelEntry]:
     yield ModelEntry(
         name="cells_nano",
-        description="the embedded default, trained for microscopy; quick on a CPU",
+        description="the embedded default; quick on a CPU",
+        images="Microscopy of many kinds",
         licence="BSD-3-Clause",
         config=CELLS_NANO,
         path=Path(__file__).parents[1] / "weights" / "cells_nano.safetensors",
@@ -163,11 +164,11 @@ def _built_in() -> Iterator[ModelEntry]:
         origin="embedded",
         calibration=_CELLS_NANO_CALIBRATION,
     )
-    for name, config in RELEASED.items():
-        yield _released(name, config)
     for name, values in tomllib.loads(_OTHERS.read_text("utf-8")).items():
         values["config"] = (SAM1_NETWORKS | RELEASED)[values["config"]]
         yield ModelEntry(name=name, origin="released", **values)
+    for name, config in RELEASED.items():
+        yield _released(name, config)
 
 
 def _released(name: str, config: SAM2Config) -> ModelEntry:
@@ -177,6 +178,7 @@ def _released(name: str, config: SAM2Config) -> ModelEntry:
         name=name,
         description=f"Meta's SAM {config.version}, {size}{score}",
         licence="Apache-2.0",
+        images="Everyday images",
         config=config,
         repo=f"facebook/{name.replace('_', '-')}",
         files=(f"{name}.pt", "model.safetensors"),

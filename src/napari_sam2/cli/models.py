@@ -91,7 +91,7 @@ def _row(model: "ModelStatus") -> tuple[str, ...]:
     parameters = "?" if entry.parameters is None else f"{entry.parameters / 1e6:.1f} M"
     megabytes = "?" if model.size_bytes is None else f"{model.size_bytes / 1e6:.0f} MB"
     speed = "; ".join(map(str, model.speeds)) or "not measured"
-    return entry.name, parameters, megabytes, entry.licence, model.where, speed, entry.description
+    return entry.name, parameters, megabytes, entry.licence, model.where, speed, entry.summary
 
 
 def _download(arguments: argparse.Namespace) -> int:

@@ -123,7 +123,7 @@ class ModelChooser(QObject):
             if name not in self._models:
                 self._add_file(name)
         self.section.show_models(
-            (name, model.path is not None, model.entry.description or name)
+            (name, model.path is not None, model.entry.summary or name, model.entry.images)
             for name, model in self._models.items()
         )
         self.sync()

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
+from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QStandardItem, QStandardItemModel
 from qtpy.QtWidgets import (
     QAction,
     QFileDialog,
@@ -20,6 +20,7 @@ from napari_sam2.widgets.controls.form_rows import add_row, button, combo_box, f
 from napari_sam2.widgets.inference.loaded_model import short_name
 
 CHOOSE_FILE = "Choose a file…"
+OWN = "Models of your own"
 FILES = "SAM 2 checkpoints (*.pt *.pth *.safetensors);;All files (*)"
 DEVICES = ("auto", "cuda", "mps", "cpu")
 ICON_PX = 12
@@ -93,22 +94,36 @@ class ModelSection(Fold):
         """Name or path of the model that the user looks at; not always the one in use."""
         return self._shown
 
-    def show_models(self, models: Iterable[tuple[str, bool, str]]) -> None:
-        """List the models: name or path, whether it is here, and a tooltip."""
+    def show_models(self, models: Iterable[tuple[str, bool, str, str]]) -> None:
+        """List the models: name or path, whether it is here, a tooltip, and their images."""
+        groups: dict[str, list[tuple[str, bool, str]]] = {}
+        for name, is_here, tooltip, images in models:
+            groups.setdefault(images or OWN, []).append((name, is_here, tooltip))
         with QSignalBlocker(self.model):
             self.model.clear()
-            for name, is_here, tooltip in models:
-                self.model.addItem(self._icon(is_here), short_name(name), name)
-                self.model.setItemData(self.model.count() - 1, tooltip, Qt.ItemDataRole.ToolTipRole)
+            for heading, members in groups.items():
+                self._add_heading(heading)
+                for name, is_here, tooltip in members:
+                    self.model.addItem(self._icon(is_here), short_name(name), name)
+                    last = self.model.count() - 1
+                    self.model.setItemData(last, tooltip, Qt.ItemDataRole.ToolTipRole)
+            self.model.insertSeparator(self.model.count())
             self.model.addItem(CHOOSE_FILE)
         self.show_model(self._shown)
+
+    def _add_heading(self, text: str) -> None:
+        """Add a line that cannot be chosen."""
+        heading, items = QStandardItem(text), self.model.model()
+        assert isinstance(items, QStandardItemModel)
+        heading.setEnabled(False)
+        items.appendRow(heading)
 
     def show_model(self, name: str) -> None:
         """Turn to a model of the list; what is not in it is added."""
         self._shown = name
         index = self.model.findData(name)
         if index < 0:
-            index = self.model.count() - 1
+            index = max(self.model.count() - 2, 0)  # above the line and "Choose a file…"
             self.model.insertItem(index, self._icon(True), short_name(name), name)
             self.model.setItemData(index, name, Qt.ItemDataRole.ToolTipRole)
         self.model.setCurrentIndex(index)

@@ -44,7 +44,7 @@ def details(model: "ModelStatus", device: str, in_use: str, instead: str) -> str
         The model that is in use as long as this one is not here.
     """
     entry = model.entry
-    description = entry.description[:1].upper() + entry.description[1:]
+    description = entry.summary[:1].upper() + entry.summary[1:]
     lines = [_place(model, in_use, instead), _facts(model), escape(description)]
     if not entry.has_memory:
         lines.append("No memory: in movies and stacks each mask is the prompt of the next frame")

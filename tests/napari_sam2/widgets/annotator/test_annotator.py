@@ -218,7 +218,7 @@ def test_painting_is_a_mask_prompt_that_stays(annotator, viewer, points, settle,
     layer = viewer.layers["Object 1"]
     layer.brush_size = 5
     layer.paint((0, 20, 10), 1)
-    qtbot.waitUntil(lambda: annotator.workspace.marks[1, 0].painted is not None)
+    qtbot.waitUntil(lambda: annotator.workspace.prompts[1, 0].painted is not None)
     settle()
     painted = mask(annotator, 1, 0)
     assert painted[20, 10] and painted[12, 33]
@@ -234,7 +234,7 @@ def test_what_is_painted_is_kept_when_its_image_leaves(annotator, viewer, points
     workspace = annotator.workspace
     viewer.layers["Object 1"].paint((0, 20, 10), 1)
     viewer.layers.remove("movie")  # before the brush has rested
-    assert workspace.marks[1, 0].painted.to_dense()[20, 10]
+    assert workspace.prompts[1, 0].painted.to_dense()[20, 10]
     assert annotator.workspace is None and annotator.workspaces == ()
     assert workspace.history.undo_text.endswith("Object 1, frame 0")
     settle()
@@ -357,7 +357,7 @@ def test_an_erased_mask_is_no_reason_to_worry(annotator, viewer, points, settle,
     points.add((0, 12, 33))
     settle()
     viewer.layers["Object 1"].data[0] = 0
-    qtbot.waitUntil(lambda: annotator.workspace.marks[1, 0].painted is not None)
+    qtbot.waitUntil(lambda: annotator.workspace.prompts[1, 0].painted is not None)
     settle()
     assert annotator.told == []
     assert not mask(annotator, 1, 0).any()
