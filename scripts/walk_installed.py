@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import napari
@@ -10,8 +11,18 @@ from qtpy.QtWidgets import QApplication
 
 import napari_sam2 as ns
 
+CLICKS = "dividing nuclei clicks"
 NUCLEUS = (0, 86, 61)  # frame, row, column in the sample
 TIMEOUT_S = 300
+
+
+def wait(until: Callable[[], bool], expected: str) -> None:
+    """Let napari work until something is there."""
+    end = time.monotonic() + TIMEOUT_S
+    while not until():
+        QApplication.processEvents()
+        time.sleep(0.02)
+        assert time.monotonic() < end, f"expected {expected}, found none in {TIMEOUT_S} s"
 
 
 def main() -> None:
@@ -21,18 +32,15 @@ def main() -> None:
     viewer.open_sample("napari-sam2", "dividing_nuclei")
     _, dock = viewer.window.add_plugin_dock_widget("napari-sam2", "Segment and track")
     dock.prompts.points.click()
-    clicks = viewer.layers["dividing nuclei clicks"]
+    wait(lambda: CLICKS in viewer.layers, "a layer for clicks")
+    clicks = viewer.layers[CLICKS]
     clicks.add(np.array([NUCLEUS]) * viewer.layers[0].scale / clicks.scale)
-    end = time.monotonic() + TIMEOUT_S
-    while not (masks := [each for each in viewer.layers if isinstance(each, napari.layers.Labels)]):
-        QApplication.processEvents()
-        time.sleep(0.02)
-        assert time.monotonic() < end, "expected a mask, found none"
-    while not np.asarray(masks[0].data[0]).any():
-        QApplication.processEvents()
-        time.sleep(0.02)
-        assert time.monotonic() < end, "expected a mask with pixels, found an empty one"
-    labels = np.asarray(masks[0].data[0])
+
+    def masks() -> list[napari.layers.Labels]:
+        return [each for each in viewer.layers if isinstance(each, napari.layers.Labels)]
+
+    wait(lambda: any(np.asarray(each.data[0]).any() for each in masks()), "a mask")
+    labels = np.asarray(masks()[0].data[0])
     assert labels[NUCLEUS[1:]], "expected the mask to lie under the click"
     image = np.asarray(viewer.layers[0].data[0])
     with tempfile.TemporaryDirectory() as folder:
