@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import skimage
 from scipy.ndimage import label
 
 from napari_sam2 import sample_data
@@ -112,3 +113,23 @@ def test_napari_takes_the_layers():
         layer = layers.Image(pixels, **settings)
         assert tuple(layer.scale) == settings["scale"]
         assert str(layer.units[-1]) == "micrometer"
+
+
+def test_the_real_time_lapse_has_a_layer_for_each_channel(monkeypatch):
+    pixels = np.arange(15 * 2 * 4 * 5, dtype=np.uint8).reshape(15, 2, 4, 5)
+    monkeypatch.setattr(skimage.data, "protein_transport", lambda: pixels)
+    layers = sample_data.sample_protein_transport()
+    for i, (data, settings, kind) in enumerate(layers):
+        np.testing.assert_array_equal(data, pixels[:, i])
+        assert (settings["name"], kind) == (f"protein transport {i}", "image")
+    assert len(layers) == 2
+
+
+@pytest.mark.parametrize("error", [OSError(), ModuleNotFoundError()])
+def test_the_real_time_lapse_says_in_a_sentence_that_it_cannot_be_fetched(monkeypatch, error):
+    def fetch():
+        raise error
+
+    monkeypatch.setattr(skimage.data, "protein_transport", fetch)
+    with pytest.raises(ConnectionError, match=r"go online, or open a synthetic sample"):
+        sample_data.sample_protein_transport()

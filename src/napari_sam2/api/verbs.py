@@ -94,14 +94,10 @@ def segment(
     prompts
         As for `track`; the objects get masks on their prompted frames only. By default all
         objects are segmented without prompts, numbered from 1 in each frame.
-    model
-        Name or path of a model, or a loaded one.
     options
         Without prompts: seeds, thresholds and rules.
-    frames
-        First frame and the one after the last; all by default.
-    appearance
-        Contrast, gamma and resolution of what the network sees.
+    model, frames, appearance
+        As for `track`.
 
     Returns
     -------
@@ -203,16 +199,12 @@ def track_all(
     ----------
     movie
         From `read`, or what `read` takes; not a movie of stacks.
-    model
-        Name or path of a model, or a loaded one.
     options
         Frames in which new objects are looked for, and how.
     accept_divisions
         Put proposed divisions of at least this score, 0 to 1, into the lineage; none by default.
-    frames
-        First frame and the one after the last; all by default.
-    appearance
-        Contrast, gamma and resolution of what the network sees.
+    model, frames, appearance
+        As for `track`.
 
     Returns
     -------
