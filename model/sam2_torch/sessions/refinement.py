@@ -18,6 +18,7 @@ from sam2_torch.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, click
 
 DISC_SHARE = 0.15  # of the object's radius: what a click changes that the network ignores
 HOLE_SHARE = 0.1  # of the object's area: larger holes are not filled
+SPECK_SHARE = 0.1  # of the object's area: larger pieces of tracked masks stay
 GIVEN_SHARE = 0.25  # of a given mask, that one click can change
 GIVEN_MARGIN = 0.1  # of its sides, by which a given mask may be too small
 EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
@@ -157,13 +158,38 @@ def clean(mask: SparseMask, inside_yx: NDArray[np.floating]) -> SparseMask:
         at = _pixels(inside_yx, mask.slices)
         kept = set(pieces[at].tolist()) - {0} or {int(np.bincount(pieces[pixels]).argmax())}
         pixels = np.isin(pieces, list(kept))
-    holes = ndimage.binary_fill_holes(pixels) & ~pixels
-    numbered, n = ndimage.label(holes)
-    if n:
-        small = np.bincount(numbered.ravel()) <= HOLE_SHARE * pixels.sum()
-        small[0] = False
-        pixels |= small[numbered]
-    return SparseMask.from_window(mask.shape, pixels, mask.origin_yx)
+    return SparseMask.from_window(mask.shape, _filled(pixels, HOLE_SHARE), mask.origin_yx)
+
+
+def without_specks(mask: SparseMask, share: float = SPECK_SHARE) -> SparseMask:
+    """Drop small pieces of a mask, and fill small holes.
+
+    Parameters
+    ----------
+    mask
+        The network's mask of a tracked frame.
+    share
+        Pieces and holes below this share of the mask's area are small; the largest piece stays.
+    """
+    if not mask or not share:
+        return mask
+    pixels = mask.window()
+    pieces, n = ndimage.label(pixels, EIGHT_NEIGHBOURS)
+    if n > 1:
+        areas = np.bincount(pieces[pixels])  # 0 is the background: none
+        large = areas >= min(share * areas.sum(), areas.max())
+        pixels = large[pieces]
+    return SparseMask.from_window(mask.shape, _filled(pixels, share), mask.origin_yx)
+
+
+def _filled(pixels: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
+    """Fill the holes that are no larger than a share of the area."""
+    numbered, n = ndimage.label(ndimage.binary_fill_holes(pixels) & ~pixels)
+    if not n:
+        return pixels
+    small = np.bincount(numbered.ravel()) <= share * pixels.sum()
+    small[0] = False
+    return pixels | small[numbered]
 
 
 def correct(

@@ -22,7 +22,7 @@ from sam2_torch.predictions import MaskPrediction
 from sam2_torch.prompts import MaskPrompt, Prompt
 from sam2_torch.runtime.inference_steps import InferenceSteps, PromptTensors
 from sam2_torch.sam2 import ImageEmbedding, Segmentation
-from sam2_torch.sessions.refinement import refine
+from sam2_torch.sessions.refinement import refine, without_specks
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +44,8 @@ class Tracker:
         Crop windows on large frames; None for whole frames.
     flips
         Whether to average over flips of prompted frames, where no memory is attended to.
+    specks
+        Share of the area below which pieces and holes of tracked masks are removed; 0 for none.
     """
 
     def __init__(
@@ -53,9 +55,10 @@ class Tracker:
         choice: RecentFrames,
         crops: CropWindows | None = None,
         flips: bool = False,
+        specks: float = 0.0,
     ) -> None:
         self.model = steps.model
-        self._flips = flips
+        self._flips, self._specks = flips, specks
         self._steps, self._embeddings = steps, embeddings
         self._choice, self._crops = choice, crops
         self._gatherer = MemoryGatherer(steps, embeddings)
@@ -216,7 +219,11 @@ class Tracker:
         logits, scores = answer.unpacked_logits(), (answer.iou, answer.object_score)
         geometry = self._embeddings.geometry_of(memory.crop)
         found = make_prediction(logits, geometry, *scores, answer.box)
-        return found if memory.mask is None else replace(found, sparse=memory.mask)
+        if memory.mask is not None:
+            return replace(found, sparse=memory.mask)
+        if memory.prompted or not self._specks:
+            return found
+        return replace(found, sparse=without_specks(found.sparse, self._specks))
 
     def refined(
         self,

@@ -29,7 +29,7 @@ from sam2_torch.sessions.propagation_plan import (
     frames_around,
     single_directions,
 )
-from sam2_torch.sessions.refinement import averages_flips
+from sam2_torch.sessions.refinement import SPECK_SHARE, averages_flips
 from sam2_torch.sessions.tracker import Tracker
 from sam2_torch.sessions.volume_plan import StackByStack
 
@@ -92,10 +92,13 @@ class VideoSession:
         Whether to replay the network's steps as CUDA graphs, on CUDA devices.
     plain
         Whether to take the network's masks of prompted frames as they are, as the reference
-        does, without `sam2_torch.sessions.refinement` and flips.
+        does, without `sam2_torch.sessions.refinement`, flips and `specks`.
     flips
         Whether to average over mirrored frames where an object is prompted and has no memory;
         such a frame is encoded four times then. By default on GPUs.
+    specks
+        Pieces of a tracked mask below this share of its area are removed, and such holes filled;
+        0 for the network's masks as they are.
     correctable
         Whether frames once propagated can be corrected. Without, what no propagation from the
         prompted frames attends to is dropped, and long movies take no memory for it.
@@ -128,6 +131,7 @@ class VideoSession:
         graphs: bool = True,
         plain: bool = False,
         flips: bool | None = None,
+        specks: float = SPECK_SHARE,
         correctable: bool = True,
     ) -> None:
         # of the network, only what both families have is called in sessions
@@ -151,7 +155,8 @@ class VideoSession:
         if n_planes is not None:
             choice = RecentPlanes(n, max_prompted, n_planes, **kept)
         flips = averages_flips(model.device, plain, flips)
-        tracker = Tracker(steps, self.embeddings, choice, self.crops, flips)
+        specks = 0.0 if plain else specks
+        tracker = Tracker(steps, self.embeddings, choice, self.crops, flips, specks)
         self._plan: FrameByFrame | StackByStack = FrameByFrame(objects, n)
         if depth is not None and n_planes is not None:
             step = depth.plane_step_px

@@ -39,6 +39,7 @@ def track(  # noqa: PLR0913  # what a user may choose, by name
     embeddings: "EmbeddingStore | None" = None,
     plain: bool = False,
     flips: bool | None = None,
+    specks: float | None = None,
 ) -> Masklets:
     """Propagate prompted objects through a movie, a stack, or a movie of stacks.
 
@@ -65,8 +66,9 @@ def track(  # noqa: PLR0913  # what a user may choose, by name
         network's speed was measured on this computer.
     embeddings
         Store on disk for the image embeddings; none by default.
-    plain, flips
-        How masks of prompted frames are refined; as for `sam2_torch.VideoSession`.
+    plain, flips, specks
+        How masks are refined; as for `sam2_torch.VideoSession`, whose share of specks is the
+        default.
 
     Returns
     -------
@@ -82,6 +84,8 @@ def track(  # noqa: PLR0913  # what a user may choose, by name
     masklets = Masklets(movie.n_frames, movie.frame_shape, on_disk=True)
     inside = list(_within(span, prompts))
     options = _cache_options(movie, inside) | {"plain": plain, "flips": flips}
+    if specks is not None:
+        options["specks"] = specks
     session = open_session(
         model, movie, appearance, embeddings=embeddings, correctable=False, **options
     )

@@ -5,7 +5,14 @@ import pytest
 
 from sam2_torch import BoxPrompt, ImageSession, MaskPrompt, PointPrompt, VideoSession
 from sam2_torch.masks import SparseMask
-from sam2_torch.sessions.refinement import bound_by_box, clean, context, correct, refine
+from sam2_torch.sessions.refinement import (
+    bound_by_box,
+    clean,
+    context,
+    correct,
+    refine,
+    without_specks,
+)
 
 SHAPE = (60, 90)
 ONE_CLICK = PointPrompt([(30, 30)], [1])
@@ -96,6 +103,38 @@ def test_cleaning_keeps_the_piece_at_the_click_and_fills_pinholes():
     nowhere = clean(mask, np.zeros((0, 2))).to_dense()
     np.testing.assert_array_equal(nowhere, rectangle(large) & ~rectangle(gap))  # no pinhole
     assert not clean(SparseMask.empty(SHAPE), np.array([[3.0, 3.0]]))
+
+
+def test_specks_and_pinholes_of_tracked_masks_go_and_large_pieces_stay():
+    pixels = np.zeros((40, 60), bool)
+    pixels[5:25, 5:25] = True
+    pixels[10, 10] = pixels[14:16, 18] = False  # pinholes
+    pixels[30:38, 40:50] = True  # a fifth of the whole
+    pixels[2, 50:53] = True  # a speck
+    expected = pixels.copy()
+    expected[5:25, 5:25], expected[2, 50:53] = True, False
+    mask = SparseMask.from_dense(pixels)
+    np.testing.assert_array_equal(without_specks(mask).to_dense(), expected)
+    only_largest = without_specks(mask, 0.9).to_dense()
+    assert only_largest[5:25, 5:25].all() and only_largest.sum() == 400
+    assert without_specks(mask, 0) is mask
+    assert not without_specks(SparseMask.empty((4, 5)))
+
+
+def test_tracked_masks_have_no_specks_unless_wanted(model, movie):
+    frames, drawn = movie[0][:3], rectangle((20, 30, 50, 60), (5, 80, 8, 84))
+    drawn = np.pad(drawn, [(0, n - m) for n, m in zip(frames[0].shape, SHAPE, strict=True)])
+
+    def masks(**options):
+        session = VideoSession(model, frames, **options)
+        session.add_prompt(1, 0, MaskPrompt(drawn))
+        return [result.predictions[0].sparse for result in session.propagate()]
+
+    raw = masks(specks=0)
+    for share, cleaned in ((0.1, masks()), (0.9, masks(specks=0.9))):
+        assert np.array_equal(cleaned[0].to_dense(), drawn)  # as it was given
+        for one, two in zip(raw[1:], cleaned[1:], strict=True):
+            assert two.equals(without_specks(one, share))
 
 
 def test_the_network_is_told_of_the_mask_that_negative_clicks_correct():
