@@ -1,4 +1,7 @@
-"""The command line: `napari-sam2 track | segment | auto | link | train | export | models | …`."""
+"""The command line: `napari-sam2 track | segment | auto | link | train | export | models | …`.
+
+A module for each command, however many there are.
+"""
 
 import argparse
 import signal
@@ -53,6 +56,7 @@ def _run(argv: Sequence[str] | None) -> int:
 def _parser() -> argparse.ArgumentParser:
     from napari_sam2.cli import (
         auto,
+        compare,
         demo,
         doctor,
         embed,
@@ -75,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         "--traceback", action="store_true", help="after an error, print where it came from"
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (track, segment, auto, link, train, embed, export, models, demo, doctor):
+    for module in (track, segment, auto, link, train, embed, export, compare, models, demo, doctor):
         command = commands.add_parser(
             module.__name__.rpartition(".")[2],
             help=module.HELP,

@@ -2,6 +2,7 @@
 
 import colorsys
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,13 +51,37 @@ def draw_sheet(tracked: "Tracked", n_frames: int = 6) -> Image.Image:
     n_frames
         How many frames at most.
     """
-    height, width = tracked.masklets.frame_shape
-    scale = _TILE / max(height, width)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    contrast = contrast_of(tracked.movie)
+    size, contrast = _tile_size(tracked), contrast_of(tracked.movie)
     count = min(n_frames, tracked.n_frames)
     shown = np.linspace(0, tracked.n_frames - 1, count).round().astype(int).tolist()
     return _sheet([draw_frame(tracked, frame, contrast, size) for frame in shown])
+
+
+def draw_beside(titled: Sequence[tuple[str, "Tracked"]], frame: int) -> Image.Image:
+    """Draw one frame with the objects of several results beside each other.
+
+    Parameters
+    ----------
+    titled
+        Title and objects of each, of one movie.
+    frame
+        Index of the frame.
+    """
+    size, contrast = _tile_size(titled[0][1]), contrast_of(titled[0][1].movie)
+    font = ImageFont.load_default(size=max(14, size[1] // 24))
+    tiles = []
+    for title, tracked in titled:
+        tile = draw_frame(tracked, frame, contrast, size)
+        place = (_MARGIN, size[1] - _MARGIN)
+        _write(ImageDraw.Draw(tile), place, title, font, anchor="ls")
+        tiles.append(tile)
+    return _sheet(tiles)
+
+
+def _tile_size(tracked: "Tracked") -> tuple[int, int]:
+    height, width = tracked.masklets.frame_shape
+    scale = _TILE / max(height, width)
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def draw_frame(

@@ -1,7 +1,8 @@
-"""A picture of some frames with the objects outlined, as PNG."""
+"""Pictures of frames with the objects outlined, as PNG."""
 
 from pathlib import Path
 
+from PIL.Image import Image
 from PIL.PngImagePlugin import PngInfo
 
 from napari_sam2.io.files import replacing
@@ -20,7 +21,20 @@ def write_outlines(path: Path, tracked: Tracked) -> None:
     tracked
         Objects, with the movie.
     """
+    write_picture(path, draw_sheet(tracked))
+
+
+def write_picture(path: Path, picture: Image) -> None:
+    """Write a PNG that says what wrote it.
+
+    Parameters
+    ----------
+    path
+        Where to; what is there is replaced.
+    picture
+        The picture.
+    """
     about = PngInfo()
     about.add_text("Software", SIGNATURE)
     with replacing(path) as partial:
-        draw_sheet(tracked).save(partial, format="PNG", pnginfo=about)
+        picture.save(partial, format="PNG", pnginfo=about)
