@@ -37,7 +37,7 @@ from sam2_torch.inputs.transforms import (
 from sam2_torch.masks import SparseMask
 from sam2_torch.nn.point_decoder import PointDecoder
 from sam2_torch.runtime.thread_pool import count_at_once, side_by_side
-from sam2_torch.sam2 import SAM2
+from sam2_torch.sam2 import SAM2, ImageEmbedding
 
 POINTS_AT_ONCE = {"cuda": 128}
 OTHERWISE_AT_ONCE = 32  # on a CPU for each core
@@ -67,6 +67,8 @@ class Everything:
         (N, 2) rows and columns in pixels to click at, instead of the grid or the decoder.
     contrast
         Intensities that become black and white; the percentiles 0.1 and 99.9 if None.
+    embedding
+        Of the whole image with this contrast, where a session has it; encoded if None.
 
     Attributes
     ----------
@@ -88,11 +90,13 @@ class Everything:
         *,
         seeds_yx: ArrayLike | None = None,
         contrast: Contrast | None = None,
+        embedding: ImageEmbedding | None = None,
     ) -> None:
         self.options = options or EverythingOptions()
         self._model = model
         self._image = check_frame(image)
         self._contrast = contrast or measure_contrast([self._image])
+        self._embedding = embedding
         self.shape = (self._image.shape[0], self._image.shape[1])
         grid = self.options.grid
         layers = grid.crop_layers
@@ -150,17 +154,20 @@ class Everything:
         own = given - np.array(crop.origin_yx, np.float32)
         return own[((own >= -0.5) & (own <= np.array(crop.shape) - 0.5)).all(1)]
 
-    def _encoder(self, crop: Crop) -> FrameEncoder:
-        return FrameEncoder(self._model, [self._image[crop.window]], self._contrast)
+    def _encode(self, crop: Crop) -> tuple[ImageEmbedding, InputGeometry]:
+        if self._embedding is not None and crop.shape == self.shape:
+            return self._embedding, InputGeometry.fit(self.shape, self._model.config)
+        encoder = FrameEncoder(self._model, [self._image[crop.window]], self._contrast)
+        return encoder[0], encoder.geometry
 
     @torch.inference_mode()
     def _decode_crop(self, crop: Crop) -> Iterator[int]:
         assert self._instances is not None
-        encoder = self._encoder(crop)
-        found = list(find_instances(self._instances, encoder[0], encoder.geometry))
-        decoder = self._decoder(encoder)
+        embedding, geometry = self._encode(crop)
+        found = list(find_instances(self._instances, embedding, geometry))
+        decoder = self._model.point_decoder(embedding)
         for batch in self._batches(len(found)):
-            answers = prompt_boxes(self._model, decoder, found[batch], encoder.geometry)
+            answers = prompt_boxes(self._model, decoder, found[batch], geometry)
             chosen = [mask for mask in answers if mask.score >= self.options.min_score]
             self._found.extend(self._in_image(chosen, crop))
         yield 1
@@ -169,9 +176,10 @@ class Everything:
         """Prompt all seeds of a crop; yield the number of each batch. Closing keeps its masks."""
         if len(seeds) == 0:
             return
-        encoder = self._encoder(crop)
-        points_xy = encoder.geometry.to_input_xy(seeds)
-        decoder = self._decoder(encoder)
+        with torch.inference_mode():
+            embedding, geometry = self._encode(crop)
+            decoder = self._model.point_decoder(embedding)
+        points_xy = geometry.to_input_xy(seeds)
         yield 0  # encoded
         batches = self._batches(len(seeds))
         parts: list[Candidates] = []
@@ -186,7 +194,7 @@ class Everything:
                     yield batch.stop - batch.start
         finally:
             if parts:
-                found = self._judge(encoder.geometry, Candidates.join(parts), seeds)
+                found = self._judge(geometry, Candidates.join(parts), seeds)
                 self._found.extend(self._in_image(found, crop))
 
     def _batches(self, n_seeds: int) -> list[slice]:
@@ -196,10 +204,6 @@ class Everything:
             most = POINTS_AT_ONCE.get(device.type, OTHERWISE_AT_ONCE)
             at_once = max(1, min(most, math.ceil(n_seeds / count_at_once(device))))
         return [slice(i, min(i + at_once, n_seeds)) for i in range(0, n_seeds, at_once)]
-
-    @torch.inference_mode()
-    def _decoder(self, encoder: FrameEncoder) -> PointDecoder:
-        return self._model.point_decoder(encoder[0])
 
     @torch.inference_mode()
     def _ask(self, decoder: PointDecoder, points_xy: torch.Tensor, first: int) -> Candidates:
@@ -259,20 +263,21 @@ class Everything:
         )
 
 
-def segment_everything(
+def segment_everything(  # noqa: PLR0913  # as `Everything`
     model: SAM2,
     image: Any,
     options: EverythingOptions | None = None,
     *,
     seeds_yx: ArrayLike | None = None,
     contrast: Contrast | None = None,
+    embedding: ImageEmbedding | None = None,
     progress: PointsDone = lambda done, total: None,
 ) -> list[AutomaticMask]:
     """Find all objects of an image without a prompt.
 
     Parameters
     ----------
-    model, image, options, seeds_yx, contrast
+    model, image, options, seeds_yx, contrast, embedding
         As for `Everything`.
     progress
         Called with the number of finished seeds and of all.
@@ -291,7 +296,9 @@ def segment_everything(
     -----
     Reference: `SAM2AutomaticMaskGenerator`; `docs/automatic.md` lists the differences.
     """
-    everything = Everything(model, image, options, seeds_yx=seeds_yx, contrast=contrast)
+    everything = Everything(
+        model, image, options, seeds_yx=seeds_yx, contrast=contrast, embedding=embedding
+    )
     for step in everything.run():
         progress(*step)
     return everything.masks()

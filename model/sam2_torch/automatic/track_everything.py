@@ -152,6 +152,7 @@ class TrackEverything:
             self._frames[frame],
             self.options.everything,
             contrast=self._session.contrast,
+            embedding=self._session.embedding(frame),
         )
         with closing(everything.run()) as run:  # type: ignore[type-var]
             for _ in run:

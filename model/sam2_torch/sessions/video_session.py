@@ -18,7 +18,7 @@ from sam2_torch.predictions import FrameResult, MaskPrediction
 from sam2_torch.prompts import Prompt
 from sam2_torch.runtime.interruption import Interrupted, interruptible
 from sam2_torch.sam1.sam1 import SAM1
-from sam2_torch.sam2 import SAM2
+from sam2_torch.sam2 import SAM2, ImageEmbedding
 from sam2_torch.sessions.prompt_answers import PromptAnswers, PromptedFrame
 from sam2_torch.sessions.prompted_objects import PromptedObjects
 from sam2_torch.sessions.propagation import Propagation
@@ -411,6 +411,18 @@ class VideoSession:
     def reset(self) -> None:
         """Remove all objects; image embeddings are kept."""
         self._objects.clear()
+
+    @torch.inference_mode()
+    def embedding(self, frame: int) -> ImageEmbedding:
+        """Return the embedding of a whole frame; encoded if it is not in memory or on disk.
+
+        Raises
+        ------
+        IndexError
+            If the frame is outside the movie.
+        """
+        self._check_frame(frame)
+        return self.embeddings[frame]
 
     def keep_embeddings(self, store: EmbeddingStore | None) -> None:
         """Keep image embeddings on disk from now on, or, with None, no longer."""

@@ -73,13 +73,11 @@ class FindAndLink:
     def run(self) -> Iterator[TrackStep]:
         """Find and link; closing the generator stops and keeps what was linked."""
         n = self._session.n_frames
-        for frame in range(n):
-            self._find(frame)
-            yield TrackStep(frame + 1, 2 * n, frame, {}, {})
         try:
-            with closing(self._linking.run()) as run:  # type: ignore[type-var]
-                for done in run:
-                    yield TrackStep(n + done, 2 * n, done - 1, self._take(done - 1), {})
+            with closing(self._linking.run()) as linked:  # type: ignore[type-var]
+                for frame in range(n):
+                    self._find(frame)  # right before it is linked: its embedding is still there
+                    yield TrackStep(next(linked), n, frame, self._take(frame), {})
         finally:
             self._finish()
 
@@ -89,6 +87,7 @@ class FindAndLink:
             self._frames[frame],
             self._options.everything,
             contrast=self._session.contrast,
+            embedding=self._session.embedding(frame),
         )
         for _ in everything.run():
             pass
@@ -172,18 +171,25 @@ class TrackAll:
         by_decoder = options.everything.by == "decoder" and options.seed_frames == "every"
         if self._alone and by_decoder:
             middle = len(self._frames) // 2
-            agreement = [self._agreement(self._frames[i]) for i in dict.fromkeys((0, middle))]
+            agreement = [self._agreement(frame) for frame in dict.fromkeys((0, middle))]
             if np.mean(agreement) >= LEAST_AGREEMENT:
                 self.way = FindAndLink(self._alone(), self._frames, options, **self._identities)
         with closing(self.way.run()) as run:  # type: ignore[type-var]
             yield from run
 
-    def _agreement(self, pixels: Any) -> float:
+    def _agreement(self, frame: int) -> float:
         """Return the share of the network's own masks that the decoder finds, too, 0 to 1."""
-        model, contrast = self._session.model, self._session.contrast
-        if load_instance_decoder(model) is None:
+        if load_instance_decoder(self._session.model) is None:
             return 0.0
-        found = segment_everything(model, pixels, self._options.everything, contrast=contrast)
-        own = segment_everything(model, pixels, OWN_MASKS, contrast=contrast)
+        found, own = (
+            segment_everything(
+                self._session.model,
+                self._frames[frame],
+                options,
+                contrast=self._session.contrast,
+                embedding=self._session.embedding(frame),
+            )
+            for options in (self._options.everything, OWN_MASKS)
+        )
         matched = [any(a.sparse.iou(b.sparse) > MATCH for b in found) for a in own]
         return float(np.mean(matched)) if own and found else float(not own)

@@ -48,7 +48,7 @@ def test_objects_are_found_and_keep_their_ids(
         known=lambda frame: known if frame == 0 else {},
     )
     steps = list(tracking.run())
-    assert steps[-1].done == steps[-1].total == 8 and set(steps[-1].masks) == set(tracking.objects)
+    assert steps[-1].done == steps[-1].total == 4 and set(steps[-1].masks) == set(tracking.objects)
     begins = {}
     for i, found in tracking.objects.items():
         covered = {

@@ -88,6 +88,7 @@ class SegmentJob:
             self.options,
             seeds_yx=None if seeds is None else seeds(pixels),
             contrast=session.contrast,
+            embedding=session.embedding(number),
         )
         if self.options.by != everything.by and seeds is None:
             self.note = NO_DECODER
