@@ -15,16 +15,15 @@ as the plugin and the command line take them, objects end in depth.
 """
 
 import argparse
-import csv
 import json
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from labelled_data import read_items
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -41,10 +40,6 @@ from sam2_torch.training.evaluation import (
     measure_sequence,
     prompt_of,
 )
-
-# the names of what is held out, which are kept where `cells_nano` is trained
-sys.path.append(str(Path(__file__).parents[1] / "tools"))
-from train_in_slices import HELD_OUT
 
 __all__ = [
     "FRAMES",
@@ -71,7 +66,7 @@ def measure(
     folder: Path,
     limit: int | None = None,
     count: bool = True,
-    only: Sequence[str] = ("*",),
+    only: str = "*",
 ) -> Scores:
     """Measure all items of a folder; keys as in the JSON, values one for each item.
 
@@ -86,11 +81,9 @@ def measure(
     count
         Whether to count clicks, too, which takes the most time.
     only
-        Names of the items, without endings, with * and ?.
+        Names of the items, see `read_items`.
     """
-    with open(folder / "manifest.csv", newline="") as file:
-        items = [item for item in csv.DictReader(file) if (folder / item["file"]).is_file()]
-    items = [item for item in items if any(fnmatch(Path(item["file"]).stem, n) for n in only)]
+    items = read_items(folder, only)
     scores: Scores = defaultdict(list)
     for item in tqdm(items[:: max(1, len(items) // limit)] if limit else items, file=sys.stderr):
         with np.load(folder / item["file"]) as arrays:
@@ -162,10 +155,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file for the figures")
     arguments = parser.parse_args()
     model = load_sam2(arguments.model, arguments.device)
-    only = (HELD_OUT if arguments.only == "held-out" else arguments.only).split(",")
+    only = arguments.only
     scores = measure(model, arguments.data, arguments.items, not arguments.no_clicks, only)
     if not scores:
-        parser.error(f"--only: expected the name of an item of {arguments.data}, found {only}")
+        parser.error(f"--only: expected the name of an item of {arguments.data}, found {only!r}")
     report(scores, arguments.json)
 
 

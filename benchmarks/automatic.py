@@ -22,7 +22,6 @@ again, and after `--seconds` no other one is begun.
 """
 
 import argparse
-import csv
 import json
 import sys
 import time
@@ -38,6 +37,7 @@ import numpy as np
 import torch
 from accuracy import modality_key
 from figures import print_report
+from labelled_data import REPORT_SOURCES, Item, read_items
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 from skimage.feature import peak_local_max
@@ -59,14 +59,6 @@ PARTS = ("images", "decoder", "track", "reference")
 IOUS = {"ap50": 0.5, "ap75": 0.75}
 MSA = "msa"
 MSA_IOUS = np.arange(0.5, 1, 0.05)
-REPORT_SOURCES = (
-    "oist/Usiigaci",
-    "axondeepseg/data-testing",
-    "julianpietsch/baby",
-    "NEUBIAS/training-resources",
-    "joowson/SynEmbTrack",
-    "kreshuklab/plant-seg",
-)
 SCORES = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 OTSU = "otsu_watershed"
 TIMED_POINTS, TIMED_SIDE = 256, 1024
@@ -81,10 +73,9 @@ Figures = dict[str, float]
 Job = tuple[str, dict[str, str]]
 
 
-def read_items(folder: Path, split: str, limit: int | None) -> list[dict[str, str]]:
+def items_of(folder: Path, split: str, limit: int | None) -> list[Item]:
     """List the items of a split; with a limit about so many, evenly from each modality."""
-    with open(folder / "manifest.csv", newline="") as file:
-        items = [item for item in csv.DictReader(file) if (folder / item["file"]).is_file()]
+    items = read_items(folder)
     if split != "all":
         reported = split == "report"
         items = [i for i in items if (i.get("source_repo") in REPORT_SOURCES) == reported]
@@ -391,7 +382,7 @@ def main(argv: list[str] | None = None) -> None:
     name = Path(arguments.model).stem
     resumed = arguments.resume and arguments.json
     figures = read_figures(arguments.json) if resumed else {}
-    items = read_items(arguments.data, arguments.split, arguments.limit)
+    items = items_of(arguments.data, arguments.split, arguments.limit)
     jobs = jobs_of(arguments.parts, items)
     jobs = [job for job in jobs if not is_done(job, figures, name, arguments)]
     cellpose, reason = load_cellpose()

@@ -11,16 +11,15 @@ with the same number of masks each.
 """
 
 import argparse
-import csv
 import sys
 from collections import defaultdict
-from fnmatch import fnmatch
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from accuracy import HELD_OUT, choose_objects, iou, modality_key, prompt_of, report
+from accuracy import choose_objects, iou, modality_key, prompt_of, report
+from labelled_data import read_items
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -61,13 +60,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file for the figures")
     arguments = parser.parse_args()
     model = load_sam2(arguments.model, arguments.device)
-    names = (HELD_OUT if arguments.only == "held-out" else arguments.only).split(",")
-    with open(arguments.data / "manifest.csv", newline="") as file:
-        items = [
-            item
-            for item in csv.DictReader(file)
-            if item["kind"] == "2d" and any(fnmatch(Path(item["file"]).stem, n) for n in names)
-        ]
+    items = read_items(arguments.data, arguments.only, ("2d",))
     halves: tuple[list[tuple[float, float]], ...] = ([], [])
     turns: dict[str, Any] = defaultdict(count)
     for item in tqdm(items, file=sys.stderr):

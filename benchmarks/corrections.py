@@ -21,11 +21,9 @@ it by more than 0.05), `emptied` (share that leaves no mask).
 """
 
 import argparse
-import csv
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,7 +31,8 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from accuracy import HELD_OUT, Scores, choose_objects, iou, prompt_of, report
+from accuracy import Scores, choose_objects, iou, prompt_of, report
+from labelled_data import read_items
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from tqdm import tqdm
@@ -259,14 +258,11 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file for the figures")
     arguments = parser.parse_args()
     model = load_sam2(arguments.model, arguments.device)
-    names = (HELD_OUT if arguments.only == "held-out" else arguments.only).split(",")
-    with open(arguments.data / "manifest.csv", newline="") as file:
-        items = [
-            item
-            for item in csv.DictReader(file)
-            if ("images" if item["kind"] == "2d" else "movies") in arguments.parts
-            and any(fnmatch(Path(item["file"]).stem, name) for name in names)
-        ]
+    items = [
+        item
+        for item in read_items(arguments.data, arguments.only)
+        if ("images" if item["kind"] == "2d" else "movies") in arguments.parts
+    ]
     scores: Scores = defaultdict(list)
     for item in tqdm(items, file=sys.stderr):
         of_item: Scores = defaultdict(list)

@@ -24,7 +24,6 @@ and where they are there suggestions are found anew: for a rule that changed.
 """
 
 import argparse
-import csv
 import json
 import sys
 import time
@@ -35,6 +34,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from labelled_data import read_items
 from numpy.typing import NDArray
 from propagated import Propagated, load, save
 from tqdm import tqdm
@@ -301,10 +301,8 @@ def movies_of(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
     for scene in SCENES:
         for seed in arguments.seeds:
             yield scene, f"seed{seed}"
-    with open(arguments.data / "manifest.csv", newline="") as file:
-        for item in csv.DictReader(file):
-            if item["kind"] == "time":
-                yield "real", Path(item["file"]).stem
+    for item in read_items(arguments.data, kinds=("time",)):
+        yield "real", Path(item["file"]).stem
 
 
 def read(data: Path, family: str, name: str) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -9,7 +9,6 @@ talks to the network directly, should be the same.
 """
 
 import argparse
-import csv
 import sys
 from collections import defaultdict
 from contextlib import redirect_stderr, redirect_stdout
@@ -20,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from accuracy import FRAMES, choose_objects, iou, modality_key, prompt_of, report
+from labelled_data import Item, read_items
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -37,11 +37,9 @@ QUICK_ITEMS = 4
 Scores = dict[str, list[float]]
 
 
-def read_items(folder: Path, quick: bool) -> list[dict[str, str]]:
+def items_of(folder: Path, quick: bool) -> list[Item]:
     """List the movies and stacks of a folder, or a few of them."""
-    with open(folder / "manifest.csv", newline="") as file:
-        items = [item for item in csv.DictReader(file) if item["kind"] in AXES]
-    items = [item for item in items if (folder / item["file"]).is_file()]
+    items = read_items(folder, kinds=tuple(AXES))
     if not quick:
         return items
     firsts = list({item["modality"]: item for item in reversed(items)}.values())
@@ -93,7 +91,7 @@ def main() -> None:
     arguments = parser.parse_args()
     options = ["--model", arguments.model, "--device", arguments.device]
     figures: Scores = defaultdict(list)
-    for item in tqdm(read_items(arguments.data, arguments.quick), file=sys.stderr):
+    for item in tqdm(items_of(arguments.data, arguments.quick), file=sys.stderr):
         with np.load(arguments.data / item["file"]) as arrays:
             scores = measure(item, arrays, options)
         name = Path(item["file"]).stem

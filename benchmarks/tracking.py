@@ -23,7 +23,6 @@ are in it are not done again, and after `--limit` seconds no other one is begun.
 """
 
 import argparse
-import csv
 import json
 import sys
 import time
@@ -35,6 +34,7 @@ from typing import Any
 import numpy as np
 from ctc_figures import Figures, by_ctcmetrics, by_traccuracy, has_traccuracy, write_folders
 from figures import print_report
+from labelled_data import read_items
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -183,10 +183,8 @@ def _model(arguments: argparse.Namespace) -> SAM2:
 def main(argv: list[str] | None = None) -> None:
     arguments = arguments_of(argv)
     deadline = time.monotonic() + arguments.limit
-    with open(arguments.data / "manifest.csv", newline="") as file:
-        items = [item["file"] for item in csv.DictReader(file) if item["kind"] == "time"]
-    if arguments.items:
-        items = [item for item in items if Path(item).stem in arguments.items]
+    names = ",".join(arguments.items or "*")
+    items = [item["file"] for item in read_items(arguments.data, names, ("time",))]
     known = read_figures(arguments.json) if arguments.resume else {}
     jobs = [(item, way) for item in items for way in arguments.ways]
     jobs = [(item, way) for item, way in jobs if not is_done(known, way, item)]

@@ -7,20 +7,17 @@ are held out. Prints the mean IoU before and after by kind of prompt, and the ti
 """
 
 import argparse
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from labelled_data import draw_movie
 
 from sam2_torch.training.config import TrainingConfig
 from sam2_torch.training.data.labelled_movies import LabelledMovie, Split
 from sam2_torch.training.finetuning import NewModel, Watcher, Workshop, tune
 from sam2_torch.training.loop import Budget
-
-sys.path.append(str(Path(__file__).parents[1] / "tools"))
-from synthetic import draw_movie
 
 SEED, FRAMES = 3008, 25
 LEARNT, HELD_OUT = (0, 4, 8), (15, 18, 21, 24)

@@ -17,7 +17,6 @@ The file is written after each part; parts that are in it are not done again.
 """
 
 import argparse
-import csv
 import json
 import os
 import subprocess
@@ -33,6 +32,7 @@ from typing import Any
 import numpy as np
 import tifffile
 from accuracy import deepest_point, prompt_of
+from labelled_data import read_items
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, map_coordinates
 
@@ -179,8 +179,7 @@ def read(file: Path) -> tuple[Pixels, Pixels]:
 
 def stacks_of(folder: Path) -> list[tuple[Pixels, Pixels]]:
     """Read some stacks: image and labels."""
-    with open(folder / "manifest.csv", newline="") as file:
-        rows = [r for r in csv.DictReader(file) if r["file"].startswith("bbbc050")]
+    rows = read_items(folder, "bbbc050*")
     return [read(folder / row["file"]) for row in rows[1 :: len(rows) // STACKS][:STACKS]]
 
 

@@ -8,7 +8,6 @@ through the first frames. Mean IoU, and seconds for one object in one frame.
 """
 
 import argparse
-import csv
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from accuracy import MIN_AREA, Scores, box_of, deepest_point, iou
+from labelled_data import read_items
 from numpy.typing import NDArray
 
 from sam2_torch import SAM2, PointPrompt, Prompt, VideoSession, load_sam2
@@ -106,8 +106,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file for the figures")
     arguments = parser.parse_args()
     model = load_sam2(arguments.model, arguments.device)
-    with open(arguments.data / "manifest.csv", newline="") as file:
-        items = [row["file"] for row in csv.DictReader(file) if row["kind"] == "time"]
+    items = [item["file"] for item in read_items(arguments.data, kinds=("time",))]
     figures: dict[str, float] = {}
     totals: Scores = {}
     for item in items:

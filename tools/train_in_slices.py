@@ -19,6 +19,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
+from data_items import HELD_OUT
 from file_pieces import cut_file, join_file
 from packed_state import pack_state, unpack_state
 from synthetic import draw_movie
@@ -38,12 +39,6 @@ from sam2_torch.training.run_state import LOG_FILE, STATE_FILE, RunState
 
 EMBEDDED = Path(sam2_torch.__file__).parent / "weights" / "cells_nano.safetensors"
 SCRATCH = "scratch"
-
-HELD_OUT = (
-    "bbbc050_*_Emb0[39]_*,flyem_*_z210,baby_evolve_testE_*,axon_sem_Validation*,usiigaci_set[34]?,"
-    "disc_img_[12]?,ovary_insitu4*,maize_1,plantseg_nuclei_*,dsb_[01]*"
-)
-"""What is held out of the project's data: a part of each modality that has more than one item."""
 
 RECIPE = TrainingConfig(
     trained="everything",

@@ -13,7 +13,6 @@ splits the data into: what was trained on `tune` and `synthetic` is measured wit
 """
 
 import argparse
-import csv
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from data_items import REPORT_SOURCES, read_items
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from scipy.ndimage import distance_transform_edt, find_objects
@@ -38,14 +38,6 @@ from sam2_torch.training.data.batches import Clip
 from sam2_torch.training.data.clips import ClipCutter
 from sam2_torch.training.data.labelled_movies import LabelledMovie, read_dataset
 
-REPORT_SOURCES = (
-    "oist/Usiigaci",
-    "axondeepseg/data-testing",
-    "julianpietsch/baby",
-    "NEUBIAS/training-resources",
-    "joowson/SynEmbTrack",
-    "kreshuklab/plant-seg",
-)
 INCOMPLETE = ("ovary_*", "bian_*")  # objects without labels would teach that they are background
 SHARD = 50  # views in a file
 MOSAIC_SHARE, MOSAIC_SIDE = 0.25, 300
@@ -106,8 +98,8 @@ def chooser(arguments: argparse.Namespace) -> Callable[[np.random.Generator], La
     """Return a function that draws a movie of a part of the data."""
     if arguments.part == "synthetic":
         return lambda rng: draw_movie(rng, 1)
-    with open(arguments.data / "manifest.csv", newline="") as file:
-        sources = {Path(row["file"]).stem: row["source_repo"] for row in csv.DictReader(file)}
+    items = read_items(arguments.data)
+    sources = {Path(item["file"]).stem: item["source_repo"] for item in items}
     groups: dict[str, list[LabelledMovie]] = defaultdict(list)
     for movie in read_dataset(arguments.data):
         reported = sources[movie.name] in REPORT_SOURCES

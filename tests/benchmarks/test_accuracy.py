@@ -39,7 +39,7 @@ def test_an_easy_disc_is_found_by_every_prompt(folder, tmp_path, capsys):
 def test_items_are_chosen_by_name(folder):
     import accuracy
 
-    scores = accuracy.measure(load_sam2("cells_nano", "cpu"), folder, count=False, only=["st?ll"])
+    scores = accuracy.measure(load_sam2("cells_nano", "cpu"), folder, count=False, only="st?ll")
     assert {key.partition(".")[0] for key in scores} == {"image"}
 
 

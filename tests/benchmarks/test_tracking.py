@@ -81,6 +81,8 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(
         return {**dict.fromkeys([*METRICS, *others()], 0.1 * len(done)), "frames": 4}
 
     (tmp_path / "manifest.csv").write_text("file,kind\na.npz,time\nb.npz,time\nc.npz,2d\n")
+    for name in "abc":
+        (tmp_path / f"{name}.npz").touch()
     monkeypatch.setattr(tracking, "measured", measured)
     monkeypatch.setattr(tracking, "_model", lambda arguments: "a model")
     command = ["--data", str(tmp_path), "--json", str(tmp_path / "x.json")]

@@ -5,13 +5,14 @@ import json
 import numpy as np
 import pytest
 import torch
+from data_items import HELD_OUT
 from file_pieces import cut_file, join_file
 from packed_data import pack, unpack
 from safetensors import safe_open
 from tests.sam2_torch.training.conftest import disc_movie
 from tests.sam2_torch.training.data.test_labelled_movies import write_dataset
 from tests.tiny_network import TINY
-from train_in_slices import HELD_OUT, main
+from train_in_slices import main
 
 from sam2_torch import load_sam2
 from sam2_torch.training.data.labelled_movies import hold_out, read_dataset
