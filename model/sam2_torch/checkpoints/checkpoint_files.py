@@ -46,6 +46,9 @@ PLAIN: tuple[Any, ...] = (
 """Types that trainers store beside the weights: numbers and options. None can run code."""
 
 
+_MOST_TENSORS = 50_000  # the largest SAM 2 has 1,000; reading more would take minutes
+
+
 class CheckpointError(ValueError):
     """A checkpoint that cannot be used; the message says why and what to do."""
 
@@ -94,8 +97,12 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(path, framework="pt") as file:
-            state = {name: file.get_tensor(name) for name in file.keys()}
-            return state, file.metadata() or {}
+            names = list(file.keys())
+            if len(names) > _MOST_TENSORS:
+                raise CheckpointError(
+                    f"{path.name}: expected a network, found {len(names)} tensors; fetch it again"
+                )
+            return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
     except SafetensorError as error:
         raise CheckpointError(
             f"{path.name}: expected a safetensors file, found a broken one ({error}); "

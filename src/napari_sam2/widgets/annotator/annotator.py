@@ -298,10 +298,11 @@ class Annotator(QObject):
 
         layer = self.viewer.layers[event.index]
         if isinstance(layer, Image | Labels) and not is_own(layer):
-            if thaw():
-                QTimer.singleShot(0, self._freeze_again)
-        elif gc.get_freeze_count():
+            thaw()
+        if gc.get_freeze_count():
             gc.freeze()
+        else:  # an image goes, or a dock was closed
+            QTimer.singleShot(0, self._freeze_again)
 
     def _freeze_again(self) -> None:
         if not self.is_closed:

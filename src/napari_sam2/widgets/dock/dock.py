@@ -6,6 +6,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QSizePolicy, QTabWidget, QVBoxLayout, QWidget
 
+from napari_sam2.movies.background_threads import thaw
 from napari_sam2.widgets.annotator.panel import Panel
 from napari_sam2.widgets.automatic_dock.dock import SegmentEverything
 from napari_sam2.widgets.controls.image_chooser import ImageChoice
@@ -95,6 +96,7 @@ class Sam2Dock(Panel):
         self.axes.release()
         self.chooser.release()
         self._keys.release()
+        thaw()  # some hundred widgets refer to each other: the next collection is to find them
 
     def show_tab(self, title: str) -> None:
         """Show the tab with this title."""

@@ -1,9 +1,12 @@
 """The dock *SAM 2* in a window: its tabs, and what opens them."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from napari._app_model import get_app_model
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QCoreApplication, Qt
 
 from napari_sam2.widgets.annotator.annotator_of_viewer import annotator_of
 from napari_sam2.widgets.dock.dock import ALL_CELLS, SEGMENT, TRACKS, TUNE, Sam2Dock
@@ -61,6 +64,24 @@ def test_the_menu_of_plugins_opens_the_dock_that_the_entries_raise(viewer, stub_
     assert docks_of(viewer) == [again]  # by another name: it takes the place of the first one
     assert again.annotator is annotator
     qtbot.waitUntil(lambda: annotator.network.device != "")
+
+
+def test_a_closed_dock_is_found_by_the_next_collection(viewer, stub_owner):
+    dock = Sam2Dock(viewer, stub_owner)
+    viewer.window.add_dock_widget(dock, name="SAM 2")
+    gone = weakref.ref(dock)
+    dock.annotator.work.workspace.prompt_with_points()
+    gc.freeze()  # as it is once PyTorch is imported
+    try:
+        viewer.window.remove_dock_widget(dock)
+        del dock
+        viewer.layers.remove("movie clicks")  # napari collects
+        gc.collect()
+        assert gone() is None
+        QCoreApplication.processEvents()
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
 
 
 def test_it_takes_the_selected_image_and_loads_the_network(viewer, stub_owner, qtbot):
