@@ -60,6 +60,15 @@ def test_a_config_of_deep_json(tmp_path, network):
         load_sam2(tmp_path / "net.safetensors")
 
 
+def test_more_tensors_than_a_network_has(tmp_path):
+    path = tmp_path / "net.safetensors"
+    empty = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
+    header = json.dumps(dict.fromkeys(map(str, range(50_001)), empty)).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(CheckpointError, match="expected a network, found 50001 tensors"):
+        load_sam2(path)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_weights_that_are_no_numbers(tmp_path, value):
     torch.manual_seed(0)
