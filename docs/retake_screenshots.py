@@ -87,6 +87,7 @@ class Watcher:
             "n_frames": int(self.viewer.dims.nsteps[0]),
             "camera": [*camera.center[-2:], camera.zoom],
             "layers": [layer.name for layer in layers],
+            "mode": str(getattr(layers.selection.active, "mode", "")),
             "scale": list(layers[0].scale) if layers else [],
             "gaps_ms": self.gaps_ms,
             "clicks_ms": self.clicks_ms,
@@ -171,6 +172,8 @@ class Watcher:
             worker, propagation = self.annotator.worker, self.annotator.propagation
             state["busy"] = worker.is_busy or propagation.is_showing
             state["propagating"] = self.annotator.is_propagating
+            if (workspace := self.annotator.workspace) is not None:
+                state["masked"] = list(workspace.masklets.object_ids)
         if not buttons:
             return {}
         sliders = self.viewer.window._qt_viewer.dims.slider_widgets
@@ -234,14 +237,15 @@ class Person:
         time.sleep(0.25)
         return dict(json.loads(self._state_file.read_text()))
 
-    def wait(self, until: Callable[[dict[str, Any]], bool], timeout_s: float = 120) -> None:
+    def wait(self, until: Callable[[dict[str, Any]], bool], timeout_s: float = 600) -> None:
         """Wait for something to be seen."""
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
             with suppress(FileNotFoundError, KeyError):
                 if until(self.sees):
                     return
-        raise TimeoutError(f"waited {timeout_s} s in vain; seen: {self.sees}")
+        seen = self.sees | {"gaps_ms": "left out"}
+        raise TimeoutError(f"waited {timeout_s} s in vain; seen: {seen}")
 
     def move(self, at: Point) -> None:
         """Move the mouse."""
@@ -264,6 +268,23 @@ class Person:
         """Click on a button of the dock, or somewhere along a slider."""
         left, top, width, height = self.sees["buttons"][button]
         self.click((left + along * width, top + height / 2))
+
+    def draw(self, kind: str) -> None:
+        """Get ready to draw points or shapes."""
+        self.press(kind)
+        mode = {"points": "add", "shapes": "add_rectangle"}[kind]
+        self.wait(lambda state: state["mode"] == mode)
+
+    def new_object(self) -> None:
+        """Begin an object, once all others have masks."""
+        n_objects = self._n_objects()
+        self.wait_for_masks()
+        self.wait(lambda state: len(state["masked"]) == n_objects)
+        self.press("new")
+        self.wait(lambda state: f"object {n_objects + 1}" in state["buttons"])
+
+    def _n_objects(self) -> int:
+        return sum(name.startswith("object ") for name in self.sees["buttons"])
 
     def scrub(self, begin: float, end: float) -> None:
         """Drag the slider of the frames."""
@@ -323,17 +344,18 @@ class Person:
         """Click once in each cell, given by row and column; each is a new object."""
         for i, place in enumerate(places):
             if i:
-                self.press("new")
+                self.new_object()
             self.click(self.pixel(*place))
             self.wait_for_masks()
             time.sleep(1)  # for the preview
             self.wait_for_masks()
 
-    def propagate(self) -> None:
-        """Follow all objects through all frames."""
-        self.press("propagate")
-        time.sleep(1)
-        self.wait(lambda state: not state["propagating"] and not state["busy"], 300)
+    def propagate(self, button: str = "propagate") -> None:
+        """Propagate all objects through all frames, or as another button does."""
+        before = self.sees["status"]
+        self.press(button)
+        self.wait(lambda state: state["propagating"] or state["status"] != before)
+        self.wait(lambda state: not state["propagating"] and not state["busy"], 3000)
 
     def shoot(self, name: str) -> None:
         """Take a picture of the screen."""
@@ -352,8 +374,9 @@ def walk(person: Person) -> None:
     person.press("propagate")
     person.wait(lambda state: state["propagating"] and "left" in state["status"])
     person.shoot("3-propagating")
-    person.wait(lambda state: not state["propagating"], 300)
-    person.scrub(0.98, 0.5)
+    person.wait(lambda state: not state["propagating"], 3000)
+    person.go_to(12)
+    person.wait_for_masks()
     person.shoot("propagated")
 
 
@@ -372,8 +395,7 @@ def open_sample(person: Person, *entry: str) -> None:
 def walk_tracks(person: Person) -> None:
     """Follow three nuclei, and say where one of them divides."""
     open_sample(person, "Plugins", "Segment and track (SAM 2)")
-    person.press("points")
-    person.wait(lambda state: "dividing nuclei clicks" in state["layers"])
+    person.draw("points")
     person.click_cells(((86, 61), (87, 197), MOTHER))
     person.propagate()
     person.menu("Layers", "Track", "Tracks, divisions and measurements (SAM 2)")
@@ -381,7 +403,7 @@ def walk_tracks(person: Person) -> None:
     person.go_to(DIVIDES_IN)
     person.press("divide")
     time.sleep(1)
-    person.wait(lambda state: not state["busy"], 300)
+    person.wait(lambda state: not state["busy"], 3000)
     person.press("tracks", 0.05)
     person.go_to(DIVIDES_IN + 2)
     person.wait_for_masks()
@@ -393,20 +415,18 @@ def walk_everything(person: Person) -> None:
     open_sample(person, "Layers", "Segment", "Find and track all cells (SAM 2)")
     person.press("what counts")
     person.press("everything")
-    person.wait(lambda state: "dividing nuclei found" in state["layers"], 300)
+    person.wait(lambda state: "dividing nuclei found" in state["layers"], 3000)
     person.wait(lambda state: not state["busy"])
     person.shoot("segment_everything")
 
 
 def click_nuclei(person: Person) -> None:
     """Prompt four nuclei: by a click, by three, by a box, and by a click and a key."""
-    person.press("points")
-    person.wait(lambda state: "dividing nuclei clicks" in state["layers"])
+    person.draw("points")
     person.click(person.pixel(25, 110))
     person.wait(lambda state: "Loading" in state["hint"] or "Right?" in state["hint"])
     person.shoot("2-loading")
-    person.wait_for_masks()
-    person.press("new")
+    person.new_object()
     person.click(person.pixel(109, 20))
     person.wait_for_masks()
     person.click(person.pixel(116, 24))
@@ -415,14 +435,13 @@ def click_nuclei(person: Person) -> None:
     person.click(person.pixel(98, 42))
     person.wait_for_masks()
     person.key("t")
-    person.key("n")
-    person.press("shapes")
+    person.new_object()
+    person.draw("shapes")
     person.drag(person.pixel(70, 177), person.pixel(104, 215))
-    person.wait_for_masks()
-    person.press("new")
-    person.press("points")
+    person.new_object()
+    person.draw("points")
     person.click(person.pixel(154, 193))
-    person.wait_for_masks()
+    person.wait(lambda state: len(state["masked"]) == 4)
     time.sleep(1)  # for the preview
     person.wait_for_masks()
 
@@ -487,7 +506,7 @@ def person_at(folder: Path, *movie: str) -> Iterator[tuple[Person, Path]]:
             yield Person(state_file, folder), sessions
         finally:
             app.terminate()
-            app.wait(10)
+            app.wait(120)
 
 
 def main(folder: Path, names: Sequence[str] = ()) -> None:

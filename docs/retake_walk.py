@@ -39,8 +39,8 @@ def walk_nuclei(person: Person) -> None:
 
 def correct_nuclei(person: Person) -> None:
     """Give the upper daughter an object of her own, from the first frames of the division on."""
-    person.press("new")
-    person.press("points")
+    person.new_object()
+    person.draw("points")
     person.go_to(9)
     person.click(person.pixel(95, 118))
     person.wait_for_masks()
@@ -63,7 +63,7 @@ def walk_embryo(person: Person) -> None:
 def correct_embryo(person: Person) -> None:
     """Say where the first nucleus has ended: a negative click on what is drawn there."""
     person.press("object 1")
-    person.press("points")
+    person.draw("points")
     for plane in (27, 3):
         person.go_to(plane)
         click_beside(person, (82, 91))
@@ -86,7 +86,7 @@ def correct_bacteria(person: Person) -> None:
     """Click the two that swim fast again, where they are after they were lost."""
     for row, frame, place in (("object 3", 15, (136, 213)), ("object 4", 21, (181, 202))):
         person.press(row)
-        person.press("points")
+        person.draw("points")
         person.go_to(frame)
         person.click(person.pixel(*place))
         person.wait_for_masks()
@@ -125,14 +125,13 @@ WALKS = {
 def begin(person: Person) -> None:
     """Open the dock, show the whole image, and go to its first frame."""
     person.wait(lambda state: bool(state["layers"]))
-    person.menu("Plugins", "SAM 2", "Segment and track")
+    person.menu("Plugins", "Segment and track (SAM 2)")
     person.wait(lambda state: "buttons" in state)
     left, top, *_ = person.sees["canvas"]
     person.click((left + 20, top + 20))  # the keyboard to the canvas
     person.key("ctrl+r")
     person.go_to(0)
-    person.press("points")
-    person.wait(lambda state: any(name.endswith("clicks") for name in state["layers"]))
+    person.draw("points")
 
 
 def click_beside(person: Person, place: Place) -> None:
@@ -147,9 +146,7 @@ def carry_on(person: Person, button: str) -> None:
     """Carry a correction on."""
     time.sleep(1)
     person.wait_for_masks()
-    person.press(button)
-    time.sleep(1)
-    person.wait(lambda state: not state["propagating"] and not state["busy"], 300)
+    person.propagate(button)
 
 
 def compare(session: Path, labels: np.ndarray) -> None:

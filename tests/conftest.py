@@ -18,6 +18,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 else:
     os.environ.setdefault("OMP_NUM_THREADS", "2")
 
+NEEDS_NAPARI = {"layers", "widgets", "test_manifest.py", "test_napari_reader.py"}
+"""Folders and files of tests that cannot run where napari cannot be imported."""
+
 # Threads that libraries start once and keep
 LIBRARY_THREADS = ("asyncio_", "fsspec", "zarr_", "pytest_timeout", "pydevd", "IPythonHistory")
 LIBRARY_MODULES = ("tqdm.", "ipykernel.", "zmq.", "tornado.")
@@ -35,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out the tests of the interface where scripts/test.sh found that Qt does not start."""
     has_qt = config.pluginmanager.hasplugin("pytest-qt")
-    return True if collection_path.name in ("layers", "widgets") and not has_qt else None
+    return True if NEEDS_NAPARI & set(collection_path.parts) and not has_qt else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

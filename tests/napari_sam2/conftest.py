@@ -1,6 +1,7 @@
 """What tests of the plugin need: sessions without a network, and a folder of sessions each."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,13 @@ from stub_session import StubSession
 def own_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test find what another one saved."""
     monkeypatch.setenv("NAPARI_SAM2_SESSIONS", str(tmp_path / "sessions"))
+
+
+@pytest.fixture
+def qtbot(qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Wait a minute instead of 5 s: a busy machine is slow."""
+    monkeypatch.setattr(qtbot, "waitUntil", partial(qtbot.waitUntil, timeout=60_000))
+    return qtbot
 
 
 @pytest.fixture

@@ -107,7 +107,7 @@ def test_napari_gets_calibrated_layers(provider, axis_labels):
 
 
 def test_napari_takes_the_layers():
-    layers = pytest.importorskip("napari.layers")
+    layers = pytest.importorskip("napari.layers", exc_type=ImportError)
     for provider in (sample_data.sample_dividing_nuclei, sample_data.sample_embryo_nuclei):
         ((pixels, settings, _),) = provider()
         layer = layers.Image(pixels, **settings)
