@@ -29,7 +29,7 @@ from sam2_torch.sam2 import (
 )
 
 PRESENT_LOGIT = 10.0  # object score of a network that cannot tell
-MAX_LOGIT = 32.0  # of a mask that is carried to the next frame
+MAX_LOGIT = 32.0  # of a mask that is earlier to the next frame
 BOX_MARGIN = 0.1  # of the box around it, as a share of its sides
 LEAST_OVERLAP = 0.1  # IoU with the mask of the frame before; below it the object is lost
 
@@ -179,12 +179,12 @@ class SAM1(nn.Module):
 
         An object whose mask is empty, or hardly overlaps with the one before, is absent.
         """
-        carried = memories.spatial[-1].to(self.dtype)  # (N, 1, S / 4, S / 4)
-        before = carried[:, 0] > 0
+        earlier = memories.spatial[-1].to(self.dtype)  # (N, 1, S / 4, S / 4)
+        before = earlier[:, 0] > 0
         corners = _loose_boxes(before) * (self.config.image_size / self.config.logits_size)
         labels = torch.tensor([TOP_LEFT, BOTTOM_RIGHT], dtype=torch.int32, device=self.device)
-        points = corners, labels.expand(len(carried), -1)
-        found = self.choose(self.decode_masks(embedding.features, (), points, carried, False))
+        points = corners, labels.expand(len(earlier), -1)
+        found = self.choose(self.decode_masks(embedding.features, (), points, earlier, False))
         now = found.logits > 0
         shared, union = ((now & before).sum((1, 2)), (now | before).sum((1, 2)))
         stays = shared > LEAST_OVERLAP * union
