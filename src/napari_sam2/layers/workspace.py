@@ -1,6 +1,6 @@
 """The layers of one image and the log of what is drawn in them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -153,7 +153,7 @@ class Workspace:
         self.ghosts = Ghosts(viewer, image, geometry)
         self.neighbours = NeighbourGhosts(viewer, image, geometry)
         self._current = 0
-        self.current_object = self._begin_object()
+        self.current_object = self._begin_object(1)
         self._begun_object: tuple[int, int] | None = None  # before and now, by the box just drawn
         self.label = 1
         self.new_object_per_box, self.new_object_per_click = True, False
@@ -164,7 +164,7 @@ class Workspace:
 
     @property
     def current_object(self) -> int:
-        """Object of the next prompt; it is outlined in the image."""
+        """Object of the next prompt, which makes it unless it exists; outlined in the image."""
         return self._current
 
     @current_object.setter
@@ -316,7 +316,18 @@ class Workspace:
         -------
         False if there were too many objects, so that there is one layer for all from now on.
         """
-        return self.outputs.show([self.current_object])
+        return self.outputs.show([self._begin_object(self.current_object)])
+
+    def new_ids(self) -> Iterator[int]:
+        """Iterate over the ids of objects that are still empty, then make new ones."""
+        yield from (i for i in self.objects.ids if not self.is_begun(i))
+        while True:
+            yield self.objects.new()
+
+    def leave(self, object_ids: Container[int]) -> None:
+        """Let the next prompt make another object if the current one is one of these."""
+        if self.current_object in object_ids:
+            self.current_object = self.objects.next_id()
 
     def take_painted(self) -> None:
         """Record the painted masks as prompts, in place of what was drawn on their frames."""
@@ -355,8 +366,9 @@ class Workspace:
         self.drawing.write(drawn)
         if any(key.kind == Kind.OBJECT for key in changes):
             self.outputs.show_records()
-        if self.current_object not in self.objects.ids:
-            self.current_object = self.objects.ids[-1] if self.objects.ids else self._begin_object()
+        if self.current_object in gone:
+            ids = self.objects.ids
+            self.current_object = ids[-1] if ids else self._begin_object(self.objects.next_id())
         self.outputs.refresh()
 
     def discard(self) -> None:
@@ -430,11 +442,12 @@ class Workspace:
                 now[key] = effective
         return now
 
-    def _begin_object(self) -> int:
-        """Make an object without a step that can be undone: there always is one."""
-        object_id = self.objects.new()
-        record = self.objects.record(object_id)
-        self.history.note(Action.NEW, record.name, {Key(Kind.OBJECT, object_id): record})
+    def _begin_object(self, object_id: int) -> int:
+        """Make an object unless it exists, without a step that can be undone."""
+        if object_id not in self.objects:
+            self.objects.include(object_id)
+            record = self.objects.record(object_id)
+            self.history.note(Action.NEW, record.name, {Key(Kind.OBJECT, object_id): record})
         return object_id
 
     def _owner_of_next(self, is_box: bool) -> tuple[int, int]:

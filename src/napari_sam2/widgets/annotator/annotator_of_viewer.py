@@ -10,9 +10,9 @@ from qtpy.QtCore import QEvent, QObject, Qt, Signal
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QWidget
 
+from napari_sam2.layers.viewer.canvas_context import make_current_when_flushed
 from napari_sam2.widgets.annotator.annotator import Annotator
 from napari_sam2.widgets.annotator.image_changes import ImageChanges
-from napari_sam2.widgets.controls.canvas_context import make_current_when_flushed
 from napari_sam2.widgets.controls.notices import report
 from napari_sam2.widgets.inference.session_owner import SessionOwner
 

@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
 from napari_sam2.layers.workspace import Workspace
+from napari_sam2.widgets.controls.timers import single_shot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,9 +36,7 @@ class MaskCandidates(QObject):
         super().__init__()
         self.choice = 0
         self._hide: Callable[[], None] = _nothing
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self.hide)
+        self._timer = single_shot(self, self.hide)
 
     def show(
         self, workspace: Workspace, frame: int, choice: int, masks: "list[SparseMask]"

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     import napari.viewer
 
+    from napari_sam2.layers.workspace import Workspace
     from napari_sam2.widgets.inference.session_owner import SessionOwner
 
 
@@ -41,21 +42,41 @@ class Panel(QWidget):
         self._viewer = getattr(viewer, "__wrapped__", viewer)
         self.annotator = annotator_of(self._viewer, owner)
         self.is_released = False
-        self._heard: list[tuple[Any, Callable[..., object]]] = []
+        self._connections: list[tuple[Any, Callable[..., object]]] = []
         self.listen((self.annotator.closed, self.release))
+
+    @property
+    def workspace(self) -> "Workspace":
+        """Layers and log of the chosen image.
+
+        Raises
+        ------
+        LookupError
+            If no image is chosen; panels are disabled then.
+        """
+        return self.annotator.work.workspace
+
+    def with_image(self, call: "Callable[[], object]") -> "Callable[..., None]":
+        """Return a function that makes a call while an image is chosen, and else does nothing."""
+
+        def guarded(*_: Any) -> None:
+            if self.annotator.has_image:
+                call()
+
+        return guarded
 
     def listen(self, *connections: "tuple[Any, Callable[..., object]]") -> None:
         """Connect signals or events of the annotator and the viewer until the panel is closed."""
         for signal, slot in connections:
             signal.connect(slot)
-        self._heard += connections
+        self._connections += connections
 
     def release(self) -> None:
         """Disconnect from the viewer; a second call does nothing."""
         if not self.is_released:
             self.is_released = True
             self.stop()
-            for signal, slot in self._heard:
+            for signal, slot in self._connections:
                 signal.disconnect(slot)
 
     def stop(self) -> None:

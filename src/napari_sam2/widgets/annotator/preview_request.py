@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from functools import partial
 from threading import Event
 
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
 from napari_sam2.annotation.drawn_prompts import ObjectFrame
 from napari_sam2.annotation.preview import Neighbour, Painter, look_around
 from napari_sam2.annotation.prompted_session import Direction
 from napari_sam2.layers.viewer.colours import object_colour
 from napari_sam2.layers.workspace import Workspace
+from napari_sam2.widgets.controls.timers import single_shot
 from napari_sam2.widgets.inference.network import Network
 from napari_sam2.widgets.inference.session_owner import SessionOwner
 from sam2_torch.inputs.frames import Frames
@@ -52,10 +53,7 @@ class Neighbours(QObject):
         self._network = network
         self._prompt: tuple[Workspace, ObjectFrame] | None = None
         self._stop = Event()
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(QUIET_MS)
-        self._timer.timeout.connect(self._look)
+        self._timer = single_shot(self, self._look, QUIET_MS)
 
     def want(self, wanted: bool) -> None:
         """Show neighbouring frames after prompts, or not; then the layer leaves the viewer."""

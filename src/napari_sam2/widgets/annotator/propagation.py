@@ -6,12 +6,13 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
 from napari_sam2.annotation.history import Key, Kind, Step
 from napari_sam2.annotation.prompted_session import Direction
 from napari_sam2.layers.workspace import Workspace
 from napari_sam2.widgets.controls.notices import ONE_LAYER_FOR_ALL
+from napari_sam2.widgets.controls.timers import single_shot
 from napari_sam2.widgets.inference.network import Network
 from napari_sam2.widgets.inference.session_owner import Progress, SessionOwner
 from napari_sam2.widgets.inference.worker import Guarded
@@ -52,8 +53,8 @@ class LiveView(QObject):
         self._done: defaultdict[int, set[int]] = defaultdict(set)  # objects by frame
         self._shown_by_us: int | None = None
         self._began_at: int | None = None
-        self._gather = _single_shot(self._show, self)
-        self._catch_up = _single_shot(self._show_some, self)
+        self._gather = single_shot(self, self._show)
+        self._catch_up = single_shot(self, self._show_some)
 
     @property
     def is_busy(self) -> bool:
@@ -298,10 +299,3 @@ def _exclusive(
             accepted = {i: mask for i, mask in progress.masks.items() if accepts(i, frame)}
             owned = progress.masks | workspace.exclusive(accepted, frame)
             yield replace(progress, masks=owned)
-
-
-def _single_shot(call: Callable[[], None], parent: QObject) -> QTimer:
-    timer = QTimer(parent)
-    timer.setSingleShot(True)
-    timer.timeout.connect(call)
-    return timer

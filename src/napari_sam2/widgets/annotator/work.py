@@ -121,7 +121,7 @@ class Work(QObject):
         if is_constant:
             self.noticed.emit(
                 f"{self.workspace.image.name} has the same value in every pixel that was looked "
-                "at: masks of it mean nothing."
+                "at: its masks are meaningless."
             )
 
     def choose_appearance(self, appearance: Appearance) -> None:
@@ -148,8 +148,7 @@ class Work(QObject):
             self.edit.new()
             self.show_layer()
         else:
-            name = workspace.objects.name(workspace.current_object)
-            self.noticed.emit(f"{name} is still empty: click inside a cell first.")
+            self.noticed.emit("The current object is still empty: click inside a cell first.")
 
     @property
     def has_second_piece(self) -> bool:
@@ -195,7 +194,7 @@ class Work(QObject):
             drawn != replace(DrawnPrompts(drawn.clicks), choice=drawn.choice, present=drawn.present)
             or len(drawn.clicks) != 1
         ):
-            self.noticed.emit("There is a choice after a single click: whole, part or sub-part.")
+            self.noticed.emit("Only a single click has other masks: whole, part or sub-part.")
             return
         self.open()
         choice = ((drawn.choice or 0) + 1) % N_CANDIDATES
@@ -220,8 +219,8 @@ class Work(QObject):
         Parameters
         ----------
         masks
-            By object id and frame. Take new ids from `workspace.objects.new()`; objects that do
-            not exist are made.
+            By object id and frame. Take new ids from `workspace.new_ids()`; objects that do not
+            exist are made.
         names
             Names of the objects.
         """
@@ -557,17 +556,18 @@ class Work(QObject):
         others = self.workspace.geometry.place()
         place = f" or on another plane than {others}" if others else ""
         self.noticed.emit(
-            f"What is drawn outside of the image{place} is removed; Ctrl+Z brings back what was "
+            f"What is drawn outside the image{place} is removed; Ctrl+Z brings back what was "
             "moved there. Draw a point, a box, a polygon, an ellipse or a path inside."
         )
 
     def _notice_locked(self) -> None:
         workspace = self.workspace
         current, frame = workspace.current_object, workspace.shown_frame
-        name = workspace.objects.name(current)
         if (current, frame) in workspace.locks:
+            name = workspace.objects.name(current)
             text = f"{name} is locked in this frame: unlock it first (key {key_of('lock_frame')})."
         elif workspace.objects.is_locked(current):
+            name = workspace.objects.name(current)
             text = f"{name} is locked: unlock it first (the padlock in the list)."
         else:
             text = "That is locked: unlock it first (the padlock in the list, or its frame)."

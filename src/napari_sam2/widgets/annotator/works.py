@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject, QTimer
+from qtpy.QtCore import QObject
 
 from napari_sam2.layers.viewer.image_geometry import Along, FrameGeometry
 from napari_sam2.widgets.annotator.work import Work
+from napari_sam2.widgets.controls.timers import single_shot
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -33,10 +34,7 @@ class Works(QObject):
         self._viewer = viewer
         self._make = make
         self._works: dict[tuple[Image, Along], Work] = {}
-        self._brush = QTimer(self)
-        self._brush.setSingleShot(True)
-        self._brush.setInterval(BRUSH_REST_MS)
-        self._brush.timeout.connect(self._take_painted)
+        self._brush = single_shot(self, self._take_painted, BRUSH_REST_MS)
 
     def __iter__(self) -> Iterator[Work]:
         return iter(tuple(self._works.values()))

@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QFrame, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_sam2.annotation import history
 from napari_sam2.annotation.history import Action
@@ -19,14 +18,16 @@ from napari_sam2.widgets.automatic_dock.jobs import CompareJob, Examples, Segmen
 from napari_sam2.widgets.automatic_dock.sections import (
     ALL_FRAMES,
     LEAST_SCORE,
-    AlikeSection,
     ObjectsWanted,
-    ProgressSection,
     SegmentSection,
+    SimilarSection,
     TrackSection,
 )
 from napari_sam2.widgets.automatic_dock.seeds import seeds_of
+from napari_sam2.widgets.controls.collapsible import foldable
 from napari_sam2.widgets.controls.notices import report
+from napari_sam2.widgets.controls.run_bar import RunBar
+from napari_sam2.widgets.controls.timers import single_shot
 from napari_sam2.widgets.controls.vertical_scroll import TallScroll
 from napari_sam2.widgets.inference.session_owner import SessionOwner
 from napari_sam2.widgets.inference.worker import Guarded
@@ -56,27 +57,33 @@ class SegmentEverything(Panel):
         super().__init__(viewer, owner)
         self.wanted = ObjectsWanted()
         self.segment = SegmentSection()
-        self.alike = AlikeSection()
+        self.similar = SimilarSection()
         self.track = TrackSection()
-        self.progress = ProgressSection()
         self._found: dict[Workspace, FoundLayer] = {}
+        self.progress = self.segment.progress  # of the run that goes on, or was the last one
         self._is_running = False
-        self._broken = "Cancelled"
+        self._broken = "Stopped"
         self._tracked: set[int] = set()
-        self._refresh = QTimer(self)
-        self._refresh.setSingleShot(True)
-        self._refresh.setInterval(REFRESH_MS)
-        self._refresh.timeout.connect(self._show_tracked)
+        self._refresh = single_shot(self, self._show_tracked, REFRESH_MS)
         self._arrange()
         self._connect()
         self._layers_changed()
         self._sync()
 
     @property
+    def _sections(self) -> tuple[SegmentSection, SimilarSection, TrackSection]:
+        return self.segment, self.similar, self.track
+
+    @property
     def found(self) -> FoundLayer | None:
-        """What was found in the chosen image; None if nothing was looked for."""
-        workspace = self.annotator.workspace
-        return None if workspace is None else self._found.get(workspace)
+        """What was found in the chosen image; None if nothing was looked for.
+
+        Raises
+        ------
+        LookupError
+            If no image is chosen.
+        """
+        return self._found.get(self.workspace)
 
     @property
     def _kept(self) -> str:
@@ -92,27 +99,29 @@ class SegmentEverything(Panel):
         layout = QVBoxLayout(content)
         layout.setContentsMargins(8, 4, 8, 4)
         layout.setSpacing(6)
-        widgets: list[QWidget] = [self.wanted, _line(), self.segment]
-        for widget in (*widgets, self.alike, _line(), self.track):
+        self._tracking = foldable("In the whole movie", self.track)
+        for widget in (
+            self.wanted,
+            self._tracking,
+            foldable("In single frames", self.segment),
+            foldable("Similar objects", self.similar),
+        ):
             layout.addWidget(widget)
         layout.addStretch()
         whole = QVBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 4)
-        whole.addWidget(TallScroll(content))
-        below = QVBoxLayout()  # how far it is, and the way to stop it, are always seen
-        below.setContentsMargins(8, 0, 8, 0)
-        below.addWidget(_line())
-        below.addWidget(self.progress)
-        whole.addLayout(below)
+        whole.setContentsMargins(0, 0, 0, 0)
+        self._scroll = TallScroll(content)
+        whole.addWidget(self._scroll)
 
     def _connect(self) -> None:
-        self.segment.started.connect(self._segment)
+        self.segment.run.clicked.connect(self._segment)
         self.segment.made.connect(self._make_objects)
         self.segment.least_changed.connect(self._least_changed)
-        self.alike.started.connect(self._find_alike)
-        self.alike.least_changed.connect(self._least_changed)
-        self.track.started.connect(self._track)
-        self.progress.cancelled.connect(self.annotator.propagation.cancel)
+        self.similar.run.clicked.connect(self._find_similar)
+        self.similar.least_changed.connect(self._least_changed)
+        self.track.run.clicked.connect(self._track)
+        for section in self._sections:
+            section.progress.cancel.clicked.connect(self.annotator.propagation.cancel)
         events = self._viewer.layers.events
         self.listen(
             (self.annotator.changed, self._sync),
@@ -124,16 +133,18 @@ class SegmentEverything(Panel):
         own = {found.layer for found in self._found.values()}
         self.wanted.show_seed_layers([each for each in self._viewer.layers if each not in own])
 
-    def _start(self, doing: str) -> Workspace | None:
+    def _start(self, progress: RunBar, doing: str) -> Workspace | None:
         """Start a long job, unless one runs."""
-        workspace = self.annotator.workspace
-        if self._is_running or workspace is None:
+        if self._is_running:
             return None
         self.annotator.open()
         self._is_running = True
-        self.progress.show_progress(0, 1, doing)
+        self.progress.show_end("")
+        self.progress = progress
+        progress.show_progress(0, 1, doing)
+        self._scroll.ensureWidgetVisible(progress)
         self._sync()
-        return workspace
+        return self.workspace
 
     def _run(
         self,
@@ -146,13 +157,13 @@ class SegmentEverything(Panel):
         self.annotator.network.stream(stream, each=each, then=partial(self._end, stream, then))
 
     def _end(self, stream: Guarded, then: Callable[[bool], None], completed: bool) -> None:
-        self._broken = "Cancelled" if stream.error is None else "Failed"
+        self._broken = "Stopped" if stream.error is None else "Failed"
         then(completed and stream.error is None)
         if stream.error is not None:
             self.annotator.failed.emit(stream.error)
 
     def _segment(self) -> None:
-        workspace = self._start("Segmenting …")
+        workspace = self._start(self.segment.progress, "Segmenting …")
         if workspace is not None:
             self._run_segment(workspace, self._taken)
 
@@ -198,7 +209,7 @@ class SegmentEverything(Panel):
         return found
 
     def _least(self) -> tuple[float, float]:
-        return float(self.segment.score.value()), float(self.alike.likeness.value())
+        return float(self.segment.score.value()), float(self.similar.likeness.value())
 
     def _least_changed(self) -> None:
         if self.found is not None:
@@ -206,13 +217,13 @@ class SegmentEverything(Panel):
         self._sync()
 
     def _make_objects(self) -> None:
-        workspace, found = self.annotator.workspace, self.found
-        if workspace is None or found is None or workspace.shown_frame is None:
-            return
+        workspace, found = self.workspace, self.found
         frame = workspace.shown_frame
+        if found is None or frame is None:
+            return
         shown = found.shown(frame)
         if not shown:
-            self.annotator.noticed.emit("No mask is shown in this frame: go to one that has some.")
+            self.annotator.noticed.emit("This frame shows no mask: go to one that has some.")
             return
         known = [workspace.masklets.get(i, frame) for i in workspace.masklets.object_ids]
         masks = {i: one.mask for i, one in shown.items()}
@@ -222,15 +233,17 @@ class SegmentEverything(Panel):
         new = [mask for i, mask in masks.items() if i not in there]
         if len(new) > FEW_OBJECTS:
             self.annotator.work.set_per_object(False)
-        self.annotator.work.add_masks({workspace.objects.new(): {frame: mask} for mask in new})
+        made = {i: {frame: mask} for mask, i in zip(new, workspace.new_ids(), strict=False)}
+        workspace.leave(made)
+        self.annotator.work.add_masks(made)
         found.remove(shown)
         self._sync()
 
-    def _find_alike(self) -> None:
-        workspace = self._start("Comparing …")
+    def _find_similar(self) -> None:
+        workspace = self._start(self.similar.progress, "Comparing …")
         if workspace is None:
             return
-        examples = examples_of(workspace, self.alike.everything)
+        examples = examples_of(workspace, self.similar.everything)
         if not examples:
             self._finish("")
             self.annotator.noticed.emit(
@@ -268,7 +281,7 @@ class SegmentEverything(Panel):
         self._finish("Done: move the slider." if completed else self._kept)
 
     def _track(self) -> None:
-        workspace = self._start("Segmenting the first frame …")
+        workspace = self._start(self.track.progress, "Segmenting the first frame …")
         if workspace is None:
             return
         try:
@@ -281,7 +294,7 @@ class SegmentEverything(Panel):
         self.annotator.work.set_per_object(False)
         frames = workspace.frames
         options, work = self.track.options(everything), self.annotator.work
-        job = TrackJob(frames, options, workspace.masklets, workspace.objects)
+        job = TrackJob(frames, options, workspace.masklets, workspace.new_ids())
         step = work.history.begin(Action.ADD_MASKS, "everything tracked")
         show = partial(self._show_tracking, work, step)
         self._run(job.run, show, partial(self._end_tracking, work, step, job))
@@ -304,6 +317,7 @@ class SegmentEverything(Panel):
     def _end_tracking(self, work: Work, step: history.Step, job: TrackJob, completed: bool) -> None:
         self._tracked.clear()
         work.workspace.proposed.extend(of_divisions(job.divisions))
+        work.workspace.leave(job.seeds)
         work.add_tracked(step, job.withdrawn, job.seeds)
         found = _in_words(len(job.seeds), len(job.divisions))
         self._finish(found if completed else f"{self._kept[:-1]}: {found}")
@@ -315,21 +329,23 @@ class SegmentEverything(Panel):
 
     def _sync(self) -> None:
         """Show the state that things are in."""
-        workspace, found = self.annotator.workspace, self.found
+        self.setEnabled(self.annotator.has_image)
+        if not self.annotator.has_image:
+            return
         free = not self._is_running and not self.annotator.propagation.is_running
-        for widget in (self.segment.run, self.alike.run, self.track.run):
-            widget.setEnabled(workspace is not None and free)
-        if workspace is not None:
-            self.wanted.show_unit(_short(str(workspace.image.units[-1])))
-        is_movie = workspace is not None and workspace.geometry.n_frames > 1
-        self.track.setVisible(is_movie)
-        self.segment.frames.setEnabled(is_movie)
-        shown = {} if found is None else found.shown()
-        self.segment.show_count(len(shown), 0 if found is None else len(found.objects))
+        for section in self._sections:
+            section.run.setEnabled(free)
+        self.wanted.show_unit(_short(str(self.workspace.image.units[-1])))
+        is_movie = self.workspace.geometry.n_frames > 1
+        self._tracking.setVisible(is_movie)
+        self.segment.show_movie(is_movie)
+        found = self.found
+        n_shown, n_found = (len(found.shown()), len(found.objects)) if found else (0, 0)
+        self.segment.show_count(n_shown, n_found)
 
 
 def _in_words(n: int, divisions: int) -> str:
-    """Say what was followed; objects that were there before are not."""
+    """Say what was tracked; objects that were there before are not."""
     if n == 0:
         return "no new objects. Propagate those that are there already in the tab “Segment”."
     found = f"{n} new object{'s' * (n != 1)}, {divisions} division{'s' * (divisions != 1)} proposed"
@@ -346,9 +362,3 @@ def _short(unit: str) -> str:
     return {"pixel": "px", "micrometer": "µm", "nanometer": "nm", "millimeter": "mm"}.get(
         unit, unit
     )
-
-
-def _line() -> QFrame:
-    line = QFrame()
-    line.setFrameShape(QFrame.Shape.HLine)
-    return line

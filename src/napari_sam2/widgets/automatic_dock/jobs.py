@@ -1,4 +1,4 @@
-"""What "Segment everything" lets the worker's thread do; nothing here touches a layer."""
+"""Jobs of the tab *All cells* on the inference thread; nothing here touches a layer."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.annotation.history import StoredMask
-from napari_sam2.annotation.objects import Objects
 from napari_sam2.layers.mask_layers.candidates_layer import FoundObject
 from napari_sam2.layers.viewer.image_geometry import LayerFrames
 from napari_sam2.masks.masklets import Confidence, Masklets
@@ -96,7 +95,7 @@ class SegmentJob:
             with closing(everything.run()) as run:  # type: ignore[type-var]
                 for done, total in run:
                     n = max(total, 1)
-                    yield Step(at * n + done, len(self.numbers) * n, f"frame {number}")
+                    yield Step(at * n + done, len(self.numbers) * n, f"Frame {number}")
         finally:  # also when it is cancelled: what was found is kept
             masks = everything.masks()
             self.found[number] = [FoundObject(number, m.sparse, m.score) for m in masks]
@@ -138,7 +137,7 @@ class CompareJob:
         for done, (frame, found) in enumerate(masks.items(), start=1):
             values = likeness.similarities(frame, list(found.values())).tolist()
             self.likenesses.update(zip(found, values, strict=True))
-            yield Step(done, len(masks), f"comparing frame {frame}")
+            yield Step(done, len(masks), f"Comparing frame {frame}")
 
 
 @dataclass
@@ -151,8 +150,10 @@ class TrackJob:
         The movie.
     options
         How.
-    masklets, objects
-        Masks and objects that exist already; ids of new objects are taken from the latter.
+    masklets
+        Masks that exist already.
+    new_ids
+        Ids of new objects.
 
     Attributes
     ----------
@@ -167,7 +168,7 @@ class TrackJob:
     frames: LayerFrames
     options: TrackOptions
     masklets: Masklets
-    objects: Objects
+    new_ids: Iterator[int]
     withdrawn: set[tuple[int, int]] = field(default_factory=set)
     seeds: dict[int, dict[int, SparseMask]] = field(default_factory=dict)
     divisions: list[Any] = field(default_factory=list)
@@ -181,9 +182,9 @@ class TrackJob:
         if self.frames.n_planes > 1:
             raise ValueError(
                 "track everything: expected a movie or a stack, found a movie of stacks; choose "
-                "the axis to follow in “Along”, or make objects and propagate them"
+                "one axis in “Along”, or make objects and propagate them"
             )
-        masklets, known = self.masklets, self.objects.ids
+        masklets, known = self.masklets, self.masklets.object_ids
         frames = shown_frames(self.frames)
         alone = partial(VideoSession, session.model, frames, contrast=session.contrast)
         tracking = TrackAll(
@@ -191,13 +192,16 @@ class TrackJob:
             None if self.frames.is_stack else alone,
             frames,
             self.options,
-            new_id=self.objects.new,
+            new_id=self.new_ids.__next__,
             known=lambda frame: {i: mask for i in known if (mask := masklets.get(i, frame))},
         )
         try:
             with closing(tracking.run()) as run:  # type: ignore[type-var]
                 for step in run:
-                    doing = f"frame {step.frame}, {len(tracking.way.objects)} objects"
+                    n_objects = len(tracking.way.objects)
+                    doing = f"Frame {step.frame}: {n_objects} objects"
+                    if not step.masks:
+                        doing = f"Frame {step.frame}: looking for new objects"
                     masks = {
                         i: _stored(mask, step.predictions.get(i)) for i, mask in step.masks.items()
                     }

@@ -1,45 +1,33 @@
-"""The parts of the dock "Segment everything": they show, and say what was pressed."""
+"""The forms of the tab *All cells*."""
 
-from dataclasses import replace
-from time import monotonic
 from typing import Any
 
+from magicgui import magic_factory
 from napari.layers import Labels, Points
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QDoubleSpinBox,
-    QLabel,
-    QProgressBar,
-    QSizePolicy,
-    QSpinBox,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 from superqt import QLabeledDoubleSlider
 
 from napari_sam2.api.automatic import in_pixels
 from napari_sam2.movies.movie import Calibration
 from napari_sam2.widgets.controls.collapsible import Fold
-from napari_sam2.widgets.controls.form_rows import add_row, button, combo_box, form
+from napari_sam2.widgets.controls.form_rows import add_row, button, combo_box, form, narrow
+from napari_sam2.widgets.controls.run_bar import RunBar
 from sam2_torch.automatic.options import (
     MIN_SCORE,
-    Contrast,
     EverythingOptions,
     FindBy,
     ObjectRules,
     SeedGrid,
     TrackOptions,
 )
-from sam2_torch.models.speed_records import duration
 
 LEAST_SCORE = 0.2  # of what is kept at all: the slider starts there
 THIS_FRAME, ALL_FRAMES = "This frame", "All frames"
-CURRENT_OBJECT, ALL_OBJECTS = "The current object", "All objects"
+CURRENT_OBJECT, ALL_OBJECTS = "Current object", "All objects"
 DECODER, GRID = "Instance decoder", "Grid of points"
 BRIGHT_BLOBS, DARK_BLOBS = "Bright blobs", "Dark blobs"
-CONTRASTS: dict[str, Contrast] = {"Any": "any", "Bright": "bright", "Dark": "dark"}
-CROPS: dict[str, int | None] = {"By image size": None, "None": 0, "2 x 2": 1, "4 x 4": 2}
+STOP = "Stop; what is done stays."
 SEED_FRAMES = {
     "every": "In every n-th frame",
     "coverage": "Where masks leave",
@@ -49,47 +37,94 @@ MAX_DIAMETER = 99999.0
 NO_LIMIT = "no limit"
 
 
+def _diameter(label: str, effect: str) -> dict[str, Any]:
+    return {
+        "label": label,
+        "max": MAX_DIAMETER,
+        "tooltip": f"{effect} The diameter is that of a disc of the same area.",
+    }
+
+
+@magic_factory(
+    call_button=False,
+    smallest=_diameter("Smallest", "Objects of a smaller diameter are left out."),
+    largest=_diameter("Largest", "Objects of a larger diameter are left out."),
+    pieces=_diameter("Small pieces", "Holes and pieces of a smaller diameter are removed."),
+    contrast={
+        "choices": [("Any", "any"), ("Bright", "bright"), ("Dark", "dark")],
+        "tooltip": "Only objects that are brighter, or darker, than their surroundings.",
+    },
+    border={
+        "text": "Leave out what touches the border",
+        "tooltip": "Leave out objects that the border of the image may cut.",
+    },
+    find_by={
+        "choices": [GRID],
+        "tooltip": "What finds the objects: a decoder that was trained for cells, which only some "
+        "models have; or clicks on a grid, on blobs, or at your own points or labels.",
+    },
+    points={
+        "min": 4,
+        "max": 128,
+        "tooltip": "Points along each side of the grid. More find smaller objects.",
+    },
+    crops={
+        "choices": [("By image size", -1), ("None", 0), ("2 x 2", 1), ("4 x 4", 2)],
+        "tooltip": "Search parts of the image again, for small objects.",
+    },
+)
+def objects_form(  # noqa: PLR0913  # one for each field
+    smallest: float = 0.0,
+    largest: float = 0.0,
+    pieces: float = 0.0,
+    contrast: str = "any",
+    border: bool = False,
+    find_by: Any = GRID,
+    points: int = SeedGrid().points_per_side,
+    crops: int = -1,
+) -> None:
+    """Form of what counts as an object, with diameters in the unit of the image, and of seeds."""
+
+
+@magic_factory(
+    call_button=False,
+    search={
+        "choices": [(text, name) for name, text in SEED_FRAMES.items()],
+        "tooltip": "Where to look for new objects: in every n-th frame; of these only where the "
+        "masks cover less than before; or in the first frame only.",
+    },
+    every={
+        "label": "Interval",
+        "min": 1,
+        "max": 9999,
+        "tooltip": "How many frames apart the frames are that are searched for new objects.",
+    },
+)
+def tracking_form(search: str = "every", every: int = TrackOptions().every) -> None:
+    """Form of the frames in which new objects are looked for."""
+
+
 class ObjectsWanted(Fold):
     """What counts as an object, and where to click; folded away at first."""
 
     def __init__(self) -> None:
         super().__init__("What counts as an object")
-        self.smallest = _diameter("Objects of a smaller diameter are left out.")
-        self.largest = _diameter("Objects of a larger diameter are left out.")
-        self.speck = _diameter("Holes and separate specks of a smaller diameter are removed.")
-        self.contrast = combo_box(
-            "Only objects that are brighter, or darker, than their surroundings.", list(CONTRASTS)
-        )
-        self.border = QCheckBox("Leave out what touches the border")
-        self.border.setToolTip("Leave out objects that the border of the image may cut.")
-        self.seeds = combo_box(
-            "What finds the objects: a decoder that was trained for cells, which only some models "
-            "have; or prompts on a grid, on blobs, or at your own points or labels."
-        )
-        self.points = QSpinBox()
-        self.points.setRange(4, 128)
-        _widen(self.points)
-        self.points.setValue(SeedGrid().points_per_side)
-        self.points.setToolTip("Points along each side of the grid. More find smaller objects.")
-        self.crops = combo_box("Search parts of the image again, for small objects.", list(CROPS))
-        self._arrange()
+        self.form = narrow(objects_form())
+        self._diameters = (self.form.smallest, self.form.largest, self.form.pieces)
+        for each in self._diameters:
+            each.native.setSpecialValueText(NO_LIMIT)
+        self.addWidget(self.form.native)
 
     def show_unit(self, unit: str) -> None:
         """Say in what the diameters are."""
-        suffix = f" {unit}"
-        for box in (self.smallest, self.largest, self.speck):
-            box.setSuffix(suffix)
+        for each in self._diameters:
+            each.native.setSuffix(f" {unit}")
 
     def show_seed_layers(self, layers: list[Any]) -> None:
         """Offer the grid, the decoder, blobs, and layers of points and labels."""
-        before = self.seeds.currentData()
-        self.seeds.clear()
-        for name in (GRID, DECODER, BRIGHT_BLOBS, DARK_BLOBS):
-            self.seeds.addItem(name, name)
-        for layer in layers:
-            if isinstance(layer, Points | Labels):
-                self.seeds.addItem(layer.name, layer)
-        self.seeds.setCurrentIndex(max(self.seeds.findData(before), 0))
+        own = [(layer.name, layer) for layer in layers if isinstance(layer, Points | Labels)]
+        named = [(name, name) for name in (GRID, DECODER, BRIGHT_BLOBS, DARK_BLOBS)]
+        self.form.find_by.choices = named + own
 
     def rules(self, pixel_size: tuple[float, float]) -> ObjectRules:
         """Read what counts as an object.
@@ -99,13 +134,12 @@ class ObjectsWanted(Fold):
         ValueError
             If the range of diameters is empty.
         """
-        rules = ObjectRules(exclude_border=self.border.isChecked())
-        rules = replace(rules, contrast=CONTRASTS[self.contrast.currentText()])
+        smallest, largest, pieces = (each.value or None for each in self._diameters)
         return in_pixels(
-            rules,
+            ObjectRules(exclude_border=self.form.border.value, contrast=self.form.contrast.value),
             Calibration(pixel_size),
-            diameter=(self.smallest.value() or None, self.largest.value() or None),
-            part_diameter=self.speck.value() or None,
+            diameter=(smallest, largest),
+            part_diameter=pieces,
         )
 
     def options(self, pixel_size: tuple[float, float], min_score: float) -> EverythingOptions:
@@ -116,29 +150,15 @@ class ObjectsWanted(Fold):
         ValueError
             As for `rules`.
         """
-        grid = SeedGrid(self.points.value(), CROPS[self.crops.currentText()])
-        by: FindBy = "decoder" if self.seeds.currentData() == DECODER else "grid"
+        crops = self.form.crops.value
+        grid = SeedGrid(self.form.points.value, None if crops < 0 else crops)
+        by: FindBy = "decoder" if self.form.find_by.value == DECODER else "grid"
         return EverythingOptions(grid, rules=self.rules(pixel_size), min_score=min_score, by=by)
-
-    def _arrange(self) -> None:
-        box = QWidget()
-        layout = form()
-        box.setLayout(layout)
-        add_row(layout, "Smallest", self.smallest)
-        add_row(layout, "Largest", self.largest)
-        add_row(layout, "Small pieces", self.speck)
-        add_row(layout, "Contrast", self.contrast)
-        layout.addRow(self.border)
-        add_row(layout, "Find by", self.seeds)
-        add_row(layout, "Points", self.points)
-        add_row(layout, "Crops", self.crops)
-        self.addWidget(box)
 
 
 class SegmentSection(QWidget):
-    """Segment everything, hide what is doubtful, make objects of the rest."""
+    """Find all objects of a frame, hide those of low confidence, make objects of the rest."""
 
-    started = Signal()
     made = Signal()
     least_changed = Signal()
 
@@ -149,20 +169,20 @@ class SegmentSection(QWidget):
             [THIS_FRAME, ALL_FRAMES],
         )
         self.run = button("Segment everything", "Find all objects without clicks.")
+        self.progress = RunBar(self.run, STOP)
         self.score = _slider(MIN_SCORE, LEAST_SCORE, "Hide objects of lower confidence.")
         self.count = QLabel()
         self.make = button(
             "Make objects of these",
-            "Take the shown masks of this frame as objects: correct, follow and measure them.",
+            "Make objects of the shown masks of this frame: correct, propagate and measure them.",
         )
         layout = form()
-        add_row(layout, "Search in", self.frames)
-        layout.addRow(self.run)
+        self._frames_label = add_row(layout, "Search in", self.frames)
+        layout.addRow(self.progress)
         add_row(layout, "Least confidence", self.score)
         layout.addRow(self.count)
         layout.addRow(self.make)
         self.setLayout(layout)
-        self.run.clicked.connect(self.started)
         self.make.clicked.connect(self.made)
         self.score.valueChanged.connect(lambda: self.least_changed.emit())
 
@@ -171,11 +191,15 @@ class SegmentSection(QWidget):
         self.count.setText(f"{shown} of {found} objects shown" if found else "Nothing found yet.")
         self.make.setEnabled(shown > 0)
 
+    def show_movie(self, is_movie: bool) -> None:
+        """Offer all frames where there are several."""
+        for widget in (self._frames_label, self.frames):
+            widget.setVisible(is_movie)
 
-class AlikeSection(QWidget):
-    """Find all objects like some that are there."""
 
-    started = Signal()
+class SimilarSection(QWidget):
+    """Find all objects that are similar to some that are there."""
+
     least_changed = Signal()
 
     def __init__(self) -> None:
@@ -190,13 +214,13 @@ class AlikeSection(QWidget):
             "Compare what was found with the objects above; segments everything first if that "
             "was not done.",
         )
-        self.likeness = _slider(0.0, 0.0, "Hide objects that are less like it.")
+        self.progress = RunBar(self.run, STOP)
+        self.likeness = _slider(0.0, 0.0, "Hide objects that are less similar.")
         layout = form()
         add_row(layout, "Similar to", self.examples)
-        layout.addRow(self.run)
+        layout.addRow(self.progress)
         add_row(layout, "Least similarity", self.likeness)
         self.setLayout(layout)
-        self.run.clicked.connect(self.started)
         self.likeness.valueChanged.connect(lambda: self.least_changed.emit())
 
     @property
@@ -206,92 +230,25 @@ class AlikeSection(QWidget):
 
 
 class TrackSection(QWidget):
-    """Find all objects of the movie and follow them."""
-
-    started = Signal()
+    """Find all objects of the movie and track them."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.seed_frames = combo_box(
-            "Where to look for new objects: in every n-th frame; of these only where the followed "
-            "masks cover less than before; or in the first frame only."
-        )
-        for name, text in SEED_FRAMES.items():
-            self.seed_frames.addItem(text, name)
-        self.every = QSpinBox()
-        self.every.setRange(1, 9999)
-        self.every.setSuffix(" frames")
-        _widen(self.every)
-        self.every.setValue(TrackOptions().every)
-        self.every.setToolTip("Distance of the frames that are searched for new objects.")
+        self.form = narrow(tracking_form())
         self.run = button(
             "Track everything",
-            "Find all objects and follow them both ways. The result are ordinary objects.",
+            "Find all objects and track them forward and backward. They can be corrected like "
+            "all others.",
         )
-        layout = form()
-        add_row(layout, "Search", self.seed_frames)
-        add_row(layout, "Every", self.every)
-        layout.addRow(self.run)
-        self.setLayout(layout)
-        self.run.clicked.connect(self.started)
+        self.progress = RunBar(self.run, STOP)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.form.native)
+        layout.addWidget(self.progress)
 
     def options(self, everything: EverythingOptions) -> TrackOptions:
         """Read how to track."""
-        return TrackOptions(everything, self.seed_frames.currentData(), self.every.value())
-
-
-class ProgressSection(QWidget):
-    """How far it is, and the button that stops it."""
-
-    cancelled = Signal()
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._started_at = monotonic()
-        self.cancel = button("Cancel", "Stop; what is done stays.")
-        self.bar = QProgressBar()
-        self.bar.setTextVisible(False)
-        self.bar.setFixedHeight(8)
-        self.status = QLabel()
-        self.status.setWordWrap(True)
-        layout = QVBoxLayout()
-        layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.bar, self.status, self.cancel):
-            layout.addWidget(widget)
-        self.setLayout(layout)
-        self.cancel.clicked.connect(self.cancelled)
-        self.show_end("")
-
-    def show_progress(self, done: int, total: int, doing: str) -> None:
-        """Show how far it is."""
-        self.cancel.setEnabled(True)
-        # a progress bar repaints at once, and the canvas with it; this way it waits its turn
-        self.bar.setUpdatesEnabled(False)
-        self.bar.setRange(0, max(total, 1))
-        self.bar.setValue(done)
-        self.bar.setUpdatesEnabled(True)
-        if done == 0:
-            self._started_at = monotonic()
-        spent = monotonic() - self._started_at
-        left = f"; {duration(spent / done * (total - done))} left" if 0 < done < total else ""
-        self.status.setText(f"{doing}{left}")
-
-    def show_end(self, text: str) -> None:
-        """Say how it ended."""
-        self.cancel.setEnabled(False)
-        self.bar.setRange(0, 1)
-        self.bar.reset()
-        self.status.setText(text)
-
-
-def _diameter(tooltip: str) -> QDoubleSpinBox:
-    box = QDoubleSpinBox()
-    box.setRange(0, MAX_DIAMETER)
-    box.setDecimals(2)
-    box.setSpecialValueText(NO_LIMIT)
-    _widen(box)
-    box.setToolTip(f"{tooltip} The diameter is that of a disc of the same area.")
-    return box
+        return TrackOptions(everything, self.form.search.value, self.form.every.value)
 
 
 def _slider(value: float, least: float, tooltip: str) -> QLabeledDoubleSlider:
@@ -301,8 +258,3 @@ def _slider(value: float, least: float, tooltip: str) -> QLabeledDoubleSlider:
     slider.setValue(value)
     slider.setToolTip(tooltip)
     return slider
-
-
-def _widen(box: QWidget) -> None:
-    """Let a box take its share of the row, as combo boxes do."""
-    box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)

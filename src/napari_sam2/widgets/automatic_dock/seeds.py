@@ -28,7 +28,7 @@ def seeds_of(wanted: ObjectsWanted, workspace: Workspace, frame: int) -> Seeds:
     ValueError
         If the layer of points or labels does not fit the image.
     """
-    choice = wanted.seeds.currentData()
+    choice = wanted.form.find_by.value
     if choice in (DECODER, GRID, None):
         return None
     if choice in (BRIGHT_BLOBS, DARK_BLOBS):
@@ -43,8 +43,8 @@ def seeds_of(wanted: ObjectsWanted, workspace: Workspace, frame: int) -> Seeds:
 def _diameters(wanted: ObjectsWanted, workspace: Workspace) -> tuple[float, float]:
     """Read the range of diameters in pixels."""
     pixel = float(np.sqrt(np.prod(workspace.image.scale[-2:])))
-    smallest = wanted.smallest.value() / pixel or BLOB_DIAMETERS[0]
-    return smallest, wanted.largest.value() / pixel or max(BLOB_DIAMETERS[1], smallest)
+    smallest = wanted.form.smallest.value / pixel or BLOB_DIAMETERS[0]
+    return smallest, wanted.form.largest.value / pixel or max(BLOB_DIAMETERS[1], smallest)
 
 
 def _blobs(diameters: tuple[float, float], dark: bool, pixels: Any) -> Any:

@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 USER_ERRORS = (ValueError, LookupError, OSError, MemoryError)
 
 ONE_LAYER_FOR_ALL = (
-    f"All objects are in one layer now: napari gets slow with more than {MAX_OBJECT_LAYERS} "
+    f"All objects are in one layer now: napari is slow with more than {MAX_OBJECT_LAYERS} "
     "layers of objects."
 )
 
@@ -26,9 +26,9 @@ def report(error: Exception) -> None:
         `error` itself if it is a fault of the program; napari shows it with its traceback.
     """
     if type(error).__name__ == "OutOfMemoryError":  # torch's; a RuntimeError
-        show_error("The GPU has no memory left: choose the device cpu, or a smaller model.")
+        show_error("The GPU is out of memory: choose the device cpu, or a smaller model.")
     elif isinstance(error, USER_ERRORS):
-        log.info("told the user", exc_info=error)
+        log.info("reported to the user", exc_info=error)
         # str(KeyError) would put the sentence in quotes
         show_error(str(error.args[0]) if isinstance(error, KeyError) else str(error))
     else:

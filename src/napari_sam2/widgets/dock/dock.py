@@ -9,13 +9,13 @@ from qtpy.QtWidgets import QSizePolicy, QTabWidget, QVBoxLayout, QWidget
 from napari_sam2.movies.background_threads import thaw
 from napari_sam2.widgets.annotator.panel import Panel
 from napari_sam2.widgets.automatic_dock.dock import SegmentEverything
-from napari_sam2.widgets.controls.image_chooser import ImageChoice
 from napari_sam2.widgets.controls.key_bindings import KeyBindings, KeyOverlay
 from napari_sam2.widgets.controls.preferences import read_defaults
 from napari_sam2.widgets.controls.vertical_scroll import ShortScroll, TallScroll
 from napari_sam2.widgets.dock.hint_bar import Heading
 from napari_sam2.widgets.dock.hints import beside_pictures, next_step, situation_of
 from napari_sam2.widgets.dock.session_section import SessionSection
+from napari_sam2.widgets.image.image_chooser import ImageChoice
 from napari_sam2.widgets.image.image_row import ImageRow
 from napari_sam2.widgets.model.model_chooser import ModelChooser
 from napari_sam2.widgets.model.model_section import ModelSection

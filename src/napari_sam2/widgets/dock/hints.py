@@ -99,10 +99,10 @@ def next_step(now: Situation) -> str:
     if now.propagating:
         return "Propagating. Look around, correct or stop at any time."
     if not now.drawing and now.recoverable:
-        return f"You worked on this before: {REOPEN}. Or press <b>Points</b> to begin anew."
+        return f"You worked on this before: {REOPEN}. Or press <b>Points</b> to start a new one."
     if not now.drawing and now.unknown_axis:
         return (
-            f"Are the {now.unknown_axis} images points in time, or planes? Choose it in the line "
+            f"Are the {now.unknown_axis} images time points or planes? Choose it in the line "
             "below <b>Image</b>. Then press <b>Points</b>."
         )
     if now.tab in ABOUT_TABS:
@@ -113,7 +113,7 @@ def next_step(now: Situation) -> str:
 def _in_segment(now: Situation) -> str:
     """Return the next step while there is a layer to draw in."""
     if now.loading:
-        return f"Loading {now.loading}. You can click already: nothing gets lost."
+        return f"Loading {now.loading}. You can click already: no click is lost."
     if now.choice:
         return (
             f"Mask <b>{now.choice} of {N_CANDIDATES}</b> of this click. <b>Tab</b>: the next one."
@@ -136,7 +136,7 @@ def _before_a_prompt(now: Situation) -> str:
         )
     if now.n_objects:
         objects = "1 object" if now.n_objects == 1 else f"{now.n_objects} objects"
-        return f"{objects}. To correct one, click its row or point at it and press <b>K</b>."
+        return f"{objects}. To correct one, click its row, or press <b>K</b> over it."
     return "Press <b>Points</b>, then click inside a cell."
 
 

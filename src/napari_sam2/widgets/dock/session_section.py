@@ -42,16 +42,16 @@ class SessionSection(QWidget):
             push.setAccessibleName(name)
         self.save = small_button(
             "Save…",
-            "Write prompts, masks and all steps to a file. It is saved by itself, too, a second "
+            "Save prompts, masks and all steps to a file. It is also saved automatically, a second "
             "after each step.",
         )
         self.open = small_button(
             "Open…",
-            "Go on with a session from a file, in place of what is here. What is here stays saved.",
+            "Continue a session from a file in place of this one, which stays saved.",
         )
         self.saved = small_button(
             "Saved…",
-            "All that was saved by itself: open one, or delete those that you no longer need.",
+            "List of the sessions that were saved automatically: open or delete them.",
         )
         self.window_of_saved = SavedSessions(annotator, self)
         layout = QVBoxLayout(self)

@@ -52,10 +52,10 @@ class ModelSection(Fold):
         )
         self.details, self.status, self.problems = _text(), _text(), _text()
         self.bar = QProgressBar()
-        self.download = button("Download", "Fetch this model; it is used when it is here.")
+        self.download = button("Download", "Download this model, then use it.")
         self.unload = button(
             "Unload",
-            "Free the memory of the network. Masks and prompts stay, and what you do next loads "
+            "Free the memory of the network. Masks and prompts stay; the next prompt loads "
             "it again.",
         )
         self.more = button("More", "Measure, verify or remove this model; models of your own.")
@@ -67,12 +67,12 @@ class ModelSection(Fold):
         self.keep_embeddings = _action(
             menu,
             "Keep embeddings on disk",
-            "What the network makes of a frame is found again, also after a restart: the first "
+            "The encoded frames are kept on disk, also after a restart: the first "
             "click and the run are quicker then. Up to 20 GB in the user's cache.",
         )
         self.keep_embeddings.setCheckable(True)
         self.embed = _action(
-            menu, "Encode all frames now", "So that no click has to wait for it later."
+            menu, "Encode all frames now", "Later clicks do not have to wait for it."
         )
         self.clear_embeddings = _action(menu, "Delete embeddings", "Of all images, from the disk.")
         menu.addSeparator()

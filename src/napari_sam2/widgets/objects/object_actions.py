@@ -1,16 +1,20 @@
 """What a user does with whole objects, and going to where they are."""
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from napari_sam2.layers.navigation import look_at, object_at
 from napari_sam2.widgets.annotator.annotator import Annotator
 from napari_sam2.widgets.objects.review import Review
 
+if TYPE_CHECKING:
+    from napari_sam2.layers.workspace import Workspace
+
 FEW = 5  # frames to name
 
 
 class ObjectActions:
-    """Acts on the objects of the image that is open; does nothing if none is.
+    """Acts on the objects of the chosen image; the widgets are disabled while there is none.
 
     Parameters
     ----------
@@ -23,6 +27,10 @@ class ObjectActions:
     def __init__(self, annotator: Annotator, review: Review) -> None:
         self._annotator = annotator
         self._review = review
+
+    @property
+    def _workspace(self) -> "Workspace":
+        return self._annotator.work.workspace
 
     def classify(self, object_id: int, category: str) -> None:
         """Say of which class an object is."""
@@ -43,15 +51,13 @@ class ObjectActions:
 
     def show_or_hide_current(self) -> None:
         """Hide the current object, or show it again."""
-        workspace = self._annotator.workspace
-        if workspace is not None:
-            current = workspace.current_object
-            self._annotator.work.edit.show([current], current in workspace.outputs.hidden)
+        current = self._workspace.current_object
+        self._annotator.work.edit.show([current], current in self._workspace.outputs.hidden)
 
     def lock_or_unlock_frame(self) -> None:
         """Let the current object's mask in this frame stay as it is, or no longer."""
-        workspace = self._annotator.workspace
-        if workspace is None or workspace.shown_frame is None:
+        workspace = self._workspace
+        if workspace.shown_frame is None:
             return
         place = workspace.current_object, workspace.shown_frame
         try:
@@ -68,8 +74,8 @@ class ObjectActions:
 
     def merge(self, object_ids: Sequence[int]) -> None:
         """Merge several objects: into the current one if it is among them."""
-        workspace = self._annotator.workspace
-        if workspace is None or len(object_ids) < 2:
+        workspace = self._workspace
+        if len(object_ids) < 2:
             return
         current = workspace.current_object
         into = current if current in object_ids else object_ids[0]
@@ -91,12 +97,10 @@ class ObjectActions:
         self, object_ids: Sequence[int], change: Callable[[Sequence[int]], None]
     ) -> None:
         """Call a function that changes objects, only if none of them is locked."""
-        workspace = self._annotator.workspace
-        if workspace is None:
-            return
-        locked = [i for i in object_ids if workspace.objects.is_locked(i)]
+        objects = self._workspace.objects
+        locked = [i for i in object_ids if objects.is_locked(i)]
         if locked:
-            names = ", ".join(workspace.objects.name(i) for i in locked)
+            names = ", ".join(objects.name(i) for i in locked)
             self._annotator.noticed.emit(
                 f"{names}: locked. Unlock it first (the padlock in the list)."
             )
@@ -113,8 +117,8 @@ class ObjectActions:
         frame
             The frame to go to; by default the nearest one that the object is in.
         """
-        workspace = self._annotator.workspace
-        if workspace is None or object_id not in workspace.objects.ids:
+        workspace = self._workspace
+        if object_id not in workspace.objects:
             return
         if object_id != workspace.current_object:
             self._annotator.work.select_object(object_id)
@@ -122,8 +126,7 @@ class ObjectActions:
 
     def go_to_current(self) -> None:
         """Let the viewer show the current object."""
-        if self._annotator.workspace is not None:
-            self.go_to(self._annotator.workspace.current_object)
+        self.go_to(self._workspace.current_object)
 
     def go_to_low_confidence(self, backward: bool = False) -> None:
         """Go to the next mask with low confidence of any object, or to the previous one."""
@@ -135,10 +138,7 @@ class ObjectActions:
 
     def pick(self) -> None:
         """Select the object under the mouse."""
-        workspace = self._annotator.workspace
-        if workspace is None:
-            return
-        object_id = object_at(workspace, workspace.viewer.cursor.position)
+        object_id = object_at(self._workspace, self._workspace.viewer.cursor.position)
         if object_id is None:
             self._annotator.noticed.emit("There is no object under the mouse.")
         else:

@@ -14,7 +14,7 @@ LEAST_ROWS, MOST_ROWS = 3, 12  # that are seen at once
 
 
 class ObjectSection(QWidget):
-    """Lists the objects, and says what is to be done with those that are selected.
+    """Lists the objects, with buttons for those that are selected.
 
     Signals
     -------
@@ -42,18 +42,18 @@ class ObjectSection(QWidget):
         super().__init__()
         self.table = ObjectTable()
         self.new = small_button("New", "Begin the next object. Key N in the canvas.")
-        self.copy = small_button("Copy", "Copy the object with its masks, e.g. for a daughter.")
+        self.copy = small_button("Copy", "Copy the object with its masks.")
         self.merge = small_button("Merge", "Merge the selected objects into one, in every frame.")
         self.delete = small_button("Delete", "Delete the selected objects, prompts and masks.")
         self.layers = combo_box(
-            "Where the masks appear; nothing is lost by changing it. In the layer for all, where "
-            "objects overlap, the one that the network is surest of is seen (highest logit wins); "
-            "what you painted or locked wins over it. Each object keeps its whole mask.",
+            "Where the masks appear; nothing is lost by changing it. In one layer, where objects "
+            "overlap, the one with the highest confidence there is seen; painted and locked masks "
+            "come first. Each object keeps its whole mask.",
             [ONE_PER_OBJECT, ONE_FOR_ALL],
         )
         self.names = QCheckBox("Show names")
         self.names.setToolTip("Write the name of each object into the image.")
-        self.per_click = QCheckBox("New object per click")
+        self.per_click = QCheckBox("New per click")
         self.per_click.setToolTip("Each positive click begins another object.")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

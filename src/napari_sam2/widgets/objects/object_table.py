@@ -1,4 +1,4 @@
-"""The objects as rows of a table: what there is of each, and what can be done with it."""
+"""The table of objects."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -50,8 +50,7 @@ TOOLTIPS = (
     "Double-click to rename.",
     "Class of the object, e.g. the type of the cell. Double-click to change it.",
     "In how many frames the object has a mask.",
-    "Confidence of the object's least certain mask. Click on the title to have the least certain "
-    "objects first.",
+    "Lowest confidence of the object's masks. Click on the title to list the lowest first.",
     "Locked: nothing changes this object's masks.",
     "Shown in the layers.",
 )
@@ -61,18 +60,16 @@ SWITCHES = (Column.LOCKED, Column.VISIBLE)
 
 @dataclass(frozen=True)
 class ObjectRow:
-    """What the table says of one object.
+    """Values of one row.
 
     Parameters
     ----------
-    object_id
-        Its number.
-    name, category
-        What the user calls it, and its class.
+    object_id, name, category
+        Its number, name and class.
     n_frames
         In how many frames it has a mask.
     lowest
-        The least certainty of its masks, 0 to 1; None without a mask.
+        The lowest confidence of its masks, 0 to 1; None without a mask.
     is_locked, is_visible
         Whether it is protected, and shown.
     """
@@ -86,7 +83,7 @@ class ObjectRow:
     is_visible: bool = True
 
     def sorted_by(self, column: Column) -> Any:
-        """Give what the rows are put in order by."""
+        """Return what rows are sorted by."""
         return {
             Column.NUMBER: self.object_id,
             Column.NAME: self.name.casefold(),
@@ -98,7 +95,7 @@ class ObjectRow:
         }[column]
 
     def text(self, column: Column) -> str:
-        """Give what is written into a cell."""
+        """Return the text of a cell."""
         return {
             Column.NUMBER: str(self.object_id),
             Column.NAME: self.name,
@@ -130,19 +127,14 @@ class ObjectTableModel(QAbstractTableModel):
         """List the objects as they are shown."""
         return [row.object_id for row in self._rows]
 
-    def object_id(self, row: int) -> int:
-        """Give the object of a row."""
-        return self._rows[row].object_id
-
     def row(self, number: int) -> ObjectRow:
-        """Give what is said in a row."""
+        """Return what is written in a row."""
         return self._rows[number]
 
     def set_rows(self, rows: Sequence[ObjectRow]) -> bool:
         """Show these objects; returns whether others were shown before.
 
-        Where only what is said of them differs, the rows keep their places, lest they run
-        away from the mouse.
+        Where only their values differ, rows keep their places: none moves under the mouse.
         """
         by_id = {row.object_id: row for row in rows}
         if by_id.keys() != set(self.object_ids):
@@ -168,7 +160,7 @@ class ObjectTableModel(QAbstractTableModel):
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Role.DisplayRole
     ) -> Any:
-        """Give the titles and what they mean."""
+        """Return titles and their tooltips."""
         if orientation == Qt.Orientation.Horizontal:
             if role == Role.DisplayRole:
                 return TITLES[section]
@@ -177,7 +169,7 @@ class ObjectTableModel(QAbstractTableModel):
         return None
 
     def data(self, index: QModelIndex, role: int = Role.DisplayRole) -> Any:
-        """Give what a cell shows."""
+        """Return what a cell shows."""
         row, column = self._rows[index.row()], Column(index.column())
         if role in (Role.DisplayRole, Role.EditRole):
             return row.text(column)
@@ -190,19 +182,18 @@ class ObjectTableModel(QAbstractTableModel):
         return None
 
     def setData(self, index: QModelIndex, value: Any, role: int = Role.EditRole) -> bool:
-        """Say that the user wrote a name or a class; it is shown when it has been taken."""
+        """Emit what the user wrote; the row changes once the log has it."""
         text, row = str(value).strip(), self._rows[index.row()]
         column = Column(index.column())
-        if column not in EDITABLE or text == row.text(column):
-            return False
-        if column == Column.NAME and not text:
+        is_named = text or column != Column.NAME
+        if column not in EDITABLE or text == row.text(column) or not is_named:
             return False
         signal = self.renamed if column == Column.NAME else self.classified
         signal.emit(row.object_id, text)
         return True
 
     def flags(self, index: QModelIndex) -> Qt.ItemFlag:
-        """Say which cells can be written into."""
+        """Return which cells can be edited."""
         flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
         return flags | Qt.ItemFlag.ItemIsEditable if index.column() in EDITABLE else flags
 
@@ -221,7 +212,7 @@ class ObjectTableModel(QAbstractTableModel):
 
 
 class ObjectTable(QTableView):
-    """Shows the objects; says what the user wants done with which.
+    """Shows the objects, and emits what the user wants done with them.
 
     Signals
     -------
@@ -353,23 +344,22 @@ class ObjectTable(QTableView):
         """Select what was selected, in the rows that are there now."""
         rows = {i: row for row, i in enumerate(self.objects.object_ids)}
         self._ours = True
-        selection, last = QItemSelection(), len(Column) - 1
-        for object_id in self._selected:
-            if object_id in rows:
-                row = rows[object_id]
-                selection.select(self.objects.index(row, 0), self.objects.index(row, last))
+        selection = QItemSelection()
+        for object_id in rows.keys() & set(self._selected):
+            at = self.objects.index(rows[object_id], 0)
+            selection.select(at, at)
         flags = QItemSelectionModel.SelectionFlag
         model = self._selection_model()
         if self._current in rows:
             at = self.objects.index(rows[self._current], int(Column.NAME))
             model.setCurrentIndex(at, flags.NoUpdate)
             self.scrollTo(at)
-        model.select(selection, flags.ClearAndSelect)
+        model.select(selection, flags.ClearAndSelect | flags.Rows)
         self._ours = False
 
     def _current_changed(self, now: QModelIndex) -> None:
         if not self._ours and now.isValid():
-            self._current = self.objects.object_id(now.row())
+            self._current = self.objects.row(now.row()).object_id
             self.chosen.emit(self._current)
 
     def _selection_model(self) -> QItemSelectionModel:
@@ -378,7 +368,7 @@ class ObjectTable(QTableView):
     def _selection_changed(self) -> None:
         if not self._ours:
             rows = self._selection_model().selectedRows()
-            self._selected = [self.objects.object_id(index.row()) for index in rows]
+            self._selected = [self.objects.row(index.row()).object_id for index in rows]
             self.selection_changed.emit()
 
     def _switch(self, row: ObjectRow, column: Column) -> None:

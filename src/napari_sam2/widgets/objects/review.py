@@ -6,7 +6,7 @@ from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
 from napari_sam2.masks.mask_statistics import StatisticsTable
 from napari_sam2.masks.quality import (
@@ -16,6 +16,7 @@ from napari_sam2.masks.quality import (
     places_to_review,
 )
 from napari_sam2.widgets.annotator.annotator import Annotator
+from napari_sam2.widgets.controls.timers import single_shot
 from napari_sam2.widgets.objects.object_table import ObjectRow
 from sam2_torch.models.registry import calibration_of
 
@@ -50,10 +51,7 @@ class Review(QObject):
         self._changes: deque[tuple[int, int]] = deque()
         self._unread: deque[int] = deque()
         self.table: ReviewTable | None = None
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(WAIT_MS)
-        self._timer.timeout.connect(self._catch_up)
+        self._timer = single_shot(self, self._catch_up, WAIT_MS)
         annotator.changed.connect(self.start)
         annotator.progressed.connect(self.start)
 

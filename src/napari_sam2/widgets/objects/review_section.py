@@ -35,8 +35,8 @@ class ReviewSection(QWidget):
         self.legend.setTextFormat(Qt.TextFormat.RichText)
         self.legend.setWordWrap(True)
         self.legend.setToolTip(
-            "Rows are objects, columns are frames. Low: a low predicted IoU, an object that "
-            "the network can hardly tell to be there, a jump of area or place, vanishing at once. "
+            "Rows are objects, columns are frames. Low: the network expects a poor mask or is not "
+            "certain that the object is there, or its area or place jumps, or it disappears. "
             "A dark line below a cell: locked. Click on a cell to go there."
         )
         self.count = QLabel()

@@ -38,11 +38,11 @@ CORNER_PX = 3.5  # from the middle of a suggestion's mark to its corners
 NEAR_PX = 5  # how far a click on it may be off
 LINE = "#ff3bd0"  # the current frame: a colour that nothing else has
 WHY = {
-    Reason.QUALITY: "low predicted IoU",
-    Reason.PRESENCE: "hardly told whether it is there",
+    Reason.QUALITY: "poor mask expected",
+    Reason.PRESENCE: "may not be there",
     Reason.AREA: "its area jumps",
     Reason.PLACE: "it jumps",
-    Reason.VANISHING: "it vanishes at once",
+    Reason.VANISHING: "it disappears suddenly",
 }
 
 
@@ -256,7 +256,7 @@ class ConfidenceTimeline(QAbstractScrollArea):
             parts.append(f"{what} IoU {iou:.2f}" if iou < 1 else "not the network's mask")
             parts.append(f"object score {statistics.object_score[row, frame]:+.1f}")
         if statistics.given[row, frame]:
-            parts.append("given or locked by you")
+            parts.append("drawn or locked by you")
         lack = float(table.scores[row, frame])
         why = f" ({WHY[Reason(table.reasons[row, frame])]})" if lack >= 0.05 else ""
         if (object_id, frame) in self._suggested:

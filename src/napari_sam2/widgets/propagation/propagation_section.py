@@ -1,13 +1,14 @@
-"""The part of the dock that carries masks to other frames."""
+"""The part of the dock that propagates masks to other frames."""
 
 from enum import Enum
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QProgressBar, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QLabel, QVBoxLayout, QWidget
 from superqt import QLabeledRangeSlider
 
 from napari_sam2.annotation.prompted_session import Direction
 from napari_sam2.widgets.controls.form_rows import (
+    PLAIN,
     add_row,
     button,
     combo_box,
@@ -15,9 +16,8 @@ from napari_sam2.widgets.controls.form_rows import (
     row,
     small_button,
 )
+from napari_sam2.widgets.controls.run_bar import RunBar
 from napari_sam2.widgets.inference.session_owner import Progress
-from napari_sam2.widgets.propagation.run_report import RunReport
-from sam2_torch.models.speed_records import duration
 
 DIRECTIONS: dict[str, Direction] = {
     "Forward": "forward",
@@ -26,8 +26,11 @@ DIRECTIONS: dict[str, Direction] = {
 }
 
 
+NO_TEXT = "\u00a0"  # as high as a line
+
+
 class Which(Enum):
-    """Which objects to carry on."""
+    """Which objects to propagate."""
 
     ALL = "All objects"
     SELECTED = "Selected objects"
@@ -35,25 +38,30 @@ class Which(Enum):
 
 
 class PropagationSection(QWidget):
-    """Carry the masks to the other frames.
+    """What to propagate, and to where.
 
     Parameters
     ----------
     preview
         What shows beforehand how that would be.
 
+    Attributes
+    ----------
+    progress
+        Starts and stops a run, and shows how far it is.
+
     Signals
     -------
     started
         Direction, the frames (first, and the one after the last; None for all) and `Which`.
     from_here_wanted, everywhere_wanted
-        A correction is to be carried on.
+        A correction is to be propagated.
     paused
-        Whether to stand still.
+        Whether to pause.
     cancelled
-        Stop it.
+        Stop the run.
     changed
-        What was set is different, and so is the estimate.
+        The settings are different, and so is the estimate.
     """
 
     started = Signal(str, object, object)
@@ -85,27 +93,27 @@ class PropagationSection(QWidget):
         self.exclude = QCheckBox("Objects exclude each other")
         self.exclude.setChecked(True)
         self.exclude.setToolTip(
-            "Each pixel belongs to one object, the one that the network is surest of. Locked, "
+            "Each pixel belongs to one object: the one with the highest confidence there. Locked, "
             "painted and prompted masks keep all of theirs."
         )
         self.run = button("Propagate", "Propagate the masks to the other frames. Key Q.")
-        self.pause = button("Pause", "Pause after this frame, or continue. Key Q.")
+        self.pause = small_button("Pause", "Pause after this frame, or continue. Key Q.")
         self.pause.setCheckable(True)
-        self.cancel = button("Stop", "Stop after this frame; what is done stays.")
+        self.progress = RunBar(self.run, "Stop after this frame; what is done stays.", self.pause)
+        self.cancel, self.bar = self.progress.cancel, self.progress.bar
+        self.status, self.estimate = self.progress.status, QLabel()
+        self.estimate.setStyleSheet(PLAIN)
+        self.estimate.setWordWrap(True)
+        self.show_estimate("")
         self.from_here = small_button(
             "From here on",
             "After a correction: propagate the current object again, from here to the last frame.",
         )
         self.everywhere = small_button(
             "Everywhere",
-            "After corrections: follow the corrected objects anew in both directions, as far as "
-            "that changes their masks.",
+            "After corrections: propagate the corrected objects again in both directions, as far "
+            "as that changes their masks.",
         )
-        self.report = RunReport()
-        self.status, self.estimate = self.report.status, self.report.estimate
-        self.bar = QProgressBar()
-        self.bar.setTextVisible(False)
-        self.bar.setFixedHeight(8)
         self._arrange(preview)
         self._connect()
         self.show_movie(1)
@@ -139,18 +147,14 @@ class PropagationSection(QWidget):
         self.setEnabled(n_frames > 1)
 
     def show_ready(self, ready: bool) -> None:
-        """Say whether there is anything to carry on."""
+        """Say whether there is anything to propagate."""
         for push in (self.run, self.from_here, self.everywhere):
             push.setEnabled(ready)
 
     def show_running(self, running: bool, paused: bool) -> None:
         """Switch between ready, running and paused."""
-        if running and not self.cancel.isEnabled():
-            self._set_bar(0, 1)  # not (0, 0): no animations, see the busy sign
-            self.report.show_status("starting …")
-        self.estimate.setVisible(not running)
-        self.cancel.setEnabled(running)
-        self.pause.setEnabled(running)
+        if running and not self.progress.is_running:
+            self.progress.show_progress(0, 1, "Starting …")
         self.pause.setChecked(paused)
         self.pause.setText("Resume" if paused else "Pause")
         if running:
@@ -158,36 +162,29 @@ class PropagationSection(QWidget):
 
     def show_progress(self, progress: Progress) -> None:
         """Show how far it is."""
-        self._set_bar(progress.done, progress.total or progress.done)
-        n_objects, left = len(progress.object_ids), progress.seconds_left
+        n_objects = len(progress.object_ids)
         objects = "1 object" if n_objects == 1 else f"{n_objects} objects"
         total = "" if progress.total is None else f" of {progress.total}"
-        time = "" if left is None else f", {duration(left)} left"
-        self.report.show_status(
-            f"Frame {progress.frame}: {objects}; {progress.done}{total} frames{time}"
+        self.progress.show_progress(
+            progress.done,
+            progress.total or progress.done,
+            f"Frame {progress.frame}: {objects}; {progress.done}{total} frames",
+            progress.seconds_left,
         )
 
-    def show_estimate(self, text: str) -> None:
-        """Say before it starts how much it is, and how long it will take."""
-        self.estimate.setText(text)
+    def show_estimate(self, text: str, details: str = "") -> None:
+        """Say before it starts how much it is, how long it takes, and what else in the tooltip."""
+        self.estimate.setToolTip(f"What a propagation with these settings takes{details}.")
+        self.estimate.setText(text or NO_TEXT)
 
     def show_end(self, text: str) -> None:
         """Say how it ended."""
         self.show_running(False, False)
-        self.bar.setRange(0, 1)
-        self.bar.reset()
-        self.report.show_status(text)
+        self.progress.show_end(text)
 
     def start(self) -> None:
         """Emit what is set."""
         self.started.emit(self.chosen_direction, self.frames, self.chosen_objects)
-
-    def _set_bar(self, done: int, total: int) -> None:
-        # a progress bar repaints at once, and the canvas with it; this way it waits its turn
-        self.bar.setUpdatesEnabled(False)
-        self.bar.setRange(0, total)
-        self.bar.setValue(done)
-        self.bar.setUpdatesEnabled(True)
 
     def _arrange(self, preview: QWidget | None) -> None:
         layout = QVBoxLayout(self)
@@ -198,9 +195,6 @@ class PropagationSection(QWidget):
         add_row(fields, "Objects", self.which)
         add_row(fields, "Direction", self.direction)
         add_row(fields, "Frames", self.range)
-        layout.addLayout(row(self.run, self.pause, self.cancel))
-        layout.addWidget(self.bar)
-        layout.addWidget(self.report)
         layout.addLayout(fields)
         layout.addWidget(self.exclude)
         layout.addLayout(row(self.show_frames, *([] if preview is None else [preview])))

@@ -4,11 +4,12 @@ from collections.abc import Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
 from napari_sam2.annotation.drawn_prompts import ObjectFrame
 from napari_sam2.annotation.prompted_session import Direction, prompted_places
 from napari_sam2.widgets.annotator.annotator import Annotator
+from napari_sam2.widgets.controls.timers import single_shot
 from napari_sam2.widgets.inference.session_owner import Progress, SessionOwner
 from sam2_torch.models.speed_records import duration
 
@@ -23,8 +24,8 @@ GIB, MIB = 2**30, 2**20
 class Preflight(QObject):
     """Finds out, on the network's thread, how much a run is.
 
-    Time comes from the last run, or from the measured speed of the network on this device;
-    memory from the sizes of network and movie.
+    Time comes from the measured speed of the network on this device, times what the last run
+    took in proportion to its own estimate; memory from the sizes of network and movie.
 
     Parameters
     ----------
@@ -34,19 +35,19 @@ class Preflight(QObject):
     Signals
     -------
     estimated
-        A line for the user; empty where there is nothing to carry on.
+        A line for the user, empty where there is nothing to propagate, and what else the tooltip
+        says.
     """
 
-    estimated = Signal(str)
+    estimated = Signal(str, str)
 
     def __init__(self, annotator: Annotator) -> None:
         super().__init__()
         self._annotator = annotator
-        self._seconds_per_mask: float | None = None
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(WAIT_MS)
-        self._timer.timeout.connect(self._ask_network)
+        self._seconds: float | None = None  # of the run that was asked for, by measured speeds
+        self._slowness = 1.0  # of the last run, against those
+        self._last: tuple[int, float] | None = None  # its objects, and seconds for each frame
+        self._timer = single_shot(self, self._ask_network, WAIT_MS)
         self._asked: tuple[Direction, tuple[int, int] | None, Sequence[int] | None] | None = None
 
     def close(self) -> None:
@@ -56,7 +57,9 @@ class Preflight(QObject):
     def note(self, progress: Progress) -> None:
         """Learn from a run how fast it goes."""
         if progress.seconds_per_frame is not None:
-            self._seconds_per_mask = progress.seconds_per_frame / max(len(progress.object_ids), 1)
+            self._last = len(progress.object_ids), progress.seconds_per_frame
+            if self._seconds and progress.total:
+                self._slowness = progress.seconds_per_frame * progress.total / self._seconds
 
     def ask(
         self,
@@ -65,9 +68,11 @@ class Preflight(QObject):
         object_ids: Sequence[int] | None,
     ) -> None:
         """Tell now what is known, and in a moment what the network says."""
+        if self._annotator.propagation.is_running:
+            return
         if not self._size(frames, object_ids)[0]:
             self._timer.stop()
-            self.estimated.emit("")
+            self.estimated.emit("", "")
             return
         self._report(frames, object_ids, None)
         self._asked = direction, frames, object_ids
@@ -110,15 +115,16 @@ class Preflight(QObject):
         found: "Estimate | None",
     ) -> None:
         n_objects, n_frames = self._size(frames, object_ids)
-        parts = ["1 object" if n_objects == 1 else f"{n_objects} objects"]
-        parts[0] += f" in up to {n_frames} frames"
-        seconds = None if found is None else found.seconds
-        if self._seconds_per_mask is not None:
-            seconds = self._seconds_per_mask * n_objects * n_frames
-        parts.append("time known after a first run" if seconds is None else duration(seconds))
+        size = f"{n_objects} object{'s' * (n_objects != 1)} in up to {n_frames} frames"
+        time, details = "time known after a first run", ""
+        self._seconds = None if found is None else found.seconds
+        if self._seconds is not None:
+            time = duration(self._seconds * self._slowness)
+        elif self._last is not None and self._last[0] == n_objects:
+            time = duration(self._last[1] * n_frames)
         if found is not None:
-            parts.append(f"{_bytes(found.device_bytes)} on {self._annotator.network.device}")
-        self.estimated.emit(", ".join(parts))
+            details = f", and {_bytes(found.device_bytes)} on {self._annotator.network.device}"
+        self.estimated.emit(f"{size}: {time}", details)
 
 
 def estimate(

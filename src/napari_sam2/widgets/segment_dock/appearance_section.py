@@ -3,14 +3,15 @@
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from magicgui import magic_factory
 from numpy.typing import NDArray
 from qtpy.compat import isalive
-from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QImage, QPixmap
-from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QLabel, QSizePolicy, QWidget
+from qtpy.QtWidgets import QComboBox, QLabel, QWidget
 
 from napari_sam2.movies.appearance import Appearance, Resolution
-from napari_sam2.widgets.controls.form_rows import add_row, button, combo_box, form, row
+from napari_sam2.widgets.controls.form_rows import add_row, button, combo_box, form, narrow, row
 
 if TYPE_CHECKING:
     from napari_sam2.layers.workspace import Workspace
@@ -29,6 +30,31 @@ CHANNEL_WIDTH_PX = 44  # three in a row of a narrow dock
 COLOURS = ("red", "green", "blue")
 
 
+@magic_factory(
+    call_button=False,
+    contrast={
+        "choices": [FROM_FRAMES, AS_SHOWN, PER_FRAME],
+        "tooltip": "Which intensities become black and white: percentiles of some frames, the "
+        "contrast limits of the layer as they are now, or percentiles of each frame (for movies "
+        "that bleach or flicker).",
+    },
+    gamma={
+        "min": 0.1,
+        "max": 5.0,
+        "step": 0.1,
+        "tooltip": "Below 1 brightens dark parts, above 1 darkens them.",
+    },
+    detail={
+        "choices": list(DETAIL.items()),
+        "tooltip": "Whole frames are resized to the network's input. Crop windows follow each "
+        "object at the image's own resolution, or finer: for small cells in large frames. "
+        "Automatic uses windows for more than 2048 rows or columns.",
+    },
+)
+def appearance_form(contrast: str = FROM_FRAMES, gamma: float = 1.0, detail: Any = "auto") -> None:
+    """Form of what the network sees."""
+
+
 class AppearanceSection(QWidget):
     """Choices of what the network sees.
 
@@ -42,25 +68,8 @@ class AppearanceSection(QWidget):
         super().__init__()
         self._annotator = annotator
         self._workspace: Workspace | None = None
-        self.contrast = combo_box(
-            "Which intensities become black and white: percentiles of some frames, the contrast "
-            "limits of the layer as they are now, or percentiles of each frame (for movies that "
-            "bleach or flicker).",
-            [FROM_FRAMES, AS_SHOWN, PER_FRAME],
-        )
-        self.gamma = QDoubleSpinBox()
-        self.gamma.setRange(0.1, 5.0)
-        self.gamma.setSingleStep(0.1)
-        self.gamma.setValue(1.0)
-        self.gamma.setKeyboardTracking(False)
-        self.gamma.setToolTip("Below 1 brightens what is dark, above 1 darkens it.")
-        self.gamma.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.detail = combo_box(
-            "Whole frames are squeezed into the network's input. Windows follow each object at "
-            "the image's own pixels, or finer: for small cells in large frames. Automatic takes "
-            "windows for more than 2048 rows or columns.",
-            list(DETAIL),
-        )
+        self.form = narrow(appearance_form())
+        self.form.gamma.native.setKeyboardTracking(False)
         self.channels = [self._channel_box(colour) for colour in COLOURS]
         self.preview = button("Preview", "Show this frame as the model sees it.")
         self.picture = QLabel()
@@ -68,36 +77,32 @@ class AppearanceSection(QWidget):
         self.caption = QLabel()
         self.caption.setWordWrap(True)
         self._arrange()
-        self.contrast.activated.connect(self._emit)
-        self.gamma.valueChanged.connect(self._emit)
-        self.detail.activated.connect(self._emit)
+        self.form.changed.connect(lambda: self._emit())
         self.preview.clicked.connect(self._ask_preview)
         self.show_preview(None, "")
-        self.show_state()
 
     @property
     def appearance(self) -> Appearance:
         """What is chosen."""
         limits = None
-        if self.contrast.currentText() == AS_SHOWN and self._workspace is not None:
-            low, high = self._workspace.image.contrast_limits
+        if self.form.contrast.value == AS_SHOWN:
+            low, high = self._annotator.work.workspace.image.contrast_limits
             limits = float(low), float(high)
         channels = tuple(
             int(box.currentData()) for box in self.channels if box.currentData() is not None
         )
         return Appearance(
             limits,
-            round(self.gamma.value(), 2),
-            self.contrast.currentText() == PER_FRAME,
-            DETAIL[self.detail.currentText()],
+            round(self.form.gamma.value, 2),
+            self.form.contrast.value == PER_FRAME,
+            self.form.detail.value,
             channels or None,
         )
 
     def show_state(self) -> None:
         """Show what holds for the image that is worked on, if it is another one."""
-        workspace = self._annotator.workspace
-        self.setEnabled(workspace is not None)
-        if workspace is self._workspace or workspace is None:
+        workspace = self._annotator.work.workspace
+        if workspace is self._workspace:
             return
         self._workspace, look = workspace, workspace.appearance
         axis = workspace.geometry.channel_axis
@@ -112,11 +117,11 @@ class AppearanceSection(QWidget):
         for widget in (self._channels_label, *self.channels):
             widget.setVisible(n_channels > 1)
         shown = AS_SHOWN if look.contrast else FROM_FRAMES
-        self.contrast.setCurrentText(PER_FRAME if look.per_frame else shown)
-        with QSignalBlocker(self.gamma):
-            self.gamma.setValue(look.gamma)
-        names = {resolution: name for name, resolution in DETAIL.items()}
-        self.detail.setCurrentText(names.get(look.resolution, "Automatic"))
+        with self.form.changed.blocked():
+            self.form.contrast.value = PER_FRAME if look.per_frame else shown
+            self.form.gamma.value = look.gamma
+            known = look.resolution in DETAIL.values()
+            self.form.detail.value = look.resolution if known else "auto"
         self.show_preview(None, "")
 
     def show_preview(self, pixels: NDArray[Any] | None, caption: str) -> None:
@@ -137,9 +142,7 @@ class AppearanceSection(QWidget):
     def _arrange(self) -> None:
         layout = form()
         self.setLayout(layout)
-        add_row(layout, "Contrast", self.contrast)
-        add_row(layout, "Gamma", self.gamma)
-        add_row(layout, "Detail", self.detail)
+        layout.addRow(self.form.native)
         self._channels_label = add_row(layout, "Channels", row(*self.channels))
         layout.addRow(self.preview)
         layout.addRow(self.picture)
@@ -147,8 +150,8 @@ class AppearanceSection(QWidget):
 
     def _channel_box(self, colour: str) -> QComboBox:
         box = combo_box(
-            f"The channel that is {colour}. One alone is taken for grey; none: the one that "
-            "the viewer shows when you begin."
+            f"The channel that is {colour}. One alone is shown in grey; none: the one that "
+            "the viewer shows at the start."
         )
         box.setMinimumContentsLength(1)
         box.setMinimumWidth(CHANNEL_WIDTH_PX)
@@ -160,9 +163,8 @@ class AppearanceSection(QWidget):
         self._annotator.work.choose_appearance(self.appearance)
 
     def _ask_preview(self) -> None:
-        self._annotator.work.choose_appearance(
-            self.appearance
-        )  # the layer's contrast may have changed
+        # the layer's contrast may have changed
+        self._annotator.work.choose_appearance(self.appearance)
         self._annotator.network.preview(self._annotator.work.workspace, self._take_preview)
 
     def _take_preview(self, answer: tuple[NDArray[Any], str]) -> None:

@@ -12,7 +12,6 @@ from napari_sam2.annotation.prompted_session import Direction
 from napari_sam2.layers.workspace import Workspace
 from napari_sam2.widgets.annotator.panel import Panel
 from napari_sam2.widgets.controls.collapsible import Fold, foldable
-from napari_sam2.widgets.controls.form_rows import PromptSection
 from napari_sam2.widgets.controls.preferences import read_defaults
 from napari_sam2.widgets.controls.vertical_scroll import TallScroll
 from napari_sam2.widgets.inference.session_owner import Progress, SessionOwner
@@ -24,6 +23,7 @@ from napari_sam2.widgets.propagation.propagation_section import PropagationSecti
 from napari_sam2.widgets.propagation.run_estimate import Preflight
 from napari_sam2.widgets.segment_dock.appearance_section import AppearanceSection
 from napari_sam2.widgets.segment_dock.many_objects_section import SeedsSection
+from napari_sam2.widgets.segment_dock.prompt_section import PromptSection
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -68,10 +68,10 @@ class SegmentAndTrack(Panel):
         self.neighbours.setToolTip(
             "After each prompt, show how the object would continue in the next and the previous "
             "two frames: dashed outlines in the image, and pictures at the top of the dock. "
-            "Nothing of it is kept; Propagate makes it real. The next prompt breaks it off."
+            "It is not kept: press Propagate for that. The next prompt stops it."
         )
         self.propagation = PropagationSection(self.neighbours)
-        self.propagating = foldable("Propagation", self.propagation)
+        self.propagating = foldable("Propagation settings", self.propagation)
         self.checking = ReviewSection()
         self.checked = foldable("Check", self.checking)
         self.review = Review(self.annotator)
@@ -92,15 +92,16 @@ class SegmentAndTrack(Panel):
     def key_actions(self) -> dict[str, Callable[[], object]]:
         """Return what keys do, by their action."""
         actions = self.actions_of_objects
-        return {
+        keys: dict[str, Callable[[], object]] = {
             "pick": actions.pick,
             "go_to_current": actions.go_to_current,
             "show_or_hide": actions.show_or_hide_current,
-            "next_doubtful": actions.go_to_low_confidence,
-            "previous_doubtful": lambda: actions.go_to_low_confidence(backward=True),
+            "next_low": actions.go_to_low_confidence,
+            "previous_low": lambda: actions.go_to_low_confidence(backward=True),
             "lock_frame": actions.lock_or_unlock_frame,
             "propagate": self._propagate_or_pause,
         }
+        return {name: self.with_image(call) for name, call in keys.items()}
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Show as many objects as there is room for, lest the rest has to be scrolled.
@@ -117,14 +118,16 @@ class SegmentAndTrack(Panel):
         layout = QVBoxLayout(self.content)
         layout.setContentsMargins(MARGIN_PX, 0, MARGIN_PX, 0)
         layout.setSpacing(SPACING_PX)
-        for widget in (
+        self._parts: tuple[QWidget, ...] = (
             self.prompts,
+            self.propagation.progress,
+            self.propagation.estimate,
             foldable("Objects", self.objects),
             self.propagating,
-            foldable("Many objects", self.seeds, unfolded=False),
+            foldable("Boxes and labels", self.seeds, unfolded=False),
             foldable("Contrast and detail", self.appearance, unfolded=False),
-            self.sessions,
-        ):
+        )
+        for widget in (*self._parts, self.sessions):
             layout.addWidget(widget)
         layout.addStretch()
         # how sure the masks are is seen wherever the rest is scrolled to
@@ -167,7 +170,6 @@ class SegmentAndTrack(Panel):
         self.neighbours.toggled.connect(annotator.neighbours.want)
         self.listen(
             (annotator.changed, self._sync),
-            (annotator.changed, self.appearance.show_state),
             (annotator.progressed, self._show_progress),
             (annotator.ended, self._propagation_ended),
             (annotator.suggestions.changed, self._show_suggested),
@@ -175,9 +177,9 @@ class SegmentAndTrack(Panel):
             (self.objects.click_toggled, self._choose_new_per_click),
             (self.propagation.exclude.toggled, self._choose_exclusion),
             (self.checking.timeline.decided, annotator.suggestions.decide),
-            (self.review.updated, self._show_review),
+            (self.review.updated, self.with_image(self._show_review)),
             (self.preflight.estimated, self.propagation.show_estimate),
-            (self._viewer.dims.events.current_step, self._show_place),
+            (self._viewer.dims.events.current_step, self.with_image(self._show_place)),
         )
         self.propagation.show_direction(self._defaults.direction)
         self.propagation.show_frames.setChecked(self._defaults.show_frames)
@@ -186,14 +188,14 @@ class SegmentAndTrack(Panel):
 
     def _show_movie(self) -> None:
         """Show the frames of the image that is worked on, and no run of another one."""
-        self._shown, workspace = self.annotator.workspace, self.annotator.workspace
-        self.propagation.show_movie(workspace.geometry.n_times if workspace else 1)
-        is_image = workspace is not None and workspace.geometry.n_frames == 1
-        for of_movies in (self.propagating, self.checked):
-            of_movies.setVisible(not is_image)
+        self._shown = workspace = self.workspace
+        self.propagation.show_movie(workspace.geometry.n_times)
+        run = self.propagation
+        for of_movies in (run.progress, run.estimate, self.propagating, self.checked):
+            of_movies.setVisible(workspace.geometry.n_frames > 1)
         self.propagation.show_end("")
         self.propagation.show_estimate("")
-        if workspace is not None and not (workspace.prompts or workspace.masklets.object_ids):
+        if not (workspace.prompts or workspace.masklets.object_ids):
             self.annotator.work.set_per_object(self._defaults.layer_for_each_object)
 
     def _draw(self, make_layer: Callable[[Workspace], object]) -> None:
@@ -201,15 +203,16 @@ class SegmentAndTrack(Panel):
             self.waiting.emit()
 
     def _draw_now(self, make_layer: Callable[[Workspace], object]) -> None:
-        annotator, workspace = self.annotator, self.annotator.workspace
-        if workspace is not None and not workspace.prompts:
+        annotator = self.annotator
+        if not annotator.has_image:  # it was removed before napari was ready
+            return
+        if not self.workspace.prompts:
             # the viewer may stand at another plane by now
-            annotator.choose_image(workspace.image, workspace.geometry.along)
-        if annotator.workspace is not None:
-            make_layer(annotator.workspace)
-            annotator.changed.emit()
-            # importing torch keeps the interpreter busy: first let the layer be seen
-            QTimer.singleShot(LOAD_AFTER_MS, self._open_to_draw)
+            annotator.choose_image(self.workspace.image, self.workspace.geometry.along)
+        make_layer(self.workspace)
+        annotator.changed.emit()
+        # importing torch keeps the interpreter busy: first let the layer be seen
+        QTimer.singleShot(LOAD_AFTER_MS, self._open_to_draw)
 
     def _open_to_draw(self) -> None:
         if self.annotator.has_image and not self.is_released:
@@ -225,8 +228,8 @@ class SegmentAndTrack(Panel):
         self.annotator.work.propagate(direction, frames, self._objects_of(which))
 
     def _propagate_from_here(self, frames: tuple[int, int] | None) -> None:
-        workspace = self.annotator.workspace
-        if workspace is None or workspace.shown_frame is None:
+        workspace = self.workspace
+        if workspace.shown_frame is None:
             return
         stop = workspace.geometry.n_times if frames is None else frames[1]
         here = workspace.shown_frame // workspace.geometry.n_planes
@@ -243,28 +246,23 @@ class SegmentAndTrack(Panel):
             self.propagation.start()
 
     def _objects_of(self, which: Which) -> list[int] | None:
-        """List the objects to carry on; None stands for all, also those that come meanwhile."""
-        workspace = self.annotator.workspace
-        if workspace is None or which == Which.ALL:
+        """List the objects to propagate; None stands for all, also those that come meanwhile."""
+        if which == Which.ALL:
             return None
         if which == Which.CURRENT:
-            return [workspace.current_object]
-        drawn = {object_id for object_id, _ in workspace.prompts}
+            return [self.workspace.current_object]
+        drawn = {object_id for object_id, _ in self.workspace.prompts}
         return [i for i in self.objects.table.selected_ids if i in drawn]
 
     def _show_names(self, shown: bool) -> None:
-        workspace = self.annotator.workspace
-        if workspace is not None:
-            workspace.pointers.shows_all_names = shown
-            workspace.pointers.update()
+        self.workspace.pointers.shows_all_names = shown
+        self.workspace.pointers.update()
 
     def _choose_new_per_click(self, new: bool) -> None:
-        if self.annotator.workspace is not None:
-            self.annotator.workspace.new_object_per_click = new
+        self.workspace.new_object_per_click = new
 
     def _choose_exclusion(self, exclude: bool) -> None:
-        if self.annotator.workspace is not None:
-            self.annotator.workspace.objects_exclude = exclude
+        self.workspace.objects_exclude = exclude
 
     def _show_frames_toggled(self, shown: bool) -> None:
         self.annotator.propagation.view.shows_newest = shown
@@ -285,13 +283,11 @@ class SegmentAndTrack(Panel):
         self.preflight.ask(section.chosen_direction, section.frames, which)
 
     def _show_review(self) -> None:
-        """Show how sure the masks are."""
-        workspace = self.annotator.workspace
-        rows = self.review.rows()
-        current = None if workspace is None else workspace.current_object
-        self.objects.show_rows(rows, current)
+        """Show the confidence of the masks."""
+        workspace, rows = self.workspace, self.review.rows()
+        self.objects.show_rows(rows, workspace.current_object)
         names = {row.object_id: row.name for row in rows}
-        locks = frozenset() if workspace is None else frozenset(workspace.locks)
+        locks = frozenset(workspace.locks)
         locked = frozenset(row.object_id for row in rows if row.is_locked)
         self.checking.timeline.show_table(self.review.table, names, locks, locked)
         self.checking.show_count(self.review.n_low())
@@ -300,9 +296,8 @@ class SegmentAndTrack(Panel):
 
     def _show_place(self) -> None:
         """Mark in the timeline where the viewer is."""
-        workspace = self.annotator.workspace
-        if workspace is not None:
-            self.checking.timeline.show_current(workspace.current_object, workspace.shown_frame)
+        workspace = self.workspace
+        self.checking.timeline.show_current(workspace.current_object, workspace.shown_frame)
 
     def _show_suggested(self) -> None:
         """Mark in the timeline what may have happened."""
@@ -310,20 +305,24 @@ class SegmentAndTrack(Panel):
 
     def _sync(self) -> None:
         """Show the state that the annotator is in."""
-        annotator, workspace = self.annotator, self.annotator.workspace
+        annotator, is_there = self.annotator, self.annotator.has_image
+        for part in self._parts:
+            part.setEnabled(is_there)
+        if not is_there:
+            self._shown = None
+            self.propagation.show_end("")
+            self.objects.show_rows([], None)
+            return
+        workspace = self.workspace
         if workspace is not self._shown:  # chosen elsewhere, or given another size
             self._show_movie()
-        self.prompts.setEnabled(workspace is not None)
         self.seeds.show_state()
+        self.appearance.show_state()
         running = annotator.propagation.is_running
         if running:
             self.propagation.show_running(True, annotator.propagation.is_paused)
-        elif self.propagation.cancel.isEnabled():  # left without an end: another model, say
+        elif self.propagation.progress.is_running:  # left without an end: another model, say
             self._propagation_ended(False)
-        self.objects.setEnabled(workspace is not None)
-        if workspace is None:
-            self.objects.show_rows([], None)
-            return
         self.objects.show_rows(self.review.rows(), workspace.current_object)
         self.prompts.show_label(workspace.label)
         self.prompts.show_paintable(workspace.outputs.is_paintable)

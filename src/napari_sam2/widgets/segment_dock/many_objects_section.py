@@ -73,11 +73,8 @@ class SeedsSection(QWidget):
 
     def show_state(self) -> None:
         """Show what is chosen for the image that is worked on."""
-        workspace = self._annotator.workspace
-        self.setEnabled(workspace is not None)
-        if workspace is not None:
-            self.boxes.setCurrentIndex(0 if workspace.new_object_per_box else 1)
-        self.take.setEnabled(self.labels.count() > 0 and workspace is not None)
+        is_new_each = self._annotator.work.workspace.new_object_per_box
+        self.boxes.setCurrentIndex(0 if is_new_each else 1)
 
     def _fill(self) -> None:
         before = self.labels.currentData()
@@ -88,16 +85,13 @@ class SeedsSection(QWidget):
                 self.labels.addItem(layer.name, layer)
             if before in layers:
                 self.labels.setCurrentIndex(layers.index(before))
-        self.show_state()
+        self.take.setEnabled(bool(layers))
 
     def _boxes_chosen(self, index: int) -> None:
-        if self._annotator.workspace is not None:
-            self._annotator.workspace.new_object_per_box = index == 0
+        self._annotator.work.workspace.new_object_per_box = index == 0
 
     def _take(self) -> None:
-        workspace, layer = self._annotator.workspace, self.labels.currentData()
-        if workspace is None or layer is None:
-            return
+        workspace, layer = self._annotator.work.workspace, self.labels.currentData()
         frame = workspace.shown_frame
         if frame is None:
             self._annotator.noticed.emit(
@@ -147,9 +141,7 @@ def object_ids(workspace: "Workspace", labels: dict[int, SparseMask], keep: bool
         if keep and 0 < label <= LARGEST_ID and not workspace.is_begun(label)
     }
     others = [label for label in labels if label not in free]
-    empty = [i for i in workspace.objects.ids if not workspace.is_begun(i) and i not in free]
-    first = max([*workspace.objects.ids, *free, 0]) + 1
-    new = [*empty, *range(first, first + len(others))]
+    new = (i for i in workspace.new_ids() if i not in free)
     return {label: label for label in free} | dict(zip(others, new, strict=False))
 
 

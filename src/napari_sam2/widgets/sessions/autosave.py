@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
 from napari_sam2 import __version__
 from napari_sam2.annotation.history import Entry, History
@@ -20,6 +20,7 @@ from napari_sam2.io.sessions.session_files import (
     entry_line,
     write_session,
 )
+from napari_sam2.widgets.controls.timers import single_shot
 from napari_sam2.widgets.inference.worker import SessionWorker
 
 REST_MS = 1000
@@ -110,10 +111,7 @@ class Autosave(QObject):
         self._file = _File()
         self._failed: list[_Write] = []  # to files that were followed before
         self._is_failing = False
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(REST_MS)
-        self._timer.timeout.connect(self._submit)
+        self._timer = single_shot(self, self._submit, REST_MS)
 
     @property
     def path(self) -> Path | None:

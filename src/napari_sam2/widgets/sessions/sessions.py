@@ -155,8 +155,8 @@ class Sessions(QObject):
             self.recoverable = paths[0]
             self.changed.emit()
             self.noticed.emit(
-                f"You worked on {workspace.image.name} before: the top of the dock can reopen "
-                "the last session."
+                f"You worked on {workspace.image.name} before: the link at the top of "
+                "the dock reopens the last session."
             )
 
     def _take(

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
 from napari_sam2.annotation.daughters import Seeding
+from napari_sam2.annotation.objects import default_record
 from napari_sam2.annotation.track_edits import lineage_of, reviewed_places
 from napari_sam2.layers.mask_layers.object_outlines import DAUGHTER, MOTHER
 from napari_sam2.layers.navigation import look_at
@@ -26,6 +27,7 @@ from napari_sam2.widgets.controls.background_job import Background
 from napari_sam2.widgets.controls.collapsible import foldable
 from napari_sam2.widgets.controls.key_bindings import KeyBindings
 from napari_sam2.widgets.controls.notices import report
+from napari_sam2.widgets.controls.timers import single_shot
 from napari_sam2.widgets.controls.vertical_scroll import TallScroll
 from napari_sam2.widgets.tracks_dock.export_section import ExportSection
 from napari_sam2.widgets.tracks_dock.lineage_section import DIVIDE_KEY, LineageSection
@@ -74,20 +76,19 @@ class TracksAndNumbers(Panel):
         accept = partial(self._try, self.edits.accept)
         self.reviewing = Reviewing(self.annotator, self.review, self._tracked, accept)
         self.numbers = NumbersSection(self._tracked_in_units)
-        self.export = ExportSection(self._tracked_in_units, self._image_files)
+        files = self._usual_path, self._image_files
+        self.export = ExportSection(self._tracked_in_units, *files)
         take = partial(self._try, self.edits.bring_in)
         self.opening = OpenSection(partial(label_layers, self.annotator), self._size)
         self.linker = Linker(self.annotator, self.opening, take)
         self.tabs = QTabWidget()
         self._layers: dict[Workspace, TracksLayer] = {}
         self._workspace: Workspace | None = None
-        self._asked: set[Workspace | None] = set()  # of which images the pixel size was asked for
+        self._asked: set[Workspace] = set()  # of which images the pixel size was asked for
         self._found: Quick | None = None
         self._measured: Workspace | None = None  # whose numbers come next
         self._quick = Background()
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(UPDATE_AFTER_MS)
+        self._timer = single_shot(self, self._measure_quickly, UPDATE_AFTER_MS)
         self._arrange()
         self._connect()
         self._sync()
@@ -144,17 +145,19 @@ class TracksAndNumbers(Panel):
         self.reviewing.shown.connect(self._show_item)
         self.reviewing.failed.connect(report)
         self.numbers.place_selected.connect(self._go_to)
-        self.numbers.measured.connect(self._show_tracks)
+        self.numbers.measured.connect(self.with_image(self._show_tracks))
         self.opening.opened.connect(lambda tracked: self._try(self.edits.bring_in, tracked))
         for section in (self.numbers, self.export, self.opening):
             section.job.failed.connect(report)
-        self._connect_backgrounds()
+        self._quick.finished.connect(self._show_quick)
+        self._quick.failed.connect(report)
         self.listen(
             (annotator.changed, self._sync),
             (annotator.ended, self._later),
-            (self._viewer.dims.events.current_step, self._show_place),
+            (self._viewer.dims.events.current_step, self.with_image(self._show_place)),
         )
-        self._viewer.bind_key(DIVIDE_KEY, lambda _: self._here(self.edits.divide), overwrite=True)
+        divide = self.with_image(partial(self._here, self.edits.divide))
+        self._viewer.bind_key(DIVIDE_KEY, divide, overwrite=True)
         self._keys = KeyBindings(
             self._viewer,
             self,
@@ -165,26 +168,21 @@ class TracksAndNumbers(Panel):
             },
         )
 
-    def _connect_backgrounds(self) -> None:
-        self._quick.finished.connect(self._show_quick)
-        self._quick.failed.connect(report)
-        self._timer.timeout.connect(self._measure_quickly)
-
     @property
     def _current(self) -> int:
-        workspace = self.annotator.workspace
-        return 0 if workspace is None else workspace.current_object
+        return self.workspace.current_object
 
     def _name(self, object_id: int) -> str:
-        workspace = self.annotator.workspace
-        known = workspace is not None and object_id in workspace.objects.ids
-        return workspace.objects.name(object_id) if known and workspace else f"Object {object_id}"
+        objects = self.workspace.objects
+        return (
+            objects.record(object_id) if object_id in objects else default_record(object_id)
+        ).name
 
     def _tracked(self) -> Tracked | None:
-        """Take the objects as they are now."""
-        workspace = self.annotator.workspace
-        if workspace is None:
+        """Take the objects as they are now; None without an image."""
+        if not self.annotator.has_image:
             return None
+        workspace = self.workspace
         image, geometry = workspace.image, workspace.geometry
         return Tracked(
             workspace.masklets.snapshot(),
@@ -201,10 +199,9 @@ class TracksAndNumbers(Panel):
     def _tracked_in_units(self) -> Tracked | None:
         """Take the objects to measure or export; ask once for a pixel size that nobody knows."""
         tracked = self._tracked()
-        workspace = self.annotator.workspace
         if tracked is not None and tracked.calibration.pixel_size_yx is None:
-            if workspace not in self._asked:
-                self._asked.add(workspace)
+            if self.workspace not in self._asked:
+                self._asked.add(self.workspace)
                 self.annotator.noticed.emit(
                     "The pixel size is not known: sizes are in pixels. Type it in the line below "
                     "Image, then measure or export again."
@@ -212,19 +209,21 @@ class TracksAndNumbers(Panel):
         return tracked
 
     def _image_files(self) -> list[Path]:
-        workspace = self.annotator.workspace
-        path = None if workspace is None else workspace.image.source.path
+        path = self.workspace.image.source.path
         return [] if path is None else [Path(path)]
 
-    def _size(self) -> tuple[int, tuple[int, int]] | None:
-        workspace = self.annotator.workspace
-        geometry = None if workspace is None else workspace.geometry
-        return None if geometry is None else (geometry.n_frames, geometry.frame_shape)
+    def _usual_path(self) -> Path:
+        """Return the path to propose for exports: beside the file of the image."""
+        folder = next((path.parent for path in self._image_files()), Path.home())
+        return folder / f"{self.workspace.image.name}_objects"
+
+    def _size(self) -> tuple[int, tuple[int, int]]:
+        geometry = self.workspace.geometry
+        return geometry.n_frames, geometry.frame_shape
 
     def _here(self, operation: Callable[[int, int], Any]) -> None:
         """Call a function with the current object and the shown frame."""
-        workspace = self.annotator.workspace
-        frame = None if workspace is None else workspace.shown_frame
+        frame = self.workspace.shown_frame
         if frame is not None:
             self._try(operation, self._current, frame)
 
@@ -251,14 +250,16 @@ class TracksAndNumbers(Panel):
     def _sync(self) -> None:
         """Show the state that the annotator is in."""
         workspace = self.annotator.workspace
-        self.tabs.setEnabled(workspace is not None)
-        in_time = workspace is None or "T" in layer_axes(workspace.image, workspace.geometry)
-        self.tabs.setTabVisible(0, in_time)  # nothing divides in a stack or a single image
+        self.setEnabled(workspace is not None)
         if workspace is not self._workspace:
             self._workspace = workspace
             self.numbers.show_numbers(NO_TABLE, NO_TABLE)
             self._found = None
         self.reviewing.sync()
+        if workspace is None:
+            return
+        in_time = "T" in layer_axes(workspace.image, workspace.geometry)
+        self.tabs.setTabVisible(0, in_time)  # nothing divides in a stack or a single image
         self._show_family()
         self._show_place()
         if workspace in self._layers:
@@ -271,9 +272,7 @@ class TracksAndNumbers(Panel):
 
     def _show_place(self) -> None:
         """Show the current object, and the frame that is looked at."""
-        workspace = self.annotator.workspace
-        if workspace is None:
-            return
+        workspace = self.workspace
         frame = workspace.shown_frame
         self.numbers.select([workspace.current_object], frame)
         time = None if frame is None else frame // workspace.geometry.n_planes
@@ -289,8 +288,7 @@ class TracksAndNumbers(Panel):
             self._later()
 
     def _show_quick(self, found: Quick) -> None:
-        workspace = self.annotator.workspace
-        if workspace is None or workspace is not self._measured:
+        if self.annotator.workspace is not self._measured:  # left meanwhile
             return
         self._found = found
         self._show_family()
@@ -301,18 +299,15 @@ class TracksAndNumbers(Panel):
         self._show_tracks()
 
     def _show_family(self) -> None:
-        workspace = self.annotator.workspace
-        if workspace is None:
-            return
+        workspace = self.workspace
         names = {i: workspace.objects.name(i) for i in workspace.objects.ids}
         tracks = self._found.tracked.tracks if self._found is not None else Lineage()
         self.lineage.show_objects(names, workspace.current_object, tracks, workspace.shown_frame)
 
     def _show_tracks(self) -> None:
         """Draw the tracks if they are wanted."""
-        workspace = self.annotator.workspace
-        found = self._found
-        if workspace is None or found is None or not self.lineage.tracks.isChecked():
+        workspace, found = self.workspace, self._found
+        if found is None or not self.lineage.tracks.isChecked():
             return
         layer = self._tracks_layer(workspace)
         layer.show(found.objects, found.places_yx, found.tracked.tracks)
@@ -326,33 +321,27 @@ class TracksAndNumbers(Panel):
         return self._layers[workspace]
 
     def _toggle_tracks(self, shown: bool) -> None:
-        workspace = self.annotator.workspace
         if shown:
             self._show_tracks()
-        elif workspace in self._layers:
-            self._layers[workspace].remove()
+        elif self.workspace in self._layers:
+            self._layers[self.workspace].remove()
 
     def _go_to_time(self, object_id: int, time: int) -> None:
-        workspace = self.annotator.workspace
-        if workspace is not None:
-            planes = workspace.geometry.n_planes
-            self._go_to(object_id, time * planes + (workspace.shown_frame or 0) % planes)
+        planes = self.workspace.geometry.n_planes
+        self._go_to(object_id, time * planes + (self.workspace.shown_frame or 0) % planes)
 
     def _show_item(self, item: ReviewItem) -> None:
         """Go to what an item is about, and outline its objects, the first one in one colour."""
         (first, *others), frame = item.object_ids, item.frames[0]
         self._go_to(first, frame)
-        workspace = self.annotator.workspace
-        if workspace is not None:
-            there = [i for i in others if workspace.masklets.outline(i, frame)]
-            look_at(workspace, next(iter(there), first), frame)
-            workspace.pointers.point_at({first: MOTHER} | dict.fromkeys(others, DAUGHTER))
+        workspace = self.workspace
+        there = [i for i in others if workspace.masklets.outline(i, frame)]
+        look_at(workspace, next(iter(there), first), frame)
+        workspace.pointers.point_at({first: MOTHER} | dict.fromkeys(others, DAUGHTER))
 
     def _go_to(self, object_id: int, frame: int) -> None:
-        workspace = self.annotator.workspace
-        if workspace is None:
-            return
-        if object_id in workspace.objects.ids:
+        workspace = self.workspace
+        if object_id in workspace.objects:
             self.annotator.work.select_object(object_id)
         if 0 <= frame < workspace.geometry.n_frames:
             workspace.go_to(frame)

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from qtpy.QtWidgets import QFileDialog, QLineEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_sam2.io.outputs import check_outputs
 from napari_sam2.io.tracks.formats import FOLDERS, FORMATS, export, find_format
 from napari_sam2.tracks.tracked_movie import Tracked
-from napari_sam2.widgets.controls.form_rows import add_row, button, combo_box, form, row
-from napari_sam2.widgets.controls.job_panel import JobPanel
+from napari_sam2.widgets.controls.form_rows import add_row, button, combo_box, form
+from napari_sam2.widgets.controls.run_bar import JobPanel
 
 _HINTS = {
     ".csv": "Two tables: objects by frame, and <name>_tracks beside it.",
@@ -22,95 +22,73 @@ _HINTS = {
 
 
 class ExportSection(QWidget):
-    """Chooses a form and a place, and writes there.
+    """Chooses a format and a file, and writes it.
 
     Parameters
     ----------
     tracked
-        Gives what to write; None if there is nothing.
+        Returns what to write; None if there is nothing.
+    usual
+        Returns the path that the file dialog proposes, without a suffix.
     files
-        Gives the files of the image, which are never replaced.
+        Returns the files of the image, which are never replaced.
     """
 
     def __init__(
         self,
         tracked: Callable[[], Tracked | None],
+        usual: Callable[[], Path],
         files: Callable[[], list[Path]] = list,
     ) -> None:
         super().__init__()
-        self._tracked, self._files = tracked, files
-        self._confirmed: Path | None = None
+        self._tracked, self._usual, self._files = tracked, usual, files
         self.format = combo_box("Format of the exported file", [f.name for f in FORMATS.values()])
-        self.path = QLineEdit()
-        self.browse = button("Choose…", "Choose the file to export to")
-        start = button("Export", "Export all objects that have masks")
+        start = button("Export…", "Choose a file, and export all objects that have masks to it.")
         self.job = JobPanel(start, "Stop; the unfinished file is removed", "nothing was exported")
-        self._arrange()
-        self._connect()
-        self._format_chosen()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        fields = form()
+        add_row(fields, "Format", self.format)
+        layout.addLayout(fields)
+        layout.addWidget(self.job)
+        self.format.currentIndexChanged.connect(self._show_hint)
+        start.clicked.connect(self._start)
+        self.job.finished.connect(self._written)
+        self._show_hint()
 
     @property
     def suffix(self) -> str:
-        """The suffix of the chosen form."""
+        """The suffix of the chosen format."""
         return list(FORMATS)[self.format.currentIndex()]
 
     def close_section(self) -> None:
         """Stop what is being written."""
         self.job.close_panel()
 
-    def _arrange(self) -> None:
-        self.path.setPlaceholderText("File to write")
-        self.path.setToolTip("File to export to; the suffix selects the format.")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        fields = form()
-        add_row(fields, "Format", self.format)
-        add_row(fields, "File", self.path)
-        layout.addLayout(fields)
-        layout.addLayout(row(self.browse))
-        layout.addWidget(self.job)
-
-    def _connect(self) -> None:
-        self.format.currentIndexChanged.connect(self._format_chosen)
-        self.browse.clicked.connect(self._browse)
-        self.job.start.clicked.connect(self._start)
-        self.job.finished.connect(lambda path: self.job.show_end(f"Written: {path}"))
-
-    def _format_chosen(self) -> None:
-        self.job.state.setText(_HINTS.get(self.suffix, ""))
-        text = self.path.text()
-        if text:
-            self.path.setText(str(with_suffix(Path(text), self.suffix)))
-
-    def _browse(self) -> None:
-        name = FORMATS[self.suffix].name
-        text, _ = QFileDialog.getSaveFileName(
-            self, "Export", self.path.text(), f"{name} (*{self.suffix})"
-        )
-        if text:
-            self._confirmed = Path(text)  # the dialog asks before it gives a file that exists
-            self.path.setText(str(with_suffix(Path(text), self.suffix)))
+    def _show_hint(self) -> None:
+        self.job.status.setText(_HINTS.get(self.suffix, ""))
 
     def _start(self) -> None:
         tracked = self._tracked()
-        text = self.path.text().strip()
         if tracked is None or not tracked.tracks:
-            self.job.state.setText("Nothing to write yet: click a cell and propagate it first.")
-        elif not text:
-            self.job.state.setText("Choose a file first.")
-        else:
-            path = Path(text).expanduser()
-            try:
-                find_format(path)
-            except ValueError:
-                path = with_suffix(path, self.suffix)
-                self.path.setText(str(path))
-            write = partial(_write, path, tracked, self._files(), path == self._confirmed)
+            self.job.show_end("Nothing to export yet: click a cell and propagate it first.")
+            return
+        usual = with_suffix(self._usual(), self.suffix)
+        filters = f"{FORMATS[self.suffix].name} (*{self.suffix})"
+        text, _ = QFileDialog.getSaveFileName(self, "Export", str(usual), filters)
+        if text:
+            path = with_suffix(Path(text), self.suffix)
+            # the dialog asked about a file that exists, but not about one of another suffix
+            write = partial(_write, path, tracked, self._files(), path == Path(text))
             self.job.run(write, f"Writing {path.name} …")
+
+    def _written(self, path: Path) -> None:
+        names = ", ".join(each.name for each in find_format(path).files(path))
+        self.job.show_end(f"Written to {path.parent}: {names}")
 
 
 def with_suffix(path: Path, suffix: str) -> Path:
-    """Give a path the suffix of a form, in place of that of another form."""
+    """Return a path with the suffix of a format, in place of that of another format."""
     known = sorted((*FORMATS, *FOLDERS, ".ome.tiff", ".tiff"), key=len, reverse=True)
     name = path.name
     before = next((end for end in known if name.lower().endswith(end)), "")

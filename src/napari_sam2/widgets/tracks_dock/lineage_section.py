@@ -47,23 +47,23 @@ class LineageSection(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._names: dict[int, str] = {}
-        self.current = combo_box("The current object: new prompts belong to it")
+        self.current = combo_box("The current object, to which new prompts belong")
         self.family = QLabel()
         self.divide = button(
             f"Divides here ({DIVIDE_KEY})",
             "The object ends before this frame; two daughters begin in it and are propagated.",
         )
         self.seeding = combo_box(
-            "What the daughters begin with. “The network's own masks” are the two that lie apart "
-            "among those that a click into each half can mean.",
+            "The first prompts of the daughters. “The network's own masks” are two of its "
+            "candidates for a click into each half that do not overlap.",
             list(Seeding),
         )
         self.remember = QCheckBox("Keep the mother's memory")
         self.remember.setToolTip(
-            "The network remembers of the daughters what it remembers of their mother. Off is "
-            "better wherever it was measured: with it, both masks tend to become both daughters."
+            "The daughters begin with the network's memory of their mother. Off is better wherever "
+            "it was measured: with it, each mask tends to cover both daughters."
         )
-        self.cut_here = button("Cut", "From this frame on it is another object.")
+        self.cut_here = button("Cut", "From this frame on the object is a new one.")
         self.split_here = button(
             "Split", "Split two cells that share one object, from this frame on."
         )
@@ -120,7 +120,8 @@ class LineageSection(QWidget):
                 for object_id, name in names.items():
                     if combo is self.current or object_id != current:
                         combo.addItem(swatch(object_id), name, object_id)
-                combo.setCurrentIndex(max(0, combo.findData(chosen)))
+                index = combo.findData(chosen)  # the current one may not be there yet
+                combo.setCurrentIndex(index if combo is self.current else max(0, index))
                 combo.blockSignals(False)
 
     def _arrange(self) -> None:

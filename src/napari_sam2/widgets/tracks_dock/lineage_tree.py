@@ -49,7 +49,7 @@ class LineageTree(QWidget):
         self.colour = combo_box("What the tracks are coloured by", [BY_OBJECT])
         self.legend = QLabel()
         self.all = button("Show all", "Show all tracks and the whole time")
-        self.export = button("Export…", "Write the tree as it is shown to an SVG or PNG file")
+        self.export = button("Export…", "Export the tree as it is shown to an SVG or PNG file")
         self.lines = TrackLines()
         self.view = RowView(enableMenu=False)
         self.view.invertY(True)

@@ -82,9 +82,7 @@ class Linker:
             self._annotator.propagation.cancel()
 
     def _link(self, labels: Tracked, divisions: bool) -> None:
-        workspace = self._annotator.workspace
-        if workspace is None:
-            return
+        workspace = self._annotator.work.workspace
         try:
             job = LinkJob(workspace.frames, labels, divisions)
         except ValueError as error:
@@ -109,7 +107,7 @@ class Linker:
             self._annotator.failed.emit(stream.error)
             return
         if job.result is None or workspace is not self._annotator.workspace:
-            self._opening.job.show_end("Cancelled; nothing was imported.")
+            self._opening.job.show_end("Stopped; nothing was imported.")
             return
         lineage = job.result.lineage
         n, mothers = len(lineage), len(set(lineage.parents.values()))
@@ -121,7 +119,5 @@ class Linker:
 
 def label_layers(annotator: "Annotator") -> Sources:
     """List the Labels layers of other origin that lie on the image, and what reads each."""
-    workspace = annotator.workspace
-    if workspace is None:
-        return {}
+    workspace = annotator.work.workspace
     return labels_on(workspace.image, workspace.geometry, annotator.viewer.layers)

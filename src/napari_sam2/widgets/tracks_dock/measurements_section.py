@@ -17,8 +17,8 @@ from napari_sam2.tracks.measurements import (
 )
 from napari_sam2.tracks.tracked_movie import Tracked
 from napari_sam2.widgets.controls.form_rows import add_row, button, combo_box, form
-from napari_sam2.widgets.controls.job_panel import JobPanel
 from napari_sam2.widgets.controls.line_plot import Line, LinePlot
+from napari_sam2.widgets.controls.run_bar import JobPanel
 from napari_sam2.widgets.tracks_dock.measurements_table import NumbersTable
 
 OBJECTS, TRACKS = "Objects by frame", "Tracks"
@@ -122,7 +122,7 @@ class NumbersSection(QWidget):
     def _start(self) -> None:
         tracked = self._source()
         if tracked is None or not tracked.tracks:
-            self.job.state.setText("Nothing to measure yet: click a cell and propagate it first.")
+            self.job.status.setText("Nothing to measure yet: click a cell and propagate it first.")
         else:
             self.job.run(partial(_measure, tracked), "Measuring …")
 

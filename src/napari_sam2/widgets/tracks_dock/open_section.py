@@ -14,7 +14,7 @@ from napari_sam2.io.tracks.formats import read_tracked
 from napari_sam2.io.tracks.imagej_rois import Size
 from napari_sam2.tracks.tracked_movie import Tracked
 from napari_sam2.widgets.controls.form_rows import add_row, button, combo_box, form
-from napari_sam2.widgets.controls.job_panel import JobPanel
+from napari_sam2.widgets.controls.run_bar import JobPanel
 
 Sources: TypeAlias = Mapping[str, Callable[[], Tracked]]
 """What can be taken without a file, by name."""
@@ -58,8 +58,8 @@ class OpenSection(QWidget):
         self._sources, self._size = sources, size
         self.identities = combo_box(
             "As they are, the same label is the same object. Programs that segment each frame by "
-            "itself, such as Cellpose, number the cells anew in each: link them, then the network "
-            "says who is who. The masks stay as they are.",
+            "itself, such as Cellpose, number the cells anew in each: link them, and the network "
+            "finds which belong together. The masks stay as they are.",
             list(Identities),
         )
         start = button("Import…", "Import masks and tracks, to correct them here")
@@ -96,12 +96,12 @@ class OpenSection(QWidget):
         self.menu().exec(start.mapToGlobal(start.rect().bottomLeft()))
 
     def _choose_file(self) -> None:
-        text, _ = QFileDialog.getOpenFileName(self, "Open tracks")
+        text, _ = QFileDialog.getOpenFileName(self, "Import tracks")
         if text:
             self.read(Path(text))
 
     def _choose_folder(self) -> None:
-        text = QFileDialog.getExistingDirectory(self, "Open tracks")
+        text = QFileDialog.getExistingDirectory(self, "Import tracks")
         if text:
             self.read(Path(text))
 
@@ -111,7 +111,7 @@ class OpenSection(QWidget):
     def _finished(self, tracked: Tracked) -> None:
         chosen = Identities(self.identities.currentText())
         if not tracked.tracks:
-            self.job.show_end("There is no object in it.")
+            self.job.show_end("It holds no object.")
         elif chosen is Identities.KEPT:
             n = len(tracked.tracks)
             self.job.show_end(f"Read {n} object{'s' * (n != 1)}.")

@@ -63,10 +63,10 @@ class ReviewList(QWidget):
         self.name = name
         keys = {key.action: key.shown for key in chosen_keys()}
         self.accept = button(
-            "Accept", f"What the line says is right; go on. Key {keys['accept_review']}."
+            "Accept", f"The line is right; go to the next one. Key {keys['accept_review']}."
         )
         self.reject = button(
-            "Reject", f"What the line says did not happen; go on. Key {keys['reject_review']}."
+            "Reject", f"The line is wrong; go to the next one. Key {keys['reject_review']}."
         )
         self.fix = button(
             "Fix", f"Go there, ready to click on the image. Key {keys['fix_review']}."

@@ -6,7 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
 from napari_sam2.annotation.history import Action, Key, Kind
 from napari_sam2.annotation.track_edits import lineage_of
@@ -24,6 +24,7 @@ from napari_sam2.tracks.reviews import (
 from napari_sam2.tracks.suggestions import Suggestion, joined, still_open, suggest
 from napari_sam2.tracks.tracked_movie import Tracked
 from napari_sam2.widgets.controls.background_job import Background
+from napari_sam2.widgets.controls.timers import single_shot
 from napari_sam2.widgets.tracks_dock.review_list import ReviewList
 
 if TYPE_CHECKING:
@@ -112,9 +113,7 @@ class Reviewing(QObject):
         self._random = np.random.default_rng()
         self._search = Background()
         self.wait_ms = SEARCH_AFTER_MS
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self._search_changed)
+        self._timer = single_shot(self, self._search_changed)
         self._search.finished.connect(self._show_found)
         self._search.failed.connect(self.failed)
         listing.wanted.connect(self.search)

@@ -235,10 +235,7 @@ class TrackEdits:
         return frame - frame % self._workspace().geometry.n_planes
 
     def _workspace(self) -> "Workspace":
-        workspace = self._annotator.workspace
-        if workspace is None:
-            raise ValueError("expected an image that is worked on, found none: choose one first")
-        return workspace
+        return self._annotator.work.workspace
 
     def _do(
         self,

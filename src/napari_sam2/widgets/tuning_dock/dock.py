@@ -14,7 +14,7 @@ from napari_sam2.layers.viewer.image_geometry import LayerFrames
 from napari_sam2.layers.workspace import Workspace
 from napari_sam2.movies.background_threads import background_thread
 from napari_sam2.widgets.annotator.panel import Panel
-from napari_sam2.widgets.controls.form_rows import LABEL_WIDTH_PX
+from napari_sam2.widgets.controls.form_rows import narrow
 from napari_sam2.widgets.controls.notices import report
 from napari_sam2.widgets.inference.session_owner import SessionOwner
 from napari_sam2.widgets.tuning_dock.process import TuningProcess, TuningRequest
@@ -51,8 +51,7 @@ class TuneToMyData(Panel):
         super().__init__(viewer, owner)
         self.process = TuningProcess(self)
         self.data = DataSection()
-        self.settings = tuning_form()
-        self.settings.native.setStyleSheet(f"QLabel {{ min-width: {LABEL_WIDTH_PX}px; }}")
+        self.settings = narrow(tuning_form())
         self.run = RunSection()
         self.result = ResultSection()
         self._preparing: _Preparation | None = None
@@ -88,8 +87,8 @@ class TuneToMyData(Panel):
     def _connect(self) -> None:
         self.data.changed.connect(self._sync)
         self.settings.changed.connect(self._sync)
-        self.run.started.connect(self._start)
-        self.run.stopped.connect(self._stop)
+        self.run.start.clicked.connect(self._start)
+        self.run.stop.clicked.connect(self._stop)
         self.result.used.connect(self._use)
         self.result.undone.connect(self._go_back)
         self.process.staged.connect(self._show_stage)
@@ -153,8 +152,7 @@ class TuneToMyData(Panel):
         )
         self.result.hide()
         self.run.curve.clear()
-        self.run.show_running(True)
-        self.run.show_progress("gathering masks …", 0)
+        self.run.show_progress("Collecting the masks …", 0)
         sessions = [(w.image.name, w.frames, w.masklets) for w in self._workspaces()]
         gather = partial(read_labelled, folder) if folder else partial(_gather, sessions)
         self._preparing = _Preparation(gather, None if folder else scratch)
@@ -172,21 +170,22 @@ class TuneToMyData(Panel):
             report(problem)
             return
         assert self._request is not None
-        self.run.show_progress("starting …", 0)
+        self.run.show_progress("Starting …", 0)
         self.process.start(self._request)
         self._sync()
 
     def _stop(self) -> None:
         self.process.stop()
-        self.run.status.setText("stopping after this step …")
+        self.run.status.setText("Stopping after this step …")
 
     def _show_stage(self, name: str, done: int, total: int) -> None:
-        self.run.show_progress(f"{name} …", 0 if name == "training" else done / max(total, 1))
+        self.run.show_progress(
+            f"{name.capitalize()} …", 0 if name == "training" else done / max(total, 1)
+        )
 
     def _show_step(self, step: int, progress: float, seconds: float, loss: float) -> None:
         self.run.curve.add(progress, loss)
-        left = seconds / max(progress, 1e-6) * (1 - progress)
-        self.run.show_progress(f"step {step}, about {left / 60:.0f} min left", progress)
+        self.run.show_progress(f"Step {step}", progress)
 
     def _show_result(self, result: dict[str, Any]) -> None:
         assert self._request is not None
@@ -208,8 +207,7 @@ class TuneToMyData(Panel):
         self._end(text)
 
     def _end(self, text: str) -> None:
-        self.run.show_running(False)
-        self.run.status.setText(text)
+        self.run.progress.show_end(text)
         self._clean_up()
         self._sync()
 

@@ -1,4 +1,4 @@
-"""The parts of the dock "Tune to my data": they show, and say what was pressed."""
+"""The parts of the tab *Tune*."""
 
 import math
 from collections.abc import Mapping
@@ -13,7 +13,6 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QGridLayout,
     QLabel,
-    QProgressBar,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -21,6 +20,7 @@ from qtpy.QtWidgets import (
 
 from napari_sam2.widgets.controls.form_rows import add_row, button, combo_box, form, row
 from napari_sam2.widgets.controls.line_plot import Line, LinePlot
+from napari_sam2.widgets.controls.run_bar import RunBar
 
 FROM_VIEWER, FROM_FOLDER = "This viewer", "A folder…"
 TRAINED = {
@@ -103,8 +103,8 @@ class DataSection(QWidget):
         "label": "Trains",
         "choices": list(TRAINED.items()),
         "tooltip": "Decoder and memory: all but the image encoder; good for most data. Everything: "
-        "for images that look like nothing before; slower. Adapters: small changes only, for few "
-        "images.",
+        "for images unlike those that it was trained on; slower. Adapters: small changes only, for "
+        "few images.",
     },
     minutes={
         "label": "Minutes",
@@ -132,7 +132,7 @@ class LossCurve(LinePlot):
 
     def __init__(self) -> None:
         super().__init__(
-            "The loss: how wrong the masks are that the model makes while it learns; over the "
+            "Training loss: the error of the model's masks while it is trained, over the "
             "percentage of the run.",
             0,
             (0, 100),
@@ -144,7 +144,7 @@ class LossCurve(LinePlot):
     def clear(self) -> None:
         """Remove all points."""
         self.points.clear()
-        self.show_lines("loss", ())
+        self.show_lines("training loss", ())
 
     def add(self, progress: float, loss: float) -> None:
         """Add a point: share of the run (0 to 1) and loss."""
@@ -155,7 +155,7 @@ class LossCurve(LinePlot):
             faint, strong = QColor(LINE_COLOUR), QColor(LINE_COLOUR)
             faint.setAlpha(90)
             lines = (Line(x, y, faint, 1), Line(x, mean, strong, 2))
-            self.show_lines(f"loss {mean[0]:.2f} → {mean[-1]:.2f}", lines)
+            self.show_lines(f"training loss {mean[0]:.2f} → {mean[-1]:.2f}", lines)
 
 
 def _blend(before: float, value: float) -> float:
@@ -165,46 +165,26 @@ def _blend(before: float, value: float) -> float:
 class RunSection(QWidget):
     """Start and stop, and how far it is."""
 
-    started = Signal()
-    stopped = Signal()
-
     def __init__(self) -> None:
         super().__init__()
-        self.start = button("Train", "Hold a part out, measure on it, train, and measure again.")
-        self.stop = button(
-            "Stop", "Stop after this step; the model is measured and saved as it is then."
-        )
-        self.bar = QProgressBar()
-        self.bar.setTextVisible(False)
-        self.bar.setFixedHeight(8)
-        self.status = _words()
+        self.start = button("Train", "Train on most masks; measure on the others before and after.")
+        stop = "Stop after this step; the model is then measured and saved."
+        self.progress = RunBar(self.start, stop)
+        self.stop, self.status = self.progress.cancel, self.progress.status
         self.curve, self.needs = LossCurve(), _words()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(row(self.start, self.stop))
-        for widget in (self.needs, self.bar, self.status, self.curve):
+        for widget in (self.needs, self.progress, self.curve):
             layout.addWidget(widget)
-        self.start.clicked.connect(self.started)
-        self.stop.clicked.connect(self.stopped)
-        self.show_running(False)
 
     def show_needs(self, text: str) -> None:
         """Show what is missing before training can begin; empty if nothing is."""
         self.needs.setText(text)
         self.needs.setVisible(bool(text))
 
-    def show_running(self, running: bool) -> None:
-        """Switch between ready and running."""
-        self.stop.setEnabled(running)
-        if not running:
-            self.bar.setRange(0, 1)
-            self.bar.reset()
-
     def show_progress(self, text: str, share: float) -> None:
         """Show how far a stage is."""
-        self.bar.setRange(0, 1000)
-        self.bar.setValue(round(1000 * share))
-        self.status.setText(text)
+        self.progress.show_progress(round(1000 * share), 1000, text)
 
 
 class ResultSection(QWidget):

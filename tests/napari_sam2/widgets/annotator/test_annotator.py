@@ -259,7 +259,7 @@ def test_deleting_an_object(annotator, viewer, points, settle, stub_owner):
 def test_an_empty_object_is_used_first(annotator, points, settle):
     annotator.work.new_object()
     assert annotator.workspace.objects.ids == (1,)
-    assert annotator.told == ["Object 1 is still empty: click inside a cell first."]
+    assert annotator.told == ["The current object is still empty: click inside a cell first."]
 
 
 def test_too_many_objects_share_a_layer_and_it_is_said(annotator, viewer, points, settle):

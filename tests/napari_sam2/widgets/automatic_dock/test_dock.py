@@ -64,9 +64,9 @@ def dock(viewer, movie, network):
     widget = SegmentEverything(viewer, SessionOwner(load=lambda name, device: network))
     viewer.window.add_dock_widget(widget, name="All cells")
     widget.annotator.choose_image(viewer.layers["cells"])
-    widget.wanted.points.setValue(10)
-    widget.wanted.contrast.setCurrentText("Bright")
-    widget.wanted.largest.setValue(2.5 * RADIUS * UM)
+    widget.wanted.form.points.value = 10
+    widget.wanted.form.contrast.value = "bright"
+    widget.wanted.form.largest.value = 2.5 * RADIUS * UM
     return widget
 
 
@@ -113,7 +113,7 @@ def test_everything_is_found_and_made_objects(dock, viewer, qtbot):
 
 
 def test_the_instance_decoder_finds_and_links(dock, viewer, qtbot):
-    dock.wanted.seeds.setCurrentIndex(dock.wanted.seeds.findText(DECODER))
+    dock.wanted.form.find_by.value = DECODER
     dock.segment.run.click()
     done(dock, qtbot)
     labels = np.asarray(viewer.layers["cells found"].data[0])
@@ -129,10 +129,10 @@ def test_the_instance_decoder_finds_and_links(dock, viewer, qtbot):
 
 
 def test_a_movie_can_be_tracked_before_anything_was_segmented(dock, viewer):
-    assert dock.track.isVisibleTo(dock) and dock.segment.frames.isEnabled()
+    assert dock.track.isVisibleTo(dock) and dock.segment.frames.isVisibleTo(dock)
     viewer.layers.clear()
     dock.annotator.choose_image(viewer.add_image(np.zeros((64, 80), np.uint8), name="one"))
-    assert not dock.track.isVisibleTo(dock) and not dock.segment.frames.isEnabled()
+    assert not dock.track.isVisibleTo(dock) and not dock.segment.frames.isVisibleTo(dock)
 
 
 def test_tracking_says_that_objects_are_there_already(dock, qtbot):
@@ -179,7 +179,7 @@ def test_painting_is_kept_by_the_slider(dock, viewer, qtbot):
 def test_seeds_from_layers_and_blobs(dock, viewer, qtbot):
     position = (0, 3 + UM * CENTRES[2][0], 5 + UM * CENTRES[2][1])  # in the world
     viewer.add_points([position, (2, 4, 6)], ndim=3, name="seeds")
-    dock.wanted.seeds.setCurrentIndex(dock.wanted.seeds.findText("seeds"))
+    dock.wanted.form.find_by.value = viewer.layers["seeds"]
     dock.segment.run.click()
     done(dock, qtbot)
     labels = np.asarray(viewer.layers["cells found"].data[0])
@@ -188,14 +188,14 @@ def test_seeds_from_layers_and_blobs(dock, viewer, qtbot):
     nuclei = np.zeros((3, 128, 200), np.uint8)
     nuclei[0, 78:83, 58:63] = 9
     viewer.add_labels(nuclei, name="nuclei")
-    dock.wanted.seeds.setCurrentIndex(dock.wanted.seeds.findText("nuclei"))
+    dock.wanted.form.find_by.value = viewer.layers["nuclei"]
     dock.segment.run.click()
     done(dock, qtbot)
     labels = np.asarray(viewer.layers["cells found"].data[0])
     assert overlap(labels, CENTRES[1]) > 0.7 and len(np.unique(labels)) == 2
 
-    dock.wanted.seeds.setCurrentIndex(dock.wanted.seeds.findText(BRIGHT_BLOBS))
-    dock.wanted.smallest.setValue(1.5 * RADIUS * UM)
+    dock.wanted.form.find_by.value = BRIGHT_BLOBS
+    dock.wanted.form.smallest.value = 1.5 * RADIUS * UM
     dock.segment.run.click()
     done(dock, qtbot)
     labels = np.asarray(viewer.layers["cells found"].data[0])
@@ -205,11 +205,11 @@ def test_seeds_from_layers_and_blobs(dock, viewer, qtbot):
 def test_all_frames_can_be_cancelled(dock, viewer, qtbot):
     dock.segment.frames.setCurrentText(ALL_FRAMES)
     dock.segment.run.click()
-    qtbot.waitUntil(lambda: dock.progress.status.text().startswith("frame 1;"), timeout=60000)
-    assert dock.progress.status.text().endswith(" left")
+    qtbot.waitUntil(lambda: dock.progress.status.text().startswith("Frame 1"), timeout=60000)
+    assert dock.progress.bar.text().endswith(" left")
     dock.progress.cancel.click()
     done(dock, qtbot)
-    assert dock.progress.status.text() == "Cancelled; what was done is kept."
+    assert dock.progress.status.text() == "Stopped; what was done is kept."
     layer = viewer.layers["cells found"]
     assert np.asarray(layer.data[0]).any() and not np.asarray(layer.data[2]).any()
     assert dock.segment.run.isEnabled()
@@ -218,19 +218,19 @@ def test_all_frames_can_be_cancelled(dock, viewer, qtbot):
 def test_find_all_like_the_current_object(dock, viewer, qtbot, messages):
     from sam2_torch.masks import SparseMask
 
-    dock.alike.run.click()
+    dock.similar.run.click()
     done(dock, qtbot)
     assert "no object yet to compare with" in messages[-1].message
     workspace = dock.annotator.workspace
     current = workspace.current_object
     dock.annotator.work.add_masks({current: {0: SparseMask.from_dense(disc(CENTRES[0]))}})
-    dock.alike.run.click()
+    dock.similar.run.click()
     done(dock, qtbot)
     layer = viewer.layers["cells found"]
     likeness = layer.features.set_index("index")["likeness"]
     labels = np.asarray(layer.data[0])
     assert likeness[labels[CENTRES[0]]] > 0.8
-    dock.alike.likeness.setValue(likeness[labels[CENTRES[0]]] - 0.002)
+    dock.similar.likeness.setValue(likeness[labels[CENTRES[0]]] - 0.002)
     assert layer.data[(0, *CENTRES[0])] and len(np.unique(layer.data[0])) < len(np.unique(labels))
 
 
@@ -246,9 +246,10 @@ def test_after_objects_were_made_others_like_them_are_found_and_none_twice(
     dock.segment.make.click()
     done(dock, qtbot)
     made = workspace.masklets.labels(0)[CENTRES[0]]
-    assert made and workspace.current_object != made  # the next click begins another one
+    assert made == 1 and workspace.objects.ids == (1,)  # no empty object is left
+    assert workspace.current_object not in workspace.objects  # the next click makes another one
 
-    dock.alike.run.click()  # with what there is: the current object is empty
+    dock.similar.run.click()  # with what there is: the current object is empty
     done(dock, qtbot)
     layer = viewer.layers["cells found"]  # the one before left with the last of its masks
     likeness = layer.features.set_index("index")["likeness"]
@@ -266,8 +267,8 @@ def test_after_objects_were_made_others_like_them_are_found_and_none_twice(
     workspace.current_object = made
     assert list(examples_of(workspace, everything=False)) == [0]
     assert len(examples_of(workspace, everything=False)[0]) == 1
-    dock.alike.examples.setCurrentText(ALL_OBJECTS)
-    assert len(examples_of(workspace, dock.alike.everything)[0]) == n_shown
+    dock.similar.examples.setCurrentText(ALL_OBJECTS)
+    assert len(examples_of(workspace, dock.similar.everything)[0]) == n_shown
 
 
 def test_track_everything_makes_ordinary_objects(dock, viewer, qtbot):
@@ -351,7 +352,7 @@ def test_what_was_found_until_it_failed_is_kept(dock, viewer, qtbot, messages, m
 
 
 def test_errors_are_told_in_a_sentence(dock, qtbot, messages):
-    dock.wanted.smallest.setValue(50)
+    dock.wanted.form.smallest.value = 50
     dock.segment.run.click()
     done(dock, qtbot)
     assert "area: expected a smallest below the largest" in messages[-1].message
@@ -376,7 +377,10 @@ def test_on_a_small_screen_it_scrolls_and_can_be_cancelled(dock, viewer, qtbot):
     window.show()
     qtbot.waitExposed(window)
     assert dock.minimumSizeHint().height() < 300 and window.height() <= 520
-    assert not dock.progress.cancel.visibleRegion().isEmpty()
+    dock.segment.run.click()  # below what is seen: the bar that takes its place is scrolled to
+    qtbot.waitUntil(lambda: not dock.progress.cancel.visibleRegion().isEmpty())
+    dock.progress.cancel.click()
+    done(dock, qtbot)
     # what is set for the search is scrolled within the tab
     (scrolled,) = dock.findChildren(TallScroll)
     qtbot.waitUntil(lambda: scrolled.verticalScrollBar().maximum() > 0)

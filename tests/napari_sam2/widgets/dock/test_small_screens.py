@@ -83,7 +83,7 @@ def test_nothing_is_cut_off_in_a_narrow_dock(dock, letters, qtbot, size):
     assert dock.width() <= DOCK_WIDTH_PX + 3
     assert cut_off(dock) == []
     assert overlapping(dock) == []
-    for title in ("Many objects", "Contrast and detail"):
+    for title in ("Boxes and labels", "Contrast and detail"):
         fold = next(fold for fold in dock.findChildren(Fold) if fold.text() == title)
         fold.expand(animate=False)
     qtbot.waitUntil(lambda: overlapping(dock) == [])
@@ -152,7 +152,7 @@ def test_what_a_run_tells_moves_no_button(dock, qtbot):
 
     before = places()
     dock.propagation.show_running(True, False)
-    dock.propagation.report.show_status("Frame 3: 12 objects; 34 of 960 frames, 10 min left")
+    dock.propagation.progress.show_status("Frame 3: 12 objects; 34 of 960 frames, 10 min left")
     seen["running"] = places()
     for told in ("Done.", "Stopped; what was done is kept.", ""):
         dock.propagation.show_end(told)

@@ -148,7 +148,7 @@ def test_hovering_tells_the_numbers(timeline, qtbot):
     told = timeline.describe(5, 7)
     assert told.startswith("Object 5, frame 7")
     assert "area 100 pixels" in told
-    assert "confidence 0 % (low predicted IoU)" in told
+    assert "confidence 0 % (poor mask expected)" in told
     assert "absent" in timeline.describe(2, 14)
     assert "not segmented yet" in timeline.describe(1, 19)
     assert "by you" in timeline.describe(1, 0)

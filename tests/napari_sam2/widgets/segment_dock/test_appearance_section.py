@@ -35,29 +35,29 @@ def test_choices_reach_the_session(dock, qtbot, stub_owner):
     assert section.appearance == Appearance()
     dock.annotator.open(("stub", "cpu"))
     qtbot.waitUntil(lambda: len(stub_owner.sessions) == 1)
-    section.gamma.setValue(0.5)
+    section.form.gamma.value = 0.5
     qtbot.waitUntil(lambda: len(stub_owner.sessions) == 2)
-    choose(section.detail, "Windows, 2 x finer")
-    choose(section.contrast, "Of each frame")
+    section.form.detail.value = 2.0
+    section.form.contrast.value = "Of each frame"
     choose(section.channels[0], "2")
     choose(section.channels[1], "0")
     wanted = Appearance(None, 0.5, True, 2.0, (2, 0))
     assert dock.annotator.workspace.appearance == section.appearance == wanted
-    choose(section.contrast, "As the layer shows it")
+    section.form.contrast.value = "As the layer shows it"
     low, high = dock.annotator.workspace.image.contrast_limits
     assert section.appearance.contrast == (low, high)
 
 
 def test_each_image_keeps_its_own(dock, qtbot):
-    dock.appearance.gamma.setValue(0.7)
+    dock.appearance.form.gamma.value = 0.7
     other = dock.annotator.viewer.add_image(np.zeros((5, 30, 30)), name="other")
     dock.image.images.setCurrentIndex(dock.image.images.findData(other))
     dock.image.images.activated.emit(dock.image.images.currentIndex())
-    assert dock.appearance.gamma.value() == 1
+    assert dock.appearance.form.gamma.value == 1
     assert dock.appearance.channels[0].isHidden()
     dock.image.images.setCurrentIndex(0)
     dock.image.images.activated.emit(0)
-    assert dock.appearance.gamma.value() == 0.7
+    assert dock.appearance.form.gamma.value == 0.7
     assert not dock.appearance.channels[0].isHidden()
 
 
@@ -71,7 +71,7 @@ def test_a_picture_of_what_the_network_sees(dock, qtbot, colours):
     qtbot.waitUntil(lambda: not section.picture.isHidden())
     assert (section.picture.pixmap().width(), section.picture.pixmap().height()) == (240, 160)
     assert section.caption.text().endswith(": the whole frame")
-    choose(section.detail, "Windows, 4 x finer")
+    section.form.detail.value = 4.0
     assert section.picture.isHidden()  # that was another one
     section.preview.click()
     qtbot.waitUntil(lambda: not section.picture.isHidden())

@@ -375,7 +375,7 @@ def test_real_clicks_and_the_real_network(make_napari_viewer, qtbot, movie):
     qtbot.mouseRelease(native, Qt.MouseButton.LeftButton, pos=end)
     qtbot.waitUntil(lambda: len(widget.annotator.workspace.prompts) == 2)
     qtbot.waitUntil(lambda: idle(widget), timeout=20_000)
-    qtbot.waitUntil(lambda: " MB on " in widget.propagation.estimate.text(), timeout=20_000)
+    qtbot.waitUntil(lambda: " MB on " in widget.propagation.estimate.toolTip(), timeout=20_000)
     assert "2 objects in up to 3 frames" in widget.propagation.estimate.text()
     qtbot.mouseClick(widget.propagation.run, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: idle(widget), timeout=60_000)

@@ -227,10 +227,13 @@ def test_the_time_is_told_before_a_run_once_it_is_known(dock, qtbot, stub_owner)
     propagate(dock, qtbot)
     stub_owner.sessions[0].delay_s = 0
     dock.propagation.range.setValue((0, 7))
-    assert dock.propagation.estimate.text() == "2 objects in up to 8 frames, 2 s"
+    assert dock.propagation.estimate.text() == "2 objects in up to 8 frames: 2 s"
     dock.propagation.which.setCurrentText("Current object")
     dock.propagation.which.activated.emit(2)
-    assert dock.propagation.estimate.text() == "1 object in up to 8 frames, less than 1 s"
+    assert (
+        dock.propagation.estimate.text()
+        == "1 object in up to 8 frames: time known after a first run"
+    )
 
 
 def test_a_click_in_the_timeline_goes_there(dock, viewer, qtbot):

@@ -17,6 +17,7 @@ import zarr
 from napari.components import ViewerModel
 from open_docks import PLACEMENT, tracks_dock
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog
 from random_tracks import same_masks
 from roifile import roiread
 
@@ -208,14 +209,14 @@ def parents_in(path: Path) -> dict[int, int]:
 
 
 def test_every_division_made_with_the_key_is_in_every_export(
-    dock: Any, divided_twice: None, qtbot: Any, tmp_path: Path
+    dock: Any, divided_twice: None, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = {2: 1, 3: 1, 4: 2, 5: 2}
     masklets = dock.annotator.workspace.masklets
     for suffix, form in FORMATS.items():
         path = tmp_path / f"cells{suffix}"
         dock.export.format.setCurrentText(form.name)
-        dock.export.path.setText(str(path))
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *a, p=str(path): (p, ""))
         with qtbot.waitSignal(dock.export.job.background.finished, timeout=20_000):
             qtbot.mouseClick(dock.export.job.start, LEFT)
         assert path.exists(), suffix

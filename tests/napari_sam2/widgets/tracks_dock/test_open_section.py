@@ -59,7 +59,7 @@ def choose(qtbot: Any, dock: TracksAndNumbers, name: str) -> None:
 
 def wait(qtbot: Any, dock: TracksAndNumbers) -> None:
     qtbot.waitUntil(
-        lambda: dock.opening.job.start.isEnabled() and not dock.annotator.worker.is_busy,
+        lambda: not dock.opening.job.is_running and not dock.annotator.worker.is_busy,
         timeout=20_000,
     )
 
@@ -87,7 +87,7 @@ def test_a_labels_layer_without_identities_is_linked_and_corrected(
     assert names[2:] == ["The layer “cellpose”"]
     dock.opening.identities.setCurrentText(Identities.LINKED)
     choose(qtbot, dock, "cellpose")
-    assert dock.opening.job.state.text() == "Linked: 4 objects, 1 division."
+    assert dock.opening.job.status.text() == "Linked: 4 objects, 1 division."
     assert frames(dock) == {1: [0, 1, 2, 3, 4], 2: [0, 1, 2], 3: [3, 4], 4: [3, 4]}
     assert parents(dock) == {3: 2, 4: 2}
     workspace = dock.annotator.workspace
@@ -115,7 +115,7 @@ def test_without_divisions_nobody_has_a_mother(
     dock.opening.identities.setCurrentText(Identities.LINKED_WHOLE)
     choose(qtbot, dock, "cellpose")
     assert parents(dock) == {} and len(frames(dock)) == 3
-    assert dock.opening.job.state.text() == "Linked: 3 objects, 0 divisions."
+    assert dock.opening.job.status.text() == "Linked: 3 objects, 0 divisions."
 
 
 def test_a_label_movie_with_identities_is_taken_as_it_is(
@@ -128,7 +128,7 @@ def test_a_label_movie_with_identities_is_taken_as_it_is(
         dock.opening.read(tmp_path / "x.tif")
     wait(qtbot, dock)
     assert frames(dock) == {3: [1, 2, 3], 70: [0, 1, 2, 3, 4]}
-    assert dock.opening.job.state.text() == "Read 2 objects."
+    assert dock.opening.job.status.text() == "Read 2 objects."
     assert dock.opening.job.bar.isHidden()
 
 
@@ -139,7 +139,7 @@ def test_an_empty_label_movie_is_told(
     for identities in Identities:
         dock.opening.identities.setCurrentText(identities)
         choose(qtbot, dock, "nothing")
-        assert dock.opening.job.state.text() == "There is no object in it."
+        assert dock.opening.job.status.text() == "It holds no object."
     assert frames(dock) == {} and dock.told == []
 
 
@@ -155,7 +155,7 @@ def test_labels_of_another_movie_are_refused_in_a_sentence(
         dock.opening.read(tmp_path / "x.tif")
     wait(qtbot, dock)
     assert "expected 5 frames of 30 x 50 as in the movie, found 4" in str(told[0])
-    assert dock.opening.job.state.text() == "Nothing was imported." and frames(dock) == {}
+    assert dock.opening.job.status.text() == "Nothing was imported." and frames(dock) == {}
 
 
 def test_linking_can_be_cancelled_and_nothing_is_taken(
@@ -176,7 +176,7 @@ def test_linking_can_be_cancelled_and_nothing_is_taken(
     viewer.add_labels(labels_of_each_frame(), name="cellpose")
     dock.opening.identities.setCurrentText(Identities.LINKED)
     choose(qtbot, dock, "cellpose")
-    assert dock.opening.job.state.text() == "Cancelled; nothing was imported."
+    assert dock.opening.job.status.text() == "Stopped; nothing was imported."
     assert max(told) < 5 and frames(dock) == {}
 
 
@@ -191,7 +191,7 @@ def test_a_network_that_cannot_link_says_so(
     dock.opening.identities.setCurrentText(Identities.LINKED)
     choose(qtbot, dock, "cellpose")
     assert [str(error) for error in dock.told] == ["no memory is left"]
-    assert dock.opening.job.state.text() == "Nothing was imported." and frames(dock) == {}
+    assert dock.opening.job.status.text() == "Nothing was imported." and frames(dock) == {}
 
 
 def test_something_else_that_fails_does_not_end_the_linking(
@@ -212,5 +212,5 @@ def test_something_else_that_fails_does_not_end_the_linking(
     choose(qtbot, dock, "cellpose")
     assert goes_on == [True]
     assert [str(error) for error in dock.told] == ["this click cannot be answered"]
-    assert dock.opening.job.state.text() == "Linked: 4 objects, 1 division."
+    assert dock.opening.job.status.text() == "Linked: 4 objects, 1 division."
     assert len(frames(dock)) == 4

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from pandas import DataFrame
 from qtpy.QtCore import QPoint, Qt
+from qtpy.QtWidgets import QFileDialog
 
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.movie import Calibration, Movie
@@ -73,45 +74,58 @@ def test_a_job_answers_on_the_gui_thread_and_can_be_stopped(qtbot: Any) -> None:
     background.close()
 
 
-def test_export_writes_the_chosen_form(qtbot: Any, tracked: Tracked, tmp_path: Path) -> None:
-    section = ExportSection(lambda: tracked)
+def choose_file(monkeypatch: pytest.MonkeyPatch, path: Path) -> list[str]:
+    """Let the next file dialogs return a path; returns what they propose."""
+    proposed: list[str] = []
+
+    def choose(parent: Any, title: str, usual: str, filters: str) -> tuple[str, str]:
+        proposed.append(usual)
+        return str(path), ""
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
+    return proposed
+
+
+def test_export_writes_the_chosen_format(
+    qtbot: Any, tracked: Tracked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    section = ExportSection(lambda: tracked, lambda: tmp_path / "movie")
     qtbot.addWidget(section)
-    section.path.setText(str(tmp_path / "cells"))
-    section.format.setCurrentText("GEFF (graph of tracks)")
-    assert section.path.text().endswith("cells.geff")
+    proposed = choose_file(monkeypatch, tmp_path / "cells")
     section.format.setCurrentText("Cell Tracking Challenge")
     with qtbot.waitSignal(section.job.background.finished, timeout=20_000):
         qtbot.mouseClick(section.job.start, LEFT)
+    assert proposed == [str(tmp_path / "movie.ctc")]
     assert (tmp_path / "cells.ctc" / "res_track.txt").read_text() == "1 0 3 0\n3 0 3 0\n"
-    assert "Written" in section.job.state.text() and section.job.start.isEnabled()
+    assert "cells.ctc" in section.job.status.text() and section.job.start.isEnabled()
     section.close_section()
 
 
 def test_export_says_what_is_missing_and_what_went_wrong(
-    qtbot: Any, tracked: Tracked, tmp_path: Path
+    qtbot: Any, tracked: Tracked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    empty = ExportSection(lambda: None)
+    empty = ExportSection(lambda: None, Path.cwd)
     qtbot.addWidget(empty)
     qtbot.mouseClick(empty.job.start, LEFT)
-    assert "propagate it first" in empty.job.state.text()
-    section = ExportSection(lambda: tracked)
-    qtbot.addWidget(section)
-    qtbot.mouseClick(section.job.start, LEFT)
-    assert "Choose a file" in section.job.state.text()
+    assert "propagate it first" in empty.job.status.text()
     image = tmp_path / "image.tif"
     image.write_text("raw data")
-    section = ExportSection(lambda: tracked, lambda: [image])
+    section = ExportSection(lambda: tracked, lambda: tmp_path / "movie", lambda: [image])
     qtbot.addWidget(section)
-    section._confirmed = image
-    section.path.setText(str(image))
+    choose_file(monkeypatch, image)
     with qtbot.waitSignal(section.job.failed, timeout=20_000) as failed:
         qtbot.mouseClick(section.job.start, LEFT)
     assert "found one of the inputs" in str(failed.args[0]) and image.read_text() == "raw data"
-    section.path.setText(str(tmp_path / "missing" / "x.tif"))
+    choose_file(monkeypatch, tmp_path / "missing" / "x.tif")
     with qtbot.waitSignal(section.job.failed, timeout=20_000) as failed:
         qtbot.mouseClick(section.job.start, LEFT)
     assert isinstance(failed.args[0], FileNotFoundError)
-    assert section.job.start.isEnabled() and "Nothing was exported" in section.job.state.text()
+    assert section.job.start.isEnabled() and "Nothing was exported" in section.job.status.text()
+    (tmp_path / "x.tif").write_bytes(b"of others")
+    choose_file(monkeypatch, tmp_path / "x")  # the dialog did not ask about x.tif
+    with qtbot.waitSignal(section.job.failed, timeout=20_000) as failed:
+        qtbot.mouseClick(section.job.start, LEFT)
+    assert (tmp_path / "x.tif").read_bytes() == b"of others"
 
 
 @pytest.mark.parametrize(
@@ -123,7 +137,7 @@ def test_export_says_what_is_missing_and_what_went_wrong(
         ("a", ".mp4", "a.mp4"),
     ],
 )
-def test_suffixes_follow_the_form(before: str, suffix: str, after: str) -> None:
+def test_suffixes_follow_the_format(before: str, suffix: str, after: str) -> None:
     assert with_suffix(Path("d") / before, suffix) == Path("d") / after
 
 

@@ -113,7 +113,7 @@ def test_from_corrected_masks_to_a_model_in_use_and_back(dock, viewer, qtbot, tr
     assert not dock.run.start.isEnabled()
     assert not dock.settings.enabled
     wait_for_the_end(qtbot, dock)
-    assert seen[-1] == "step 40, about 0 min left"
+    assert seen[-1] == "Step 40" and seen[0] == "Step 10"
     assert dock.run.curve.points == [(0.25, 2.0), (0.5, 1.0), (0.75, 2 / 3), (1.0, 0.5)]
     assert dock.run.status.text() == "40 steps done"
     assert dock.result.headline.text() == (
@@ -161,7 +161,7 @@ def test_it_can_be_stopped(dock, viewer, qtbot, train_with):
     press(qtbot, dock.run.start)
     qtbot.waitUntil(lambda: len(dock.run.curve.points) == 4, timeout=20_000)
     press(qtbot, dock.run.stop)
-    assert "stopping" in dock.run.status.text()
+    assert "Stopping" in dock.run.status.text()
     wait_for_the_end(qtbot, dock)
     assert "as it was when it was stopped" in dock.result.headline.text()
     assert dock.run.start.isEnabled()
@@ -256,7 +256,7 @@ def test_the_curve_is_drawn_and_smoothed(qtbot):
     assert len(curve.points) == 2
     measured, smooth = (item.yData.tolist() for item in curve.plot.listDataItems())
     assert measured == [2, 1] and smooth == pytest.approx([2, 1.7])
-    assert curve.title.text() == "loss 2.00 → 1.70"
+    assert curve.title.text() == "training loss 2.00 → 1.70"
     curve.clear()
     assert not curve.points and not curve.plot.isVisible()
 

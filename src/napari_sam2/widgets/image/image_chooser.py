@@ -46,7 +46,7 @@ class ImageChoice(QWidget):
     ) -> None:
         super().__init__()
         self._viewer = viewer
-        self.images = combo_box("The movie, stack or image to work on.")
+        self.images = combo_box("The movie, stack or image to segment.")
         self.axes = combo_box(
             "The axis along which masks are propagated; of the others, the plane that the "
             "viewer shows is taken. Two axes, time and depth: one click finds a cell in all "

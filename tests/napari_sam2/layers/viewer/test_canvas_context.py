@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from qtpy.QtGui import QOpenGLContext
 
-from napari_sam2.widgets.controls.canvas_context import make_current_when_flushed
+from napari_sam2.layers.viewer.canvas_context import make_current_when_flushed
 
 
 @pytest.fixture
