@@ -109,7 +109,8 @@ class RunBar(QWidget):
 
     def _keep_room(self) -> None:
         self.status.setMinimumHeight(self.status.fontMetrics().lineSpacing())
-        self.bar.setFixedHeight(self.start.sizeHint().height())
+        for widget in self._in_run:  # as high as the button: nothing below moves
+            widget.setFixedHeight(self.start.sizeHint().height())
 
     def _switch(self, running: bool) -> None:
         self.is_running = running

@@ -124,10 +124,12 @@ def test_the_window_stays_as_high_as_it_is(dock, viewer, qtbot, size):
 
 
 def test_a_single_image_has_no_controls_for_movies(dock, viewer):
-    of_movies = (dock.segment.propagating, dock.segment.checked, dock.everything.track)
-    assert all(each.isVisibleTo(each.parentWidget()) for each in of_movies)
+    tab, of_movies = dock.segment, (dock.segment.propagating, dock.segment.checked)
+    assert all(each.isVisibleTo(tab) for each in (*of_movies, dock.propagation.progress))
+    assert dock.everything.track.isVisibleTo(dock.everything)
     dock.annotator.choose_image(viewer.add_image(np.zeros((30, 50), np.uint8), name="one"))
-    assert not any(each.isVisibleTo(each.parentWidget()) for each in of_movies)
+    assert not any(each.isVisibleTo(tab) for each in (*of_movies, dock.propagation.progress))
+    assert not dock.everything.track.isVisibleTo(dock.everything)
 
 
 def test_objects_made_elsewhere_are_in_the_list_and_the_hint_at_once(dock, viewer, qtbot):

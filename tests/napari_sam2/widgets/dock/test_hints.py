@@ -28,7 +28,7 @@ from napari_sam2.widgets.dock.hints import Situation, next_step
             Situation(image=True, drawing=True, marked=True, propagated=True, in_depth=True),
             "Go through the planes",
         ),
-        (Situation(image=True, unknown_axis="49"), "Are the 49 images points in time, or planes?"),
+        (Situation(image=True, unknown_axis="49"), "Are the 49 images time points or planes?"),
         (Situation(image=True, drawing=True, marked=True, second_piece=True), "New object? N"),
     ],
 )

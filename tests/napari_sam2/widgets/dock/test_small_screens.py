@@ -152,13 +152,14 @@ def test_what_a_run_tells_moves_no_button(dock, qtbot):
 
     before = places()
     dock.propagation.show_running(True, False)
-    dock.propagation.progress.show_status("Frame 3: 12 objects; 34 of 960 frames, 10 min left")
+    dock.propagation.progress.show_progress(34, 960, "Frame 3: 12 objects; 34 of 960 frames", 600)
+    assert dock.propagation.bar.text() == "3 %, 10 min left"
     seen["running"] = places()
     for told in ("Done.", "Stopped; what was done is kept.", ""):
         dock.propagation.show_end(told)
         seen[told] = places()
     dock.propagation.show_end("Done.")
-    dock.propagation.show_estimate("12 objects in up to 100 frames, 10 min 30 s, 800 MB on cpu")
+    dock.propagation.show_estimate("12 objects in up to 100 frames: 10 min")
     seen["estimated"] = places()
     for push in (dock.propagation.run, dock.propagation.everywhere):
         push.setFocus()  # as after a click; then it cannot be pressed any more
