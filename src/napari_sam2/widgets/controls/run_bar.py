@@ -18,6 +18,8 @@ from napari_sam2.widgets.controls.background_job import Background, Job
 from napari_sam2.widgets.controls.form_rows import PLAIN, small_button
 from sam2_torch.models.speed_records import duration
 
+LABEL_EXTRA_PX = 1  # a label is higher than its line
+
 
 class RunBar(QWidget):
     """Starts a run; while it goes on, a bar with the time left stands where the button was.
@@ -108,7 +110,7 @@ class RunBar(QWidget):
             self._keep_room()
 
     def _keep_room(self) -> None:
-        self.status.setMinimumHeight(self.status.fontMetrics().lineSpacing())
+        self.status.setMinimumHeight(self.status.fontMetrics().lineSpacing() + LABEL_EXTRA_PX)
         for widget in self._in_run:  # as high as the button: nothing below moves
             widget.setFixedHeight(self.start.sizeHint().height())
 

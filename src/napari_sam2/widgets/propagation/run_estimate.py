@@ -116,7 +116,7 @@ class Preflight(QObject):
     ) -> None:
         n_objects, n_frames = self._size(frames, object_ids)
         size = f"{n_objects} object{'s' * (n_objects != 1)} in up to {n_frames} frames"
-        time, details = "time known after a first run", ""
+        time, details = "time unknown", ""
         self._seconds = None if found is None else found.seconds
         if self._seconds is not None:
             time = duration(self._seconds * self._slowness)

@@ -221,7 +221,7 @@ def test_a_click_that_fails_leaves_the_run_alone(
 
 def test_the_time_is_told_before_a_run_once_it_is_known(dock, qtbot, stub_owner):
     assert "2 objects in up to 8 frames" in dock.propagation.estimate.text()
-    assert "known after a first run" in dock.propagation.estimate.text()
+    assert "time unknown" in dock.propagation.estimate.text()
     stub_owner.sessions[0].delay_s = 0.2
     dock.propagation.range.setValue((0, 2))
     propagate(dock, qtbot)
@@ -230,10 +230,7 @@ def test_the_time_is_told_before_a_run_once_it_is_known(dock, qtbot, stub_owner)
     assert dock.propagation.estimate.text() == "2 objects in up to 8 frames: 2 s"
     dock.propagation.which.setCurrentText("Current object")
     dock.propagation.which.activated.emit(2)
-    assert (
-        dock.propagation.estimate.text()
-        == "1 object in up to 8 frames: time known after a first run"
-    )
+    assert dock.propagation.estimate.text() == "1 object in up to 8 frames: time unknown"
 
 
 def test_a_click_in_the_timeline_goes_there(dock, viewer, qtbot):
