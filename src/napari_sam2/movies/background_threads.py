@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from threading import Thread, get_native_id
+from threading import Event, Thread, get_native_id
 
 NICE = 5  # a third of the share of a program beside it that wants all there is
+_frozen = Event()
 
 
 def background_thread(run: Callable[[], object], name: str) -> Thread:
@@ -50,21 +51,26 @@ def frozen_afterwards() -> Iterator[None]:
     try:
         yield
     finally:
-        gc.freeze()
+        freeze()
         if was_on:
             gc.enable()
 
 
-def thaw() -> bool:
-    """Let the garbage collector find everything again, such as an image that is closed now.
+def freeze() -> None:
+    """Let the garbage collector skip what there is now, until `thaw`."""
+    gc.freeze()
+    _frozen.set()
 
-    Returns
-    -------
-    Whether there was anything that it skipped.
-    """
-    was_frozen = gc.get_freeze_count() > 0
+
+def is_frozen() -> bool:
+    """Return whether the garbage collector skips anything; Python would have to count it."""
+    return _frozen.is_set()
+
+
+def thaw() -> None:
+    """Let the garbage collector find everything again, such as an image that is closed now."""
     gc.unfreeze()
-    return was_frozen
+    _frozen.clear()
 
 
 @cache

@@ -16,6 +16,7 @@ import pytest
 from napari_sam2.layers.mask_layers import output_layers
 from napari_sam2.layers.mask_layers.masklet_view import MaskletView
 from napari_sam2.layers.mask_layers.output_layers import OutputLayers
+from napari_sam2.movies.background_threads import freeze, thaw
 from napari_sam2.widgets.dock.dock import Sam2Dock
 from napari_sam2.widgets.inference.session_owner import SessionOwner
 
@@ -30,9 +31,9 @@ PLACES = tuple((y, x) for y in (40, 100) for x in (24, 74, 124, 174))
 def nothing_to_collect():
     """Let Python not look for garbage among all that other tests left: that takes long."""
     gc.collect()
-    gc.freeze()
+    freeze()
     yield
-    gc.unfreeze()
+    thaw()
 
 
 @pytest.fixture(scope="module")

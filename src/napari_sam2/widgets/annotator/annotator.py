@@ -1,6 +1,5 @@
 """The state that all docks of a viewer share: its images, its model and its session files."""
 
-import gc
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from napari_sam2.annotation.prompted_session import Direction
 from napari_sam2.layers.mask_layers.masklet_levels import is_own
 from napari_sam2.layers.viewer.image_geometry import Along, FrameGeometry
 from napari_sam2.layers.workspace import Workspace
-from napari_sam2.movies.background_threads import thaw
+from napari_sam2.movies.background_threads import freeze, is_frozen, thaw
 from napari_sam2.widgets.annotator.mask_candidates import MaskCandidates
 from napari_sam2.widgets.annotator.object_commands import ObjectCommands
 from napari_sam2.widgets.annotator.open_suggestions import OpenSuggestions
@@ -299,14 +298,14 @@ class Annotator(QObject):
         layer = self.viewer.layers[event.index]
         if isinstance(layer, Image | Labels) and not is_own(layer):
             thaw()
-        if gc.get_freeze_count():
-            gc.freeze()
+        if is_frozen():
+            freeze()
         else:  # an image goes, or a dock was closed
             QTimer.singleShot(0, self._freeze_again)
 
     def _freeze_again(self) -> None:
         if not self.is_closed:
-            gc.freeze()
+            freeze()
 
     def _layer_removed(self, event: Any) -> None:
         self.forget_image(event.value)

@@ -8,6 +8,7 @@ import pytest
 from qtpy.QtCore import QCoreApplication
 
 from napari_sam2.layers.mask_layers.output_layers import MAX_OBJECT_LAYERS
+from napari_sam2.movies.background_threads import freeze, thaw
 from napari_sam2.widgets.annotator.annotator import Annotator
 
 CELLS = ("cells_nano", "cpu")
@@ -382,9 +383,9 @@ def test_an_image_that_leaves_while_running(annotator, viewer, points, settle, s
 @pytest.fixture
 def skipped():
     """Let the garbage collector skip what there is, as it does once PyTorch is imported."""
-    gc.freeze()
+    freeze()
     yield gc.get_freeze_count
-    gc.unfreeze()
+    thaw()
 
 
 def test_napari_finds_pixels_of_a_removed_image_and_skips_all_else(

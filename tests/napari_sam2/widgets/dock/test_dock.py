@@ -8,6 +8,7 @@ import pytest
 from napari._app_model import get_app_model
 from qtpy.QtCore import QCoreApplication, Qt
 
+from napari_sam2.movies.background_threads import freeze, thaw
 from napari_sam2.widgets.annotator.annotator_of_viewer import annotator_of
 from napari_sam2.widgets.dock.dock import ALL_CELLS, SEGMENT, TRACKS, TUNE, Sam2Dock
 from napari_sam2.widgets.dock.opening import open_at
@@ -71,7 +72,7 @@ def test_a_closed_dock_is_found_by_the_next_collection(viewer, stub_owner):
     viewer.window.add_dock_widget(dock, name="SAM 2")
     gone = weakref.ref(dock)
     dock.annotator.work.workspace.prompt_with_points()
-    gc.freeze()  # as it is once PyTorch is imported
+    freeze()  # as it is once PyTorch is imported
     try:
         viewer.window.remove_dock_widget(dock)
         del dock
@@ -81,7 +82,7 @@ def test_a_closed_dock_is_found_by_the_next_collection(viewer, stub_owner):
         QCoreApplication.processEvents()
         assert gc.get_freeze_count() > 0
     finally:
-        gc.unfreeze()
+        thaw()
 
 
 def test_it_takes_the_selected_image_and_loads_the_network(viewer, stub_owner, qtbot):
