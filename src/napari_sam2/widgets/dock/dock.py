@@ -1,6 +1,7 @@
 """The dock *SAM 2*: image, model and undo on top, and a tab for each job below."""
 
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
 
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QShowEvent
@@ -30,10 +31,13 @@ if TYPE_CHECKING:
 
     from napari_sam2.widgets.inference.session_owner import SessionOwner
 
-SEGMENT, ALL_CELLS, TRACKS, TUNE = "Segment", "All cells", "Tracks", "Tune"
+SEGMENT, ALL_CELLS, TRACKS, TUNE = TITLES = ("Segment", "All cells", "Tracks", "Tune")
+_ATTRIBUTES = ("segment", "everything", "tracks", "tuning")  # of the dock, in that order
 LOAD_AFTER_MS = 60
 MARGIN_PX, SPACING_PX = 8, 4
 MIN_WIDTH_PX = 300
+
+AnyPanel = TypeVar("AnyPanel", bound=Panel)
 
 
 class Sam2Dock(Panel):
@@ -52,7 +56,7 @@ class Sam2Dock(Panel):
         What all tabs share: the hint, the image with its axes and calibration, the model, undo
         and redo.
     segment, everything, tracks, tuning
-        The tabs.
+        The tabs; all but the first are built when they are needed.
     tabs
         Holds the tabs.
     """
@@ -72,9 +76,7 @@ class Sam2Dock(Panel):
         self.model = ModelSection()
         self.chooser = ModelChooser(self.model, self.annotator)
         self.segment = SegmentAndTrack(self._viewer)
-        self.everything = SegmentEverything(self._viewer)
-        self.tracks = TracksAndNumbers(self._viewer)
-        self.tuning = TuneToMyData(self._viewer)
+        self._built: dict[str, Panel] = {SEGMENT: self.segment}
         # short names by which scripts drive the tab Segment
         tab = self.segment
         self.prompts, self.objects, self.propagation = tab.prompts, tab.objects, tab.propagation
@@ -89,7 +91,7 @@ class Sam2Dock(Panel):
 
     def stop(self) -> None:
         """Close the tabs and release the keys; masks and runs stay with the annotator."""
-        for tab in self._tabs().values():
+        for tab in self._built.values():
             tab.release()
         self.annotator.readiness.forget_waiting()
         self.image.close_choice()
@@ -100,7 +102,7 @@ class Sam2Dock(Panel):
 
     def show_tab(self, title: str) -> None:
         """Show the tab with this title."""
-        self.tabs.setCurrentIndex(list(self._tabs()).index(title))
+        self.tabs.setCurrentIndex(TITLES.index(title))
 
     def showEvent(self, event: QShowEvent | None) -> None:
         """Load the network once the dock is on the screen."""
@@ -109,13 +111,37 @@ class Sam2Dock(Panel):
             self._was_seen = True
             self._load_soon()
 
-    def _tabs(self) -> dict[str, Panel]:
-        return {
-            SEGMENT: self.segment,
-            ALL_CELLS: self.everything,
-            TRACKS: self.tracks,
-            TUNE: self.tuning,
-        }
+    @cached_property
+    def everything(self) -> SegmentEverything:
+        """The tab *All cells*."""
+        return self._build(ALL_CELLS, SegmentEverything(self._viewer))
+
+    @cached_property
+    def tracks(self) -> TracksAndNumbers:
+        """The tab *Tracks*."""
+        return self._build(TRACKS, TracksAndNumbers(self._viewer))
+
+    @cached_property
+    def tuning(self) -> TuneToMyData:
+        """The tab *Tune*."""
+        return self._build(TUNE, TuneToMyData(self._viewer))
+
+    def _build(self, title: str, tab: AnyPanel) -> AnyPanel:
+        """Put a tab into its page."""
+        self._built[title] = tab
+        self._fill(title, tab)
+        return tab
+
+    def _fill(self, title: str, tab: Panel) -> None:
+        page = self.tabs.widget(TITLES.index(title))
+        layout = None if page is None else page.layout()
+        assert layout is not None, "each page has a layout"
+        layout.addWidget(TallScroll(tab, has_room_for_bar=False))
+
+    def _build_shown(self, index: int) -> None:
+        """Build the tab that is shown for the first time."""
+        if not self.is_released:
+            getattr(self, _ATTRIBUTES[index])
 
     def _close_other(self) -> None:
         """Take the place of the dock that the window has already: there is one set of keys."""
@@ -133,8 +159,11 @@ class Sam2Dock(Panel):
         rows.addWidget(self.image)
         rows.addWidget(self.axes)
         rows.addWidget(self.model)
-        for title, tab in self._tabs().items():
-            self.tabs.addTab(TallScroll(tab, has_room_for_bar=False), title)
+        for title in TITLES:
+            page = QWidget()
+            QVBoxLayout(page).setContentsMargins(0, 0, 0, 0)
+            self.tabs.addTab(page, title)
+        self._fill(SEGMENT, self.segment)
         self.tabs.setElideMode(Qt.TextElideMode.ElideNone)
         above = QVBoxLayout()
         above.setContentsMargins(MARGIN_PX, 0, MARGIN_PX, 0)
@@ -160,6 +189,7 @@ class Sam2Dock(Panel):
         self.heading.hint.linkActivated.connect(lambda _: annotator.sessions.recover())
         self.heading.strip.pointed.connect(self._go_to)
         self.image.chosen.connect(self._image_chosen)
+        self.tabs.currentChanged.connect(self._build_shown)
         self.tabs.currentChanged.connect(self._show_hint)
         self.segment.waiting.connect(lambda: self.heading.show_hint("Getting ready …"))
         self.segment.sessions.addWidget(self.session)

@@ -12,6 +12,8 @@ from napari_sam2.movies.background_threads import freeze, thaw
 from napari_sam2.widgets.annotator.annotator_of_viewer import annotator_of
 from napari_sam2.widgets.dock.dock import ALL_CELLS, SEGMENT, TRACKS, TUNE, Sam2Dock
 from napari_sam2.widgets.dock.opening import open_at
+from napari_sam2.widgets.tracks_dock.dock import TracksAndNumbers
+from napari_sam2.widgets.tuning_dock.dock import TuneToMyData
 from sam2_torch.masks import SparseMask
 
 LEFT, CTRL = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.ControlModifier
@@ -83,6 +85,18 @@ def test_a_closed_dock_is_found_by_the_next_collection(viewer, stub_owner):
         assert gc.get_freeze_count() > 0
     finally:
         thaw()
+
+
+def test_tabs_are_built_when_they_are_shown(dock):
+    assert dock.findChildren(TracksAndNumbers) == []
+    dock.show_tab(TRACKS)
+    (tracks,) = dock.findChildren(TracksAndNumbers)
+    assert tracks is dock.tracks and dock.tabs.currentWidget().isAncestorOf(tracks)
+    assert dock.findChildren(TuneToMyData) == []
+    dock.release()
+    dock.show_tab(TUNE)
+    assert dock.findChildren(TuneToMyData) == []
+    assert tracks.is_released
 
 
 def test_it_takes_the_selected_image_and_loads_the_network(viewer, stub_owner, qtbot):
