@@ -239,12 +239,6 @@ class Workspace:
         return bool(self.viewer.dims.ndisplay == 3)
 
     @property
-    def shows_one_frame(self) -> bool:
-        """Whether the viewer shows rows and columns: no volume, no cut through time or depth."""
-        dims = self.viewer.dims
-        return set(dims.displayed) == {dims.ndim - 2, dims.ndim - 1}
-
-    @property
     def shown_centre(self) -> tuple[float, float]:
         """Row and column of the image in the middle of the canvas."""
         point = list(self.viewer.dims.point)
@@ -400,7 +394,7 @@ class Workspace:
         }
         is_locked = any(self.is_locked(*place) for place in changed)
         is_stray = action != "removed" and self.drawing.remove_strays()
-        is_unseen = action != "removed" and not self.shows_one_frame and bool(changed)
+        is_unseen = action != "removed" and self.is_3d and bool(changed)
         begun, self._begun_object = self._begun_object, None
         if is_locked or is_unseen or (is_stray and action == "added"):
             self.drawing.write({place: before.get(place, DrawnPrompts()) for place in changed})

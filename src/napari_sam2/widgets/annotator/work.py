@@ -547,11 +547,8 @@ class Work(QObject):
         )
 
     def _notice_ignored(self) -> None:
-        if not self.workspace.shows_one_frame:
-            self.noticed.emit(
-                "Show one frame at a time to draw: leave the 3D view (Ctrl+Y), or show rows and "
-                "columns again (Ctrl+E)."
-            )
+        if self.workspace.is_3d:
+            self.noticed.emit("Show one frame at a time to draw: leave the 3D view (Ctrl+Y).")
             return
         others = self.workspace.geometry.place()
         place = f" or on another plane than {others}" if others else ""

@@ -152,10 +152,9 @@ def test_a_click_that_is_dragged_off_the_image_comes_back_by_undo(dock, viewer, 
     assert dock.annotator.workspace.masklets.packed(1, 0) == mask
 
 
-@pytest.mark.parametrize("shown", [{"ndisplay": 3}, {"order": (1, 0, 2)}])
-def test_nothing_is_drawn_in_volumes_and_cuts_through_time(dock, viewer, idle, messages, shown):
+def test_nothing_is_drawn_in_three_dimensions(dock, viewer, idle, messages):
     before = dock.annotator.workspace.prompts
-    viewer.dims.update(shown)
+    viewer.dims.ndisplay = 3
     viewer.layers["movie clicks"].add((5, 20, 10))
     assert "leave the 3D view" in str(messages[-1].message)
     assert dock.annotator.workspace.prompts == before
