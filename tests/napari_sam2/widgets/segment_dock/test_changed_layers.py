@@ -131,7 +131,7 @@ def test_what_is_drawn_outside_of_the_image_is_refused(dock, viewer, idle, messa
     shapes, points = viewer.layers["movie boxes"], viewer.layers["movie clicks"]
     before = dock.annotator.workspace.prompts
     shapes.add_rectangles(np.array([[0, -9, 5], [0, -9, 20], [0, -2, 20], [0, -2, 5]]))
-    assert "outside of the image" in str(messages[-1].message)
+    assert "outside the image" in str(messages[-1].message)
     assert len(shapes.data) == 0
     points.add((0, 12, -4))
     assert points.data.tolist() == [[0, 12, 33]]

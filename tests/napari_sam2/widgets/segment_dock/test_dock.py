@@ -253,7 +253,7 @@ def test_choosing_no_file_leaves_the_model(dock, monkeypatch):
     [
         (ValueError("frame 9 is outside"), "frame 9 is outside"),
         (KeyError("object 3 is not there"), "object 3 is not there"),
-        (type("OutOfMemoryError", (RuntimeError,), {})("CUDA"), "GPU has no memory left"),
+        (type("OutOfMemoryError", (RuntimeError,), {})("CUDA"), "GPU is out of memory"),
     ],
 )
 def test_a_users_mistake_is_a_sentence(error, sentence, messages, qapp):
