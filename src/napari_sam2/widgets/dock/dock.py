@@ -11,6 +11,7 @@ from napari_sam2.movies.background_threads import thaw
 from napari_sam2.widgets.annotator.panel import Panel
 from napari_sam2.widgets.automatic_dock.dock import SegmentEverything
 from napari_sam2.widgets.controls.key_bindings import KeyBindings, KeyOverlay
+from napari_sam2.widgets.controls.key_table import Where, chosen_keys
 from napari_sam2.widgets.controls.preferences import read_defaults
 from napari_sam2.widgets.controls.vertical_scroll import ShortScroll, TallScroll
 from napari_sam2.widgets.dock.hint_bar import Heading
@@ -85,6 +86,7 @@ class Sam2Dock(Panel):
         self._was_seen = False
         self._arrange()
         self._keys = KeyBindings(self._viewer, self, self._key_actions())
+        self._bind_keys_of_tracks()
         self._connect()
         self._image_chosen()
         self._sync()
@@ -98,6 +100,9 @@ class Sam2Dock(Panel):
         self.axes.release()
         self.chooser.release()
         self._keys.release()
+        for key in chosen_keys():
+            if key.where is Where.TRACKS:
+                self._viewer.bind_key(key.name, None)
         thaw()  # some hundred widgets refer to each other: the next collection is to find them
 
     def show_tab(self, title: str) -> None:
@@ -182,6 +187,19 @@ class Sam2Dock(Panel):
         undo, redo = self.session.undo.click, self.session.redo.click
         own = {"undo": undo, "redo": redo, "explain": self._explain_keys}
         return own | self.segment.key_actions()
+
+    def _bind_keys_of_tracks(self) -> None:
+        """Bind the keys of the tab *Tracks* until it is built, and binds them itself."""
+
+        def press(action: str) -> "Callable[[object], None]":
+            def pressed(_: object) -> None:  # napari wants a function with a name
+                self.tracks.key_actions()[action]()
+
+            return pressed
+
+        for key in chosen_keys():
+            if key.where is Where.TRACKS:
+                self._viewer.bind_key(key.name, press(key.action), overwrite=True)
 
     def _connect(self) -> None:
         annotator = self.annotator

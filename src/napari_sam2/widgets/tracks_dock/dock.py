@@ -156,17 +156,19 @@ class TracksAndNumbers(Panel):
             (annotator.ended, self._later),
             (self._viewer.dims.events.current_step, self.with_image(self._show_place)),
         )
-        divide = self.with_image(partial(self._here, self.edits.divide))
-        self._viewer.bind_key(DIVIDE_KEY, divide, overwrite=True)
-        self._keys = KeyBindings(
-            self._viewer,
-            self,
-            {
-                "accept_review": partial(self.review.decide, True),
-                "reject_review": partial(self.review.decide, False),
-                "fix_review": self.review.fix_current,
-            },
-        )
+        actions = self.key_actions()
+        divide = actions.pop("divide")  # in the canvas alone
+        self._viewer.bind_key(DIVIDE_KEY, lambda _: divide(), overwrite=True)
+        self._keys = KeyBindings(self._viewer, self, actions)
+
+    def key_actions(self) -> "dict[str, Callable[[], object]]":
+        """Return what the keys of this tab do, by their actions."""
+        return {
+            "divide": self.with_image(partial(self._here, self.edits.divide)),
+            "accept_review": partial(self.review.decide, True),
+            "reject_review": partial(self.review.decide, False),
+            "fix_review": self.review.fix_current,
+        }
 
     @property
     def _current(self) -> int:

@@ -5,6 +5,7 @@ import weakref
 
 import numpy as np
 import pytest
+from app_model.types import KeyBinding
 from napari._app_model import get_app_model
 from qtpy.QtCore import QCoreApplication, Qt
 
@@ -85,6 +86,15 @@ def test_a_closed_dock_is_found_by_the_next_collection(viewer, stub_owner):
         assert gc.get_freeze_count() > 0
     finally:
         thaw()
+
+
+def test_a_key_of_the_tab_tracks_works_before_it_is_built(dock, viewer):
+    assert dock.findChildren(TracksAndNumbers) == []
+    viewer.keymap[KeyBinding.from_str("W")](viewer)
+    assert dock.findChildren(TracksAndNumbers) == [dock.tracks]
+    bound = set(viewer.keymap)
+    viewer.window.remove_dock_widget(dock)
+    assert bound.difference(viewer.keymap) == bound
 
 
 def test_tabs_are_built_when_they_are_shown(dock):

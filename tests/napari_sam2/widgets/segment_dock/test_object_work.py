@@ -372,7 +372,6 @@ def test_keys_are_not_napari_s():
 
 
 def test_a_closed_dock_leaves_the_keys(dock, viewer):
-    dock.show_tab("Tracks")  # which binds keys of its own
     bound = set(viewer.keymap)
     viewer.window.remove_dock_widget(dock)
     ours = [key for key in KEYS if key.where is not Where.PROMPTS]
