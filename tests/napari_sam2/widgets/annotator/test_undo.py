@@ -262,7 +262,7 @@ def test_the_meanings_of_a_click_are_gone_through_with_tab(annotator, viewer, po
     assert mask[12, 42] and mask[20, 10] and not mask[12, 33]
     assert annotator.told == []
     press(points, "Tab")
-    assert "after a single click" in annotator.told[0]
+    assert "Only a single click" in annotator.told[0]
 
 
 def test_outlines_of_other_meanings_go_away(annotator, viewer, points, settle, qtbot, monkeypatch):
