@@ -88,7 +88,7 @@ def test_axes_and_steps_can_be_typed_and_follow_into_layers_and_the_session(
     row = dock.axes
     assert row.fold.text() == "6 frames or planes? · size unknown"
     assert row.asks == "6"
-    assert "points in time, or planes" in dock.heading.hint.text()
+    assert "time points or planes" in dock.heading.hint.text()
     work = dock.annotator.work
     points = work.workspace.prompt_with_points()
     points.add([[2, 15, 25]])
