@@ -45,6 +45,7 @@ def threads():
     torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.usefixtures("threads")
 def test_all_sides_are_measured_and_agree(tmp_path, monkeypatch, capsys):

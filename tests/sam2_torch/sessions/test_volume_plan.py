@@ -61,6 +61,7 @@ def test_an_object_ends_in_depth(model, volumes, known_frames):
     assert max(known_frames(session, 1)) <= max(found) + 1  # planes beyond cost nothing
 
 
+@pytest.mark.slow
 def test_planes_beyond_a_new_shorter_end_are_emptied(volumes):
     # with its own input: with a smaller one the network joins two discs at the last time
     session, truth = session_of(load_sam2("cells_nano", "cpu"), volumes), volumes[1]
