@@ -182,7 +182,7 @@ class TrackOptions:
     Parameters
     ----------
     everything
-        How to segment the seed frames.
+        How to segment the seed frames; by default with the instance decoder, if there is one.
     seed_frames
         Where to look for new objects: in the "first" frame only, in "every" n-th one (`every`),
         or in those of them where "coverage" drops: where the tracked objects cover less than
@@ -204,7 +204,7 @@ class TrackOptions:
         If `seed_frames` is none of the three words, or a count is below 1.
     """
 
-    everything: EverythingOptions = field(default_factory=EverythingOptions)
+    everything: EverythingOptions = field(default_factory=lambda: EverythingOptions(by="decoder"))
     seed_frames: SeedFrames = "every"
     every: int = 10
     least_coverage: float = 0.9

@@ -90,9 +90,8 @@ def _add_objects(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--by",
         choices=("decoder", "grid"),
-        default="grid",
         help="find objects by the model's instance decoder, or by prompts on a grid; a model "
-        "without such a decoder uses the grid (default: grid)",
+        "without such a decoder uses the grid (default: decoder with --track, else grid)",
     )
     parser.add_argument(
         "--points",
@@ -176,6 +175,8 @@ def share(text: str) -> float:
 def run(arguments: argparse.Namespace) -> int:
     """Run `napari-sam2 auto`."""
     jobs = jobs_of(arguments, beside=partial(_tables, arguments=arguments))
+    if arguments.by is None:
+        arguments.by = "decoder" if arguments.track else "grid"
     _options(arguments, Calibration())  # wrong ones are found before a model is loaded
     appearance_of(arguments)
     return run_jobs(jobs, arguments, find)
