@@ -20,6 +20,8 @@ from napari_sam2.movies.background_threads import freeze, thaw
 from napari_sam2.widgets.dock.dock import Sam2Dock
 from napari_sam2.widgets.inference.session_owner import SessionOwner
 
+pytestmark = pytest.mark.slow
+
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 
 LAYERS_IN_BUDGET = 3  # of 12 ms, at 5 ms each
