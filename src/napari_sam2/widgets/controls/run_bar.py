@@ -130,7 +130,7 @@ class JobPanel(RunBar):
     start, stop
         As for `RunBar`.
     nothing
-        What is said of a job that was cancelled or failed, such as "nothing was written".
+        The message after a job that was cancelled or failed, for example "nothing was written".
 
     Signals
     -------

@@ -58,7 +58,7 @@ class OpenSection(QWidget):
         self._sources, self._size = sources, size
         self.identities = combo_box(
             "As they are, the same label is the same object. Programs that segment each frame by "
-            "itself, such as Cellpose, number the cells anew in each: link them, and the network "
+            "itself, like Cellpose, give new numbers in each frame: link them, and the network "
             "finds which belong together. The masks stay as they are.",
             list(Identities),
         )
