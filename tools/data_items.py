@@ -20,6 +20,9 @@ REPORT_SOURCES = (
 )
 """Not used to tune and train what finds objects without prompts."""
 
+INCOMPLETE = ("ovary_*", "bian_*")
+"""Images with objects that have no label: as background they would teach the wrong thing."""
+
 Item = dict[str, str]
 """A row of the manifest: file, kind (2d, time or z), modality, source_repo and others."""
 
@@ -46,3 +49,13 @@ def read_items(folder: Path, names: str = "*", kinds: tuple[str, ...] = ()) -> l
             and (not kinds or item["kind"] in kinds)
             and any(fnmatch(Path(item["file"]).stem, pattern) for pattern in patterns)
         ]
+
+
+def taught_instances(folder: Path) -> set[str]:
+    """Return the names of the items on which the instance decoder is trained."""
+    return {
+        Path(item["file"]).stem
+        for item in read_items(folder)
+        if item["source_repo"] not in REPORT_SOURCES
+        and not any(fnmatch(Path(item["file"]).stem, pattern) for pattern in INCOMPLETE)
+    }

@@ -65,13 +65,13 @@ train() {
   minutes=$(awk "BEGIN {print ($1 - 25) / 60}") # it has to start, and to write what it leaves
   local sizes=(--frames 1,1,4,6 --clips 16 --images 48 --objects 8 --synthetic 0.4
     --learning-rate 3e-4 --warmup 50 --average 0.998 --loss-stride 2
-    --save-every 500 --log-every 20 --picture-every 500)
+    --save-every 500 --log-every 20 --picture-every 500 --instances)
   local data=(--data "$work/data")
   if [ "$device" = cpu ]; then
     minutes=10
     data=()
     sizes=(--frames 1,2 --clips 1 --images 2 --objects 2 --synthetic 1 --loss-stride 4 --steps 2
-      --save-every 2 --log-every 1 --picture-every 2 --workers 1)
+      --save-every 2 --log-every 1 --picture-every 2 --workers 1 --instances)
   fi
   # batches wait in shared memory, of which some machines have little
   df -h /dev/shm || true

@@ -19,8 +19,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
-from data_items import HELD_OUT
+from data_items import HELD_OUT, taught_instances
 from file_pieces import cut_file, join_file
+from instance_loss import INSTANCES, InstanceLoss, attach_decoder, write_decoder
 from packed_state import pack_state, unpack_state
 from synthetic import draw_movie
 
@@ -70,8 +71,14 @@ def train(arguments: argparse.Namespace) -> None:
     config = choose_config(arguments, device)
     prepare_folder(arguments.run, config)
     split = _split(arguments)
-    state = RunState.begin(_start(config.model, device), config)
-    run = Run(arguments.run, config, state, split.training, arguments.workers, draw_movie)
+    model = _start(config.model, device)
+    extra_loss = None
+    if arguments.instances:
+        taught = {name for folder in arguments.data for name in taught_instances(folder)}
+        extra_loss = InstanceLoss(attach_decoder(model), taught)
+    state = RunState.begin(model, config)
+    movies, workers = split.training, arguments.workers
+    run = Run(arguments.run, config, state, movies, workers, draw_movie, extra_loss)
     if not run.resume() and arguments.unpack:
         _unpack(state, arguments.unpack)
     print(f"step {state.step} on {device}, {len(split.training)} items", flush=True)
@@ -94,7 +101,9 @@ def export(arguments: argparse.Namespace) -> None:
     """Make a checkpoint of what a slice packed, and measure it if there are data."""
     device = choose_device(arguments.device)
     config = TrainingConfig.read(arguments.config) if arguments.config else RECIPE
-    state = RunState.begin(_start(config.model, device), config)
+    model = _start(config.model, device)
+    decoder = attach_decoder(model) if arguments.instances else None
+    state = RunState.begin(model, config)
     begun = dict(state.average.values)
     _unpack(state, arguments.pieces)
     state.average.blend(begun, arguments.blend)
@@ -109,7 +118,13 @@ def export(arguments: argparse.Namespace) -> None:
             "steps": state.step,
             "minutes": state.seconds / 60,
         }
-        save_model(state.model, product, config, split, about)
+        if decoder is not None:
+            path = arguments.output.with_stem(f"{arguments.output.stem}_instances")
+            write_decoder(
+                decoder, model, path, {"steps": str(state.step), "licence": product.licence}
+            )
+            delattr(model, INSTANCES)
+        save_model(model, product, config, split, about)
     n = sum(tensor.numel() for tensor in merged_state(state.model).values())
     print(f"{arguments.output}: {n / 1e6:.2f} M numbers, step {state.step}")
     for key, value in scores.items():
@@ -195,6 +210,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--data", type=Path, nargs="*", default=[], help="folders")
         command.add_argument("--hold-out", default=HELD_OUT, help="names, with * and ?")
         command.add_argument("--device", default="auto")
+        command.add_argument(
+            "--instances", action="store_true", help="train the instance decoder with it"
+        )
     return parser
 
 

@@ -21,16 +21,15 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from data_items import REPORT_SOURCES, read_items
+from data_items import INCOMPLETE, REPORT_SOURCES, read_items
+from instance_loss import instance_loss, instance_targets, write_decoder
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
-from scipy.ndimage import distance_transform_edt, find_objects
+from safetensors.torch import load_file
 from synthetic import draw_movie
 from torch import Tensor
 
 from sam2_torch import load_sam2
-from sam2_torch.automatic.instances import ENCODER_PROBE, PROBED, probe_encoder
+from sam2_torch.automatic.instances import ENCODER_PROBE
 from sam2_torch.inputs.transforms import MEAN, STD
 from sam2_torch.nn.instance_decoder import STRIDE, InstanceDecoder
 from sam2_torch.sam2 import SAM2
@@ -38,7 +37,6 @@ from sam2_torch.training.data.batches import Clip
 from sam2_torch.training.data.clips import ClipCutter
 from sam2_torch.training.data.labelled_movies import LabelledMovie, read_dataset
 
-INCOMPLETE = ("ovary_*", "bian_*")  # objects without labels would teach that they are background
 SHARD = 50  # views in a file
 MOSAIC_SHARE, MOSAIC_SIDE = 0.25, 300
 HALF_LABELLED = 0.02  # of the pixels, at least, or the view is drawn again
@@ -47,31 +45,6 @@ BATCH, LEARNING_RATE, WEIGHT_DECAY, WARMUP = 8, 2e-3, 0.02, 50
 AVERAGE = 0.995
 REFRESH = 50  # steps between two checkpoints
 ARRAYS = ("features", "skip4", "skip8", "targets", "inside")
-
-
-def instance_targets(labels: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
-    """Return foreground, centre and depth of a label image, (3, H, W), 0 to 1."""
-    maps = np.zeros((3, *labels.shape), np.float32)
-    for label, window in enumerate(find_objects(labels), start=1):
-        if window is None:
-            continue
-        mask = np.pad(labels[window] == label, 1)
-        depth = distance_transform_edt(mask)[1:-1, 1:-1]
-        mask = mask[1:-1, 1:-1]
-        rows, columns = mask.nonzero()
-        y, x = rows - rows.mean(), columns - columns.mean()
-        nearest = (y**2 + x**2).argmin()  # the centroid, or the pixel of the object next to it
-        away = np.hypot(rows - rows[nearest], columns - columns[nearest])
-        maps[(0, *window)][mask] = 1
-        maps[(1, *window)][mask] = 1 - away / max(away.max(), 1)
-        maps[(2, *window)][mask] = depth[mask] / depth.max()
-    return maps
-
-
-def shrink(maps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Average blocks of pixels down to the stride of the decoder's maps."""
-    height, width = (n // STRIDE for n in maps.shape[1:])
-    return maps.reshape(len(maps), height, STRIDE, width, STRIDE).mean((2, 4))
 
 
 def mosaic(movies: list[LabelledMovie], rng: np.random.Generator) -> LabelledMovie:
@@ -144,7 +117,7 @@ def encode(model: SAM2, clip: Clip) -> dict[str, NDArray[Any]]:
     inside = torch.zeros(image.shape[-2:])
     inside[:height, :width] = 1
     embedding = model.encode_image((image.expand(3, -1, -1) - mean) / std * inside[None, None])
-    targets = shrink(instance_targets(clip.labels[0]))
+    targets = instance_targets(torch.from_numpy(clip.labels[:1]))[0].numpy()
     return {
         "features": embedding.features[0].half().numpy(),
         "skip4": embedding.skips[0][0].half().numpy(),
@@ -220,25 +193,6 @@ def crop(batch: dict[str, Tensor], rng: np.random.Generator) -> dict[str, Tensor
     return {**{n: t.contiguous() for n, t in cut.items()}, "inside": inside}
 
 
-def loss_of(logits: Tensor, batch: dict[str, Tensor]) -> Tensor:
-    """Return cross-entropy and dice of the foreground, and the error of both distances."""
-    targets = batch["targets"] / 255
-    side = torch.arange(logits.shape[-1])
-    height, width = batch["inside"].T
-    inside = (side[None, :, None] < height[:, None, None]) & (side < width[:, None, None])
-    weight = inside[:, None].float()
-    truth, probability = targets[:, :1], logits[:, :1].sigmoid()
-    entropy = F.binary_cross_entropy_with_logits(logits[:, :1], truth, reduction="none")
-    both = (probability * truth * weight).sum((1, 2, 3))
-    sizes = ((probability + truth) * weight).sum((1, 2, 3))
-    dice = 1 - (2 * both + 1) / (sizes + 1)
-    error = (logits[:, 1:].sigmoid() - targets[:, 1:]).abs() * weight
-    in_objects = (error * truth).sum((1, 2, 3)) / (truth * weight).sum((1, 2, 3)).clamp(min=1)
-    everywhere = error.sum((1, 2, 3)) / weight.sum((1, 2, 3)).clamp(min=1)
-    entropy = (entropy * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3)).clamp(min=1)
-    return (entropy + dice + 2 * in_objects + 2 * everywhere).mean()
-
-
 class Training:
     """The decoder, a running average of it, its optimizer, and how far it is.
 
@@ -287,7 +241,7 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * min(1, (self.step + 1) / WARMUP)
         logits = self.decoder(batch["features"], (batch["skip4"], batch["skip8"]))
-        loss = loss_of(logits, batch)
+        loss = instance_loss(logits, batch["targets"] / 255, batch["inside"])
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.decoder.parameters(), 1.0)
@@ -321,18 +275,11 @@ def train(arguments: argparse.Namespace) -> None:
         if training.step % REFRESH == 0 or training.spent_s >= 60 * arguments.minutes:
             about = {"steps": str(training.step), "parts": " ".join(arguments.parts)}
             training.save(checkpoint)
-            write(training.average, model, arguments.output, about | {"licence": "BSD-3-Clause"})
+            write_decoder(
+                training.average, model, arguments.output, about | {"licence": "BSD-3-Clause"}
+            )
             recent = f"loss {np.mean(losses[-REFRESH:]):.4f}, {len(views)} views"
             print(f"step {training.step}: {recent}, {training.spent_s / 60:.1f} min", flush=True)
-
-
-def write(average: InstanceDecoder, model: SAM2, path: Path, about: dict[str, str]) -> None:
-    """Write the decoder with a probe of the encoder that it belongs to."""
-    tensors = {name: t.half().contiguous() for name, t in average.state_dict().items()}
-    probe = probe_encoder(model)
-    assert probe is not None, f"expected an encoder like that of cells_nano, with {PROBED}"
-    tensors[ENCODER_PROBE] = probe.half()
-    save_file(tensors, path, about)
 
 
 def main() -> None:

@@ -57,6 +57,13 @@ class ClipRun:
         Which frames are prompted, and how.
     prompter
         Draws the prompts.
+
+    Attributes
+    ----------
+    embedding
+        Of all frames, clip by clip.
+    answers
+        What `run` predicted.
     """
 
     def __init__(self, model: SAM2, batch: Batch, plan: PromptPlan, prompter: Prompter) -> None:
@@ -64,7 +71,7 @@ class ClipRun:
         self._batch = batch
         self._plan = plan
         self._prompter = prompter
-        self._embedding = model.encode_image(batch.inputs())  # of all frames of all clips
+        self.embedding = model.encode_image(batch.inputs())  # of all frames of all clips
         self._prompted: set[int] = set()
         self._spatial: dict[int, Tensor] = {}
         self._pointers: dict[int, Tensor] = {}
@@ -165,7 +172,7 @@ class ClipRun:
     def _at(self, frame: int) -> ImageEmbedding:
         """Return the features of a frame for each object."""
         rows = self._batch.owner * self._batch.n_frames + frame
-        features, skips = self._embedding
+        features, skips = self.embedding
         return ImageEmbedding(features[rows], (skips[0][rows], skips[1][rows]))
 
 

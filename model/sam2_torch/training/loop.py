@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sam2_torch.sam2 import SAM2
+from sam2_torch.sam2 import SAM2, ImageEmbedding
 from sam2_torch.training.clip_forward import Answer, ClipRun
 from sam2_torch.training.clip_stream import ClipStream, DrawMovie, batches
 from sam2_torch.training.config import TrainingConfig
@@ -86,15 +86,26 @@ class Budget:
         return time.monotonic() - self.started + step_s < 60 * self.minutes
 
 
-def answer_batch(model: SAM2, config: TrainingConfig, batch: Batch, step: int) -> list[Answer]:
-    """Draw prompts for a batch and run its clips."""
+ExtraLoss: TypeAlias = Callable[[Batch, ImageEmbedding], Tensor]
+"""Loss of a batch and the embedding of its frames, to be added to that of the masks."""
+
+
+def run_batch(
+    state: RunState, config: TrainingConfig, batch: Batch, extra_loss: ExtraLoss | None
+) -> tuple[list[Answer], Losses]:
+    """Draw prompts for a batch, run its clips, and measure how wrong the answers are."""
+    step = state.step
     rng = np.random.default_rng([config.seed, step, 0, 2])
     generator = torch.Generator(batch.images.device)
     generator.manual_seed(int(rng.integers(2**62)))
     plan = PromptPlan.draw(rng, batch.n_frames, config.max_clicks)
     device = batch.images.device.type
     with torch.autocast(device, torch.bfloat16) if config.half else nullcontext():
-        return ClipRun(model, batch, plan, Prompter(generator, batch.stride)).run()
+        run = ClipRun(state.model, batch, plan, Prompter(generator, batch.stride))
+        answers = run.run()
+        extra = extra_loss(batch, run.embedding) if extra_loss else 0.0
+    losses = measure_answers(answers, batch, config.by_object_size)
+    return answers, losses._replace(total=losses.total + extra)
 
 
 def measure_answers(answers: Sequence[Answer], batch: Batch, by_object_size: bool) -> Losses:
@@ -130,6 +141,8 @@ class Run:
         Number of processes that prepare clips; 0 for this one.
     draw_movie
         Draws synthetic movies, if the settings ask for some.
+    extra_loss
+        Of what else is trained on the same embeddings.
 
     Attributes
     ----------
@@ -143,6 +156,7 @@ class Run:
     movies: Sequence[LabelledMovie]
     workers: int = 0
     draw_movie: DrawMovie | None = None
+    extra_loss: ExtraLoss | None = None
     waited_s: float = field(default=0.0, init=False)
     _too_large: int = 0  # steps in a row that the device had no memory for
 
@@ -216,8 +230,7 @@ class Run:
     def _step(self, batch: Batch) -> tuple[Losses, Tensor]:
         state = self.state
         state.set_rate(self.config.rate(state.step, state.seconds))
-        answers = answer_batch(state.model, self.config, batch, state.step)
-        losses = measure_answers(answers, batch, self.config.by_object_size)
+        answers, losses = run_batch(state, self.config, batch, self.extra_loss)
         losses.total.backward()
         parameters = list(learning(state.model).values())
         norm = nn.utils.clip_grad_norm_(parameters, self.config.gradient_norm)

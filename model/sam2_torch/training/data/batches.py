@@ -26,12 +26,15 @@ class Clip:
         Height and width of the image in the input.
     object_ids
         (N,) the objects to prompt; all of them are in the first frame.
+    name
+        Of the movie.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int32]
     content: tuple[int, int]
     object_ids: NDArray[np.int32]
+    name: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +55,8 @@ class Batch:
         (N,) each object's label there.
     stride
         Input pixels to one pixel of the grid of losses and clicks.
+    names
+        Name of each clip's movie.
     """
 
     images: Tensor
@@ -60,6 +65,7 @@ class Batch:
     owner: Tensor
     object_ids: Tensor
     stride: int
+    names: tuple[str, ...]
 
     @classmethod
     def of(cls, clips: Sequence[Clip], stride: int) -> "Batch":
@@ -85,6 +91,7 @@ class Batch:
             torch.repeat_interleave(torch.arange(len(clips)), torch.tensor(counts)),
             torch.from_numpy(np.concatenate([clip.object_ids for clip in clips])),
             stride,
+            tuple(clip.name for clip in clips),
         )
 
     @property

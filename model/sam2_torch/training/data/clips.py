@@ -54,7 +54,7 @@ class ClipCutter:
             chosen = _choose_objects(labels[0], self.objects, rng)
             if len(chosen):
                 lit = _relight(images, content, rng)
-                return Clip(self._pad(lit), self._pad(labels), content, chosen)
+                return Clip(self._pad(lit), self._pad(labels), content, chosen, movie.name)
         raise DataError(
             f"{movie.name}: expected objects of at least {LEAST_INPUT_PX} pixels in the network's "
             "input, found none; are its labels empty?"
