@@ -3,20 +3,22 @@
     python tools/packed_data.py pack FOLDER DATA.tar
     python tools/packed_data.py unpack DATA.tar FOLDER
 
-The archive holds one `.npy.xz` for each array, with a byte-wise difference along the rows where
-that is smaller. `unpack` writes the `.npz` files and the manifest that training reads.
+Items that are held out from training are left out. The archive holds one `.npy.xz` for each
+array, with a byte-wise difference along the rows where that is smaller. `unpack` writes the
+`.npz` files and the manifest that training reads.
 """
 
 import argparse
+import csv
 import io
 import lzma
-import shutil
 import tarfile
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from data_items import HELD_OUT, read_items
 
 MANIFEST = "manifest.csv"
 # literal bytes do not depend on their neighbours in an image: no context bits
@@ -24,11 +26,16 @@ LZMA = {"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 0, "lp
 
 
 def pack(folder: Path, archive: Path) -> None:
-    """Write all items of a data set to one archive."""
+    """Write the items of a data set that are trained on to one archive."""
+    held_out = {item["file"] for item in read_items(folder, HELD_OUT)}
+    rows = [item for item in read_items(folder) if item["file"] not in held_out]
     with tempfile.TemporaryDirectory() as scratch, ProcessPoolExecutor() as pool:
-        items = sorted(folder.glob("*.npz"))
+        items = [folder / row["file"] for row in rows]
         list(pool.map(_pack_item, items, [Path(scratch)] * len(items)))
-        shutil.copyfile(folder / MANIFEST, Path(scratch, MANIFEST))
+        with open(Path(scratch, MANIFEST), "w", newline="") as file:
+            table = csv.DictWriter(file, rows[0].keys())
+            table.writeheader()
+            table.writerows(rows)
         with tarfile.open(archive, "w", format=tarfile.USTAR_FORMAT) as tar:
             for path in sorted(Path(scratch).iterdir()):
                 tar.add(path, path.name)
