@@ -24,7 +24,8 @@ pack() {
   SAM2_BUILD_CUDA=0 "$python" -m pip wheel -q --no-deps --no-build-isolation -w $here/wheels \
     -c constraints.txt sam2
   "$python" -m pip wheel -q --no-deps -w $here/wheels \
-    hydra-core==1.3.8 omegaconf==2.3.1 antlr4-python3-runtime==4.9.3 iopath==0.1.10
+    hydra-core==1.3.8 omegaconf==2.3.1 antlr4-python3-runtime==4.9.3 iopath==0.1.10 \
+    platformdirs==4.14.8
   du -shc $here
 }
 

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from fnmatch import fnmatch
 from pathlib import Path
 
 import torch
@@ -155,7 +156,10 @@ def _split(arguments: argparse.Namespace) -> Split:
     movies: list[LabelledMovie] = [m for folder in arguments.data for m in read_dataset(folder)]
     if not movies:
         return Split((), ())
-    return hold_out(movies, arguments.hold_out.split(","))
+    patterns = arguments.hold_out.split(",")
+    if not any(fnmatch(movie.name, pattern) for movie in movies for pattern in patterns):
+        return Split(tuple(movies), ())  # packed data have no held-out items
+    return hold_out(movies, patterns)
 
 
 def _print_step(report: StepReport) -> None:

@@ -328,19 +328,20 @@ def logits_to_mask(logits: Tensor, geometry: InputGeometry, box: LogitsBox | Non
         return SparseMask.empty(geometry.image_shape)
     stride = geometry.size / logits.shape[-1]
     window = logits
-    origin = []
-    for axis in (0, 1):
+    origin = list(geometry.origin_yx)
+    for axis in (1, 0):  # the few columns of the logits first: what is left moves whole rows
         first, index, weight = _interpolation(
             (box[axis], box[axis + 2] - 1),
             geometry.shape[axis],
             geometry.scale_yx[axis] / stride,
             logits.shape[axis],
         )
-        origin.append(first)
+        origin[axis] += first
         low, high = window.index_select(axis, index[0]), window.index_select(axis, index[1])
         window = torch.lerp(low, high, weight[:, None] if axis == 0 else weight)
-    y, x = (first + shift for first, shift in zip(origin, geometry.origin_yx, strict=True))
-    return SparseMask.from_window(geometry.image_shape, (window > 0).numpy(), (y, x))
+    return SparseMask.from_window(
+        geometry.image_shape, (window > 0).numpy(), (origin[0], origin[1])
+    )
 
 
 def _interpolation(

@@ -6,8 +6,9 @@ piece only.
 """
 
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -19,6 +20,18 @@ Result = TypeVar("Result")
 def count_at_once(device: torch.device) -> int:
     """Return how many pieces of work are done at once on a device."""
     return torch.get_num_threads() if device.type == "cpu" else 1
+
+
+@contextmanager
+def one_core_each(n: int) -> Iterator[ThreadPoolExecutor]:
+    """Start n threads in which PyTorch uses one core each; work not begun at the end is dropped."""
+    n_threads = torch.get_num_threads()
+    with ThreadPoolExecutor(n, "sam2_torch", torch.set_num_threads, (1,)) as pool:
+        try:
+            yield pool
+        finally:
+            pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(n_threads)  # what each new thread inherits
 
 
 def side_by_side(
@@ -44,16 +57,11 @@ def side_by_side(
     if n < 2:
         yield from map(work, pieces)
         return
-    n_threads = torch.get_num_threads()
-    with ThreadPoolExecutor(n, "sam2_torch", torch.set_num_threads, (1,)) as pool:
+    with one_core_each(n) as pool:
         begun: deque[Future[Result]] = deque()
-        try:
-            for piece in pieces:
-                begun.append(pool.submit(work, piece))
-                if len(begun) > n:
-                    yield begun.popleft().result()
-            while begun:
+        for piece in pieces:
+            begun.append(pool.submit(work, piece))
+            if len(begun) > n:
                 yield begun.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-            torch.set_num_threads(n_threads)  # what each new thread inherits
+        while begun:
+            yield begun.popleft().result()

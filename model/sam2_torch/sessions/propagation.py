@@ -1,15 +1,18 @@
 """Carry out a propagation: frame by frame, results as soon as they are there."""
 
+import os
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from time import monotonic
 from typing import TypeAlias
 
 from sam2_torch.embeddings.frame_encoder import FrameEncoder
 from sam2_torch.memory.frame_memory import FrameMemory, masks_agree
-from sam2_torch.predictions import FrameResult
+from sam2_torch.predictions import FrameResult, MaskPrediction
 from sam2_torch.runtime.devices import release_freed_memory
+from sam2_torch.runtime.thread_pool import one_core_each
 from sam2_torch.sessions.object_ends import ObjectEnds
 from sam2_torch.sessions.prompted_objects import PromptedObjects
 from sam2_torch.sessions.propagation_plan import Run
@@ -17,8 +20,12 @@ from sam2_torch.sessions.tracker import Tracker
 
 REJOINED_FRAMES = 3  # in a row
 RELEASE_EVERY_S = 1.0
+MASKS_AT_ONCE = 8
 
 PendingFrame: TypeAlias = Callable[[], FrameResult]
+MapEach: TypeAlias = Callable[
+    [Callable[[FrameMemory], MaskPrediction], Iterable[FrameMemory]], Iterable[MaskPrediction]
+]
 
 
 class Propagation:
@@ -65,7 +72,7 @@ class Propagation:
         # not where each result may be the last
         n_waiting = int(self._overlap and ends is None and not run.until_rejoined)
         begun: deque[PendingFrame] = deque()
-        with self._embeddings.reading_ahead(run.order()):
+        with self._making_masks() as each, self._embeddings.reading_ahead(run.order()):
             try:
                 for frame in run.order():
                     if monotonic() - released > RELEASE_EVERY_S:
@@ -85,7 +92,7 @@ class Propagation:
                         if ends is None or not ends.has_ended(i, frame)
                     }
                     found = self._tracker.track(frame, there, run.direction)
-                    begun.append(partial(self._result, frame, tuple(banks), found, ends))
+                    begun.append(partial(self._result, frame, tuple(banks), found, ends, each))
                     yield from _handed_out(begun, n_waiting)
                     for i, old in before.items():
                         agree = masks_agree(old, banks[i].latest(frame))
@@ -94,7 +101,16 @@ class Propagation:
             except Exception:
                 yield from _handed_out(begun, 0)
                 raise
-        yield from _handed_out(begun, 0)
+            yield from _handed_out(begun, 0)
+
+    @contextmanager
+    def _making_masks(self) -> Iterator[MapEach]:
+        """Offer a way to make the masks of a frame: several at once if they hold up the device."""
+        if not self._overlap:
+            yield map
+            return
+        with one_core_each(min(MASKS_AT_ONCE, os.cpu_count() or 1)) as pool:
+            yield pool.map
 
     def _ends_of(self, run: Run) -> ObjectEnds | None:
         """Apply the rule for ends to a run in depth."""
@@ -114,14 +130,12 @@ class Propagation:
         object_ids: Sequence[int],
         found: Mapping[int, FrameMemory],
         ends: ObjectEnds | None,
+        each: MapEach,
     ) -> FrameResult:
         """Make the masks of a frame, but for objects that changed meanwhile."""
-        predictions = {
-            i: self._tracker.prediction(memory)
-            for i, memory in found.items()
-            if self._objects.is_unchanged(i)
-        }
-        result = FrameResult(frame, tuple(predictions), tuple(predictions.values()))
+        unchanged = [i for i in found if self._objects.is_unchanged(i)]
+        predictions = each(self._tracker.prediction, [found[i] for i in unchanged])
+        result = FrameResult(frame, tuple(unchanged), tuple(predictions))
         if ends is None:
             return result
         ended = {*object_ids} - {*found} | {*ends.ended_at(result)}
