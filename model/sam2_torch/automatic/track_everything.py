@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import count
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 from sam2_torch.automatic.divisions import Division, division_score, find_splits
@@ -63,7 +64,9 @@ class TrackStep(NamedTuple):
     masks
         Masks of the frame by object id; an empty mask means that the object is not there.
     predictions
-        The predictions behind them; none in a seed frame.
+        The predictions behind those that were propagated.
+    found
+        What was found behind the others, as far as it is known.
     """
 
     done: int
@@ -71,6 +74,7 @@ class TrackStep(NamedTuple):
     frame: int
     masks: dict[int, SparseMask]
     predictions: dict[int, MaskPrediction]
+    found: Mapping[int, AutomaticMask] = MappingProxyType({})
 
 
 class TrackEverything:

@@ -66,7 +66,7 @@ class FindAndLink:
         self._frames = frames
         self._options = options
         self._known = known
-        self._found: dict[tuple[int, int], AutomaticMask] = {}  # by label and frame
+        self._found: dict[int, AutomaticMask] = {}  # of the frame that is linked, by label
         self._labels = Masklets(session.n_frames, session.frame_shape)
         self._linking = Linking(session, Tracked(self._labels), gap=GAP, new_id=new_id)
 
@@ -77,7 +77,12 @@ class FindAndLink:
             with closing(self._linking.run()) as linked:  # type: ignore[type-var]
                 for frame in range(n):
                     self._find(frame)  # right before it is linked: its embedding is still there
-                    yield TrackStep(next(linked), n, frame, self._take(frame), {})
+                    done = next(linked)
+                    for (i, gap), mask in self._linking.filled.items():
+                        yield TrackStep(done, n, gap, {i: mask}, {})
+                    found = self._take(frame)
+                    masks = {i: one.sparse for i, one in found.items()}
+                    yield TrackStep(done, n, frame, masks, {}, found)
         finally:
             self._finish()
 
@@ -96,35 +101,29 @@ class FindAndLink:
         new = is_new(shares, self._options.max_covered)
         for label, (one, is_free) in enumerate(zip(found, new, strict=True), start=1):
             if is_free:
-                self._found[label, frame] = one
+                self._found[label] = one
                 self._labels.set(label, frame, one.sparse)
 
-    def _take(self, frame: int) -> "dict[int, SparseMask]":
-        """Return the linked masks of a frame; those of filled gaps come at the end."""
-        masklets = self._linking.masklets
-        masks = {i: masklets.get(i, frame) for i in masklets.object_ids}
-        return {i: mask for i, mask in masks.items() if mask}
+    def _take(self, frame: int) -> "dict[int, AutomaticMask]":
+        """Return what was found in a frame by its object id."""
+        found = {i: self._found.pop(label) for label, i in self._linking.ids.items()}
+        for i, one in found.items():
+            begun = self.objects.setdefault(i, TrackedObject(i, frame, one, frame, frame))
+            begun.end = frame
+        return found
 
     def _finish(self) -> None:
-        """Collect the masks, those of filled gaps among them, the seeds and the divisions."""
+        """Collect the masks, those of filled gaps among them, and the divisions."""
         masklets, lineage = self._linking.masklets, self._linking.lineage
         for i in masklets.object_ids:
-            frames = masklets.frames(i)
-            found = {(i, frame): masklets.get(i, frame) for frame in frames}
+            found = {(i, frame): masklets.get(i, frame) for frame in masklets.frames(i)}
             self.masks |= {place: mask for place, mask in found.items() if mask}
-            self.objects[i] = self._tracked(i, frames[0], frames[-1])
         for mother in dict.fromkeys(lineage.parents.values()):
             one, other = lineage.daughters(mother)
             frame = self.objects[mother].end
             masks = [self.masks[i, frame + 1] for i in (one, other)]
             score = division_score(self.masks[mother, frame], (masks[0], masks[1]))
             self.divisions.append(Division(frame, mother, (one, other), score))
-
-    def _tracked(self, object_id: int, begin: int, end: int) -> TrackedObject:
-        mask = self.masks[object_id, begin]
-        here = (one for (_, frame), one in self._found.items() if frame == begin)
-        seed = next(one for one in here if one.sparse.equals(mask))
-        return TrackedObject(object_id, begin, seed, begin, end)
 
 
 class TrackAll:

@@ -131,6 +131,10 @@ class Linking:
     ----------
     masklets
         The masks of the frames so far with their new ids.
+    ids
+        Object id of each label of the last frame.
+    filled
+        Masks of the gaps that the last frame closed, by (object id, frame).
     """
 
     def __init__(
@@ -150,6 +154,8 @@ class Linking:
         self._missing: dict[int, dict[int, SparseMask]] = {}  # predicted masks by frame
         self._new_id = new_id or partial(next, count(1))
         self._rows: dict[int, tuple[int, int]] = {}  # begin and parent
+        self.ids: dict[int, int] = {}
+        self.filled: dict[tuple[int, int], SparseMask] = {}
 
     @property
     def lineage(self) -> Lineage:
@@ -184,11 +190,13 @@ class Linking:
 
     def _take(self, frame: int, found: Masks, links: Links) -> dict[int, SparseMask]:
         """Store the masks of a frame under their ids, and return them."""
-        ids = {label: object_id for object_id, label in links.same.items()}
+        self.ids = ids = {label: object_id for object_id, label in links.same.items()}
+        self.filled = {}
         parents = {label: mother for mother, pair in links.divided.items() for label in pair}
         for object_id in links.same:  # it is back: what was predicted meanwhile was right
             for gap, mask in self._missing.pop(object_id, {}).items():
                 self.masklets.set(object_id, gap, mask)
+                self.filled[object_id, gap] = mask
         for label in found:
             if label not in ids:
                 ids[label] = self._new_id()

@@ -70,9 +70,14 @@ def test_a_missing_mask_is_predicted_where_the_object_comes_back(
     given = labels.copy()
     given[2][labels[2] == 1] = 0  # not found in frame 2
     linking = Linking(VideoSession(model, frames), tracked_labels(Movie(given, "TYX")), gap=gap)
-    list(linking.run())
+    filled_at = {}
+    for done in linking.run():
+        filled_at[done] = linking.filled
     first = next(track.object_id for track in linking.lineage if track.begin == 0)
     assert linking.masklets.frames(first) == ((0, 1, 2, 3) if gap else (0, 1))
+    assert {done: set(masks) for done, masks in filled_at.items() if masks} == (
+        {4: {(first, 2)}} if gap else {}
+    )
     if gap:
         filled, truth = linking.masklets.get(first, 2).to_dense(), labels[2] == 1
         assert (filled & truth).sum() > 0.7 * (filled | truth).sum()

@@ -184,7 +184,7 @@ class SegmentEverything(Panel):
 
     def _options(self, workspace: Workspace) -> EverythingOptions:
         height, width = (float(s) for s in workspace.image.scale[-2:])
-        return self.wanted.options((height, width), LEAST_SCORE)
+        return self.wanted.options((height, width), LEAST_SCORE, "grid")
 
     def _numbers(self, workspace: Workspace) -> list[int]:
         if self.segment.frames.currentText() == ALL_FRAMES:
@@ -286,7 +286,8 @@ class SegmentEverything(Panel):
             return
         try:
             height, width = (float(s) for s in workspace.image.scale[-2:])
-            everything = self.wanted.options((height, width), float(self.segment.score.value()))
+            least = float(self.segment.score.value())
+            everything = self.wanted.options((height, width), least, "decoder")
         except ValueError as error:
             self._finish("")
             report(error)

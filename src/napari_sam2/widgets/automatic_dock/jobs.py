@@ -21,6 +21,7 @@ from sam2_torch.predictions import MaskLogits, MaskPrediction
 
 if TYPE_CHECKING:
     from napari_sam2.widgets.inference.session_owner import SessionOwner
+    from sam2_torch.automatic.found_masks import AutomaticMask
     from sam2_torch.sessions.video_session import VideoSession
 
 Seeds: TypeAlias = Callable[[Any], NDArray[np.float32]] | None
@@ -202,9 +203,8 @@ class TrackJob:
                     doing = f"Frame {step.frame}: {n_objects} objects"
                     if not step.masks:
                         doing = f"Frame {step.frame}: looking for new objects"
-                    masks = {
-                        i: _stored(mask, step.predictions.get(i)) for i, mask in step.masks.items()
-                    }
+                    behind = {**step.predictions, **step.found}
+                    masks = {i: _stored(mask, behind.get(i)) for i, mask in step.masks.items()}
                     self.withdrawn.update((i, step.frame) for i in masks)
                     yield Step(step.done, step.total, doing, masks, step.frame)
         finally:
@@ -219,12 +219,13 @@ def shown_frames(frames: LayerFrames) -> Any:
     return frames.appearance.show(frames).frames
 
 
-def _stored(mask: SparseMask, prediction: MaskPrediction | None) -> StoredMask:
+def _stored(mask: SparseMask, behind: "MaskPrediction | AutomaticMask | None") -> StoredMask:
     """Pack a mask, with logits and confidence as far as they are known."""
-    if prediction is None:
+    if behind is None:
         return StoredMask(pack(mask, MaskLogits.unknown()))
-    confidence = Confidence(prediction.iou, prediction.object_score)
-    return StoredMask(pack(mask, prediction.coarse or MaskLogits.unknown()), confidence)
+    logits = getattr(behind, "coarse", None) or MaskLogits.unknown()
+    confidence = Confidence(behind.iou, getattr(behind, "object_score", np.nan))
+    return StoredMask(pack(mask, logits), confidence)
 
 
 def _session(owner: "SessionOwner") -> "VideoSession":

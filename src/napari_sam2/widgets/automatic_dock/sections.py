@@ -25,7 +25,7 @@ from sam2_torch.automatic.options import (
 LEAST_SCORE = 0.2  # of what is kept at all: the slider starts there
 THIS_FRAME, ALL_FRAMES = "This frame", "All frames"
 CURRENT_OBJECT, ALL_OBJECTS = "Current object", "All objects"
-DECODER, GRID = "Instance decoder", "Grid of points"
+AUTOMATIC, DECODER, GRID = "Automatic", "Instance decoder", "Grid of points"
 BRIGHT_BLOBS, DARK_BLOBS = "Bright blobs", "Dark blobs"
 STOP = "Stop; what is done stays."
 SEED_FRAMES = {
@@ -59,9 +59,10 @@ def _diameter(label: str, effect: str) -> dict[str, Any]:
         "tooltip": "Leave out objects that the border of the image may cut.",
     },
     find_by={
-        "choices": [GRID],
+        "choices": [AUTOMATIC],
         "tooltip": "What finds the objects: a decoder that was trained for cells, which only some "
-        "models have; or clicks on a grid, on blobs, or at your own points or labels.",
+        "models have; or clicks on a grid, on blobs, or at your own points or labels. Automatic: "
+        "the decoder where a movie is tracked, the grid for single frames.",
     },
     points={
         "min": 4,
@@ -79,7 +80,7 @@ def objects_form(  # noqa: PLR0913  # one for each field
     pieces: float = 0.0,
     contrast: str = "any",
     border: bool = False,
-    find_by: Any = GRID,
+    find_by: Any = AUTOMATIC,
     points: int = SeedGrid().points_per_side,
     crops: int = -1,
 ) -> None:
@@ -121,9 +122,9 @@ class ObjectsWanted(Fold):
             each.native.setSuffix(f" {unit}")
 
     def show_seed_layers(self, layers: list[Any]) -> None:
-        """Offer the grid, the decoder, blobs, and layers of points and labels."""
+        """Offer the decoder, the grid, blobs, and layers of points and labels."""
         own = [(layer.name, layer) for layer in layers if isinstance(layer, Points | Labels)]
-        named = [(name, name) for name in (GRID, DECODER, BRIGHT_BLOBS, DARK_BLOBS)]
+        named = [(name, name) for name in (AUTOMATIC, DECODER, GRID, BRIGHT_BLOBS, DARK_BLOBS)]
         self.form.find_by.choices = named + own
 
     def rules(self, pixel_size: tuple[float, float]) -> ObjectRules:
@@ -142,8 +143,19 @@ class ObjectsWanted(Fold):
             part_diameter=pieces,
         )
 
-    def options(self, pixel_size: tuple[float, float], min_score: float) -> EverythingOptions:
+    def options(
+        self, pixel_size: tuple[float, float], min_score: float, automatic: FindBy
+    ) -> EverythingOptions:
         """Read all of it.
+
+        Parameters
+        ----------
+        pixel_size
+            Height and width.
+        min_score
+            Least confidence.
+        automatic
+            What finds objects where that is left open.
 
         Raises
         ------
@@ -152,7 +164,9 @@ class ObjectsWanted(Fold):
         """
         crops = self.form.crops.value
         grid = SeedGrid(self.form.points.value, None if crops < 0 else crops)
-        by: FindBy = "decoder" if self.form.find_by.value == DECODER else "grid"
+        ways: dict[Any, FindBy] = {AUTOMATIC: automatic, DECODER: "decoder"}
+        choice = self.form.find_by.value
+        by = ways.get(choice, "grid") if isinstance(choice, str) else "grid"
         return EverythingOptions(grid, rules=self.rules(pixel_size), min_score=min_score, by=by)
 
 

@@ -10,6 +10,7 @@ from napari_sam2.layers.prompt_layers.seed_layers import labels_of_frame, point_
 from napari_sam2.layers.workspace import Workspace
 from napari_sam2.widgets.automatic_dock.jobs import Seeds
 from napari_sam2.widgets.automatic_dock.sections import (
+    AUTOMATIC,
     BRIGHT_BLOBS,
     DARK_BLOBS,
     DECODER,
@@ -29,7 +30,7 @@ def seeds_of(wanted: ObjectsWanted, workspace: Workspace, frame: int) -> Seeds:
         If the layer of points or labels does not fit the image.
     """
     choice = wanted.form.find_by.value
-    if choice in (DECODER, GRID, None):
+    if choice in (AUTOMATIC, DECODER, GRID, None):
         return None
     if choice in (BRIGHT_BLOBS, DARK_BLOBS):
         return partial(_blobs, _diameters(wanted, workspace), choice == DARK_BLOBS)

@@ -301,9 +301,9 @@ def test_track_everything_is_one_step(dock, viewer, qtbot):
 
 
 def test_what_was_tracked_until_it_failed_is_one_step(dock, viewer, qtbot, messages, monkeypatch):
-    from sam2_torch.automatic import TrackEverything
+    from napari_sam2.api.find_and_link import TrackAll
 
-    run = TrackEverything.run
+    run = TrackAll.run
 
     def failing(self):
         for step in run(self):
@@ -311,7 +311,7 @@ def test_what_was_tracked_until_it_failed_is_one_step(dock, viewer, qtbot, messa
             if step.frame == 1:
                 raise OSError("frame 2 cannot be read")
 
-    monkeypatch.setattr(TrackEverything, "run", failing)
+    monkeypatch.setattr(TrackAll, "run", failing)
     qtbot.mouseClick(dock.track.run, LEFT)
     done(dock, qtbot)
     workspace = dock.annotator.workspace
