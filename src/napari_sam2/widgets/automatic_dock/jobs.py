@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 Seeds: TypeAlias = Callable[[Any], NDArray[np.float32]] | None
 """Makes seeds, (N, 2) rows and columns, of a frame's pixels; None for what the options say."""
 
+Found: TypeAlias = "MaskPrediction | AutomaticMask"
+"""What is behind a mask: propagated, or found without a prompt."""
+
 Examples: TypeAlias = Mapping[int, Sequence[SparseMask]]
 """Masks of objects, by frame."""
 
@@ -203,7 +206,7 @@ class TrackJob:
                     doing = f"Frame {step.frame}: {n_objects} objects"
                     if not step.masks:
                         doing = f"Frame {step.frame}: looking for new objects"
-                    behind = {**step.predictions, **step.found}
+                    behind: dict[int, Found] = {**step.predictions, **step.found}
                     masks = {i: _stored(mask, behind.get(i)) for i, mask in step.masks.items()}
                     self.withdrawn.update((i, step.frame) for i in masks)
                     yield Step(step.done, step.total, doing, masks, step.frame)
@@ -219,7 +222,7 @@ def shown_frames(frames: LayerFrames) -> Any:
     return frames.appearance.show(frames).frames
 
 
-def _stored(mask: SparseMask, behind: "MaskPrediction | AutomaticMask | None") -> StoredMask:
+def _stored(mask: SparseMask, behind: "Found | None") -> StoredMask:
     """Pack a mask, with logits and confidence as far as they are known."""
     if behind is None:
         return StoredMask(pack(mask, MaskLogits.unknown()))
