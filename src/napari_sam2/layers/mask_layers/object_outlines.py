@@ -54,7 +54,7 @@ class ObjectOutlines:
         hidden: "Set[int]",
         later: Callable[[Callable[[], None]], None],
     ) -> None:
-        self.scene = SceneOverlay(viewer, image)
+        self.scene = SceneOverlay(viewer, image, later)
         self.shows_all_names = False
         self._viewer, self._image, self._geometry = viewer, image, geometry
         self._masklets, self._objects, self._hidden = history.masklets, history.objects, hidden

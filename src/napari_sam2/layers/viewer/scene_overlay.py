@@ -1,6 +1,6 @@
 """Lines and texts over an image that are no layer: not listed, not saved, not in a click's way."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
 LINE_PX, RIM_PX = 2, 4  # on the screen; the rim is dark, so that lines are seen on any image
-TEXT_PT = 9
+TEXT_PT, BOLD = 9, True
+TALL = "ÅÉÑŐjgpqy "  # characters by which vispy aligns any text
 IN_FRONT = 10**6
 SHADE = (0.0, 0.0, 0.0, 0.8)
 
@@ -40,6 +41,8 @@ class SceneOverlay:
     ----------
     viewer, image
         The image in its viewer; coordinates are its pixels.
+    later
+        Calls a function in a later turn of the event loop.
 
     Attributes
     ----------
@@ -47,12 +50,20 @@ class SceneOverlay:
         What is drawn.
     """
 
-    def __init__(self, viewer: "ViewerModel", image: "Image") -> None:
+    def __init__(
+        self,
+        viewer: "ViewerModel",
+        image: "Image",
+        later: Callable[[Callable[[], None]], None],
+    ) -> None:
         self.lines: tuple[Line, ...] = ()
         self.names: tuple[Name, ...] = ()
         self._viewer = viewer
         self._image = image
+        self._later = later
         self._visuals: tuple[Any, ...] = ()  # rims, lines, texts
+        self._characters: set[str] = set()  # that napari has drawn before
+        self._is_waiting = False  # for a character
 
     def show(self, lines: Sequence[Line] = (), names: Sequence[Name] = ()) -> None:
         """Draw these in place of what was drawn before."""
@@ -60,10 +71,9 @@ class SceneOverlay:
         canvas = self._canvas()
         if canvas is None or not (self._visuals or lines or names):
             return
-        rims, colours, texts = self._visuals = self._visuals or _make(canvas)
+        rims, colours, _ = self._visuals = self._visuals or _make(canvas)
         for visual in (rims, colours):
             visual.visible = bool(self.lines)
-        texts.visible = bool(self.names)
         if self.lines:
             ends = np.concatenate([line.segments_yx.reshape(-1, 2) for line in self.lines])
             rgba = np.repeat(
@@ -74,16 +84,40 @@ class SceneOverlay:
             places = self._in_scene(ends, canvas)
             rims.set_data(pos=places, connect="segments")
             colours.set_data(pos=places, color=rgba, connect="segments")
-        if self.names:
-            texts.text = [name.text for name in self.names]
-            texts.color = np.array([name.colour for name in self.names], np.float32)
-            texts.pos = self._in_scene(np.array([name.place_yx for name in self.names]), canvas)
+        if not self._is_waiting:
+            self._show_names()
 
     def close(self) -> None:
         """Take everything out of the scene."""
         for visual in self._visuals:
             visual.parent = None
         self._visuals, self.lines, self.names = (), (), ()
+
+    def _show_names(self) -> None:
+        """Show the names once their characters are drawn, one in each turn of the event loop.
+
+        napari draws each character of a font once, which takes it 20 ms.
+        """
+        self._is_waiting = False
+        if not self._visuals:
+            return
+        canvas = self._canvas()
+        needed = {*TALL, *(char for name in self.names for char in name.text)}
+        missing = needed - self._characters if self.names else ()
+        if missing:
+            char = min(missing)
+            font = canvas.font_info()
+            font.font_manager.get_font(font.face, BOLD)[char]  # draws it
+            self._characters.add(char)
+            self._is_waiting = True
+            self._later(self._show_names)
+            return
+        texts = self._visuals[-1]
+        texts.visible = bool(self.names)
+        if self.names:
+            texts.text = [name.text for name in self.names]
+            texts.color = np.array([name.colour for name in self.names], np.float32)
+            texts.pos = self._in_scene(np.array([name.place_yx for name in self.names]), canvas)
 
     def _canvas(self) -> Any:
         window = getattr(self._viewer, "window", None)
@@ -120,7 +154,7 @@ def _make(canvas: Any) -> tuple[Any, ...]:
             [""],
             pos=nowhere[:1],
             font_size=TEXT_PT,
-            bold=True,
+            bold=BOLD,
             anchor_x="center",
             anchor_y="top",
             face=font.face,
@@ -128,6 +162,7 @@ def _make(canvas: Any) -> tuple[Any, ...]:
             parent=canvas.view.scene,
         ),
     )
+    visuals[-1].visible = False
     for number, visual in enumerate(visuals):
         visual.order = IN_FRONT + number
         visual.set_gl_state("translucent", depth_test=False)

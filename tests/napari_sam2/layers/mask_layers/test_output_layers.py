@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
 
 from napari_sam2.annotation.objects import Objects
 from napari_sam2.layers.mask_layers.output_layers import MAX_OBJECT_LAYERS, Hooks, OutputLayers
@@ -48,6 +50,42 @@ def test_one_layer_for_each_object(viewer, movie, setting):
     assert names(viewer) == ["movie", "Object 1", "Object 3", "Points"]
     assert viewer.layers.selection.active is points
     assert setting.outputs.layers[3].selected_label == 3
+
+
+def test_the_selection_does_not_change_meanwhile(viewer, setting):
+    viewer.add_points(ndim=3)
+    setting.paint(1, 0)
+    changes = []
+    viewer.layers.selection.events.changed.connect(changes.append)
+    setting.outputs.show([1])
+    assert not changes  # each shows the controls of another layer
+    viewer.add_points(ndim=3)
+    assert viewer.layers.selection.active.name == "Points [1]"
+
+
+def test_the_first_tool_that_is_chosen_works(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer(show=True)
+    setting = Setting(viewer, viewer.add_image(np.zeros((5, 40, 60), np.uint8), name="movie"))
+    canvas = viewer.window._qt_viewer.canvas.native
+    qtbot.waitUntil(canvas.isValid)
+    setting.paint(2, 0)
+    viewer.dims.set_point(0, 0)
+    setting.outputs.show([2])
+    layer = viewer.layers.selection.active = setting.outputs.layers[2]
+    layer.mode = "polygon"
+
+    def on_canvas(y, x):
+        camera, middle = viewer.scene.camera, canvas.rect().center()
+        shift = (np.array((x, y)) - camera.center[:0:-1]) * camera.zoom
+        return middle + QPoint(*shift.astype(int).tolist())
+
+    for corner in ((20, 30), (30, 30), (30, 50), (20, 50)):
+        QTest.mouseMove(canvas, on_canvas(*corner))
+        QTest.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=on_canvas(*corner))
+    before = setting.masklets.get(2, 0).area
+    QTest.mouseDClick(canvas, Qt.MouseButton.LeftButton, pos=on_canvas(20, 30))
+    assert setting.painted
+    assert setting.masklets.get(2, 0).area > before + 100
 
 
 def test_layers_lie_where_the_image_lies(movie, setting):
