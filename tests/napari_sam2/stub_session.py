@@ -26,6 +26,7 @@ class StubSession:
         self.crops = None
         self.n_frames = len(frames)
         self.frame_shape = frames[0].shape[:2]
+        self._frames = frames
         self.log: list[tuple[Any, ...]] = []
         self.delay_s = 0.0  # of each frame of a propagation
         self.masks: dict[int, dict[int, np.ndarray]] = {}
@@ -43,6 +44,7 @@ class StubSession:
             raise IndexError(f"frame {frame} is outside the movie (0..{self.n_frames - 1})")
         prompts = list(prompt) if isinstance(prompt, list | tuple) else [prompt]
         self.log.append(("add", object_id, frame, len(prompts), replace))
+        self._frames[frame]
         by_frame = self.masks.setdefault(object_id, {})
         mask = np.zeros(self.frame_shape, bool) if replace else by_frame.get(frame)
         mask = np.zeros(self.frame_shape, bool) if mask is None else mask.copy()
@@ -170,6 +172,7 @@ class StubSession:
         self.log.append(("propagate", direction, frames, wanted))
         for frame in self._order(direction, frames):
             time.sleep(self.delay_s)
+            self._frames[frame]  # as the network would
             ids = tuple(i for i in wanted or self.masks if self.masks[i])
             masks = [self._carried(i, frame) for i in ids]
             yield FrameResult(frame, ids, tuple(map(self._prediction, masks)))

@@ -135,6 +135,7 @@ def segment_all(
         for number, mask in enumerate(everything.masks(), start=1):
             result.masklets.set(number, frame, mask.sparse)
             result.scores[number, frame] = mask.score
+    movie.blank.warn()
     return result
 
 
@@ -188,6 +189,7 @@ def track_all(
     result.divisions.extend(
         division._replace(frame=division.frame + first) for division in way.divisions
     )
+    movie.blank.warn()
     return result
 
 

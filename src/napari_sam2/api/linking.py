@@ -89,6 +89,7 @@ def link_labels(
     linking = Linking(VideoSession(model, movie), labels, divisions=divisions)
     for done in linking.run():
         progress(done, movie.n_frames)
+    movie.blank.warn()
     return Tracked.of(movie, linking.masklets, linking.lineage)
 
 

@@ -10,6 +10,7 @@ from napari_sam2.io.tracks.writer import Progress, silent
 from napari_sam2.masks.masklets import Masklets
 from napari_sam2.movies.appearance import USUAL, Appearance, Shown, open_session
 from napari_sam2.movies.movie import Movie
+from sam2_torch.inputs.frames import contrast_of_frame
 from sam2_torch.prompts import MaskPrompt
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def track(  # noqa: PLR0913  # what a user may choose, by name
         for object_id, prediction in zip(result.object_ids, result.predictions, strict=True):
             _store(masklets, (object_id, result.frame), prediction, given)
         progress(done, max(done, total))  # in movies of stacks the total is an estimate
+    movie.blank.warn()
     return masklets
 
 
@@ -176,6 +178,7 @@ def segment(  # noqa: PLR0913  # as `track`
         for object_id, prediction in _segment_frame(model, shown, frame, group, masks):
             masklets.set_found(object_id, frame, prediction)
         progress(frame - first + 1, stop - first)
+    movie.blank.warn()
     return masklets
 
 
@@ -216,6 +219,7 @@ def embed(
     session = open_session(model, movie, appearance, embeddings=embeddings)
     for done, _ in enumerate(session.embed((first, stop)), start=1):
         progress(done, stop - first)
+    movie.blank.warn()
     return stop - first
 
 
@@ -230,7 +234,10 @@ def _segment_frame(
     from sam2_torch import ImageSession, VideoSession
 
     if shown.resolution is None:
-        image = ImageSession(model, shown.frames[frame], contrast=shown.contrast, **masks)
+        # 0 and 1 in a frame without numbers: it must not keep the others from being segmented
+        pixels = shown.frames[frame]
+        contrast = shown.contrast or contrast_of_frame([pixels], 0)
+        image = ImageSession(model, pixels, contrast=contrast, **masks)
         for prompted in prompts:
             yield prompted.object_id, image.predict(*prompted.prompts)[0]
         return

@@ -26,6 +26,7 @@ from napari_sam2.masks.exclusion import exclude
 from napari_sam2.masks.masklets import Confidence, Masklets
 from napari_sam2.masks.packing import pack
 from napari_sam2.movies.appearance import USUAL
+from napari_sam2.movies.blank_frames import BlankFrames
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -117,6 +118,7 @@ class Workspace:
         self.image = image
         self.geometry = geometry
         self.appearance = USUAL
+        self.blank = BlankFrames()
         self.history = History(geometry.n_frames, geometry.frame_shape)
         self.proposed: list[Suggestion] = []
         self.drawing = Drawing(
@@ -192,7 +194,7 @@ class Workspace:
     @property
     def frames(self) -> LayerFrames:
         """The movie with the appearance of now; a later change of appearance leaves it alone."""
-        return LayerFrames(self.image, self.geometry, self.appearance)
+        return LayerFrames(self.image, self.geometry, self.appearance, self.blank)
 
     @property
     def points(self) -> "Points | None":

@@ -7,6 +7,7 @@ from typing import Any, Protocol, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2.movies import blank_frames
 from napari_sam2.movies.axes import Channel, Index, resolve_layout
 from napari_sam2.movies.calibration import Calibration as Calibration
 from sam2_torch.inputs.frames import choose_level, sample_pixels
@@ -43,6 +44,11 @@ class Movie(Sequence[NDArray[Any]]):
     levels
         The same at lower resolutions, finest first: what large windows are read from.
 
+    Attributes
+    ----------
+    blank
+        Frames that turned out to hold no number.
+
     Raises
     ------
     ValueError
@@ -63,6 +69,7 @@ class Movie(Sequence[NDArray[Any]]):
         self.layout = resolve_layout(tuple(array.shape), axes, channel)
         self.calibration = calibration or Calibration()
         self.array = array
+        self.blank = blank_frames.BlankFrames()
         self._levels = (array, *levels)
 
     @property
@@ -154,7 +161,9 @@ class Movie(Sequence[NDArray[Any]]):
             return [self[number] for number in range(*frame.indices(self.n_frames))]
         if not 0 <= frame < self.n_frames:  # IndexError ends a `for` loop over the movie
             raise IndexError(f"frame {frame} is outside the movie (0..{self.n_frames - 1})")
-        return self._read(self.array, self.layout.parts(int(frame)))
+        pixels = self._read(self.array, self.layout.parts(int(frame)))
+        self.blank.note(int(frame), pixels, lambda: pixels)
+        return pixels
 
     def window(
         self, frame: int, rows: slice, columns: slice, size: tuple[int, int] | None = None
@@ -181,10 +190,22 @@ class Movie(Sequence[NDArray[Any]]):
         """
         if not 0 <= frame < self.n_frames:
             raise IndexError(f"frame {frame} is outside the movie (0..{self.n_frames - 1})")
+        pixels = self._window(frame, rows, columns, size)
+        self.blank.note(int(frame), pixels, lambda: self._sample(frame))
+        return pixels
+
+    def _window(
+        self, frame: int, rows: slice, columns: slice, size: tuple[int, int] | None
+    ) -> NDArray[Any]:
         level, slices = choose_level(
             (rows, columns), size, [self._shape_yx(source) for source in self._levels]
         )
         return self._read(self._levels[level], self.layout.parts(int(frame), *slices))
+
+    def _sample(self, frame: int) -> NDArray[Any]:
+        height, width = self.frame_shape
+        side = blank_frames.SAMPLED_SIDE
+        return self._window(frame, slice(0, height), slice(0, width), (side, side))
 
     def _shape_yx(self, source: ArraySource) -> tuple[int, int]:
         axes = self.layout.axes

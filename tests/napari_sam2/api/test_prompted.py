@@ -82,6 +82,17 @@ def test_a_given_mask_is_kept_as_it_is():
     assert is_given(masklets.packed(1, 2)) and not is_given(masklets.packed(1, 3))
 
 
+def test_frames_without_a_number_are_named(caplog):
+    frames = np.random.default_rng(0).normal(100, 20, (6, 40, 60)).astype(np.float32)
+    frames[2] = np.nan
+    model = SAM2(TINY).eval()
+    prompted.track(model, Movie(frames), [click(1, 3)], frames=(1, 5))
+    assert caplog.text.count("frame 2 holds only NaN or infinity") == 1
+    caplog.clear()
+    prompted.segment(model, Movie(frames), [click(1, 2)])
+    assert "frame 2 holds only NaN or infinity" in caplog.text
+
+
 def test_prompts_outside_of_the_range_are_left_out(sessions, caplog):
     masklets = prompted.track(None, MOVIE, [click(1, 0), click(2, 4)], frames=(3, 6))
     assert masklets.object_ids == (2,)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.movies.appearance import USUAL, Appearance
+from napari_sam2.movies.blank_frames import SAMPLED_SIDE, BlankFrames
 from napari_sam2.movies.pyramid import true_levels
 from sam2_torch.inputs.frames import choose_level
 
@@ -168,10 +169,16 @@ class LayerFrames(Sequence[NDArray[Any]]):
         Which part of it is the movie.
     appearance
         What the network sees of it.
+    blank
+        Gets the frames that turn out to hold no number.
     """
 
     def __init__(
-        self, image: "Image", geometry: FrameGeometry, appearance: Appearance = USUAL
+        self,
+        image: "Image",
+        geometry: FrameGeometry,
+        appearance: Appearance = USUAL,
+        blank: BlankFrames | None = None,
     ) -> None:
         self._levels = true_levels(image.data) if image.multiscale else [image.data]
         self._n_axes = image.ndim
@@ -179,6 +186,7 @@ class LayerFrames(Sequence[NDArray[Any]]):
         self._is_stack = is_stack(image, geometry)
         self._plane_step_px = _plane_step_px(image, geometry)
         self.appearance = appearance
+        self._blank = blank or BlankFrames()
 
     @property
     def frame_shape(self) -> tuple[int, int]:
@@ -220,6 +228,18 @@ class LayerFrames(Sequence[NDArray[Any]]):
         """Read a part of a frame, as `Movie.window` does."""
         if not 0 <= frame < len(self):
             raise IndexError(f"frame {frame} is outside the movie (0..{len(self) - 1})")
+        pixels = self._window(frame, rows, columns, size)
+        self._blank.note(int(frame), pixels, lambda: self._sample(frame))
+        return pixels
+
+    def _sample(self, frame: int) -> NDArray[Any]:
+        height, width = self.frame_shape
+        side = (SAMPLED_SIDE, SAMPLED_SIDE)
+        return self._window(frame, slice(0, height), slice(0, width), side)
+
+    def _window(
+        self, frame: int, rows: slice, columns: slice, size: tuple[int, int] | None
+    ) -> NDArray[Any]:
         shapes = [
             (int(a.shape[self._n_axes - 2]), int(a.shape[self._n_axes - 1])) for a in self._levels
         ]

@@ -225,6 +225,7 @@ class Annotator(QObject):
         if self.is_closed:
             return
         self.is_closed = True
+        self.viewer.layers.events.inserted.disconnect(self._layer_inserted)
         self.viewer.layers.events.removing.disconnect(self._layer_removing)
         self.viewer.layers.events.removed.disconnect(self._layer_removed)
         thaw()  # the viewer itself can go
@@ -254,6 +255,7 @@ class Annotator(QObject):
         propagation.changed.connect(self.neighbours.discard)
         self.changed.connect(sessions.later)
         self.changed.connect(self.neighbours.discard_outdated)
+        self.viewer.layers.events.inserted.connect(self._layer_inserted)
         self.viewer.layers.events.removing.connect(self._layer_removing)
         self.viewer.layers.events.removed.connect(self._layer_removed)
 
@@ -289,6 +291,18 @@ class Annotator(QObject):
     def _note_settings(self) -> None:
         if self._work is not None:
             self._work.note_settings()
+
+    def _layer_inserted(self, event: Any) -> None:
+        """Say that what napari's *Duplicate layer* makes of a layer of ours is none of ours."""
+        layer, of = event.value, event.value.source.parent
+        original: Any = None if of is None else of()
+        if type(original) is not type(layer):
+            return
+        prompts = [p for w in self._works for p in (w.workspace.points, w.workspace.shapes)]
+        if is_own(original) or original in prompts:
+            self.noticed.emit(
+                f"{layer.name} is a copy, and drawing in it changes no mask: use {original.name}."
+            )
 
     def _layer_removing(self, event: Any) -> None:
         # napari collects garbage at each removal: 0.3 s with PyTorch in memory. It may find the

@@ -282,6 +282,8 @@ class Propagation(QObject):
             for call in waiting:
                 call()
             workspace.history.drop_empty()
+        if sentence := workspace.blank.new_sentence():
+            self.noticed.emit(f"{sentence}.")
         if stream.error is not None:
             self.failed.emit(stream.error)
 

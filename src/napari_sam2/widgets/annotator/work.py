@@ -472,7 +472,9 @@ class Work(QObject):
             workspace.outputs.refresh([object_id])
         if mask is not None and drawn is not None and drawn.painted is None:
             if not read_outline(mask.packed).area:
-                self.noticed.emit("Nothing was found there: click again, or draw a box.")
+                blank = workspace.blank.new_sentence()
+                nothing = "Nothing was found there: click again, or draw a box"
+                self.noticed.emit(f"{blank or nothing}.")
         self.changed.emit()
         if mask is not None:
             self.answered.emit(place)

@@ -159,6 +159,9 @@ class SegmentEverything(Panel):
     def _end(self, stream: Guarded, then: Callable[[bool], None], completed: bool) -> None:
         self._broken = "Stopped" if stream.error is None else "Failed"
         then(completed and stream.error is None)
+        workspace = self.annotator.workspace
+        if workspace is not None and (sentence := workspace.blank.new_sentence()):
+            self.annotator.noticed.emit(f"{sentence}.")
         if stream.error is not None:
             self.annotator.failed.emit(stream.error)
 

@@ -102,6 +102,8 @@ class Linker:
         self, workspace: "Workspace", job: LinkJob, stream: Guarded, completed: bool
     ) -> None:
         self._is_linking = False
+        if sentence := workspace.blank.new_sentence():
+            self._annotator.noticed.emit(f"{sentence}.")
         if stream.error is not None:
             self._opening.job.show_end("Nothing was imported.")
             self._annotator.failed.emit(stream.error)

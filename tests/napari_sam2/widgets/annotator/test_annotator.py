@@ -283,6 +283,39 @@ def test_nothing_found_is_said(annotator, points, settle):
     assert annotator.told == ["Nothing was found there: click again, or draw a box."]
 
 
+def test_frames_without_a_number_are_named_when_their_masks_are_there(annotator, viewer, settle):
+    frames = np.ones((6, 30, 50), np.float32)
+    frames[2:4] = np.nan
+    annotator.choose_image(viewer.add_image(frames))
+    annotator.open(CELLS)
+    points = annotator.workspace.prompt_with_points()
+    points.add((0, 12, 33))
+    settle()
+    assert not annotator.told
+    annotator.propagate("both", None)
+    settle()
+    assert [text for text in annotator.told if isinstance(text, str)] == [
+        "frames 2 to 3 hold only NaN or infinity: the network sees black, and its masks there "
+        "mean nothing."
+    ]
+
+
+@pytest.mark.parametrize("name", ["Object 1", "movie clicks"])
+def test_a_copy_of_an_own_layer_is_said_to_be_one(annotator, viewer, points, settle, name):
+    from napari.layers._layer_actions import _duplicate_layer
+
+    points.add((0, 12, 33))
+    settle()
+    viewer.layers.selection.active = viewer.layers["movie"]
+    _duplicate_layer(viewer.layers)
+    assert not annotator.told  # a copy of the image is an image
+    viewer.layers.selection.active = viewer.layers[name]
+    _duplicate_layer(viewer.layers)
+    copy = f"{name} copy"
+    assert annotator.told == [f"{copy} is a copy, and drawing in it changes no mask: use {name}."]
+    assert copy in viewer.layers
+
+
 def test_another_model_is_told_everything_again(annotator, points, settle, stub_owner):
     points.add((0, 12, 33))
     settle()
