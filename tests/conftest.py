@@ -1,5 +1,6 @@
 """Guards around every test: private napari settings, few torch threads, nothing left running."""
 
+import gc
 import os
 import sys
 import tempfile
@@ -69,6 +70,17 @@ def start(tmp_path: Path) -> str:
     torch.manual_seed(0)
     save_checkpoint(SAM2(TINY), tmp_path / "tiny.safetensors")
     return str(tmp_path / "tiny.safetensors")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def frozen() -> None:
+    """Let the garbage collector skip what was imported before this file.
+
+    A collection goes through a million objects then, for a second; napari, distributed and the
+    benchmarks collect often.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -11,6 +11,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # modules beside the tests: they are no package
 
 from stub_session import StubSession
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from shared_viewer import SharedViewer
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +49,46 @@ def viewer() -> Any:
     viewer = ViewerModel()
     yield viewer
     viewer.layers.clear()
+
+
+@pytest.fixture(scope="session")
+def shared_viewer(qapp: Any) -> "Iterator[SharedViewer]":
+    """Lend one window of napari to all tests."""
+    from qtpy.QtWidgets import QWidget
+    from shared_viewer import SharedViewer
+
+    def no_console(*_: Any) -> QWidget:
+        widget = QWidget()
+        widget._update_theme = lambda *_: None
+        return widget
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("napari._qt.threads.status_checker.StatusChecker.start", lambda *_: None)
+        patched.setattr("napari._qt.qt_viewer.QtViewer._get_console", no_console)
+        shared = SharedViewer()
+        yield shared
+        shared.close()
+
+
+@pytest.fixture
+def make_napari_viewer(
+    shared_viewer: "SharedViewer", qtbot: Any, request: pytest.FixtureRequest
+) -> "Iterator[Callable[..., Any]]":
+    """Lend a viewer with a window: `make_napari_viewer(show=True)`; see `SharedViewer.lend`.
+
+    It takes the place of napari's own fixture, which opens and closes a window for each test.
+    """
+
+    def make(show: bool = False, fresh: bool = False) -> Any:
+        viewer = shared_viewer.lend(show, fresh)
+        if show:
+            qtbot.waitExposed(viewer.window._qt_window)
+        return viewer
+
+    yield make
+    left = shared_viewer.take_back()
+    if not request.node.rep_call.failed:  # pytest keeps it then
+        assert not left, f"left behind: {left}; release it before the test ends"
 
 
 @pytest.fixture
