@@ -196,10 +196,10 @@ def _work(to: Connection, seed: int) -> None:
 def _steps_of_session(to: Connection) -> None:
     desk = Desk(_movie())
     sessions = desk.annotator.sessions
-    desk.wait(lambda: sessions.recoverable is not None, 20)
+    desk.wait(lambda: sessions.recoverable is not None)
     if sessions.recoverable is not None:
         sessions.recover()
-        desk.wait(lambda: bool(desk.annotator.work.workspace.history.entries), 20)
+        desk.wait(lambda: sessions.recoverable is None)  # a new log has a step, too
     _note(to, len(desk.annotator.work.workspace.history.entries))
 
 

@@ -161,5 +161,7 @@ def _numbers(described: Attributes, kind: str, n_axes: int) -> list[float] | Non
     for transformation in described.get("coordinateTransformations") or ():
         numbers = transformation.get(kind) if transformation.get("type") == kind else None
         if isinstance(numbers, Sequence) and len(numbers) == n_axes:
+            if not all(isinstance(number, int | float) for number in numbers):
+                raise ValueError(f"OME-Zarr: expected a {kind} of numbers, found {numbers}")
             return [float(number) for number in numbers]
     return None

@@ -3,6 +3,8 @@
 import json
 import logging
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,32 +122,55 @@ def open_image(path: Path, axes: str | None = None) -> ZarrImage:
         If there is no image in it, or none of its chunks is there.
     """
     node = open_node(path)
-    group, image = _find_image(path, node, axes)
-    try:
+    with understood(path, "an image"):
+        group, image = _find_image(path, node, axes)
+    with understood(path, "arrays"):
         if group is None:
             arrays = [node]
         else:
             names = _only_array(path, group) if image is None else image.paths
-            arrays = [_array(group, name) for name in names]
-    except KeyError as error:
-        raise ValueError(
-            f"{path.name}: expected the array {error.args[0]} that its metadata name, found none; "
-            "the store is incomplete, copy it again"
-        ) from error
-    except TypeError as error:
-        raise ValueError(f"{path.name}: expected metadata of arrays, found {error}") from error
+            arrays = [_array(path, group, name) for name in names]
+        letters = _dimension_names(arrays[0]) if image is None else image.axes
     if group is None or "image-label" not in ome_attributes(dict(group.attrs)):
         for array in arrays:
             _check_chunks(path, array)
     levels = tuple(Chunks(path, array) for array in arrays)
     if image is None:
-        return ZarrImage(levels, _dimension_names(arrays[0]))
+        return ZarrImage(levels, letters)
     if len(image.axes) != len(levels[0].shape) and axes is None:
         raise ValueError(
             f"{path.name}: expected an array of the axes {image.axes}, found one of the shape "
             f"{levels[0].shape}; give the axes yourself"
         )
     return ZarrImage(levels, image.axes, image.calibration)
+
+
+@contextmanager
+def understood(path: Path, what: str) -> Iterator[None]:
+    """Refuse metadata in which something has another type than the format says.
+
+    They are whatever JSON a program wrote. Each reader takes them apart as the format has them, and
+    what does not fit fails there.
+
+    Parameters
+    ----------
+    path
+        The store.
+    what
+        What is read from it, such as "an image".
+
+    Raises
+    ------
+    ValueError
+        In place of the errors that other types cause.
+    """
+    try:
+        yield
+    except (TypeError, AttributeError, LookupError, OverflowError) as error:
+        raise ValueError(
+            f"{path.name}: expected metadata of {what}, found {error!r}; the store is damaged, "
+            "copy it again"
+        ) from error
 
 
 def open_node(path: Path) -> Any:
@@ -221,10 +246,8 @@ def positions(path: Path, every_position: bool = True) -> list[str]:
     if not is_zarr(path):
         return []
     node = open_node(path)
-    try:
+    with understood(path, "a plate"):
         found = _fields(path, node)
-    except (TypeError, AttributeError, LookupError) as error:
-        raise ValueError(f"{path.name}: expected metadata of a plate, found {error!r}") from error
     if found or not every_position or ome_attributes(dict(node.attrs)).get("multiscales"):
         return found
     series = sorted((name for name in _groups(node) if name.isdigit()), key=int)
@@ -304,12 +327,15 @@ def _found(group: "zarr.Group") -> str:
     return f"{', '.join(inside)}; give one of them" if inside else "none"
 
 
-def _array(group: "zarr.Group", name: str) -> "zarr.Array[Any]":
+def _array(path: Path, group: "zarr.Group", name: str) -> "zarr.Array[Any]":
     import zarr
 
     array = group.get(name)
     if not isinstance(array, zarr.Array):
-        raise KeyError(name)
+        raise ValueError(
+            f"{path.name}: expected the array {name} that its metadata name, found none; the store "
+            "is incomplete, copy it again"
+        )
     return array
 
 

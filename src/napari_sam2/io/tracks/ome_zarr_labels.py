@@ -45,7 +45,7 @@ def read_properties(path: Path, labels: Tracked) -> Tracked:
     rows = label_image.get("properties") if isinstance(label_image, dict) else None
     known = {
         row["label-value"]: row
-        for row in rows or ()
+        for row in (rows if isinstance(rows, list) else ())
         if isinstance(row, dict) and row.get("label-value") in labels.tracks.object_ids
     }
     names = {i: str(row["name"]) for i, row in known.items() if row.get("name")}

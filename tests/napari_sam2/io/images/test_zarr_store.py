@@ -1,4 +1,5 @@
 import json
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -267,3 +268,46 @@ def test_what_a_group_has_in_place_of_an_image_is_said(tmp_path):
     zarr.open_group(tmp_path / "g.zarr", mode="w", zarr_format=2).attrs["geff"] = {}
     with pytest.raises(ValueError, match="a GEFF, a graph of tracks without pixels"):
         read_movie(tmp_path / "g.zarr")
+
+
+def places(value, at=()):
+    """List the keys of all values in a JSON object."""
+    yield at
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, inner in items:
+            yield from places(inner, (*at, key))
+
+
+def exchanged(value, at, new):
+    """Return a JSON object with another value at one place."""
+    if not at:
+        return new
+    copied = value.copy()
+    copied[at[0]] = exchanged(value[at[0]], at[1:], new)
+    return copied
+
+
+@pytest.mark.parametrize(
+    "new", [None, 1, 1.5, "x", [], {}, [None], [{}], 10**400], ids=lambda v: repr(v)[:9]
+)
+@pytest.mark.parametrize("kind", ["an image", "a plate", "a well", "a plain array"])
+def test_metadata_of_any_other_type_are_refused_or_left_out(tmp_path, kind, new):
+    path = tmp_path / "a.zarr"
+    write_image(path / "A" / "1" / "0", pixels((2, 8, 9)), "TYX", "0.4")
+    zarr.create_array(tmp_path / "b.zarr", data=pixels((2, 8, 9)), zarr_format=2)
+    folder, attributes = {
+        "an image": (path / "A" / "1" / "0", None),
+        "a plate": (path, {"plate": {"wells": [{"path": "A/1"}]}}),
+        "a well": (path / "A" / "1", {"well": {"images": [{"path": "0"}]}}),
+        "a plain array": (tmp_path / "b.zarr", {"_ARRAY_DIMENSIONS": ["t", "y", "x"]}),
+    }[kind]
+    if attributes is None:
+        attributes = json.loads((folder / ".zattrs").read_text())
+    for group in (path, path / "A", path / "A" / "1"):
+        zarr.open_group(group, zarr_format=2)
+    for at in places(attributes):
+        (folder / ".zattrs").write_text(json.dumps(exchanged(attributes, at, new)))
+        for read, where in ((read_movie, folder), (read_labels, folder), (positions, path)):
+            with suppress(ValueError, OSError):  # of names that are too long for the system
+                read(where)
