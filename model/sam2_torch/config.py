@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 Version: TypeAlias = Literal["2.0", "2.1"]
+Encoder: TypeAlias = Literal["hiera", "repvit"]
+_CHOICES: dict[str, Any] = {"version": Version, "encoder": Encoder}
 
 
 class _InputSize:
@@ -43,20 +45,28 @@ class SAM2Config(_InputSize):
     keep_aspect
         Whether images are fitted into the input and padded below and to the right (True)
         or stretched to it (False, as the released models were trained).
-    embed_dim, num_heads, stages, global_blocks, window_sizes, background_size
-        Hiera's first width and number of heads, blocks per stage, blocks with global
-        attention, attention window of each stage, side of the background position embedding.
+    encoder
+        "hiera", or "repvit" (EdgeTAM).
+    embed_dim, stages
+        The encoder's first width and blocks per stage.
+    num_heads, global_blocks, window_sizes, background_size
+        Hiera's number of heads, blocks with global attention, attention window of each stage,
+        side of the background position embedding.
     d_model
         Width of the features, the decoder and the memory attention.
     memory_layers, memory_feedforward
         Layers of the memory attention and the width of their feed-forward.
     memory_dim
         Channels of a memory.
+    memory_latents
+        Tokens that summarise a whole memory, and as many that summarise a window of it each, a
+        square number (EdgeTAM); 0 for all of the memory.
     """
 
     version: Version = "2.1"
     image_size: int = 1024
     keep_aspect: bool = False
+    encoder: Encoder = "hiera"
     embed_dim: int = 96
     num_heads: int = 1
     stages: tuple[int, int, int, int] = (1, 2, 7, 2)
@@ -67,6 +77,7 @@ class SAM2Config(_InputSize):
     memory_layers: int = 4
     memory_feedforward: int = 2048
     memory_dim: int = 64
+    memory_latents: int = 0
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "SAM2Config":
@@ -103,20 +114,23 @@ _LARGEST = {
     "memory_layers": 64,
     "memory_feedforward": 65536,
     "memory_dim": 1024,
+    "memory_latents": 4096,
 }
 """Larger networks do not exist; a file could ask for any amount of memory otherwise."""
 
 
 def _check(name: str, value: Any) -> None:
     """Check a value out of a file."""
-    if name == "version":
-        valid, expected = value in get_args(Version), " or ".join(get_args(Version))
+    if name in _CHOICES:
+        choices = get_args(_CHOICES[name])
+        valid, expected = value in choices, " or ".join(choices)
     elif name == "keep_aspect":
         valid, expected = isinstance(value, bool), "true or false"
     else:
         is_list = name in ("stages", "global_blocks", "window_sizes")
         numbers = value if is_list and isinstance(value, list | tuple) else [value]
-        least, largest = 0 if name == "global_blocks" else 1, _LARGEST[name]
+        least = 0 if name in ("global_blocks", "memory_latents") else 1
+        largest = _LARGEST[name]
         n_wanted = 4 if name in ("stages", "window_sizes") else len(numbers)
         valid = len(numbers) == n_wanted and all(
             type(number) is int and least <= number <= largest for number in numbers
@@ -150,6 +164,11 @@ RELEASED: dict[str, SAM2Config] = {
     **{f"sam2_hiera_{size}": SAM2Config("2.0", **sizes) for size, sizes in _SIZES.items()},
 }
 """The networks that Meta released, by name (Ravi et al. 2024, and the 2.1 update)."""
+
+EDGETAM = SAM2Config(
+    "2.0", encoder="repvit", embed_dim=48, stages=(2, 2, 14, 2), memory_layers=2, memory_latents=256
+)
+"""EdgeTAM (Zhou et al. 2025): a convolutional encoder and short memories, for slow devices."""
 
 CELLS_NANO = SAM2Config(
     image_size=512,

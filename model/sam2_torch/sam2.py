@@ -17,6 +17,7 @@ from sam2_torch.nn.image_encoder import ImageEncoder
 from sam2_torch.nn.mask_decoder import DecodedMasks, MaskDecoder
 from sam2_torch.nn.memory_attention import MemoryAttention
 from sam2_torch.nn.memory_encoder import MemoryEncoder
+from sam2_torch.nn.memory_perceiver import MemoryPerceiver
 from sam2_torch.nn.point_decoder import PointDecoder
 from sam2_torch.nn.position_encoding import sine_encoding_1d, sine_encoding_2d
 from sam2_torch.nn.prompt_encoder import BOTTOM_RIGHT, PADDING, TOP_LEFT, PromptEncoder
@@ -120,6 +121,8 @@ class SAM2(nn.Module):
         self.mask_downsample = nn.Conv2d(1, 1, kernel_size=4, stride=4)
         self.memory_attention = MemoryAttention(config)
         self.memory_encoder = MemoryEncoder(config)
+        if config.memory_latents:
+            self.spatial_perceiver = MemoryPerceiver(config)
         self.sam_prompt_encoder = PromptEncoder(width, config.image_size)
         self.sam_mask_decoder = MaskDecoder(config)
         self.obj_ptr_proj = MLP((width, width, width, width))
@@ -185,10 +188,17 @@ class SAM2(nn.Module):
     def _memory_tokens(self, memories: Memories) -> tuple[Tensor, Tensor, int]:
         """Return memories and pointers as (N, L, memory_dim), positions as (1, L, memory_dim)."""
         spatial = torch.stack(list(memories.spatial), dim=1).to(self.dtype)  # (N, M, C, H, W)
-        spatial = spatial.flatten(3).transpose(2, 3).flatten(1, 2)  # (N, M * HW, C)
+        place = self.memory_position.to(self.dtype)
+        if self.config.memory_latents:
+            n = len(spatial)
+            summary = self.spatial_perceiver(spatial.flatten(0, 1), place)  # (N * M, 2 L, C)
+            spatial = summary.unflatten(0, (n, -1)).flatten(1, 2)
+            place = self.spatial_perceiver.latent_position.to(self.dtype)
+        else:
+            spatial = spatial.flatten(3).transpose(2, 3).flatten(1, 2)  # (N, M * HW, C)
+        # age 0 is the last row: prompted
         times = torch.stack([self.maskmem_tpos_enc[age - 1, 0] for age in memories.ages])
-        place = self.memory_position.to(self.dtype)  # age 0 above is the last row: prompted
-        position = (place[:, None] + times).flatten(1, 2)  # (1, M * HW, C)
+        position = (place[:, None] + times).flatten(1, 2)  # (1, M * tokens, C)
 
         pieces = self.config.d_model // self.config.memory_dim
         pointers = memories.pointers.to(self.dtype).unflatten(-1, (pieces, -1)).flatten(1, 2)

@@ -19,6 +19,7 @@ _DRAWS = (nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_, nn.init.t
 _BLOCKS = "image_encoder.trunk.blocks."
 _PATCHES = "image_encoder.trunk.patch_embed.proj.weight"
 _HIERA = "image_encoder.trunk.pos_embed_window"
+_PERCEIVER = "spatial_perceiver.latents"
 _SAM1 = "image_encoder.patch_embed."
 _ADAPTERS = ("lora_", ".w_a_linear", ".w_b_linear")  # of peft, and of micro-sam
 
@@ -82,13 +83,19 @@ def recognise(state: Mapping[str, Tensor], file: str) -> NetworkConfig:
 
 
 def _unlikeness(state: Mapping[str, Tensor], config: SAM2Config) -> int:
-    """Count in which of width, depth and version a checkpoint and an architecture differ."""
+    """Count in which of width, depth, version and memory a file and an architecture differ."""
     patches = state.get(_PATCHES)
     width = 0 if patches is None else len(patches)
     blocks = {name.split(".")[3] for name in state if name.startswith(_BLOCKS)}
     version = "2.1" if "no_obj_embed_spatial" in state else "2.0"
-    found = (width, len(blocks), version)
-    expected = (config.embed_dim, sum(config.stages), config.version)
+    found = (width, len(blocks), version, _PERCEIVER in state)
+    is_hiera = config.encoder == "hiera"
+    expected = (
+        config.embed_dim if is_hiera else 0,
+        sum(config.stages) if is_hiera else 0,
+        config.version,
+        config.memory_latents > 0,
+    )
     return sum(a != b for a, b in zip(found, expected, strict=True))
 
 

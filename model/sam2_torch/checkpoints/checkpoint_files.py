@@ -26,9 +26,12 @@ _FIRST_TENSORS = (
     "image_encoder.trunk.patch_embed.proj.weight",
     "vision_encoder.backbone.patch_embed.projection.weight",
     "image_encoder.patch_embed.proj.weight",
+    "image_encoder.trunk.body.stem.conv1.c.weight",
+    "vision_encoder.backbone.timm_model.stem.conv1.c.weight",
     "image_encoder.patch_embed.seq.0.c.weight",
 )
-"""A tensor that every network has: SAM 2 by Meta's name and by transformers', SAM 1, MobileSAM."""
+"""A tensor that every network has: SAM 2 by Meta's name and by transformers', SAM 1, EdgeTAM by
+both, MobileSAM."""
 
 _SCALAR: Any = np.float64(0).__reduce__()[0]
 _ARRAY: Any = np.zeros(1).__reduce__()[0]

@@ -1,5 +1,7 @@
 """Convert tensors between Meta's names and those of `transformers`' Sam2VideoModel.
 
+Those of its EdgeTamVideoModel are converted to Meta's, too.
+
 Notes
 -----
 `facebook/sam2.1-hiera-tiny` and the other repositories contain a `model.safetensors` in that
@@ -21,6 +23,7 @@ _BOTH_FREQUENCIES = (
     "shared_image_embedding.positional_embedding",
 )
 
+_KEYS = ".to_k.weight"  # of EdgeTAM, where Meta stacks keys and values
 _MASK_LAYERS = {0: "conv1", 1: "layer_norm1", 3: "conv2", 4: "layer_norm2", 6: "conv3"}
 
 
@@ -60,6 +63,26 @@ def _pairs() -> Iterator[tuple[str, str]]:
     yield "memory_attention.**", "memory_attention.**"
 
     yield from _memory_encoder_pairs("memory_encoder.mask_downsampler", "memory_encoder.fuser")
+
+
+def _edgetam_pairs() -> Iterator[tuple[str, str]]:
+    """Pair the names that EdgeTAM has and SAM 2 has not, or has otherwise."""
+    yield "image_encoder.trunk.body.**", "vision_encoder.backbone.timm_model.**"
+    attention = "memory_attention.layers.*"
+    yield f"{attention}.linear1", f"{attention}.mlp.up_proj"
+    yield f"{attention}.linear2", f"{attention}.mlp.down_proj"
+    perceiver, layer = "spatial_perceiver", "spatial_perceiver.layers.*"
+    yield f"{perceiver}.latents", f"{perceiver}.latents_1d"
+    yield f"{perceiver}.norm", f"{perceiver}.layer_norm"
+    yield f"{layer}.attn.norm_x", f"{layer}.layer_norm_input"
+    yield f"{layer}.attn.norm_latents", f"{layer}.layer_norm_latents"
+    yield f"{layer}.self_attn.norm", f"{layer}.layer_norm_self"
+    for ours, theirs in (("attn", "cross_attention"), ("self_attn", "self_attention")):
+        for part, their_part in zip(("q", "k", "v", "out"), ("q", "k", "v", "o"), strict=True):
+            yield f"{layer}.{ours}.to_{part}", f"{layer}.{theirs}.{their_part}_proj"
+    for ours, theirs in (("ff", "mlp"), ("self_ff", "self_mlp")):
+        for i, name in {0: "layer_norm", 1: "up_proj", 3: "down_proj"}.items():
+            yield f"{layer}.{ours}.{i}", f"{layer}.{theirs}.{name}"
 
 
 def _perceptron(meta: str, other: str, count: int) -> Iterator[tuple[str, str]]:
@@ -114,7 +137,9 @@ def _fill_in(pattern: str) -> str:
 
 
 _PAIRS = tuple(_pairs())
-_TO_META = tuple((_compile(theirs), _fill_in(ours)) for ours, theirs in _PAIRS)
+_TO_META = tuple(
+    (_compile(theirs), _fill_in(ours)) for ours, theirs in (*_edgetam_pairs(), *_PAIRS)
+)
 _TO_TRANSFORMERS = tuple((_compile(ours), _fill_in(theirs)) for ours, theirs in _PAIRS)
 
 
@@ -136,7 +161,7 @@ def is_transformers(state: Mapping[str, Tensor]) -> bool:
 
 
 def to_meta(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Convert the tensors of a Sam2VideoModel to Meta's names and layout.
+    """Convert the tensors of a Sam2VideoModel or EdgeTamVideoModel to Meta's names and layout.
 
     Raises
     ------
@@ -154,6 +179,10 @@ def to_meta(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if frequencies:
         found[_FREQUENCIES] = frequencies[0]
     found.update({_POINTS.format(i): row[None] for i, row in enumerate(points)})
+    for keys in [name for name in found if name.endswith(_KEYS)]:
+        stem = keys.removesuffix(_KEYS)
+        both = found.pop(keys), found.pop(f"{stem}.to_v.weight")
+        found[f"{stem}.to_kv.weight"] = torch.cat(both)
     return found
 
 

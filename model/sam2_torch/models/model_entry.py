@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from sam2_torch.config import (
     CELLS_NANO,
+    EDGETAM,
     RELEASED,
     SAM1_NETWORKS,
     NetworkConfig,
@@ -16,7 +17,11 @@ from sam2_torch.config import (
     SAM2Config,
 )
 
-NAMED_CONFIGS: dict[str, SAM2Config] = {**RELEASED, "cells_nano": CELLS_NANO}
+NAMED_CONFIGS: dict[str, SAM2Config] = {
+    **RELEASED,
+    "edgetam": EDGETAM,
+    "cells_nano": CELLS_NANO,
+}
 """Architectures that a registry can refer to by name."""
 
 _PARAMETERS = {
@@ -28,6 +33,7 @@ _PARAMETERS = {
     "sam2_hiera_small": 46_043_842,
     "sam2_hiera_base_plus": 80_833_666,
     "sam2_hiera_large": 224_430_130,
+    "edgetam": 13_895_794,
     "cells_nano": 8_640_786,
     "vit_t": 10_130_092,
     "vit_b": 93_735_472,

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from sam2_torch.config import CELLS_NANO, RELEASED, SAM1_NETWORKS, SAM2Config
 from sam2_torch.models.local_files import replacing
-from sam2_torch.models.model_entry import ModelEntry, RegistryError, parse_entry
+from sam2_torch.models.model_entry import NAMED_CONFIGS, ModelEntry, RegistryError, parse_entry
 from sam2_torch.models.user_models import read_user_models
 
 ENTRY_POINTS = "napari_sam2.models"
@@ -165,7 +165,7 @@ def _built_in() -> Iterator[ModelEntry]:
         calibration=_CELLS_NANO_CALIBRATION,
     )
     for name, values in tomllib.loads(_OTHERS.read_text("utf-8")).items():
-        values["config"] = (SAM1_NETWORKS | RELEASED)[values["config"]]
+        values["config"] = (SAM1_NETWORKS | NAMED_CONFIGS)[values["config"]]
         yield ModelEntry(name=name, origin="released", **values)
     for name, config in RELEASED.items():
         yield _released(name, config)

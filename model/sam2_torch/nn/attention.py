@@ -67,6 +67,7 @@ class RotaryAttention(Projections):
         value: Tensor,
         table: Tensor,
         unplaced: int = 0,
+        key_table: Tensor | None = None,
     ) -> Tensor:
         """Attend to memories or to the frame itself.
 
@@ -75,19 +76,23 @@ class RotaryAttention(Projections):
         query, key, value
             (1 or N, Q, C), (N, L, C') and (N, L, C').
         table
-            Complex rotations of the Q places of a map, (Q, C / 2); the keys are M maps of Q places.
+            Complex rotations of the Q places of a map, (Q, C / 2).
         unplaced
             Number of tokens behind the maps that have no place, such as object pointers; they are
             not rotated.
+        key_table
+            Rotations of the K tokens of a map, (K, C / 2), of which the keys have M; the same as
+            those of the queries if None.
 
         Returns
         -------
         (N, Q, width).
         """
         query = project_turned(self.q_proj, query, table, query.shape[1])
+        key_table = table if key_table is None else key_table
         if is_worth_tiling(query, key):
-            return self._attend_in_turn(query, key, value, table, unplaced)
-        key = project_turned(self.k_proj, key, table, key.shape[1] - unplaced)
+            return self._attend_in_turn(query, key, value, key_table, unplaced)
+        key = project_turned(self.k_proj, key, key_table, key.shape[1] - unplaced)
         query, key = map(self.split_heads, (query, key))
         query = query.expand(len(key), -1, -1, -1)  # (N, 1, Q, C)
         return self.attend(query, key, self.split_heads(self.v_proj(value)))

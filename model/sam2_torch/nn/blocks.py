@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sam2_torch.nn.position_encoding import CachedTensor
+
 
 class MLP(nn.Module):
     """Linear layers with an activation between them.
@@ -42,6 +44,41 @@ class MLP(nn.Module):
             x = self.activation(layer(x))
         x = self.layers[-1](x)
         return x.sigmoid() if self.sigmoid_output else x
+
+
+class ConvNorm(nn.Sequential):
+    """A convolution and a batch norm, which always uses the stored statistics, as one.
+
+    Parameters
+    ----------
+    width, width_out
+        Channels.
+    kernel, stride, groups
+        Of the convolution.
+    """
+
+    def __init__(
+        self, width: int, width_out: int, kernel: int = 1, stride: int = 1, groups: int = 1
+    ) -> None:
+        super().__init__()
+        self.c = nn.Conv2d(width, width_out, kernel, stride, kernel // 2, groups=groups, bias=False)
+        self.bn = nn.BatchNorm2d(width_out)
+        self._kernel, self._shift = CachedTensor(), CachedTensor()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, width, H, W) to (B, width out, H / stride, W / stride)."""
+        sources = [*self.parameters(), *self.buffers()]
+        kernel = self._kernel.get(sources, lambda: self.folded()[0]).to(x.dtype)
+        shift = self._shift.get(sources, lambda: self.folded()[1]).to(x.dtype)
+        return F.conv2d(x, kernel, shift, self.c.stride, self.c.padding, groups=self.c.groups)
+
+    def folded(self) -> tuple[Tensor, Tensor]:
+        """Return the kernel and the bias of both, float32."""
+        mean, variance = self.bn.running_mean, self.bn.running_var
+        assert mean is not None and variance is not None
+        scale = self.bn.weight.float() / (variance.float() + self.bn.eps).sqrt()
+        shift = self.bn.bias.float() - mean.float() * scale
+        return self.c.weight.float() * scale[:, None, None, None], shift
 
 
 class LayerNorm2d(nn.Module):

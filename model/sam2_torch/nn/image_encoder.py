@@ -1,4 +1,4 @@
-"""The image encoder: Hiera and a feature pyramid.
+"""The image encoder: Hiera, or RepViT, and a feature pyramid.
 
 Notes
 -----
@@ -17,6 +17,7 @@ from sam2_torch.nn.bands import in_bands
 from sam2_torch.nn.blocks import MLP
 from sam2_torch.nn.dot_product import attend
 from sam2_torch.nn.position_encoding import CachedTensor
+from sam2_torch.nn.repvit import RepViT
 
 MLP_RATIO = 4
 TOP_DOWN_LEVELS = (2, 3)  # levels of the pyramid that pass their features downwards
@@ -244,11 +245,11 @@ class Pyramid(NamedTuple):
 
 
 class ImageEncoder(nn.Module):
-    """Hiera with its feature pyramid; the coarsest level is used only by the one above it."""
+    """A backbone and its feature pyramid; the coarsest level is used only by the one above it."""
 
     def __init__(self, config: SAM2Config) -> None:
         super().__init__()
-        self.trunk = Hiera(config)
+        self.trunk = Hiera(config) if config.encoder == "hiera" else RepViT(config)
         self.neck = FeaturePyramid(self.trunk.widths, config.d_model)
 
     def forward(self, image: Tensor, skips: tuple[nn.Conv2d, nn.Conv2d]) -> Pyramid:

@@ -5,6 +5,9 @@ Notes
 Paper, section 4 "Memory attention". Reference: `sam2.modeling.memory_attention`.
 """
 
+import math
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -35,13 +38,13 @@ class MemoryAttentionLayer(nn.Module):
         x: Tensor,
         keys: Tensor,
         values: Tensor,
-        table: Tensor,
+        tables: tuple[Tensor, Tensor],
         pointer_tokens: int,
     ) -> Tensor:
         """Map (N or 1, HW, C) features with (N, L, C') memories to (N, HW, C)."""
-        normed = self.norm1(x)
+        normed, (table, key_table) = self.norm1(x), tables
         x = x + self.self_attn(normed, normed, normed, table)
-        x = x + self.cross_attn_image(self.norm2(x), keys, values, table, pointer_tokens)
+        x = x + self.cross_attn_image(self.norm2(x), keys, values, table, pointer_tokens, key_table)
         row_bytes = self.linear1.out_features * x.itemsize
         # bands of the (N * HW, C) tokens of all objects
         return in_bands(self._feed_forward, x.flatten(0, 1), 0, row_bytes).view_as(x)
@@ -59,7 +62,7 @@ class MemoryAttention(nn.Module):
 
     def __init__(self, config: SAM2Config) -> None:
         super().__init__()
-        self.embedding_size = config.embedding_size
+        self.embedding_size, self.latents = config.embedding_size, config.memory_latents
         self.layers = nn.ModuleList(
             MemoryAttentionLayer(config) for _ in range(config.memory_layers)
         )
@@ -90,7 +93,14 @@ class MemoryAttention(nn.Module):
         """
         x = features + POSITION_WEIGHT * position
         keys = memory + memory_position
-        table = rotary_table(x.shape[-1], self.embedding_size, x.device)
+        tables = self._tables(x.shape[-1], x.device)
         for layer in self.layers:
-            x = layer(x, keys, memory, table, pointer_tokens)
+            x = layer(x, keys, memory, tables, pointer_tokens)
         return self.norm(x)
+
+    def _tables(self, channels: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Return the rotations of the frame's places, and of the tokens of one memory."""
+        table = rotary_table(channels, self.embedding_size, device)
+        if not self.latents:
+            return table, table
+        return table, rotary_table(channels, math.isqrt(self.latents), device, self.latents)

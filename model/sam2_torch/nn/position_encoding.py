@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 TEMPERATURE = 10000.0
@@ -100,8 +101,10 @@ class RandomFrequencies(nn.Module):
 
 
 @cache  # for good: what a device replays points at it
-def rotary_table(channels: int, size: int, device: torch.device) -> Tensor:
-    """Return the rotary encoding of a square map, (size * size, channels / 2) complex64.
+def rotary_table(channels: int, size: int, device: torch.device, unplaced: int = 0) -> Tensor:
+    """Return the rotary encoding of a square map, (unplaced + size * size, channels / 2) complex64.
+
+    The `unplaced` tokens before it, which have no place, are not rotated.
 
     Notes
     -----
@@ -115,4 +118,5 @@ def rotary_table(channels: int, size: int, device: torch.device) -> Tensor:
         t = torch.arange(size * size, dtype=torch.float32)
         column, row = t % size, torch.div(t, size, rounding_mode="floor")
         angle = torch.cat((torch.outer(column, frequency), torch.outer(row, frequency)), dim=-1)
+        angle = F.pad(angle, (0, 0, unplaced, 0))
         return torch.polar(torch.ones_like(angle), angle).to(device)

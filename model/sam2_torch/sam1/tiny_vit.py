@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_torch.config import SAM1Config
+from sam2_torch.nn.blocks import ConvNorm
 from sam2_torch.nn.image_encoder import join_windows, split_windows
 from sam2_torch.sam1.vit import neck
 
@@ -21,17 +22,6 @@ HEADS = (2, 4, 5, 10)
 WINDOWS = (7, 7, 14, 7)
 EXPANSION = 4
 CLASSES = 1000  # of the classifier that the checkpoints keep, and that nothing uses
-
-
-class ConvNorm(nn.Sequential):
-    """A convolution and a batch norm, under the names of the checkpoints."""
-
-    def __init__(
-        self, width: int, width_out: int, kernel: int = 1, stride: int = 1, groups: int = 1
-    ) -> None:
-        super().__init__()
-        self.c = nn.Conv2d(width, width_out, kernel, stride, kernel // 2, groups=groups, bias=False)
-        self.bn = nn.BatchNorm2d(width_out)
 
 
 class PatchEmbedding(nn.Module):

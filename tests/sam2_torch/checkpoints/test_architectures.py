@@ -13,7 +13,7 @@ def state():
         return SAM2(CELLS_NANO).state_dict()
 
 
-@pytest.mark.parametrize("name", ["sam2.1_hiera_large", "sam2_hiera_tiny", "cells_nano"])
+@pytest.mark.parametrize("name", ["sam2.1_hiera_large", "sam2_hiera_tiny", "edgetam", "cells_nano"])
 def test_networks_are_recognised_by_their_shapes(name):
     shapes = expected_shapes(NAMED_CONFIGS[name])
     found = {key: torch.empty(shape, device="meta") for key, shape in shapes.items()}
