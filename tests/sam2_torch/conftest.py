@@ -1,11 +1,8 @@
 """A small movie with known discs, and the embedded network, loaded once."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
-
-from sam2_torch import CELLS_NANO, SAM2, load_sam2
+from tests.embedded_network import cells_nano
 
 CENTRES_YX = ((40.0, 50.0), (90.0, 150.0))  # in frame 0, of a disc that moves and one that stays
 RADIUS = 14
@@ -14,9 +11,7 @@ RADIUS = 14
 @pytest.fixture(scope="session")
 def model():
     """The embedded network on the CPU, with a smaller input: as good for discs, and faster."""
-    small = SAM2(replace(CELLS_NANO, image_size=256))
-    small.load_state_dict(load_sam2("cells_nano", "cpu").state_dict())
-    return small.eval().requires_grad_(False)
+    return cells_nano(256)
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.embedded_network import Remembering, cells_nano
 
 from napari_sam2.api.find_and_link import FindAndLink, TrackAll
 from napari_sam2.api.linking import Linking
 from napari_sam2.io.tracks.label_movies import tracked_labels
 from napari_sam2.movies.movie import Movie
-from sam2_torch import SAM2, EverythingOptions, VideoSession, load_sam2
+from sam2_torch import SAM2, EverythingOptions, VideoSession
 from sam2_torch.automatic import TrackEverything, TrackOptions
 from sam2_torch.masks import SparseMask
 
@@ -17,7 +18,7 @@ DECODER = TrackOptions(EverythingOptions(by="decoder"))
 
 @pytest.fixture(scope="module")
 def model() -> SAM2:
-    return load_sam2("cells_nano", "cpu")
+    return cells_nano(kind=Remembering)
 
 
 @pytest.fixture(scope="module")

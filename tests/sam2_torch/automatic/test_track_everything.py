@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.embedded_network import Remembering, cells_nano
 
 from sam2_torch import (
     SAM2,
@@ -12,7 +13,6 @@ from sam2_torch import (
     ObjectRules,
     SeedGrid,
     VideoSession,
-    load_sam2,
 )
 from sam2_torch.automatic import TrackEverything, TrackOptions
 
@@ -30,7 +30,7 @@ RADIUS = 14
 @pytest.fixture(scope="module")
 def model() -> SAM2:
     """The embedded network as it is: with a smaller input it cuts discs off."""
-    return load_sam2("cells_nano", "cpu")
+    return cells_nano(kind=Remembering)
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from tests.embedded_network import cells_nano
 
-from sam2_torch import Depth, MaskPrompt, PointPrompt, VideoSession, load_sam2
+from sam2_torch import Depth, MaskPrompt, PointPrompt, VideoSession
 
 N_TIMES, N_PLANES, SHAPE = 3, 7, (96, 140)
 
@@ -64,7 +65,7 @@ def test_an_object_ends_in_depth(model, volumes, known_frames):
 @pytest.mark.slow
 def test_planes_beyond_a_new_shorter_end_are_emptied(volumes):
     # with its own input: with a smaller one the network joins two discs at the last time
-    session, truth = session_of(load_sam2("cells_nano", "cpu"), volumes), volumes[1]
+    session, truth = session_of(cells_nano(), volumes), volumes[1]
     session.add_prompt(1, 2, MaskPrompt(truth[0, 2] == 1))
     session.add_prompt(1, 6, MaskPrompt(truth[0, 3] == 2))  # wrong: it goes on to there
     masks = masks_of(session.propagate("forward"), 1)
