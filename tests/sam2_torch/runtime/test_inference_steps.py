@@ -40,12 +40,12 @@ def check_equal(found, expected):
             assert (ours.iou, ours.object_score) == (theirs.iou, theirs.object_score)
 
 
-def test_replayed_steps_give_the_same_to_the_last_bit(model, movie, recorder):
+def test_replayed_steps_give_the_same_to_the_last_bit(small_model, movie, recorder):
     frames = np.concatenate([movie[0], movie[0][::-1], movie[0][:6]])
-    found = follow(model, frames)
+    found = follow(small_model, frames)
     assert recorder.n_records >= 2 and recorder.n_replays > 10  # the encoder is one of them
     n_replays = recorder.n_replays
-    check_equal(found, follow(model, frames, graphs=False))
+    check_equal(found, follow(small_model, frames, graphs=False))
     assert recorder.n_replays == n_replays
 
 
@@ -62,9 +62,9 @@ def test_many_objects_at_a_time_keep_a_device_busy_without_graphs(
     assert recorder.n_records == before + 1  # to remember what was prompted
 
 
-def test_replayed_clicks_give_the_same_to_the_last_bit(model, movie, recorder):
-    video, image = VideoSession(model, movie[0]), ImageSession(model, movie[0][0])
-    plain = VideoSession(model, movie[0], graphs=False)
+def test_replayed_clicks_give_the_same_to_the_last_bit(small_model, movie, recorder):
+    video, image = VideoSession(small_model, movie[0]), ImageSession(small_model, movie[0][0])
+    plain = VideoSession(small_model, movie[0], graphs=False)
     on_image, logits = image.predict(PointPrompt([(40, 50)], [1])), []
     for column in range(40, 56, 2):
         click = PointPrompt([(40, column)], [1])
