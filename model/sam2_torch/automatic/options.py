@@ -14,6 +14,9 @@ OWN_SHARE = 0.7
 """Smallest share of its pixels that a mask keeps where masks may not overlap."""
 
 Ranking: TypeAlias = Literal["score", "iou"]
+TEXT_MODEL = "openai/clip-vit-base-patch32"
+"""A CLIP-type model by which objects are compared with words, see `Words`."""
+
 NO_DECODER = "this model has no instance decoder: a grid of points was prompted"
 """Note where `EverythingOptions.by` cannot be met."""
 

@@ -20,6 +20,7 @@ from napari_sam2.tracks.tracked_movie import Tracked
 if TYPE_CHECKING:
     from sam2_torch import SAM2
     from sam2_torch.automatic import Division, EverythingOptions, ObjectRules, TrackOptions
+    from sam2_torch.automatic.words import Words
 
 _LOG = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ def accept_divisions(
     return replace(changed, names=tracked.names, reviewed=tracked.reviewed), accepted
 
 
-def segment_all(
+def segment_all(  # noqa: PLR0913  # what a user may choose, by name
     model: "SAM2",
     movie: Movie,
     options: "EverythingOptions | None" = None,
@@ -96,6 +97,7 @@ def segment_all(
     frames: tuple[int, int] | None = None,
     progress: Progress = silent,
     appearance: Appearance = USUAL,
+    words: "Words | None" = None,
 ) -> AutomaticResult:
     """Segment everything in an image, or in each frame of a movie on its own.
 
@@ -114,6 +116,8 @@ def segment_all(
     appearance
         Contrast and gamma of what the network sees; its resolution is that of the crops in
         `options`.
+    words
+        What to look for; all objects if None.
 
     Raises
     ------
@@ -132,7 +136,11 @@ def segment_all(
         before, n = (frame - first) * everything.n_seeds, everything.n_seeds
         for step in everything.run():
             progress(before + step.done, n * (stop - first))
-        for number, mask in enumerate(everything.masks(), start=1):
+        found = everything.masks()
+        if words is not None:
+            masks = [one.sparse for one in found]
+            found = [found[i] for i in words.fitting(shown.frames[frame], masks, contrast)]
+        for number, mask in enumerate(found, start=1):
             result.masklets.set(number, frame, mask.sparse)
             result.scores[number, frame] = mask.score
     movie.blank.warn()

@@ -33,10 +33,12 @@ from napari_sam2.io.read import read_movie
 from napari_sam2.io.tracks.formats import check_holds
 from napari_sam2.movies.movie import Calibration, Movie
 from napari_sam2.tracks.tracked_movie import Tracked
+from sam2_torch.automatic.options import TEXT_MODEL
 
 if TYPE_CHECKING:
     from sam2_torch import SAM2, EverythingOptions
     from sam2_torch.automatic import TrackOptions
+    from sam2_torch.automatic.words import Words
 
 HELP = "segment all objects without prompts, and track them"
 DESCRIPTION = "Segment everything in images, movies or stacks, or track everything."
@@ -106,6 +108,26 @@ def _add_objects(parser: argparse.ArgumentParser) -> None:
         type=int,
         help="go over the image again in 2 x 2 crops (1), and 4 x 4 (2), for small objects "
         "(default: by the size of the image)",
+    )
+    parser.add_argument(
+        "--words",
+        metavar="TEXT",
+        help="only objects that fit these words, by a CLIP-type model; what else there is after "
+        "commas: 'dividing cell, resting cell' (weak for microscopy)",
+    )
+    parser.add_argument(
+        "--text-model",
+        metavar="NAME",
+        default=TEXT_MODEL,
+        help="with --words: a CLIP-type model of the Hugging Face Hub, or a folder (default: "
+        f"{TEXT_MODEL})",
+    )
+    parser.add_argument(
+        "--min-similarity",
+        metavar="S",
+        type=share,
+        default=0.5,
+        help="with --words: leave out objects that fit them less, 0 to 1 (default: 0.5)",
     )
     parser.add_argument(
         "--scores",
@@ -179,6 +201,11 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.by = "decoder" if arguments.track else "grid"
     _options(arguments, Calibration())  # wrong ones are found before a model is loaded
     appearance_of(arguments)
+    if arguments.words is not None and arguments.track:
+        raise ValueError(
+            "--words: expected single images, or frames on their own, found --track; track all, "
+            "and choose in napari"
+        )
     return run_jobs(jobs, arguments, find)
 
 
@@ -190,6 +217,15 @@ def _load(arguments: argparse.Namespace, report: Report) -> "SAM2":
     if arguments.by == "decoder" and load_instance_decoder(model) is None:
         report.write(f"{arguments.model}: {NO_DECODER}")
     return model
+
+
+def _words(arguments: argparse.Namespace, network: "SAM2") -> "Words | None":
+    from sam2_torch.automatic.words import Words
+
+    if arguments.words is None:
+        return None
+    least = arguments.min_similarity
+    return Words(arguments.words, arguments.text_model, network.device, least)
 
 
 def find(job: Job, arguments: argparse.Namespace, report: Report) -> str:
@@ -211,7 +247,13 @@ def find(job: Job, arguments: argparse.Namespace, report: Report) -> str:
     else:
         with report.progress("seed") as progress:
             found = segment_all(
-                network, movie, options, frames=frames, progress=progress, appearance=look
+                network,
+                movie,
+                options,
+                frames=frames,
+                progress=progress,
+                appearance=look,
+                words=_words(arguments, network),
             )
     _write(job, movie, found, arguments, report)
     n = len(found.masklets.object_ids) if arguments.track else len(found.scores)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.tiny_clip import save_tiny_clip
 
 from napari_sam2.cli import main
 from napari_sam2.io.images.tiff import write_tiff
@@ -61,6 +62,22 @@ def test_track(truth):
         assert 0 in numbers or numbers[0] == numbers[1]
     columns = next(csv.reader(Path("labels.divisions.csv").read_text().splitlines()))
     assert columns == ["frame", "mother", "daughter1", "daughter2", "score"]
+
+
+def test_objects_are_chosen_by_words(truth, tmp_path, capsys):
+    pytest.importorskip("transformers")
+    model = save_tiny_clip(tmp_path / "clip")
+    options = f"{QUICK} --frames 0:1 --words nucleus,dust --text-model {model}".split()
+    counts = {}
+    for least in ("0", "1"):
+        output = tmp_path / f"{least}.tif"
+        command = ["auto", "movie.tif", "-o", str(output), *options, "--min-similarity", least]
+        assert main(command) == 0
+        counts[least] = len(np.unique(read_movie(output)[0])) - 1
+    assert counts["0"] >= 3 and counts["1"] == 0
+    capsys.readouterr()
+    assert main(["auto", "movie.tif", "-o", "t.tif", *options, "--track"]) == 2
+    assert "found --track" in capsys.readouterr().err
 
 
 def test_diameters_are_calibrated(truth):

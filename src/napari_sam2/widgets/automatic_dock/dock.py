@@ -246,8 +246,13 @@ class SegmentEverything(Panel):
         workspace = self._start(self.similar.progress, "Comparing …")
         if workspace is None:
             return
-        examples = examples_of(workspace, self.similar.everything)
-        if not examples:
+        by_words = self.similar.by_words
+        examples = {} if by_words else examples_of(workspace, self.similar.everything)
+        if by_words and not self.similar.words.text().strip():
+            self._finish("")
+            self.annotator.noticed.emit("Type what to look for into “Words” first.")
+            return
+        if not examples and not by_words:
             self._finish("")
             self.annotator.noticed.emit(
                 "There is no object yet to compare with: click one in the tab “Segment” first, "
@@ -276,7 +281,10 @@ class SegmentEverything(Panel):
             frame: {i: one.mask for i, one in found.objects.items() if one.frame == frame}
             for frame in numbers
         }
-        job = CompareJob(workspace.frames, examples, lambda: masks)
+        words = (self.similar.words.text(), self.similar.text_model.text().strip())
+        job = CompareJob(
+            workspace.frames, examples, lambda: masks, words if self.similar.by_words else None
+        )
         self._run(job.run, self._show_step, partial(self._compared, found, job))
 
     def _compared(self, found: FoundLayer, job: CompareJob, completed: bool) -> None:

@@ -30,6 +30,9 @@ Seeds: TypeAlias = Callable[[Any], NDArray[np.float32]] | None
 Found: TypeAlias = "MaskPrediction | AutomaticMask"
 """What is behind a mask: propagated, or found without a prompt."""
 
+Compare: TypeAlias = Callable[[int, Sequence[SparseMask]], NDArray[np.float32]]
+"""Returns the similarities of masks of a frame, 0 to 1."""
+
 Examples: TypeAlias = Mapping[int, Sequence[SparseMask]]
 """Masks of objects, by frame."""
 
@@ -117,6 +120,8 @@ class CompareJob:
         The objects that were shown, by frame.
     masks
         By frame and label, the objects to compare; read when the job begins.
+    words
+        Words and the name of a model of texts, to compare with in place of examples.
 
     Attributes
     ----------
@@ -127,21 +132,34 @@ class CompareJob:
     frames: LayerFrames
     examples: Examples
     masks: Callable[[], dict[int, dict[int, SparseMask]]]
+    words: tuple[str, str] | None = None
     likenesses: dict[int, float] = field(default_factory=dict)
 
     def run(self, owner: "SessionOwner") -> Iterator[Step]:
         """Run the job, on the worker's thread."""
-        from sam2_torch.automatic import Likeness
-
-        session = _session(owner)
-        likeness = Likeness(owner.model, shown_frames(self.frames), session.contrast)
-        for frame, ones in self.examples.items():
-            likeness.add_examples(frame, ones)
         masks = self.masks()
+        yield Step(0, len(masks), "Getting ready")
+        compare = self._with_words(owner) if self.words else self._with_examples(owner)
         for done, (frame, found) in enumerate(masks.items(), start=1):
-            values = likeness.similarities(frame, list(found.values())).tolist()
+            values = compare(frame, list(found.values())).tolist()
             self.likenesses.update(zip(found, values, strict=True))
             yield Step(done, len(masks), f"Comparing frame {frame}")
+
+    def _with_examples(self, owner: "SessionOwner") -> "Compare":
+        from sam2_torch.automatic import Likeness
+
+        likeness = Likeness(owner.model, shown_frames(self.frames), _session(owner).contrast)
+        for frame, ones in self.examples.items():
+            likeness.add_examples(frame, ones)
+        return likeness.similarities
+
+    def _with_words(self, owner: "SessionOwner") -> "Compare":
+        from sam2_torch.automatic.words import Words
+
+        assert self.words is not None
+        words, frames = Words(*self.words, owner.model.device), shown_frames(self.frames)
+        contrast = _session(owner).contrast
+        return lambda frame, masks: words.similarities(frames[frame], masks, contrast)
 
 
 @dataclass

@@ -5,7 +5,7 @@ from typing import Any
 from magicgui import magic_factory
 from napari.layers import Labels, Points
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QLineEdit, QVBoxLayout, QWidget
 from superqt import QLabeledDoubleSlider
 
 from napari_sam2.api.automatic import in_pixels
@@ -15,6 +15,7 @@ from napari_sam2.widgets.controls.form_rows import add_row, button, combo_box, f
 from napari_sam2.widgets.controls.run_bar import RunBar
 from sam2_torch.automatic.options import (
     MIN_SCORE,
+    TEXT_MODEL,
     EverythingOptions,
     FindBy,
     ObjectRules,
@@ -24,7 +25,7 @@ from sam2_torch.automatic.options import (
 
 LEAST_SCORE = 0.2  # of what is kept at all: the slider starts there
 THIS_FRAME, ALL_FRAMES = "This frame", "All frames"
-CURRENT_OBJECT, ALL_OBJECTS = "Current object", "All objects"
+CURRENT_OBJECT, ALL_OBJECTS, WORDS = "Current object", "All objects", "Words"
 AUTOMATIC, DECODER, GRID = "Automatic", "Instance decoder", "Grid of points"
 BRIGHT_BLOBS, DARK_BLOBS = "Bright blobs", "Dark blobs"
 STOP = "Stop; what is done stays."
@@ -219,9 +220,20 @@ class SimilarSection(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.examples = combo_box(
-            "What to compare with: the current object, or all objects of the image, of which the "
-            "most similar one counts.",
-            [CURRENT_OBJECT, ALL_OBJECTS],
+            "What to compare with: the current object; all objects of the image, of which the "
+            "most similar one counts; or words.",
+            [CURRENT_OBJECT, ALL_OBJECTS, WORDS],
+        )
+        self.words = QLineEdit()
+        self.words.setPlaceholderText("dividing cell, resting cell")
+        self.words.setToolTip(
+            "What to look for; after commas what else there is. Such models know everyday "
+            "pictures: for microscopy take the order as a suggestion."
+        )
+        self.text_model = QLineEdit(TEXT_MODEL)
+        self.text_model.setToolTip(
+            "A CLIP-type model: its name on the Hugging Face Hub, from where it is downloaded, "
+            "or a folder."
         )
         self.run = button(
             "Find similar objects",
@@ -232,10 +244,26 @@ class SimilarSection(QWidget):
         self.likeness = _slider(0.0, 0.0, "Hide objects that are less similar.")
         layout = form()
         add_row(layout, "Similar to", self.examples)
+        labels = [
+            add_row(layout, "Words", self.words),
+            add_row(layout, "Text model", self.text_model),
+        ]
+        self._of_words = [*labels, self.words, self.text_model]
         layout.addRow(self.progress)
         add_row(layout, "Least similarity", self.likeness)
         self.setLayout(layout)
         self.likeness.valueChanged.connect(lambda: self.least_changed.emit())
+        self.examples.currentTextChanged.connect(self._show_words)
+        self._show_words()
+
+    def _show_words(self) -> None:
+        for widget in self._of_words:
+            widget.setVisible(self.by_words)
+
+    @property
+    def by_words(self) -> bool:
+        """Whether to compare with words."""
+        return bool(self.examples.currentText() == WORDS)
 
     @property
     def everything(self) -> bool:

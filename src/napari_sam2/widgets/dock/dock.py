@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
     from napari_sam2.widgets.inference.session_owner import SessionOwner
 
-SEGMENT, ALL_CELLS, TRACKS, TUNE = TITLES = ("Segment", "All cells", "Tracks", "Tune")
-_ATTRIBUTES = ("segment", "everything", "tracks", "tuning")  # of the dock, in that order
+# titles of the tabs, and the dock's attributes that build them
+_TABS = {"Segment": "segment", "All cells": "everything", "Tracks": "tracks", "Tune": "tuning"}
+SEGMENT, ALL_CELLS, TRACKS, TUNE = TITLES = tuple(_TABS)
 LOAD_AFTER_MS = 60
 MARGIN_PX, SPACING_PX = 8, 4
 MIN_WIDTH_PX = 300
@@ -100,9 +101,8 @@ class Sam2Dock(Panel):
         self.axes.release()
         self.chooser.release()
         self._keys.release()
-        for key in chosen_keys():
-            if key.where is Where.TRACKS:
-                self._viewer.bind_key(key.name, None)
+        for name in _keys_of_tracks():
+            self._viewer.bind_key(name, None)
         thaw()  # some hundred widgets refer to each other: the next collection is to find them
 
     def show_tab(self, title: str) -> None:
@@ -146,7 +146,7 @@ class Sam2Dock(Panel):
     def _build_shown(self, index: int) -> None:
         """Build the tab that is shown for the first time."""
         if not self.is_released:
-            getattr(self, _ATTRIBUTES[index])
+            getattr(self, _TABS[TITLES[index]])
 
     def _close_other(self) -> None:
         """Take the place of the dock that the window has already: there is one set of keys."""
@@ -197,9 +197,8 @@ class Sam2Dock(Panel):
 
             return pressed
 
-        for key in chosen_keys():
-            if key.where is Where.TRACKS:
-                self._viewer.bind_key(key.name, press(key.action), overwrite=True)
+        for name, action in _keys_of_tracks().items():
+            self._viewer.bind_key(name, press(action), overwrite=True)
 
     def _connect(self) -> None:
         annotator = self.annotator
@@ -262,3 +261,8 @@ class Sam2Dock(Panel):
         tab = self.tabs.tabText(self.tabs.currentIndex())
         now = situation_of(self.annotator, self.segment.review, self.axes.asks, tab)
         self.heading.show_hint(next_step(now), beside_pictures(now))
+
+
+def _keys_of_tracks() -> dict[str, str]:
+    """Return the keys of the tab *Tracks* and what they do."""
+    return {key.name: key.action for key in chosen_keys() if key.where is Where.TRACKS}

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel
+from tests.tiny_clip import save_tiny_clip
 
 from napari_sam2.widgets.automatic_dock.dock import SegmentEverything
 from napari_sam2.widgets.automatic_dock.examples import examples_of
@@ -14,6 +15,7 @@ from napari_sam2.widgets.automatic_dock.sections import (
     ALL_OBJECTS,
     BRIGHT_BLOBS,
     DECODER,
+    WORDS,
 )
 from napari_sam2.widgets.controls.vertical_scroll import TallScroll
 from napari_sam2.widgets.inference.session_owner import SessionOwner
@@ -232,6 +234,27 @@ def test_find_all_like_the_current_object(dock, viewer, qtbot, messages):
     assert likeness[labels[CENTRES[0]]] > 0.8
     dock.similar.likeness.setValue(likeness[labels[CENTRES[0]]] - 0.002)
     assert layer.data[(0, *CENTRES[0])] and len(np.unique(layer.data[0])) < len(np.unique(labels))
+
+
+def test_find_by_words(dock, viewer, qtbot, messages, tmp_path):
+    pytest.importorskip("transformers")
+    similar = dock.similar
+    assert not similar.words.isVisibleTo(dock)
+    similar.examples.setCurrentText(WORDS)
+    assert similar.words.isVisibleTo(dock) and similar.text_model.isVisibleTo(dock)
+    similar.run.click()
+    done(dock, qtbot)
+    assert "Type what to look for" in messages[-1].message
+    similar.words.setText("nucleus, dust")
+    similar.text_model.setText(str(save_tiny_clip(tmp_path / "clip")))
+    similar.run.click()
+    done(dock, qtbot)
+    layer = viewer.layers["cells found"]
+    likeness = layer.features.set_index("index")["likeness"].dropna()
+    assert len(likeness) >= 3 and likeness.between(0, 1).all() and likeness.nunique() > 1
+    before = len(np.unique(layer.data[0]))
+    similar.likeness.setValue(float(likeness.max()))
+    assert len(np.unique(layer.data[0])) < before
 
 
 def test_after_objects_were_made_others_like_them_are_found_and_none_twice(
