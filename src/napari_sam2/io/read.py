@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
@@ -40,7 +41,7 @@ def read_npy(path: Path, axes: str | None = None, channel: Channel | None = None
     """
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    except _DAMAGED_HEADER as error:
         raise ValueError(
             f"{path.name}: expected an array saved with numpy.save, found something else ({error})"
         ) from error
@@ -49,6 +50,17 @@ def read_npy(path: Path, axes: str | None = None, channel: Channel | None = None
         raise ValueError(f"{path.name}: expected one array, found an archive; save it as .npy")
     return Movie(array, axes, channel)
 
+
+# NumPy evaluates a header as Python, and takes what comes out for a shape and a type
+_DAMAGED_HEADER = (
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    EOFError,
+    SyntaxError,
+    TokenError,
+)
 
 _Reader = Callable[[Path, str | None, Channel | None], Movie]
 _READERS: dict[str, _Reader] = {

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2.io.images.zarr_store import read_zarr
+from napari_sam2.io.images.zarr_store import read_zarr, understood
 from napari_sam2.io.optional import library
 from napari_sam2.io.outputs import SIGNATURE, replacing_folder
 from napari_sam2.io.tracks.graphs import lineage_of_parents, objects_of_graph
@@ -141,6 +141,11 @@ def read_geff(path: Path) -> Tracked:
         graph = read_to_memory(path)
     except Exception as error:  # the library raises what pydantic and zarr raise
         raise ValueError(f"{path.name}: expected a valid GEFF, found {error}") from error
+    with understood(path, "a GEFF"):
+        return _objects(path, graph)
+
+
+def _objects(path: Path, graph: Any) -> Tracked:
     metadata = graph["metadata"]
     names = [axis.name for axis in metadata.axes or ()]
     axes = "".join(letter for letter in "TZ" if letter.lower() in names) + "YX"

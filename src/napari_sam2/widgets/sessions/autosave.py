@@ -23,7 +23,7 @@ from napari_sam2.io.sessions.session_files import (
 from napari_sam2.widgets.controls.timers import single_shot
 from napari_sam2.widgets.inference.worker import SessionWorker
 
-REST_MS = 1000
+REST_MS = 500  # with the time to write, less than the second that is promised
 
 
 @dataclass(eq=False)

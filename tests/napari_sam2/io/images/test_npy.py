@@ -19,6 +19,15 @@ def test_what_is_no_array_is_said(tmp_path, content):
         read_npy(tmp_path / "movie.npy")
 
 
+@pytest.mark.parametrize("shape", ["(5,", '"', "()", "(10**30,)", f"({10**30},)", "(1.5, 8)", "{}"])
+def test_a_header_that_describes_no_array_is_said(tmp_path, shape):
+    header = f"{{'descr': '<u2', 'fortran_order': False, 'shape': {shape}}}\n".encode()
+    content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(2000)
+    (tmp_path / "movie.npy").write_bytes(content)
+    with pytest.raises(ValueError, match="expected"):
+        read_npy(tmp_path / "movie.npy")
+
+
 def test_a_truncated_array_is_said(tmp_path):
     path = tmp_path / "movie.npy"
     np.save(path, np.zeros((5, 40, 60)))

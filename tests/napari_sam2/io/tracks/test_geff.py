@@ -1,6 +1,8 @@
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import geff
 import networkx
@@ -143,6 +145,19 @@ def test_an_edge_that_was_added_makes_daughters(tmp_path: Path) -> None:
     read = read_geff(save(graph, tmp_path / "divided.geff", metadata=metadata))
     rows = [Track(1, 0, 2), Track(2, 0, 2), Track(3, 3, 4, 1), Track(4, 3, 4, 1)]
     assert read.lineage == Lineage(rows)
+
+
+@pytest.mark.parametrize(
+    "own", [[], "x", 1, {"names": ["x"]}, {"names": 1}, {"names": {"1": []}}, {"names": None}]
+)
+def test_own_metadata_of_another_type_are_refused_or_left_out(tmp_path: Path, own: Any) -> None:
+    written(tmp_path)
+    group = zarr.open_group(tmp_path / "own.geff", mode="r+")
+    metadata = dict(group.attrs["geff"])
+    metadata["extra"] = {**metadata["extra"], "napari-sam2": own}
+    group.attrs["geff"] = metadata
+    with suppress(ValueError):
+        assert read_geff(tmp_path / "own.geff").masklets.object_ids
 
 
 def test_objects_that_merge_are_refused(tmp_path: Path) -> None:
