@@ -121,6 +121,7 @@ class _State:
             widget.deleteLater()
         for notice in window.findChildren(NapariQtNotification):
             notice.deleteLater()
+        window.setUpdatesEnabled(False)  # nobody sees it
         freeze()  # napari collects garbage when layers are removed
         viewer.layers.clear()
         QCoreApplication.sendPostedEvents(None, DELETED_LATER)
@@ -135,6 +136,7 @@ class _State:
             window.resize(self._size)
             _settle()
             window.hide()
+        window.setUpdatesEnabled(True)
         return list(self._left())
 
     def _left(self) -> Iterator[str]:

@@ -28,8 +28,7 @@ ALL_CHECKS = ValidationConfig(graph=True, tracklet=True, lineage=True)
 def round_trip(path: Path, tracked: Tracked) -> Tracked:
     """Write, validate and read objects; the lineage and the masks are the same."""
     write_geff(path, tracked)
-    geff.validate_structure(path)
-    read_to_memory(path, data_validation=ALL_CHECKS)
+    read_to_memory(path, structure_validation=True, data_validation=ALL_CHECKS)
     read = read_geff(path)
     assert read.lineage == tracked.tracks
     assert same_masks(read.masklets, tracked.masklets)
