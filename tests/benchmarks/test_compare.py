@@ -18,8 +18,6 @@ from references.protocol import DenseMasks, Masklets, Movie, Setting
 from scenarios import Arena, measure_growth, measure_tracking
 from timing import Deadline, Measured, MemoryGauge, take_turns
 
-pytestmark = pytest.mark.slow
-
 CPU = torch.device("cpu")
 ONE_PASS = Plan(
     "cells_nano",
@@ -47,6 +45,7 @@ def threads():
     torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.usefixtures("threads")
 def test_all_sides_are_measured_and_agree(tmp_path, monkeypatch, capsys):

@@ -400,7 +400,6 @@ def test_nothing_is_cut_off(dock, viewer, qtbot, theme):
         qtbot.waitUntil(lambda label=label, height=height: label.height() >= height)
 
 
-@pytest.mark.slow
 def test_the_real_network_is_measured_switched_and_unloaded(viewer, qtbot, registry, tmp_path):
     """A click's mask is there again from another network, and after the first is unloaded."""
     y, x = np.ogrid[:96, :128]

@@ -351,7 +351,6 @@ def movie():
     return frames.clip(0).astype(np.uint16)
 
 
-@pytest.mark.slow
 def test_real_clicks_and_the_real_network(make_napari_viewer, qtbot, movie):
     viewer = make_napari_viewer(show=True)
     viewer.add_image(movie, name="movie", scale=(1, 2, 2), translate=(0, 5, 7))

@@ -14,8 +14,6 @@ from qtpy.QtCore import Qt
 from napari_sam2.widgets.dock.dock import Sam2Dock
 from napari_sam2.widgets.segment_dock.many_objects_section import ALL_FOR_CURRENT, NEW_PER_BOX
 
-pytestmark = pytest.mark.slow
-
 SCALE, TRANSLATE = (1, 0.5, 0.5), (0, 3, 7)
 DOCK_WIDTH_PX = 300
 
