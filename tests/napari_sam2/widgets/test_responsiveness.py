@@ -63,7 +63,7 @@ def movie():
 @pytest.fixture
 def dock(make_napari_viewer, movie, owner, qtbot):
     """The widget with the embedded network, loaded, and a click in each disc."""
-    viewer = make_napari_viewer(show=True)
+    viewer = make_napari_viewer(show=True, fresh=True)  # as a user has it
     viewer.add_image(movie, name="movie", scale=(2, 0.5, 0.5))
     viewer.dims.set_point(0, 0)
     widget = Sam2Dock(viewer, owner)
