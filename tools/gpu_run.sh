@@ -66,7 +66,7 @@ train() {
   minutes=$(awk "BEGIN {print ($1 - 25) / 60}") # it has to start, and to write what it leaves
   local sizes=(--frames 1,1,4,6 --clips 16 --images 48 --objects 8 --synthetic 0.4
     --learning-rate 3e-4 --warmup 50 --average 0.998 --loss-stride 2
-    --save-every 500 --log-every 20 --picture-every 500 --instances)
+    --save-every 500 --log-every 20 --picture-every 500 --instances --workers 8)
   local data=(--data "$work/data")
   if [ "$device" = cpu ]; then
     minutes=10

@@ -9,9 +9,18 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from sam2_torch import CELLS_NANO, SAM2, SAM2Config, load_sam2, save_checkpoint
+from sam2_torch import (
+    CELLS_NANO,
+    SAM2,
+    ImageSession,
+    PointPrompt,
+    SAM2Config,
+    load_sam2,
+    save_checkpoint,
+)
 from sam2_torch.checkpoints.loading import CheckpointError
 from sam2_torch.checkpoints.transformers_names import to_transformers
+from sam2_torch.config import EDGETAM
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +49,21 @@ def test_layouts_are_recognised_by_their_shapes(tmp_path, state, layout):
     model = load_sam2(path, "cpu")
     assert model.config == CELLS_NANO
     torch.testing.assert_close(dict(model.state_dict()), state)
+
+
+def test_edgetam_loads_from_its_file_and_segments(tmp_path):
+    torch.manual_seed(0)
+    state = SAM2(EDGETAM).state_dict()
+    torch.save({"model": state}, tmp_path / "edgetam.pt")
+    model = load_sam2(tmp_path / "edgetam.pt", "cpu")
+    assert model.config == EDGETAM
+    image = np.random.default_rng(0).integers(0, 255, (90, 120), np.uint8)
+    found = ImageSession(model, image).predict(PointPrompt([[40, 60]], [1]))
+    assert found[0].mask.shape == image.shape
+    without = {name: t for name, t in state.items() if not name.startswith("spatial_perceiver")}
+    torch.save(without, tmp_path / "other.pt")
+    with pytest.raises(CheckpointError, match=r"nearest network is edgetam, where spatial_perc"):
+        load_sam2(tmp_path / "other.pt", "cpu")
 
 
 def test_what_metas_trainer_saves_loads(tmp_path, state):

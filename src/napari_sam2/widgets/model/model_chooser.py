@@ -13,6 +13,7 @@ from napari_sam2.widgets.controls.notices import report
 from napari_sam2.widgets.inference.loaded_model import short_name
 from napari_sam2.widgets.model import model_texts
 from napari_sam2.widgets.model.embedding_actions import EmbeddingActions
+from napari_sam2.widgets.model.model_comparison import ModelComparison
 from napari_sam2.widgets.model.model_jobs import ModelJobs
 from napari_sam2.widgets.model.model_section import ModelSection
 
@@ -41,6 +42,7 @@ class ModelChooser(QObject):
         self.jobs = ModelJobs()
         self._annotator = annotator
         self._embeddings = EmbeddingActions(section, annotator)
+        self.comparison = ModelComparison(section, annotator)
         self._models: dict[str, ModelStatus] = {}
         self._problems: tuple[str, ...] = ()
         self._in_use = annotator.network.model
@@ -58,6 +60,7 @@ class ModelChooser(QObject):
         for signal, slot in self._connections():
             signal.disconnect(slot)
         self._embeddings.release()
+        self.comparison.release()
         self.jobs.close()
 
     def sync(self) -> None:

@@ -61,6 +61,12 @@ class ModelSection(Fold):
         self.more = button("More", "Measure, verify or remove this model; models of your own.")
         menu = QMenu(self.more)
         self.measure = _action(menu, "Measure speed", "Time the loaded network on its device.")
+        self.compare = _action(
+            menu,
+            "Compare models",
+            "Segment the clicked objects of this frame with all models on this computer. Objects "
+            "that were corrected are segmented from one click, and compared with their masks.",
+        )
         self.verify = _action(menu, "Verify file", "Compare the file with its checksum.")
         self.remove = _action(menu, "Remove download", "Delete what was downloaded of it.")
         menu.addSeparator()
