@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 # Each layer costs napari some 0.1 s when it is added and 10 ms at each change of the slice
 MAX_OBJECT_LAYERS = 20
 OPACITY = 0.5
-TOOLS = ("polygon", "brush_stroke")  # napari's overlays for them
 ALL = 0  # the key of the layer of all objects
 
 
@@ -384,7 +383,7 @@ def insert_quietly(viewer: "ViewerModel", layer: "Labels", above: "Sequence[Laye
     layers = viewer.layers
     active = layers.selection.active
     at = [layers.index(lower) + 1 for lower in above if lower in layers]
-    tools = [layer._overlays[name] for name in TOOLS if name in layer._overlays]
+    tools = [each for name, each in layer._overlays.items() if name in ("polygon", "brush_stroke")]
     for overlay in tools:
         overlay.visible = False
 
