@@ -157,8 +157,9 @@ def _split(arguments: argparse.Namespace) -> Split:
     if not movies:
         return Split((), ())
     patterns = arguments.hold_out.split(",")
-    if not any(fnmatch(movie.name, pattern) for movie in movies for pattern in patterns):
-        return Split(tuple(movies), ())  # packed data have no held-out items
+    are_packed = not any(fnmatch(movie.name, name) for movie in movies for name in patterns)
+    if arguments.hold_out == HELD_OUT and are_packed:
+        return Split(tuple(movies), ())  # what is held out was left out of the archive
     return hold_out(movies, patterns)
 
 
