@@ -115,12 +115,21 @@ def test_json_will_do(file, monkeypatch):
         ('url = "http://a.org/b.pt"\nlicense = "MIT"', "expected the keys url, .*licence.*license"),
         ('url = "http://a.org/b.pt"\nlicence = 3', "key 'licence': expected text, found 3"),
         ('path = "b.pt"\nconfig = "sam3"', "'config': expected one of sam2.*found 'sam3'"),
-        ('path = "b.pt"\nconfig = {size = 3}', "expected base and the sizes .* found 'size'"),
-        ('path = "b.pt"\nconfig = {image_size = "big"}', "for image_size something like 1024"),
-        ('path = "b.pt"\nconfig = {image_size = -8}', "something like 1024, found -8"),
-        ('path = "b.pt"\nconfig = {stages = [1, "a"]}', r"like \[1, 2, 7, 2\], found \[1, 'a'\]"),
-        ('path = "b.pt"\nconfig = {version = "3"}', "like '2.1', found '3'"),
-        ('path = "b.pt"\nconfig = {keep_aspect = 1}', "like False, found 1"),
+        (
+            'path = "b.pt"\nconfig = {size = 3}',
+            r"key config: expected the keys of SAM2Config, found .'size'",
+        ),
+        (
+            'path = "b.pt"\nconfig = {image_size = "big"}',
+            "image_size to be a whole number in 1..2048, found big",
+        ),
+        ('path = "b.pt"\nconfig = {image_size = -8}', "a whole number in 1..2048, found -8"),
+        (
+            'path = "b.pt"\nconfig = {stages = [1, "a"]}',
+            r"stages to be whole numbers in 1..128, found \[1, 'a'\]",
+        ),
+        ('path = "b.pt"\nconfig = {version = "3"}', "version to be 2.0 or 2.1, found 3"),
+        ('path = "b.pt"\nconfig = {keep_aspect = 1}', "keep_aspect to be true or false, found 1"),
     ],
 )
 def test_bad_entry_is_one_sentence_and_hides_no_other(file, lines, sentence):
