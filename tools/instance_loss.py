@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
+from sam2_torch.automatic.instance_decoder import STRIDE, InstanceDecoder
 from sam2_torch.automatic.instances import (
     ENCODER_PROBE,
     PROBED,
     load_instance_decoder,
     probe_encoder,
 )
-from sam2_torch.nn.instance_decoder import STRIDE, InstanceDecoder
 from sam2_torch.sam2 import SAM2, ImageEmbedding
 from sam2_torch.training.data.batches import Batch
 

@@ -29,9 +29,9 @@ from synthetic import draw_movie
 from torch import Tensor
 
 from sam2_torch import load_sam2
+from sam2_torch.automatic.instance_decoder import STRIDE, InstanceDecoder
 from sam2_torch.automatic.instances import ENCODER_PROBE
 from sam2_torch.inputs.transforms import MEAN, STD
-from sam2_torch.nn.instance_decoder import STRIDE, InstanceDecoder
 from sam2_torch.sam2 import SAM2
 from sam2_torch.training.data.batches import Clip
 from sam2_torch.training.data.clips import ClipCutter

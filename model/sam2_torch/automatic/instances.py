@@ -13,10 +13,10 @@ from torch import Tensor
 
 from sam2_torch.automatic.candidates import find_candidates
 from sam2_torch.automatic.found_masks import AutomaticMask
+from sam2_torch.automatic.instance_decoder import STRIDE, InstanceDecoder
 from sam2_torch.automatic.options import Thresholds
 from sam2_torch.checkpoints.checkpoint_files import CheckpointError, read_checkpoint
 from sam2_torch.inputs.transforms import InputGeometry, logits_to_mask, logits_to_masks
-from sam2_torch.nn.instance_decoder import STRIDE, InstanceDecoder
 from sam2_torch.nn.point_decoder import PointDecoder
 from sam2_torch.sam2 import SAM2, ImageEmbedding
 

@@ -13,11 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_torch.config import SAM2Config
+from sam2_torch.nn.bands import in_bands
 from sam2_torch.nn.blocks import MLP
 from sam2_torch.nn.dot_product import attend
 from sam2_torch.nn.position_encoding import CachedTensor
 from sam2_torch.nn.repvit import RepViT
-from sam2_torch.runtime.bands import in_bands
 
 MLP_RATIO = 4
 TOP_DOWN_LEVELS = (2, 3)  # levels of the pyramid that pass their features downwards

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from sam2_torch.config import SAM2Config
 from sam2_torch.nn.attention import RotaryAttention
+from sam2_torch.nn.bands import in_bands
 from sam2_torch.nn.position_encoding import rotary_table
-from sam2_torch.runtime.bands import in_bands
 
 POSITION_WEIGHT = 0.1
 

@@ -5,7 +5,7 @@ import torch
 from tiny_network import TINY
 
 from sam2_torch import SAM2
-from sam2_torch.nn.instance_decoder import InstanceDecoder
+from sam2_torch.automatic.instance_decoder import InstanceDecoder
 
 
 @pytest.mark.parametrize("d_model", [64, 256])

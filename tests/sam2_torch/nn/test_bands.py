@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from sam2_torch.nn import bands
-from sam2_torch.runtime.bands import in_bands
+from sam2_torch.nn.bands import in_bands
 
 
 @pytest.mark.parametrize(("row_bytes", "step", "heights"), [(4, 1, [2] * 4 + [1]), (4, 3, [3] * 3)])
