@@ -18,7 +18,7 @@ class EmbeddingActions(QObject):
     Parameters
     ----------
     section
-        Where the entries are, and where it is said how it goes.
+        Where the entries and the progress are shown.
     annotator
         Whose embeddings they are.
     """

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import fmean
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,6 +16,7 @@ from napari_sam2.masks.masklets import Masklets
 from napari_sam2.tracks.pictures import draw_beside
 from napari_sam2.tracks.tracked_movie import Tracked
 from napari_sam2.widgets.annotator.annotator import Annotator
+from napari_sam2.widgets.inference.worker import Guarded
 from napari_sam2.widgets.model.model_section import ModelSection
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ def example_of(drawn: DrawnPrompts, mask: "SparseMask") -> Example:
     from sam2_torch.automatic.seeds import deepest_pixel
     from sam2_torch.prompts import PointPrompt
 
-    if mask and (drawn.painted is not None or (not drawn.clicks and drawn.outlines)):
+    if mask and (drawn.painted is not None or drawn.is_mask):
         return Example((PointPrompt([deepest_pixel(mask)], [1]),), mask)
     if mask and len(drawn.clicks) > 1:
         y, x, label = drawn.clicks[0]
@@ -117,7 +119,7 @@ class ModelComparison(QObject):
     Parameters
     ----------
     section
-        Where the entry is, and where it is said how it goes.
+        Where the entry and the progress are shown.
     annotator
         Whose objects they are.
     """
@@ -126,11 +128,13 @@ class ModelComparison(QObject):
         super().__init__()
         self._section = section
         self._annotator = annotator
+        self._is_released = False
         self.picture: QDialog | None = None
         section.compare.triggered.connect(self._compare)
 
     def release(self) -> None:
-        """Let go of the section."""
+        """Let go of the section; what runs ends after its model, and is not shown."""
+        self._is_released = True
         self._section.compare.triggered.disconnect(self._compare)
         if self.picture is not None:
             self.picture.close()
@@ -155,21 +159,38 @@ class ModelComparison(QObject):
         frames = workspace.frames
         job = CompareModelsJob(lambda: frames.appearance.show(frames).frames[frame], examples)
         self._section.bar.show()
+        stream = Guarded(partial(self._steps, job))
         self._annotator.network.stream(
-            job.run, each=self._show_step, then=lambda _: self._show(job.titled)
+            stream, each=self._show_step, then=lambda _: self._end(job, stream)
         )
 
+    def _steps(
+        self, job: CompareModelsJob, owner: "SessionOwner"
+    ) -> Iterator[tuple[int, int, str]]:
+        for step in job.run(owner):
+            if self._is_released:
+                return
+            yield step
+
     def _show_step(self, step: tuple[int, int, str]) -> None:
+        if self._is_released:
+            return
         done, total, name = step
         self._section.show_progress(done, total)
         self._section.show_text(self._section.status, f"Comparing: {name} …")
 
-    def _show(self, titled: list[tuple[str, Tracked]]) -> None:
+    def _end(self, job: CompareModelsJob, stream: Guarded) -> None:
+        """Show the models that were compared, also where the next one failed."""
+        if self._is_released:
+            return
+        titles = "\n".join(title for title, _ in job.titled)
         self._section.bar.hide()
-        self._section.show_text(self._section.status, "\n".join(title for title, _ in titled))
-        if titled:
-            self.picture = _window(titled, self._section.window() or self._section)
+        self._section.show_text(self._section.status, titles)
+        if job.titled:
+            self.picture = _window(job.titled, self._section.window() or self._section)
             self.picture.show()
+        if stream.error is not None:
+            self._annotator.failed.emit(stream.error)
 
 
 def _window(titled: list[tuple[str, Tracked]], parent: QWidget) -> QDialog:

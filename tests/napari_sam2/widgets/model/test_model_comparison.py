@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from napari_sam2.annotation.drawn_prompts import DrawnPrompts
+from napari_sam2.masks.masklets import Masklets
+from napari_sam2.tracks.tracked_movie import Tracked
 from napari_sam2.widgets.dock.dock import Sam2Dock
 from napari_sam2.widgets.model.model_comparison import CompareModelsJob, example_of
 from sam2_torch import PointPrompt, VideoSession, load_sam2
@@ -58,31 +60,40 @@ def test_all_models_of_this_computer_segment_the_examples(start, tmp_path, monke
     assert found.masklets.get(7, 0).iou(SparseMask.from_dense(disc(25, 60))) > 0.7
 
 
-def test_the_dock_shows_the_masks_of_all_models(make_napari_viewer, stub_owner, qtbot, monkeypatch):
+@pytest.fixture
+def dock(make_napari_viewer, stub_owner):
     viewer = make_napari_viewer()
     viewer.add_image(np.zeros((3, *SHAPE), np.uint16), name="movie")
     viewer.dims.set_point(0, 0)
-    dock = Sam2Dock(viewer, stub_owner)
-    viewer.window.add_dock_widget(dock, name="SAM 2")
-    told = []
-    dock.annotator.noticed.connect(told.append)
+    widget = Sam2Dock(viewer, stub_owner)
+    viewer.window.add_dock_widget(widget, name="SAM 2")
+    return widget
+
+
+def test_without_a_click_the_dock_asks_for_one(dock):
+    notices = []
+    dock.annotator.noticed.connect(notices.append)
     dock.model.compare.trigger()
-    assert "click some first" in told[-1]
+    assert "click some first" in notices[-1]
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_the_dock_shows_the_masks_of_all_models(dock, qtbot, monkeypatch, is_damaged):
     dock.prompts.points.click()
-    viewer.layers["movie clicks"].add((0, 30, 20))
-    qtbot.waitUntil(lambda: dock.annotator.workspace.masklets.get(1, 0) is not None, timeout=60000)
-    asked = []
+    dock.annotator.viewer.layers["movie clicks"].add((0, 30, 20))
+    masklets = dock.annotator.workspace.masklets
+    qtbot.waitUntil(lambda: masklets.get(1, 0) is not None, timeout=60000)
+    asked, failures = [], []
+    dock.annotator.failed.connect(failures.append)
 
     def run(self, owner):
-        yield 0, 1, "cells_nano"
+        yield 0, 1 + is_damaged, "cells_nano"
         asked.extend(self.examples)
-        masklets = dock.annotator.workspace.masklets
-        from napari_sam2.masks.masklets import Masklets
-        from napari_sam2.tracks.tracked_movie import Tracked
-
         own = Masklets(1, SHAPE)
         own.set(1, 0, masklets.get(1, 0))
         self.titled.append(("cells_nano: 0.1 s", Tracked(own, axes="YX", movie=[self.pixels()])))
+        if is_damaged:
+            raise ValueError("the next model is damaged")
 
     monkeypatch.setattr(CompareModelsJob, "run", run)
     dock.model.compare.trigger()
@@ -90,4 +101,5 @@ def test_the_dock_shows_the_masks_of_all_models(make_napari_viewer, stub_owner, 
     qtbot.waitUntil(lambda: comparison.picture is not None, timeout=60000)
     assert asked == [1] and "cells_nano: 0.1 s" in dock.model.status.text()
     assert comparison.picture.isVisible() and not dock.model.bar.isVisible()
+    assert [str(error) for error in failures] == ["the next model is damaged"] * is_damaged
     comparison.picture.close()
