@@ -63,14 +63,14 @@ class ConvNorm(nn.Sequential):
         super().__init__()
         self.c = nn.Conv2d(width, width_out, kernel, stride, kernel // 2, groups=groups, bias=False)
         self.bn = nn.BatchNorm2d(width_out)
-        self._kernel, self._shift = CachedTensor(), CachedTensor()
+        self._folded = CachedTensor()
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, width, H, W) to (B, width out, H / stride, W / stride)."""
-        sources = [*self.parameters(), *self.buffers()]
-        kernel = self._kernel.get(sources, lambda: self.folded()[0]).to(x.dtype)
-        shift = self._shift.get(sources, lambda: self.folded()[1]).to(x.dtype)
-        return F.conv2d(x, kernel, shift, self.c.stride, self.c.padding, groups=self.c.groups)
+        kernel, shift = fold_once(self, self._folded, self.folded)
+        kernel = kernel.reshape(self.c.weight.shape).to(x.dtype)
+        conv = self.c
+        return F.conv2d(x, kernel, shift.to(x.dtype), conv.stride, conv.padding, groups=conv.groups)
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Return the kernel and the bias of both, float32."""
@@ -79,6 +79,33 @@ class ConvNorm(nn.Sequential):
         scale = self.bn.weight.float() / (variance.float() + self.bn.eps).sqrt()
         shift = self.bn.bias.float() - mean.float() * scale
         return self.c.weight.float() * scale[:, None, None, None], shift
+
+
+def fold_once(
+    module: nn.Module, cache: CachedTensor, fold: Callable[[], tuple[Tensor, Tensor]]
+) -> tuple[Tensor, Tensor]:
+    """Fold a module's weights into one kernel and bias, again only when they have changed.
+
+    Parameters
+    ----------
+    module
+        Whose parameters and buffers are folded.
+    cache
+        Where the result is kept.
+    fold
+        Returns kernel and bias, (C, ...) and (C,).
+
+    Returns
+    -------
+    The kernel as (C, K), and the bias.
+    """
+
+    def make() -> Tensor:
+        kernel, shift = fold()
+        return torch.cat((kernel.flatten(1), shift[:, None]), dim=1)
+
+    folded = cache.get([*module.parameters(), *module.buffers()], make)
+    return folded[:, :-1], folded[:, -1]
 
 
 class LayerNorm2d(nn.Module):

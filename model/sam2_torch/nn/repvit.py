@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_torch.config import SAM2Config
-from sam2_torch.nn.blocks import ConvNorm
+from sam2_torch.nn.blocks import ConvNorm, fold_once
 from sam2_torch.nn.position_encoding import CachedTensor
 
 MLP_RATIO = 2
@@ -24,16 +24,15 @@ class TokenMixer(nn.Module):
         super().__init__()
         self.conv = ConvNorm(width, width, 3, groups=width)
         self.conv1 = ConvNorm(width, width, 1, groups=width)
-        self._kernel, self._shift = CachedTensor(), CachedTensor()
+        self._folded = CachedTensor()
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to the same shape."""
-        sources = [*self.parameters(), *self.buffers()]
-        kernel = self._kernel.get(sources, lambda: self._folded()[0]).to(x.dtype)
-        shift = self._shift.get(sources, lambda: self._folded()[1]).to(x.dtype)
-        return F.conv2d(x, kernel, shift, padding=1, groups=len(kernel))
+        kernel, shift = fold_once(self, self._folded, self._fold)
+        kernel = kernel.reshape(self.conv.c.weight.shape).to(x.dtype)
+        return F.conv2d(x, kernel, shift.to(x.dtype), padding=1, groups=len(kernel))
 
-    def _folded(self) -> tuple[Tensor, Tensor]:
+    def _fold(self) -> tuple[Tensor, Tensor]:
         (kernel, shift), (point, point_shift) = self.conv.folded(), self.conv1.folded()
         return kernel + F.pad(point + 1, (1, 1, 1, 1)), shift + point_shift
 
